@@ -1,0 +1,82 @@
+"""A scenario and a seed become the ordered list of slots, registered before there is data.
+
+Every block holds every arm under every condition, `slots_per_arm` times, in seeded random order:
+drift then falls on all arms alike, and each block carries its own A/A pairs.
+"""
+
+import random
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.core.scenario import Condition, Scenario, conditions
+
+SLOT_OVERHEAD_S = 0.9
+"""Start, readiness and removal of a container, between two loads: for time estimates only."""
+RUN_OVERHEAD_S = 8.0
+"""Lab, engine, image and report of a run whose image is cached: for time estimates only."""
+SESSION_OVERHEAD_S = 3.0
+"""An engine's restart: for time estimates only."""
+
+
+class Slot(BaseModel):
+    """One fresh container, measured once: the unit of every statistic."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    index: int
+    """Place in the run's order, from 0."""
+    session: int
+    block: int
+    arm: str
+    condition: int
+    """Index into `conditions(scenario)`."""
+    repeat: int
+    """Which of the arm's slots in this block (0, 1, ...); given before shuffling, so it is random in time."""
+
+    @property
+    def directory(self) -> str:
+        """Folder of this slot's files inside the run: `slots/<NNN>-<arm>`."""
+        return f"slots/{self.index:03d}-{self.arm}"
+
+
+def plan_slots(scenario: Scenario, seed: int) -> tuple[Slot, ...]:
+    """Slots of a whole run in order; the same seed gives the same order."""
+    shuffled = random.Random(seed)
+    slots: list[Slot] = []
+    for block in range(scenario.schedule.blocks):
+        cells = [
+            (arm.name, condition, repeat)
+            for arm in scenario.arms
+            for condition in range(len(conditions(scenario)))
+            for repeat in range(scenario.schedule.slots_per_arm)
+        ]
+        shuffled.shuffle(cells)
+        for arm_name, condition, repeat in cells:
+            slots.append(
+                Slot(
+                    index=len(slots),
+                    session=block * scenario.schedule.sessions // scenario.schedule.blocks,
+                    block=block,
+                    arm=arm_name,
+                    condition=condition,
+                    repeat=repeat,
+                )
+            )
+    return tuple(slots)
+
+
+def slot_seconds(condition: Condition) -> float:
+    """Expected seconds of one slot under `condition`, its overhead included."""
+    load = condition.load
+    return load.warm_up_s + load.measure_s + load.wrk_witness_s + SLOT_OVERHEAD_S
+
+
+def expected_seconds(scenario: Scenario, slots: tuple[Slot, ...]) -> float:
+    """Expected seconds of a run of `slots`, from start to report, with the image cached."""
+    settings = conditions(scenario)
+    sessions = len({slot.session for slot in slots})
+    return (
+        RUN_OVERHEAD_S
+        + SESSION_OVERHEAD_S * (sessions - 1)
+        + sum(slot_seconds(settings[slot.condition]) for slot in slots)
+    )

@@ -1,0 +1,110 @@
+"""What a run stores of itself in run.json, from its plan (before there is data) to its last slot."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.core.gates import Gate, PathCounters, is_valid
+from bench.core.plan import Slot
+from bench.core.scenario import Metric, Scenario
+from bench.core.verdict import SlotMetrics
+
+SCHEMA_VERSION = 1
+"""Of run.json and of everything beside it; raised when an older reader would misread a run."""
+
+
+class Status(StrEnum):
+    """How far a run came."""
+
+    RUNNING = "running"
+    """Also what a killed run still says: it can be resumed."""
+    COMPLETE = "complete"
+    BUDGET_SPENT = "budget spent"
+    """Ended at a block's end because the time given was over."""
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+class Stored(BaseModel):
+    """Immutable, stored as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SlotRecord(Stored):
+    """One slot as it was measured. Stamps are CLOCK_MONOTONIC ns of the run's boot."""
+
+    slot: Slot
+    started_at: str = ""
+    """UTC, ISO 8601."""
+    window_start_ns: int = 0
+    window_end_ns: int = 0
+    realtime_offset_ns: int = 0
+    """CLOCK_REALTIME minus CLOCK_MONOTONIC at the slot's end."""
+    requests: int = 0
+    """Sent inside the window, and the base of every metric."""
+    errors: int = 0
+    unfinished: int = 0
+    values: Mapping[Metric, float | None] = {}
+    p999_latency_us: float | None = None
+    """Descriptive only: a slot holds too few requests for a comparison of it."""
+    mean_latency_us: float | None = None
+    start_to_first_200_ms: float | None = None
+    """From asking the engine to start the container to the first 200 at the client."""
+    wrk_witness_rps: float | None = None
+    seconds: float = 0.0
+    """Of the whole slot, from creating the container to its removal."""
+    overhead_s: float = 0.0
+    """Of `seconds`, what was neither warm-up nor window nor witness."""
+    counters: PathCounters | None = None
+    gates: tuple[Gate, ...]
+    evidence: Mapping[str, str] = {}
+
+    @property
+    def valid(self) -> bool:
+        return is_valid(list(self.gates))
+
+    @property
+    def failed_gates(self) -> list[Gate]:
+        return [gate for gate in self.gates if not gate.passed]
+
+    def metrics(self) -> SlotMetrics:
+        """The part that a verdict needs."""
+        return SlotMetrics(
+            session=self.slot.session,
+            block=self.slot.block,
+            arm=self.slot.arm,
+            condition=self.slot.condition,
+            repeat=self.slot.repeat,
+            valid=self.valid,
+            values=self.values,
+        )
+
+
+class RunRecord(Stored):
+    """The whole of run.json."""
+
+    schema_version: int
+    id: str
+    bench_version: str
+    status: Status
+    started_at: str
+    finished_at: str | None = None
+    scenario: Scenario
+    seed: int
+    budget_s: float | None
+    planned: tuple[Slot, ...]
+    machine: Mapping[str, str]
+    tools: Mapping[str, str]
+    lab: Mapping[str, str]
+    """Addresses, cores, and whether idle states were held."""
+    engine: Mapping[str, str]
+    image: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+    slots: tuple[SlotRecord, ...] = ()
+
+    def remaining(self) -> tuple[Slot, ...]:
+        """Planned slots that are not measured yet, in order."""
+        done = {record.slot.index for record in self.slots}
+        return tuple(slot for slot in self.planned if slot.index not in done)

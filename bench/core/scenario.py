@@ -1,0 +1,255 @@
+"""What a person asks for: a scenario's TOML text becomes a validated, frozen Scenario.
+
+Pure: text in, model out. All faults of a file are reported at once, each with its dotted field.
+"""
+
+import json
+import re
+import tomllib
+from enum import StrEnum
+from itertools import product
+from math import prod
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bench.core.errors import InputError
+
+MAX_SCENARIO_BYTES = 1_000_000
+"""A scenario is a page of text; anything larger is not one."""
+
+
+MAX_CONDITIONS = 100
+"""More combinations than this cannot be measured in a day, with any useful number of blocks."""
+
+
+class Mode(StrEnum):
+    """How an arm's container is joined to the network."""
+
+    HOST = "host"
+    BRIDGE = "bridge"
+
+
+class Metric(StrEnum):
+    """The endpoints that a comparison is made on; the unit is part of the name."""
+
+    P50_LATENCY_US = "p50_latency_us"
+    P99_LATENCY_US = "p99_latency_us"
+    THROUGHPUT_RPS = "throughput_rps"
+
+    @property
+    def unit(self) -> str:
+        """Unit of the value itself (not of its ratio, which has none)."""
+        return "req/s" if self is Metric.THROUGHPUT_RPS else "us"
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self is Metric.THROUGHPUT_RPS
+
+    @property
+    def title(self) -> str:
+        return {"p50_latency_us": "p50 latency", "p99_latency_us": "p99 latency"}.get(
+            self.value, "throughput"
+        )
+
+
+class Frozen(BaseModel):
+    """Immutable, and strict about names and types: a typing slip must not become a default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Margin = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Load(Frozen):
+    """The HTTP load of one slot, the same in every arm."""
+
+    engine: Literal["raw", "fasthttp", "http"] = "raw"
+    model: Literal["closed"] = "closed"
+    connections: int = Field(default=1, ge=1, le=10_000)
+    page_bytes: Literal[1024, 65536, 1048576] = 1024
+    warm_up_s: Seconds = 0.25
+    measure_s: Seconds = 1.0
+    wrk_witness_s: int = Field(default=0, ge=0, le=3600)
+    """Seconds of `wrk` on the same container after the measured window; 0: no witness."""
+
+
+class LabSettings(Frozen):
+    """What the machine and the lab's hosts do during a slot."""
+
+    hold_idle_states: bool = True
+    """Hold /dev/cpu_dma_latency at 0 us, so that cores do not sleep between packets."""
+    receive_steering: bool = True
+    """RPS: each host pays for its own receive path, as a separate machine would."""
+
+
+class Schedule(Frozen):
+    """How many slots there are and in what structure."""
+
+    blocks: int = Field(default=12, ge=2, le=10_000)
+    slots_per_arm: int = Field(default=2, ge=2, le=20)
+    """Slots of every arm in a block: two or more, so that each block has its own A/A pairs."""
+    sessions: int = Field(default=1, ge=1, le=100)
+    """Sessions that the blocks are divided into; the engine is restarted between two."""
+
+    @model_validator(mode="after")
+    def _sessions_have_blocks(self) -> Self:
+        if self.sessions > self.blocks:
+            raise ValueError(f"{self.sessions} sessions need at least as many blocks, not {self.blocks}")
+        return self
+
+
+class Margins(Frozen):
+    """Smallest ratio that matters, as a fraction (0.05: 5 %), declared before there is data."""
+
+    p50_latency_us: Margin = 0.05
+    p99_latency_us: Margin = 0.10
+    throughput_rps: Margin = 0.05
+
+    def of(self, metric: Metric) -> float:
+        return float(getattr(self, metric.value))
+
+
+class Arm(Frozen):
+    """One alternative: a network mode under a name. Arms of a scenario differ in nothing else."""
+
+    name: Name
+    mode: Mode
+    port: int = Field(default=80, ge=1, le=65535)
+
+
+class Claim(Frozen):
+    """A statement that the run judges: `better` outperforms `than` on `metrics`."""
+
+    id: Name
+    text: str = Field(min_length=1, max_length=2000)
+    better: Name
+    than: Name
+    metrics: tuple[Metric, ...] = Field(default=tuple(Metric), min_length=1)
+
+
+FACTORS = {
+    "load.connections",
+    "load.engine",
+    "load.page_bytes",
+    "lab.hold_idle_states",
+    "lab.receive_steering",
+}
+"""Settings that may take several levels in one run; every block holds every level."""
+
+
+class Scenario(Frozen):
+    """A registered question: arms, load, schedule, margins and claims."""
+
+    name: Name
+    question: str = Field(min_length=1, max_length=500)
+    baseline: Name
+    arms: tuple[Arm, ...] = Field(min_length=2, max_length=50)
+    load: Load = Load()
+    lab: LabSettings = LabSettings()
+    schedule: Schedule = Schedule()
+    margins: Margins = Margins()
+    factors: dict[str, tuple[Any, ...]] = {}
+    claims: tuple[Claim, ...] = ()
+
+    @model_validator(mode="after")
+    def _refers_only_to_what_exists(self) -> Self:
+        names = [arm.name for arm in self.arms]
+        known = f"the arms are {', '.join(names)}"
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"arms: the name {doubled[0]} is used twice")
+        if self.baseline not in names:
+            raise ValueError(f"baseline: there is no arm {self.baseline} ({known})")
+        for index, claim in enumerate(self.claims):
+            for role in ("better", "than"):
+                if getattr(claim, role) not in names:
+                    raise ValueError(
+                        f"claims.{index}.{role}: there is no arm {getattr(claim, role)} ({known})"
+                    )
+            if self.baseline not in (claim.better, claim.than) or claim.better == claim.than:
+                raise ValueError(
+                    f"claims.{index}: a claim is judged by a comparison of the baseline"
+                    f" ({self.baseline}) with another arm"
+                )
+        for key, levels in self.factors.items():
+            if key not in FACTORS:
+                raise ValueError(f"factors: {key} is not a factor (they are {', '.join(sorted(FACTORS))})")
+            if len(levels) < 2 or len(set(levels)) < len(levels):
+                raise ValueError(f"factors.{key}: give two or more different levels")
+        if prod(len(levels) for levels in self.factors.values()) > MAX_CONDITIONS:
+            raise ValueError(f"factors: more than {MAX_CONDITIONS} combinations of levels")
+        for condition in conditions(self):
+            if condition.load.engine != "raw" and condition.load.wrk_witness_s:
+                raise ValueError("load.wrk_witness_s: the witness stands beside the raw engine only")
+        return self
+
+
+class Condition(Frozen):
+    """One combination of the factors' levels, as the settings that result from it."""
+
+    label: str
+    """Empty where a scenario has no factors."""
+    load: Load
+    lab: LabSettings
+
+
+def conditions(scenario: Scenario) -> tuple[Condition, ...]:
+    """Every combination of the factors' levels, in the order in which the file gives them."""
+    keys = list(scenario.factors)
+    found = []
+    for levels in product(*scenario.factors.values()):
+        changed: dict[str, dict[str, Any]] = {"load": {}, "lab": {}}
+        for key, level in zip(keys, levels, strict=True):
+            table, field = key.split(".")
+            changed[table][field] = level
+        found.append(
+            Condition(
+                label=", ".join(
+                    f"{key.split('.')[1]}={str(level).lower()}"
+                    for key, level in zip(keys, levels, strict=True)
+                ),
+                load=Load(**(scenario.load.model_dump() | changed["load"])),
+                lab=LabSettings(**(scenario.lab.model_dump() | changed["lab"])),
+            )
+        )
+    return tuple(found)
+
+
+def parse_scenario(text: str, source: str) -> Scenario:
+    """Read a scenario from TOML `text`; `source` names it in messages.
+
+    Raises InputError with every fault of the file, one line each, by dotted field.
+    """
+    doing = f"Reading the scenario {source}"
+    if len(text) > MAX_SCENARIO_BYTES:
+        raise InputError(doing, f"it is larger than {MAX_SCENARIO_BYTES:,} characters", "Give a scenario file.")
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+        raise InputError(doing, f"it is not valid TOML ({fault})", "Correct the file and try again.") from fault
+    try:
+        # By way of JSON, so that strict validation (which keeps "1" from passing as 1) still takes
+        # a list for a tuple and a word for an enum's member.
+        return Scenario.model_validate_json(json.dumps(table, default=str))
+    except ValidationError as fault:
+        faults = [_describe(error) for error in fault.errors(include_url=False)]
+        raise InputError(
+            doing,
+            f"{len(faults)} fault{'s' * (len(faults) > 1)}:\n  " + "\n  ".join(faults) + "\n",
+            "Correct the file and try again; every option is described in docs/scenarios.md.",
+        ) from fault
+
+
+def _describe(error: Any) -> str:
+    field = ".".join(str(part) for part in error["loc"])
+    message = re.sub(r"^Value error, ", "", error["msg"])
+    if error["type"] == "missing":
+        message = "is missing"
+    elif error["type"] == "extra_forbidden":
+        message = "is not an option here"
+    elif error["type"] != "value_error":
+        message = f"{message[0].lower()}{message[1:]}, not {error['input']!r:.80}"
+    return f"{field}: {message}" if field else message

@@ -1,0 +1,85 @@
+"""Runs foreign programs: the only module that starts a process.
+
+Every program that outlives its call dies with this process, SIGKILL included (setpriv sets the
+kernel's parent-death signal), so that nothing of a run survives its controller.
+"""
+
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from bench.core.errors import BenchError
+
+STOP_S = 10.0
+"""Seconds that a program has to end after SIGTERM, before SIGKILL."""
+
+
+class CommandFailed(BenchError):
+    """A program ended with an error or not at all; `seen` holds what it said."""
+
+
+def run(argv: Sequence[str], *, timeout_s: float = 60.0, text_in: str | None = None) -> str:
+    """Standard output of `argv`. Raises CommandFailed on a non-zero exit or after `timeout_s`."""
+    try:
+        done = subprocess.run(
+            argv, input=text_in, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+    except FileNotFoundError as fault:
+        raise CommandFailed(
+            f"Running {argv[0]}", "it is not installed", "`make setup` installs what bench needs."
+        ) from fault
+    except subprocess.TimeoutExpired as fault:
+        raise CommandFailed(
+            f"Running `{' '.join(argv)}`", f"no end after {timeout_s:g} s", "Run it by hand to see why."
+        ) from fault
+    if done.returncode != 0:
+        raise CommandFailed(
+            f"Running `{' '.join(argv)}`",
+            f"exit {done.returncode}: {(done.stderr or done.stdout).strip()[-2000:]}",
+            "Run it by hand to see why.",
+        )
+    return done.stdout
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    log: Path | None = None,
+    pipes: bool = False,
+) -> subprocess.Popen[str]:
+    """Start `argv` so that it dies with this process; its messages go to `log`.
+
+    With `pipes`, its standard input and output are text pipes, a line at a time.
+    """
+    messages: IO[str] | int = log.open("a") if log else subprocess.DEVNULL
+    try:
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "--", *argv],
+            stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if pipes else messages,
+            stderr=messages,
+            text=True,
+            bufsize=1,
+            # A group of its own: Ctrl-C is the controller's to handle, not its children's.
+            start_new_session=True,
+        )
+    finally:
+        if not isinstance(messages, int):
+            messages.close()
+
+
+def stop(process: subprocess.Popen[str], timeout_s: float = STOP_S) -> None:
+    """End a program of `start`: SIGTERM, then SIGKILL after `timeout_s`. Idempotent."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            with suppress(BrokenPipeError):  # It ended by itself; what it had not read is lost.
+                pipe.close()
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()

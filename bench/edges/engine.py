@@ -1,0 +1,100 @@
+"""A private Docker Engine on a host of the lab: the machine's own dockerd, everything else its own.
+
+The host's private /run hides any other containerd, so dockerd starts one of its own, in the same
+network namespace; `verify_host_mode` proves that host mode lands there.
+"""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import docker
+from docker.errors import DockerException
+
+from bench.core.errors import EnvironmentLacks
+from bench.edges import command
+from bench.edges.journal import Journal
+from bench.edges.host import Host
+
+BRIDGE_ADDRESS = "198.19.0.1/24"
+"""Of docker0 (`--bip`)."""
+ADDRESS_POOL = "base=198.19.128.0/17,size=24"
+"""Of networks that a user defines: inside the benchmarking range as well."""
+READY_S = 30.0
+
+
+@dataclass
+class Engine:
+    """A living engine. `client` changes when the engine is restarted."""
+
+    host: Host
+    cgroup: str
+    client: docker.DockerClient
+    process: subprocess.Popen[str]
+
+    def restart(self) -> None:
+        """Stop dockerd and its containerd and start them again: a new session."""
+        self.client.close()
+        command.stop(self.process, timeout_s=20)
+        self.process = _start(self.host, self.cgroup)
+        self.client = _connect(self.host, self.process)
+
+
+def engine_argv(host_folder: str, cgroup: str) -> list[str]:
+    """Command line of the engine: no path, address or control group of another engine's."""
+    return [
+        "dockerd",
+        *("--host", f"unix://{host_folder}/docker.sock"),
+        *("--data-root", f"{host_folder}/data", "--exec-root", f"{host_folder}/exec"),
+        *("--pidfile", f"{host_folder}/dockerd.pid", "--config-file", f"{host_folder}/daemon.json"),
+        *("--bip", BRIDGE_ADDRESS, "--default-address-pool", ADDRESS_POOL),
+        *("--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{cgroup}"),
+        *("--log-level", "warn"),
+    ]
+
+
+@contextmanager
+def engine(host: Host, journal: Journal) -> Iterator[Engine]:
+    """Start an engine on `host`; stop it, its containers and its control groups on the way out."""
+    cgroup = f"bench-{journal.run_id}-{host.name}"
+    journal.write("cgroup", name=cgroup)
+    (host.folder / "daemon.json").write_text("{}")
+    process = _start(host, cgroup)
+    try:
+        found = Engine(host, cgroup, _connect(host, process), process)
+    except BaseException:
+        command.stop(process)
+        raise
+    try:
+        yield found
+    finally:
+        # Containers were removed by their own `with`; should one be left, the host's end takes it.
+        found.client.close()
+        command.stop(found.process, timeout_s=5)
+
+
+def _start(host: Host, cgroup: str) -> subprocess.Popen[str]:
+    return command.start(
+        host.argv(engine_argv(str(host.folder), cgroup)), log=host.folder / "dockerd.log"
+    )
+
+
+def _connect(host: Host, process: subprocess.Popen[str]) -> docker.DockerClient:
+    deadline = time.monotonic() + READY_S
+    seen = "no answer"
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            client = docker.DockerClient(base_url=f"unix://{host.folder}/docker.sock", timeout=60)
+            client.ping()
+            return client
+        except DockerException as fault:
+            seen = str(fault)
+            time.sleep(0.02)
+    log = (host.folder / "dockerd.log").read_text()[-1500:]
+    raise EnvironmentLacks(
+        f"Starting a private Docker Engine on {host.name}",
+        f"it was not ready within {READY_S:g} s ({seen}); its last messages:\n{log}\n",
+        "Check that dockerd runs on this machine at all (`dockerd --version`, storage driver, cgroups).",
+    )

@@ -1,0 +1,153 @@
+"""The controller's end of the load generator: starts the Locust process, gives it orders."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.core.errors import MeasurementInvalid
+from bench.core.scenario import Load
+from bench.edges import command
+from bench.edges.host import Endpoint, Host
+from bench.edges.journal import Journal
+from bench.load.connections import RECORD_DTYPE
+
+PROBE_TIMEOUT_S = 15.0
+
+
+class GeneratorDied(MeasurementInvalid):
+    """The Locust process ended: no further slot of this run can be measured."""
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What one load was, as the generator saw it."""
+
+    window_start_ns: int
+    window_end_ns: int
+    opened: int
+    cpu_share: float
+    """Busy share of the generator's core over the load, warm-up included."""
+    locust_requests: int
+    """Locust's own count of the same load."""
+    records: np.ndarray
+    """RECORD_DTYPE, warm-up included, in the order in which the requests ended."""
+
+
+@dataclass
+class Generator:
+    """A living generator on the client host."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+
+    @contextmanager
+    def probe(self, endpoint: Endpoint, path: str) -> Iterator["Probe"]:
+        """Ask `endpoint` for `path` again and again, while the caller starts it."""
+        self._order(
+            do="probe", address=endpoint.address, port=endpoint.port, path=path, timeout_s=PROBE_TIMEOUT_S
+        )
+        probe = Probe(self)
+        try:
+            yield probe
+        finally:
+            probe.first_200_ns()  # An answer that nobody fetched would be taken for the next order's.
+
+    def load(self, load: Load, endpoint: Endpoint, name: str) -> LoadResult:
+        """Drive one slot's load and wait for its end."""
+        output = self.folder / "records.bin"
+        self._order(
+            do="load",
+            engine=load.engine,
+            name=name,
+            address=endpoint.address,
+            port=endpoint.port,
+            path=f"/{load.page_bytes}",
+            connections=load.connections,
+            warm_up_s=load.warm_up_s,
+            measure_s=load.measure_s,
+            output=str(output),
+        )
+        answer = self.answer()
+        if answer["failure"]:
+            raise MeasurementInvalid(
+                f"Sending load to {name} at {endpoint.address}:{endpoint.port}",
+                answer["failure"],
+                "The slot is INVALID; see Apache's and dockerd's messages.",
+            )
+        return LoadResult(
+            window_start_ns=answer["window_start_ns"],
+            window_end_ns=answer["window_end_ns"],
+            opened=answer["opened"],
+            cpu_share=answer["cpu_share"],
+            locust_requests=answer["locust_requests"],
+            records=np.fromfile(output, dtype=RECORD_DTYPE),
+        )
+
+    def write_report(self, path: Path) -> int:
+        """Have Locust write its own HTML report; returns Locust's count of requests."""
+        self._order(do="report", path=str(path))
+        return int(self.answer()["requests"])
+
+    def _order(self, **order: Any) -> None:
+        assert self.process.stdin
+        try:
+            self.process.stdin.write(json.dumps(order) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError as fault:
+            raise self._died() from fault
+
+    def answer(self) -> dict[str, Any]:
+        """The answer to the last order. Raises GeneratorDied where none can come any more."""
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line:
+            raise self._died()
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _died(self) -> GeneratorDied:
+        messages = (self.folder / "generator.log").read_text()[-1500:]
+        return GeneratorDied(
+            "Driving the load",
+            f"the Locust process ended (exit {self.process.wait()}); its last messages:\n{messages}\n",
+            "What was measured before is kept: `bench resume` goes on from there.",
+        )
+
+
+class Probe:
+    """A probe under way."""
+
+    def __init__(self, of: Generator) -> None:
+        self._generator = of
+        self._answer: dict[str, Any] | None = None
+
+    def first_200_ns(self) -> int | None:
+        """When the first of three 200s in a row came, CLOCK_MONOTONIC; None if none came in time."""
+        if self._answer is None:
+            self._answer = self._generator.answer()
+        return int(self._answer["first_200_ns"]) or None
+
+
+@contextmanager
+def generator(client: Host, journal: Journal, web_ui_port: int | None = None) -> Iterator[Generator]:
+    """Start the generator in the client host's network, on the client's cores."""
+    folder = client.folder
+    web_ui = ["--web-ui", str(web_ui_port)] if web_ui_port else []
+    network = f"/proc/{client.init_pid}/ns/net"
+    process = command.start(
+        ["taskset", "-c", client.cpus, sys.executable, "-m", "bench.load", "--network", network, *web_ui],
+        log=folder / "generator.log",
+        pipes=True,
+    )
+    journal.write_process(process.pid, "load generator")
+    try:
+        yield Generator(process, folder)
+    finally:
+        command.stop(process, timeout_s=2)

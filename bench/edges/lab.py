@@ -1,0 +1,191 @@
+"""The lab: hosts in namespaces of their own on one machine, joined by a switch, with no way out.
+
+A host is one process tree: `unshare` gives it network, mount, process, IPC and host-name
+namespaces, and its init dies with the controller, taking the whole host along. No interface is
+ever made in the machine's own network namespace, so nothing there needs undoing.
+
+    client (eth0) --veth-- (p-client) switch (p-docker1) --veth-- (eth0) docker1
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+
+from bench.core.errors import EnvironmentLacks
+from bench.edges import command
+from bench.edges.host import UPLINK, Host
+from bench.edges.journal import Journal
+
+BENCHMARK_RANGE = ip_network("198.18.0.0/15")
+"""RFC 2544, appendix C.2.2: reserved for benchmarking; no address outside it is ever used."""
+SWITCH = "sw0"
+READY_S = 10.0
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """A host before it exists. `addresses` carry their prefix length; `cpus` is a kernel cpu list."""
+
+    name: str
+    addresses: tuple[str, ...]
+    cpus: str
+
+
+def hosts_of_lab(client_cpus: str, docker_cpus: str) -> tuple[HostPlan, ...]:
+    """The article's lab, of which a run uses `client` and `docker1` (with its two addresses)."""
+    return (
+        HostPlan("client", ("198.18.0.10/24",), client_cpus),
+        HostPlan("docker1", ("198.18.0.100/24", "198.18.0.200/24"), docker_cpus),
+    )
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The living lab."""
+
+    client: Host
+    docker1: Host
+    switch: Host
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        return self.client, self.docker1, self.switch
+
+
+def wiring(plans: Sequence[HostPlan]) -> list[tuple[str, list[str]]]:
+    """(host, argv) of every command that joins the hosts: the same list that `bench plan` prints."""
+    steps = [("switch", ["ip", "link", "add", SWITCH, "type", "bridge"])]
+    for plan in plans:
+        port = f"p-{plan.name}"
+        # fmt: off
+        steps.append(("switch", ["ip", "link", "add", port, "type", "veth",
+                                 "peer", "name", UPLINK, "netns", "{" + plan.name + "}"]))
+        # fmt: on
+        steps.append(("switch", ["ip", "link", "set", port, "master", SWITCH, "up"]))
+        steps += [(plan.name, ["ip", "address", "add", address, "dev", UPLINK]) for address in plan.addresses]
+        steps.append((plan.name, ["ip", "link", "set", UPLINK, "up"]))
+    steps.append(("switch", ["ip", "link", "set", SWITCH, "up"]))
+    return steps
+
+
+@contextmanager
+def lab(plans: Sequence[HostPlan], journal: Journal) -> Iterator[Lab]:
+    """Start the hosts, join them, prove that the lab is sealed; end them all on the way out."""
+    with ExitStack() as hosts:
+        living = {
+            plan.name: hosts.enter_context(_host(plan, journal))
+            for plan in (*plans, HostPlan("switch", (), plans[0].cpus))
+        }
+        for name, argv in wiring(plans):
+            living[name].run_in_network(
+                [part.format(**{n: h.init_pid for n, h in living.items()}) for part in argv]
+            )
+        found = Lab(living["client"], living["docker1"], living["switch"])
+        # A switch forwards frames; it must not show them to a firewall as br_netfilter would.
+        _write_if_there(found.switch, "/proc/sys/net/bridge/bridge-nf-call-iptables", "0")
+        verify_sealed(found)
+        yield found
+
+
+@contextmanager
+def _host(plan: HostPlan, journal: Journal) -> Iterator[Host]:
+    folder = journal.folder / plan.name
+    folder.mkdir()
+    # A /run of its own hides the machine's containerd and docker sockets and the xtables lock. The
+    # sysfs is mounted while it still may be written: a container in host mode mounts it read-only.
+    script = (
+        "set -e; mount -t tmpfs -o mode=755 tmpfs /run; mkdir /run/sysfs /run/lock;"
+        " mount -t sysfs sysfs /run/sysfs; ip link set lo up;"
+        f" echo {plan.name} > /proc/sys/kernel/hostname; touch {folder}/ready; exec sleep infinity"
+    )
+    namespaces = ("--net", "--mount", "--pid", "--ipc", "--uts")
+    outer = command.start(
+        ["unshare", *namespaces, "--fork", "--kill-child", "--mount-proc", "tini", "-s", "--", "sh", "-c", script],
+        log=folder / "init.log",
+    )
+    try:
+        journal.write_process(outer.pid, f"host {plan.name}")
+        init_pid = _wait_for_init(outer, folder)
+        journal.write_process(init_pid, f"init of host {plan.name}")
+        yield Host(plan.name, plan.addresses, plan.cpus, init_pid, folder)
+    finally:
+        # unshare passes no SIGTERM on; SIGKILL makes the kernel end its child, hence the whole host.
+        outer.kill()
+        outer.wait()
+
+
+def _wait_for_init(outer: subprocess.Popen[str], folder: Path) -> int:
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline and outer.poll() is None:
+        if (folder / "ready").exists():
+            children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
+            return int(children[0])
+        time.sleep(0.005)
+    raise EnvironmentLacks(
+        f"Starting the lab's host {folder.name}",
+        f"its namespaces were not ready within {READY_S:g} s: {(folder / 'init.log').read_text()[-500:]}",
+        "A lab needs root with the right to make namespaces and mounts (not an unprivileged container).",
+    )
+
+
+def set_receive_steering(host: Host, on: bool) -> None:
+    """Let the host's own cores do the receive work of its uplink (RPS), or the sender's core.
+
+    veth delivers a packet on the CPU that sent it. Without steering, the client's core would do
+    the Docker host's bridge and DNAT work, which a separate machine would pay for itself.
+    """
+    mask = f"{host.cpu_mask:x}" if on else "0"
+    host.run(["sh", "-c", f"echo {mask} > /run/sysfs/class/net/{UPLINK}/queues/rx-0/rps_cpus"])
+
+
+def verify_sealed(found: Lab) -> None:
+    """Refuse to go on unless every route and every link of the lab ends inside it."""
+    links = {
+        host.name: [link for link in json.loads(host.run_in_network(["ip", "-j", "-d", "link"])) if "UP" in link["flags"]]
+        for host in found.hosts
+    }
+    ends = {(link["ifindex"], link.get("link_index")) for of_host in links.values() for link in of_host}
+    faults = []
+    for host in found.hosts:
+        for link in links[host.name]:
+            kind = link.get("linkinfo", {}).get("info_kind")
+            peer_inside = kind == "veth" and (link.get("link_index"), link["ifindex"]) in ends
+            if not (link["ifname"] == "lo" or kind == "bridge" or peer_inside):
+                faults.append(f"{host.name} has the link {link['ifname']}, which leads out")
+        routes = [
+            route
+            for family in ("-4", "-6")
+            for route in json.loads(host.run_in_network(["ip", "-j", family, "route", "show", "table", "all"]))
+        ]
+        faults += [
+            f"{host.name} has a route to {route['dst']}" for route in routes if not _stays_inside(route)
+        ]
+    if faults:
+        raise EnvironmentLacks(
+            "Proving that the lab is sealed",
+            "; ".join(faults),
+            "No load is sent from a lab with a way out. This is a bug of bench or a very unusual machine: report it.",
+        )
+
+
+def _stays_inside(route: dict[str, str]) -> bool:
+    if route.get("type") in ("unreachable", "blackhole", "prohibit"):
+        return True
+    if route["dst"] == "default":
+        return False
+    target = ip_network(route["dst"], strict=False)
+    return (
+        target.is_loopback
+        or target.is_link_local
+        or target.is_multicast
+        or (target.version == 4 and target.subnet_of(BENCHMARK_RANGE))
+    )
+
+
+def _write_if_there(host: Host, path: str, value: str) -> None:
+    host.run(["sh", "-c", f"[ ! -e {path} ] || echo {value} > {path}"])

@@ -1,0 +1,161 @@
+"""A run's folder: written atomically, a slot at a time; read again without root or Docker."""
+
+import csv
+import hashlib
+import io
+import os
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from bench.core.errors import EnvironmentLacks, InputError
+from bench.core.records import SCHEMA_VERSION, RunRecord, SlotRecord
+from bench.core.scenario import Metric
+from bench.core.verdict import Verdict
+from bench.load.connections import Outcome
+
+RUN_FILE, VERDICT_FILE, SLOTS_FILE, SUMS_FILE = "run.json", "verdict.json", "slots.csv", "SHA256SUMS"
+
+
+def new_run_id(now: datetime) -> str:
+    """`<YYYYMMDDThhmmssZ>-<4 hex>`: sorts by time, and no two are alike."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def create_run_folder(results: Path, scenario_name: str, run_id: str) -> Path:
+    """Make `results/<scenario>/<run id>/`. Raises EnvironmentLacks where it cannot be written."""
+    folder = results / scenario_name / run_id
+    try:
+        (folder / "slots").mkdir(parents=True)
+    except OSError as fault:
+        raise EnvironmentLacks(
+            f"Making the run's folder {folder}",
+            str(fault),
+            "Give a folder that can be written with --results.",
+        ) from fault
+    return folder
+
+
+def write_run(folder: Path, record: RunRecord) -> None:
+    """Replace run.json whole, so that a reader sees the old one or the new one."""
+    write_atomically(folder / RUN_FILE, record.model_dump_json(indent=1).encode())
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read run.json of the run in `folder`. Raises InputError where there is none that can be read."""
+    doing = f"Opening the run {folder}"
+    try:
+        text = (folder / RUN_FILE).read_text()
+    except OSError as fault:
+        raise InputError(
+            doing, str(fault), "Give the folder of a run: results/<scenario>/<time>-<id>/."
+        ) from fault
+    try:
+        return RunRecord.model_validate_json(text)
+    except ValidationError as fault:
+        first = fault.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            doing,
+            f"its run.json is not of schema version {SCHEMA_VERSION} ({place}: {first['msg']})",
+            "Read it with the version of bench that wrote it.",
+        ) from fault
+
+
+def write_requests(folder: Path, slot_directory: str, records: np.ndarray) -> None:
+    """Write a slot's requests.parquet from RECORD_DTYPE, warm-up included, in order of ending."""
+    target = folder / slot_directory / "requests.parquet"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    names = pa.array([outcome.name.lower() for outcome in Outcome])
+    columns = {name: np.ascontiguousarray(records[name]) for name in records.dtype.names or ()}
+    outcome = pa.DictionaryArray.from_arrays(pa.array(columns.pop("outcome").astype(np.int8)), names)
+    table = pa.table({**columns, "outcome": outcome})
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", compression_level=1)
+    write_atomically(target, sink.getvalue())
+
+
+def write_verdict(folder: Path, verdict: Verdict) -> None:
+    """Replace verdict.json."""
+    write_atomically(folder / VERDICT_FILE, verdict.model_dump_json(indent=1).encode())
+
+
+def read_verdict(folder: Path) -> Verdict:
+    """Read verdict.json. Raises InputError where there is none that can be read."""
+    try:
+        return Verdict.model_validate_json((folder / VERDICT_FILE).read_text())
+    except (OSError, ValidationError) as fault:
+        raise InputError(
+            f"Reading the verdict of {folder}", str(fault).splitlines()[0], f"`bench report {folder}` makes it."
+        ) from fault
+
+
+def write_slots_csv(folder: Path, slots: tuple[SlotRecord, ...]) -> None:
+    """Write slots.csv: one row a slot, every metric, for a spreadsheet."""
+    text = io.StringIO()
+    rows = [slot_row(slot) for slot in slots]
+    table = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["slot"], lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_atomically(folder / SLOTS_FILE, text.getvalue().encode())
+
+
+def slot_row(record: SlotRecord) -> dict[str, object]:
+    """A slot as one flat row; the columns of slots.csv and of `Run.slots`."""
+    slot = record.slot
+    return {
+        "slot": slot.index,
+        "session": slot.session,
+        "block": slot.block,
+        "arm": slot.arm,
+        "condition": slot.condition,
+        "repeat": slot.repeat,
+        "started_at": record.started_at,
+        "valid": record.valid,
+        "failed_gates": "; ".join(gate.name for gate in record.failed_gates),
+        "requests": record.requests,
+        "errors": record.errors,
+        "unfinished": record.unfinished,
+        **{metric.value: record.values.get(metric) for metric in Metric},
+        "p999_latency_us": record.p999_latency_us,
+        "mean_latency_us": record.mean_latency_us,
+        "start_to_first_200_ms": record.start_to_first_200_ms,
+        "wrk_witness_rps": record.wrk_witness_rps,
+        "seconds": record.seconds,
+        "overhead_s": record.overhead_s,
+        "window_start_ns": record.window_start_ns,
+        "window_end_ns": record.window_end_ns,
+    }
+
+
+def write_sums(folder: Path) -> None:
+    """Write SHA256SUMS of every other file of the run, in the form that `sha256sum -c` reads."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS_FILE)
+    lines = []
+    for path in files:
+        with path.open("rb") as stream:
+            lines.append(f"{hashlib.file_digest(stream, 'sha256').hexdigest()}  {path.relative_to(folder)}\n")
+    write_atomically(folder / SUMS_FILE, "".join(lines).encode())
+
+
+def write_atomically(target: Path, content: bytes) -> None:
+    """Write `content` so that `target` is the whole of it or what it was before."""
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        with partial.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, target)
+    except OSError as fault:
+        partial.unlink(missing_ok=True)
+        raise EnvironmentLacks(
+            f"Writing {target}",
+            str(fault),
+            "What was written before is whole. Make room or give another folder with --results.",
+        ) from fault

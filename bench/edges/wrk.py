@@ -1,0 +1,21 @@
+"""wrk, an outside witness for throughput: another program, by other people, on the same container."""
+
+import re
+
+from bench.core.errors import MeasurementInvalid
+from bench.edges.host import Endpoint, Host
+
+_RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)$", re.MULTILINE)
+
+
+def measure_with_wrk(client: Host, endpoint: Endpoint, path: str, connections: int, seconds: int) -> float:
+    """Requests/s that one thread of wrk reaches from the client host over `seconds`."""
+    url = f"http://{endpoint.address}:{endpoint.port}{path}"
+    said = client.run(
+        ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", url],
+        timeout_s=seconds + 30,
+    )
+    rate = _RATE.search(said)
+    if not rate or "Non-2xx" in said:
+        raise MeasurementInvalid("Measuring throughput with wrk", said, "See Apache's messages.")
+    return float(rate[1])

@@ -1,0 +1,317 @@
+"""The load path: N connections driven by one epoll loop, four stamps kept for every request.
+
+This is the product's instrument, so it is small and does nothing that is not HTTP: literal
+address, request bytes built once, TCP_NODELAY, one send a request, strict HTTP/1.1 framing, no
+retry. Imports nothing of Locust, whose import patches `select` and `socket`: import this first.
+"""
+
+import re
+import socket
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from select import EPOLLIN, epoll  # Fails, as it should, once gevent has patched the module.
+
+import numpy as np
+
+RECORD = struct.Struct("<qqqqqihh")
+RECORD_DTYPE = np.dtype(
+    [
+        ("intended_ns", "<i8"),
+        ("sent_ns", "<i8"),
+        ("first_byte_ns", "<i8"),
+        ("done_ns", "<i8"),
+        ("bytes", "<i8"),
+        ("connection", "<i4"),
+        ("status", "<i2"),
+        ("outcome", "<i2"),
+    ]
+)
+"""A request as it is kept. Stamps are CLOCK_MONOTONIC; 0 where the moment never came."""
+RECORDS_PER_CHUNK = 65_536
+BUFFER_BYTES = 262_144
+YIELD_NS = 20_000_000
+"""Time between two yields to other tasks. A yield delays what is in flight, so it must be rare."""
+POLL_S = 0.02
+CONNECT_S = 5.0
+READY_IN_A_ROW = 3
+PROBE_PAUSE_S = 0.001
+PROBE_NS = 1_000_000_000
+MAX_KNOWN_HEADS = 10_000
+"""Heads change once a second with their Date; a server that varies them more is read the slow way."""
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) [^\r\n]*\r\n")
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*(?=\r\n)", re.IGNORECASE)
+_UNFRAMED = re.compile(rb"\r\n(?:transfer-encoding:|connection:[ \t]*close)", re.IGNORECASE)
+
+
+class Outcome(IntEnum):
+    """How a request ended."""
+
+    OK = 0
+    HTTP_ERROR = 1
+    """A complete response whose status is not 200."""
+    FRAMING_ERROR = 2
+    """Bytes that are not one response of a stated length: never guessed at."""
+    CONNECTION_ERROR = 3
+    """The server closed or reset the connection."""
+    UNFINISHED = 4
+    """Still in flight when the drain's time was up."""
+
+
+class RequestLog:
+    """Records of all requests, in memory that is allocated a chunk at a time."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytearray] = []
+        self._room = 0
+        self._offset = 0
+
+    def write(self, *record: int) -> None:
+        """Keep one request: the values of RECORD_DTYPE in order."""
+        if self._room == 0:
+            self._chunks.append(bytearray(RECORDS_PER_CHUNK * RECORD.size))
+            self._room, self._offset = RECORDS_PER_CHUNK, 0
+        RECORD.pack_into(self._chunks[-1], self._offset, *record)
+        self._offset += RECORD.size
+        self._room -= 1
+
+    def records(self) -> np.ndarray:
+        """All requests so far, in the order in which they ended."""
+        unused = self._room * RECORD.size
+        kept = b"".join(self._chunks)
+        return np.frombuffer(kept[: len(kept) - unused] if unused else kept, dtype=RECORD_DTYPE)
+
+
+class Framing(Exception):
+    """The bytes are not the head of one response with a stated length."""
+
+
+def parse_head(head: bytes) -> tuple[int, int]:
+    """(status, body length) of a response's head, its empty line included. Raises Framing."""
+    status_line = _STATUS_LINE.match(head)
+    lengths = _LENGTH.findall(head)
+    if not status_line or len(lengths) != 1 or _UNFRAMED.search(head):
+        raise Framing(head[:200])
+    return int(status_line[1]), int(lengths[0])
+
+
+@dataclass(slots=True)
+class _Connection:
+    number: int
+    socket: socket.socket
+    intended_ns: int = 0
+    sent_ns: int = 0
+    """0 while no request is in flight."""
+    first_byte_ns: int = 0
+    """0 until the first byte of a response that takes several reads."""
+    head: bytearray = field(default_factory=bytearray)
+    status: int = 0
+    length: int = 0
+    remaining: int = 0
+    """Bytes of the body still to come, once the head is complete."""
+
+
+class Connections:
+    """N keep-alive connections to one server, with one request in flight on each (closed loop)."""
+
+    def __init__(self, address: str, port: int, path: str, count: int, log: RequestLog) -> None:
+        """Open `count` connections. Raises OSError where one cannot be opened in CONNECT_S."""
+        self._target = (address, port)
+        self._request = f"GET {path} HTTP/1.1\r\nHost: {address}:{port}\r\n\r\n".encode()
+        self._log = log
+        self._epoll = epoll()
+        self._open: dict[int, _Connection] = {}
+        self._in_flight = 0
+        self._heads: dict[bytes, tuple[int, int]] = {}
+        self._buffer = bytearray(BUFFER_BYTES)
+        self.opened = 0
+        """Connections opened so far, reconnects included."""
+        for number in range(count):
+            self._connect(number)
+
+    def drive(self, until_ns: int, pause: Callable[[], None]) -> None:
+        """Send the next request on every connection as its last one ends, until `until_ns`.
+
+        `pause` lets other tasks of the process run; it is called every YIELD_NS.
+        """
+        for connection in list(self._open.values()):
+            if not connection.sent_ns:
+                connection.intended_ns = time.monotonic_ns()
+                self._send(connection)
+        self._turn(send_until_ns=until_ns, until_ns=until_ns, pause=pause)
+
+    def drain(self, until_ns: int, pause: Callable[[], None]) -> None:
+        """Send nothing more; wait for what is in flight, at most until `until_ns`."""
+        self._turn(send_until_ns=0, until_ns=until_ns, pause=pause)
+
+    def close(self) -> None:
+        """Close every connection; what is still in flight is recorded as unfinished."""
+        for connection in list(self._open.values()):
+            if connection.sent_ns:
+                self._record_failure(connection, Outcome.UNFINISHED, 0)
+            self._disconnect(connection)
+        self._epoll.close()
+
+    def _turn(self, send_until_ns: int, until_ns: int, pause: Callable[[], None]) -> None:
+        clock, poll, write = time.monotonic_ns, self._epoll.poll, self._log.write
+        heads, buffer, view = self._heads, self._buffer, memoryview(self._buffer)
+        ok, http_error = int(Outcome.OK), int(Outcome.HTTP_ERROR)  # A member costs 0.3 us to pack.
+        now = clock()
+        pause_at_ns = now + YIELD_NS
+        while self._in_flight and now < until_ns:
+            for fd, _ in poll(POLL_S):
+                connection = self._open[fd]
+                try:
+                    received = connection.socket.recv_into(buffer)
+                except OSError:
+                    received = 0
+                now = clock()
+                # The common case by far: one whole response in one read, its head seen before.
+                head_end = buffer.find(b"\r\n\r\n", 0, received) + 4
+                known = None if connection.first_byte_ns else heads.get(bytes(view[:head_end]))
+                if known and head_end + known[1] == received:
+                    status, length = known
+                    first_byte_ns = now
+                else:
+                    failure = self._take(connection, view[:received], now)
+                    if failure is not None:
+                        self._replace(connection, failure, now, now < send_until_ns)
+                        continue
+                    if connection.remaining or connection.head:
+                        continue
+                    status, length = connection.status, connection.length
+                    first_byte_ns, connection.first_byte_ns = connection.first_byte_ns, 0
+                write(
+                    connection.intended_ns,
+                    connection.sent_ns,
+                    first_byte_ns,
+                    now,
+                    length,
+                    connection.number,
+                    status,
+                    ok if status == 200 else http_error,
+                )
+                connection.intended_ns = now
+                if now >= pause_at_ns:
+                    # Between two requests of this connection: its own latency holds no pause.
+                    pause()
+                    now = clock()
+                    pause_at_ns = now + YIELD_NS
+                connection.sent_ns = 0
+                self._in_flight -= 1
+                if now < send_until_ns:
+                    self._send(connection)
+            if (now := clock()) >= pause_at_ns:
+                pause()
+                now = clock()
+                pause_at_ns = now + YIELD_NS
+
+    def _send(self, connection: _Connection) -> None:
+        self._in_flight += 1
+        connection.sent_ns = time.monotonic_ns()
+        try:
+            complete = connection.socket.send(self._request) == len(self._request)
+        except OSError:
+            complete = False
+        if not complete:
+            self._replace(connection, Outcome.CONNECTION_ERROR, connection.sent_ns, send_next=False)
+
+    def _take(self, connection: _Connection, received: memoryview, now: int) -> Outcome | None:
+        """Take bytes of a response that needs several reads or whose head is new; returns a failure."""
+        if not received:
+            return Outcome.CONNECTION_ERROR
+        if not connection.first_byte_ns:
+            connection.first_byte_ns = now
+        if connection.remaining:
+            connection.remaining -= len(received)
+        else:
+            connection.head += received
+            head, separator, body = connection.head.partition(b"\r\n\r\n")
+            if not separator:
+                return Outcome.FRAMING_ERROR if len(head) > BUFFER_BYTES else None
+            try:
+                connection.status, connection.length = parse_head(bytes(head + separator))
+            except Framing:
+                return Outcome.FRAMING_ERROR
+            if len(self._heads) < MAX_KNOWN_HEADS:
+                self._heads[bytes(head + separator)] = connection.status, connection.length
+            connection.remaining = connection.length - len(body)
+            connection.head.clear()
+        return Outcome.FRAMING_ERROR if connection.remaining < 0 else None
+
+    def _replace(self, connection: _Connection, failure: Outcome, now: int, send_next: bool) -> None:
+        """Record a failure, open the connection anew, and go on with it."""
+        if connection.sent_ns:
+            self._record_failure(connection, failure, now)
+            self._in_flight -= 1
+        self._disconnect(connection)
+        try:
+            successor = self._connect(connection.number)
+        except OSError:
+            return  # Recorded already; the connection stays closed and its requests stay unmade.
+        successor.intended_ns = now
+        if send_next:
+            self._send(successor)
+
+    def _record_failure(self, connection: _Connection, failure: Outcome, now: int) -> None:
+        done_ns = 0 if failure is Outcome.UNFINISHED else now
+        self._log.write(
+            connection.intended_ns,
+            connection.sent_ns,
+            connection.first_byte_ns,
+            done_ns,
+            0,
+            connection.number,
+            connection.status,
+            failure,
+        )
+
+    def _connect(self, number: int) -> _Connection:
+        connected = socket.create_connection(self._target, timeout=CONNECT_S)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected.setblocking(False)
+        self._epoll.register(connected.fileno(), EPOLLIN)
+        self._open[connected.fileno()] = _Connection(number, connected)
+        self.opened += 1
+        return self._open[connected.fileno()]
+
+    def _disconnect(self, connection: _Connection) -> None:
+        del self._open[connection.socket.fileno()]
+        connection.socket.close()
+
+
+def await_ready(address: str, port: int, path: str, timeout_s: float) -> tuple[int, int]:
+    """Wait for a server: (CLOCK_MONOTONIC ns of the first of three 200s in a row, attempts made).
+
+    A connection each, so that a listener that accepts before its path is complete does not pass.
+    The stamp is 0 where `timeout_s` was over first.
+    """
+    deadline_ns = time.monotonic_ns() + round(timeout_s * 1e9)
+    attempts, first_200_ns, in_a_row = 0, 0, 0
+    while time.monotonic_ns() < deadline_ns:
+        attempts += 1
+        if _answers_200(address, port, path):
+            first_200_ns = first_200_ns or time.monotonic_ns()
+            in_a_row += 1
+            if in_a_row == READY_IN_A_ROW:
+                return first_200_ns, attempts
+        else:
+            first_200_ns = in_a_row = 0
+            time.sleep(PROBE_PAUSE_S)
+    return 0, attempts
+
+
+def _answers_200(address: str, port: int, path: str) -> bool:
+    log = RequestLog()
+    try:
+        connections = Connections(address, port, path, 1, log)
+    except OSError:
+        return False
+    until_ns = time.monotonic_ns() + PROBE_NS
+    connections.drive(time.monotonic_ns() + 1, lambda: None)
+    connections.drain(until_ns, lambda: None)
+    connections.close()
+    return bool((log.records()["outcome"] == Outcome.OK).any())

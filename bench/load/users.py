@@ -1,0 +1,144 @@
+"""Locust users, one class an engine: each waits for an order, drives its load, and waits again.
+
+RawHttpUser is one Locust user that drives every connection of a slot by itself. The others are
+Locust's own clients, a user a connection, to cross-check it with.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+# First: importing locust patches select and socket, which the load path needs as they are.
+from bench.load.connections import Connections, Outcome, RequestLog  # isort: skip
+
+import gevent
+from gevent.event import Event
+from locust import HttpUser, User, task
+from locust.contrib.fasthttp import FastHttpUser
+
+DRAIN_NS = 2_000_000_000
+"""Time that requests in flight at the end of a window have to finish."""
+CLIENT_TIMEOUT_S = 5.0
+
+
+@dataclass
+class Order:
+    """One slot's load, and what came of it. Stamps are CLOCK_MONOTONIC."""
+
+    name: str
+    """Under which Locust's own statistics list it: the arm."""
+    address: str
+    port: int
+    path: str
+    connections: int
+    warm_up_s: float
+    measure_s: float
+    users: int
+    log: RequestLog = field(default_factory=RequestLog)
+    window_start_ns: int = 0
+    window_end_ns: int = 0
+    opened: int = 0
+    """Connections opened, reconnects included; as far as the engine shows them."""
+    finished: Event = field(default_factory=Event)
+    failure: str = ""
+
+    def begin(self) -> None:
+        """Fix the window: it opens after the warm-up, whose requests are kept as well."""
+        self.window_start_ns = time.monotonic_ns() + round(self.warm_up_s * 1e9)
+        self.window_end_ns = self.window_start_ns + round(self.measure_s * 1e9)
+
+
+class OrderedUser(User):
+    """Takes one order after another from `environment.orders` for as long as the run lasts."""
+
+    abstract = True
+
+    @task
+    def carry_out(self) -> None:
+        order: Order = self.environment.orders.get()
+        try:
+            self.drive(order)
+        except OSError as fault:
+            order.failure = str(fault)
+        order.users -= 1
+        if order.users == 0:
+            order.finished.set()
+        # All users wait for the slowest, so that none takes two shares of the next order.
+        order.finished.wait()
+
+    def drive(self, order: Order) -> None:
+        raise NotImplementedError
+
+
+class RawHttpUser(OrderedUser):
+    """All connections of the slot in one epoll loop; Locust's statistics are fed afterwards, in batches."""
+
+    def drive(self, order: Order) -> None:
+        connections = Connections(
+            order.address, order.port, order.path, order.connections, order.log
+        )
+        try:
+            order.begin()
+            until_ns = order.window_start_ns
+            while until_ns < order.window_end_ns:
+                connections.drive(until_ns, pause)
+                # A person who watches the web UI wants a batch a second; it costs a pause each.
+                batch_ns = 1_000_000_000 if self.environment.web_ui else order.window_end_ns
+                until_ns = min(until_ns + batch_ns, order.window_end_ns)
+                self.environment.feed(order)
+            connections.drive(order.window_end_ns, pause)
+            connections.drain(time.monotonic_ns() + DRAIN_NS, pause)
+        finally:
+            connections.close()
+            order.opened = connections.opened
+
+
+def pause() -> None:
+    """Let Locust's other tasks (web UI, heartbeats, stop requests) run once."""
+    gevent.sleep(0)
+
+
+class ClientUser(OrderedUser):
+    """A request after another through a client of Locust's, stamped around the call.
+
+    The client shows no first byte, so `first_byte_ns` is `done_ns`; nor does it show its retries
+    and reconnects, which is one of the reasons for RawHttpUser.
+    """
+
+    abstract = True
+
+    def drive(self, order: Order) -> None:
+        if not order.window_start_ns:
+            order.begin()
+        number, order.opened = order.opened, order.opened + 1
+        clock = time.monotonic_ns
+        url = f"http://{order.address}:{order.port}{order.path}"
+        done_ns = clock()
+        while (intended_ns := done_ns) < order.window_end_ns:
+            sent_ns = clock()
+            response = self.client.get(url, name=order.name, timeout=CLIENT_TIMEOUT_S)
+            done_ns = clock()
+            status = response.status_code or 0
+            outcome = (
+                Outcome.OK if status == 200 else Outcome.HTTP_ERROR if status else Outcome.CONNECTION_ERROR
+            )
+            length = len(response.content or b"")
+            order.log.write(intended_ns, sent_ns, done_ns, done_ns, length, number, status, outcome)
+
+
+class HttpClientUser(ClientUser, HttpUser):
+    """Engine `http`: Locust's HttpUser (requests)."""
+
+    host = "http://unused"
+
+
+class FastHttpClientUser(ClientUser, FastHttpUser):
+    """Engine `fasthttp`: Locust's FastHttpUser (geventhttpclient)."""
+
+    host = "http://unused"
+
+
+ENGINES: dict[str, type[OrderedUser]] = {
+    "raw": RawHttpUser,
+    "http": HttpClientUser,
+    "fasthttp": FastHttpClientUser,
+}

@@ -1,0 +1,90 @@
+"""A stored run as pandas sees it: the one way in which reports, figures and notebooks read runs."""
+
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from bench.core.records import RunRecord, SlotRecord
+from bench.core.scenario import Condition, conditions
+from bench.core.verdict import Verdict, judge
+from bench.edges import store
+
+
+class Run:
+    """A run's folder. Cheap to open: a slot's requests are read when they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record: RunRecord = store.read_run(path)
+
+    @cached_property
+    def slots(self) -> pd.DataFrame:
+        """One row a measured slot, every metric; the same columns as slots.csv."""
+        return pd.DataFrame([store.slot_row(slot) for slot in self.record.slots])
+
+    @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The combinations of factor levels that the column `condition` of `slots` counts."""
+        return conditions(self.record.scenario)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Comparisons and claims, judged anew from the stored slots: the same as verdict.json."""
+        record = self.record
+        return judge(
+            record.scenario,
+            [slot.metrics() for slot in record.slots],
+            self.scope,
+            record.seed,
+            record.warnings,
+        )
+
+    @property
+    def scope(self) -> dict[str, str]:
+        """In what circumstances the verdict holds."""
+        record, load = self.record, self.record.scenario.load
+        return {
+            "machine": f"{record.machine.get('cpu')}, {record.machine.get('usable_cores')} cores",
+            "kernel": record.machine.get("kernel", "unknown"),
+            "engine": f"Docker {record.engine.get('version', 'unknown')}",
+            "workload": f"GET of {load.page_bytes:,} bytes, keep-alive, {load.connections} connection(s)",
+            "rate": f"{load.model} loop, engine {load.engine}",
+            "vantage": record.lab.get("vantage", "unknown"),
+        }
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """One row a comparison, A/A pairs included; intervals as `_low` and `_high` columns."""
+        rows = []
+        for comparison in self.verdict.comparisons:
+            row = comparison.model_dump(mode="json")
+            for name in ("ci95", "ci90", "difference_ci95", "bootstrap_ci95"):
+                row[f"{name}_low"], row[f"{name}_high"] = row.pop(name) or (None, None)
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def requests(self, slot: int, *, warm_up: bool = False) -> pd.DataFrame:
+        """Requests of slot number `slot`: those sent inside the window, or with `warm_up` all.
+
+        Columns: `intended_ns`, `sent_ns`, `first_byte_ns`, `done_ns` (int64, CLOCK_MONOTONIC; 0
+        where the moment never came), `bytes`, `connection`, `status`, `outcome`, `latency_us`.
+        """
+        record = self._slot(slot)
+        frame = pd.read_parquet(self.path / record.slot.directory / "requests.parquet")
+        frame["latency_us"] = ((frame["done_ns"] - frame["sent_ns"]) / 1e3).where(frame["done_ns"] > 0)
+        if warm_up:
+            return frame
+        inside = frame["sent_ns"].between(record.window_start_ns, record.window_end_ns, inclusive="left")
+        return frame[inside].reset_index(drop=True)
+
+    def _slot(self, index: int) -> SlotRecord:
+        for record in self.record.slots:
+            if record.slot.index == index:
+                return record
+        raise KeyError(f"slot {index} is not measured in {self.path}")
+
+
+def load(path: str | Path) -> Run:
+    """Open the run in the folder `path`. Raises InputError where there is none."""
+    return Run(Path(path))

@@ -1,0 +1,195 @@
+"""Runs a scenario: composes lab, engine, image, load and store, slot by slot, and judges the result."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import bench
+from bench.core.errors import EnvironmentLacks, MeasurementInvalid
+from bench.core.plan import plan_slots, slot_seconds
+from bench.core.records import SCHEMA_VERSION, RunRecord, SlotRecord, Status
+from bench.core.scenario import Condition, Scenario, conditions
+from bench.edges import machine, store
+from bench.edges.engine import engine
+from bench.edges.generator import generator
+from bench.edges.image import provide_image
+from bench.edges.journal import Journal, dead_runs, machine_lock, undo
+from bench.edges.lab import hosts_of_lab, lab
+from bench.slot import Bed, measure_slot, verify_host_mode
+
+MAX_FAILED_IN_A_ROW = 3
+"""Slots that fail to start, one after another, before the run gives up."""
+
+
+class Progress(Protocol):
+    """What a run tells whoever watches it."""
+
+    def stage(self, what: str) -> None:
+        """A part of the set-up or of the end begins."""
+
+    def slot(self, record: SlotRecord, done: int, planned: int, seconds_left: float) -> None:
+        """A slot is measured and stored."""
+
+
+def new_run(scenario: Scenario, seed: int, budget_s: float | None, results: Path) -> tuple[Path, RunRecord]:
+    """Register a run before there is data: its folder, with the plan in run.json."""
+    machine.require_all()
+    now = datetime.now(UTC)
+    run_id = store.new_run_id(now)
+    folder = store.create_run_folder(results, scenario.name, run_id)
+    record = RunRecord(
+        schema_version=SCHEMA_VERSION,
+        id=run_id,
+        bench_version=bench.__version__,
+        status=Status.RUNNING,
+        started_at=now.isoformat(timespec="seconds"),
+        scenario=scenario,
+        seed=seed,
+        budget_s=budget_s,
+        planned=plan_slots(scenario, seed),
+        machine=machine.describe_machine(),
+        tools=machine.tool_versions(),
+        lab={},
+        engine={},
+        image={},
+    )
+    store.write_run(folder, record)
+    return folder, record
+
+
+def execute(folder: Path, record: RunRecord, progress: Progress, web_ui_port: int | None = None) -> RunRecord:
+    """Measure the slots of `record` that remain; every one is on the disk before the next begins.
+
+    Ends with status COMPLETE or BUDGET_SPENT. Interrupted or failed, run.json says so, what was
+    measured stays, and the exception goes on.
+    """
+    with machine_lock(f"bench run {record.id} ({record.scenario.name})"):
+        clean_dead_runs()
+        try:
+            with _bed(record, progress, web_ui_port) as bed:
+                record = _describe_bed(record, bed)
+                store.write_run(folder, record)
+                for measured in _measure(bed, record, folder, progress):
+                    record = measured
+                    store.write_run(folder, record)
+                bed.generator.write_report(folder / "locust.html")
+        except BaseException as fault:
+            status = Status.FAILED if isinstance(fault, Exception) else Status.INTERRUPTED
+            store.write_run(folder, _ended(record, status))
+            raise
+    status = Status.BUDGET_SPENT if record.remaining() else Status.COMPLETE
+    record = _ended(record, status)
+    store.write_run(folder, record)
+    return record
+
+
+def clean_dead_runs() -> list[str]:
+    """Remove what dead runs left, from their journals; returns a line a thing. Needs the machine lock."""
+    return [line for run_id in dead_runs() for line in undo(run_id)]
+
+
+@contextmanager
+def _bed(record: RunRecord, progress: Progress, web_ui_port: int | None) -> Iterator[Bed]:
+    client_cpus, docker_cpus = machine.divide_cores()
+    journal = Journal(record.id)
+    try:
+        with ExitStack() as stack:
+            progress.stage("lab: hosts, switch and links, sealed")
+            found = stack.enter_context(lab(hosts_of_lab(client_cpus, docker_cpus), journal))
+            load_generator = stack.enter_context(generator(found.client, journal, web_ui_port))
+            progress.stage("engine: a private Docker Engine on docker1")
+            docker_engine = stack.enter_context(engine(found.docker1, journal))
+            progress.stage("image: Apache, from the cache or built anew (about a minute, once)")
+            image = provide_image(docker_engine.client)
+            bed = Bed(found, docker_engine, image, load_generator)
+            verify_host_mode(bed)
+            progress.stage("slots")
+            yield bed
+    finally:
+        undo(record.id)
+
+
+def _describe_bed(record: RunRecord, bed: Bed) -> RunRecord:
+    version = bed.engine.client.version()
+    hosts = {
+        host.name: f"{', '.join(host.addresses) or 'no address'}; cores {host.cpus}" for host in bed.lab.hosts
+    }
+    about_image = {
+        "id": bed.image.id,
+        "suite": bed.image.suite,
+        "base_sha256": bed.image.base_sha256,
+        "recipe_sha256": bed.image.recipe_sha256,
+    }
+    if record.image and record.image["id"] != bed.image.id:
+        raise EnvironmentLacks(
+            f"Resuming the run {record.id}",
+            f"its slots ran the image {record.image['id']}, and this machine now has {bed.image.id}",
+            "Begin a new run: slots of different images cannot be compared.",
+        )
+    return record.model_copy(
+        update={
+            "lab": {**hosts, "vantage": "same-kernel lab"},
+            "engine": {
+                "version": version["Version"],
+                "api": version["ApiVersion"],
+                "storage_driver": bed.engine.client.info()["Driver"],
+            },
+            "image": about_image,
+        }
+    )
+
+
+def _measure(bed: Bed, record: RunRecord, folder: Path, progress: Progress) -> Iterator[RunRecord]:
+    """Yield the record anew after each slot, until none remains or the budget is spent."""
+    settings = conditions(record.scenario)
+    begun = time.monotonic()
+    failed_in_a_row = 0
+    session: int | None = None
+    block: int | None = None
+    for slot in record.remaining():
+        left = [remaining for remaining in record.remaining() if remaining.block == slot.block]
+        block_s = sum(slot_seconds(settings[other.condition]) for other in left)
+        spent_s = time.monotonic() - begun
+        if slot.block != block and record.budget_s and spent_s + block_s > record.budget_s and record.slots:
+            return  # Only whole blocks are comparable, so a block that does not fit is not begun.
+        if session not in (None, slot.session):
+            progress.stage(f"engine: restarted for session {slot.session + 1}")
+            bed.engine.restart()
+        session, block = slot.session, slot.block
+        measured = measure_slot(bed, record.scenario, slot, settings[slot.condition], folder)
+        failed_in_a_row = failed_in_a_row + 1 if measured.requests == 0 else 0
+        record = record.model_copy(
+            update={
+                "slots": (*record.slots, measured),
+                "warnings": _warnings(record, measured, settings[slot.condition]),
+            }
+        )
+        yield record
+        remaining_s = sum(slot_seconds(settings[other.condition]) for other in record.remaining())
+        if record.budget_s:
+            remaining_s = min(remaining_s, record.budget_s - (time.monotonic() - begun))
+        progress.slot(measured, len(record.slots), len(record.planned), max(remaining_s, 0))
+        if failed_in_a_row == MAX_FAILED_IN_A_ROW:
+            raise MeasurementInvalid(
+                f"Measuring the run {record.id}",
+                f"{failed_in_a_row} slots in a row could not be measured, the last because of "
+                + "; ".join(gate.detail for gate in measured.failed_gates),
+                f"Mend that, then `bench resume {folder}`.",
+            )
+
+
+def _warnings(record: RunRecord, measured: SlotRecord, condition: Condition) -> tuple[str, ...]:
+    found = list(record.warnings)
+    if condition.lab.hold_idle_states and measured.evidence.get("idle states") == "free":
+        found.append(
+            "Idle states could not be held (/dev/cpu_dma_latency): latency includes cores waking up, and is noisier."
+        )
+    return tuple(dict.fromkeys(found))
+
+
+def _ended(record: RunRecord, status: Status) -> RunRecord:
+    finished_at = datetime.now(UTC).isoformat(timespec="seconds")
+    return record.model_copy(update={"status": status, "finished_at": finished_at})
