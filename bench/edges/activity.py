@@ -9,6 +9,8 @@ from pathlib import Path
 from bench.edges.host import Host
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+KTHREADD = 2
+"""Parent of all kernel threads."""
 WORTH_NAMING = 0.005
 """Core-share below which a process is not named."""
 
@@ -24,11 +26,20 @@ class Activity:
 
 
 @dataclass(frozen=True)
+class Process:
+    """A process at one moment."""
+
+    parent: int
+    cpu_ticks: int
+    """User and system, all threads, children not included."""
+
+
+@dataclass(frozen=True)
 class ActivityStart:
     """Counters at the start of an interval."""
 
     at_s: float
-    cpu_ticks: dict[int, int]
+    processes: dict[int, Process]
     forks: int
     steal_ticks: int
 
@@ -36,21 +47,22 @@ class ActivityStart:
 def begin_activity() -> ActivityStart:
     """Read the counters from which `end_activity` takes the difference."""
     forks, steal = _stat_counters()
-    return ActivityStart(time.monotonic(), _cpu_ticks(), forks, steal)
+    return ActivityStart(time.monotonic(), _processes(), forks, steal)
 
 
 def end_activity(start: ActivityStart, own_pids: Iterable[int], hosts: Iterable[Host]) -> Activity:
-    """Activity since `start`. A process in a host's pid namespace is the lab's; so are `own_pids`.
+    """Activity since `start`. What descends from a host's init is the lab's; `own_pids` are ours.
 
     Kernel threads are left out: those that are busy do the lab's packet work.
     """
     seconds = time.monotonic() - start.at_s
-    own = {*own_pids, os.getpid()}
-    lab_namespaces = {_pid_namespace(host.init_pid) for host in hosts}
+    now = _processes()
+    ours = {*own_pids, os.getpid(), *(host.init_pid for host in hosts), KTHREADD}
     stray = {}
-    for pid, ticks in _cpu_ticks().items():
-        share = (ticks - start.cpu_ticks.get(pid, 0)) / CLOCK_TICKS / seconds
-        if share > WORTH_NAMING and pid not in own and _pid_namespace(pid) not in lab_namespaces:
+    for pid, process in now.items():
+        before = start.processes[pid].cpu_ticks if pid in start.processes else 0
+        share = (process.cpu_ticks - before) / CLOCK_TICKS / seconds
+        if share > WORTH_NAMING and not ours.intersection(_ancestry(pid, now)):
             stray[f"{_name(pid)} ({pid})"] = share
     forks, steal = _stat_counters()
     cores = os.cpu_count() or 1
@@ -61,8 +73,15 @@ def end_activity(start: ActivityStart, own_pids: Iterable[int], hosts: Iterable[
     )
 
 
-def _cpu_ticks() -> dict[int, int]:
-    """CPU ticks (user and system, all threads) of every process but kernel threads."""
+def _ancestry(pid: int, processes: dict[int, Process]) -> list[int]:
+    """`pid` and its parents, as far as they are known."""
+    line = [pid]
+    while line[-1] in processes and processes[line[-1]].parent not in (0, line[-1]):
+        line.append(processes[line[-1]].parent)
+    return line
+
+
+def _processes() -> dict[int, Process]:
     found = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
@@ -70,22 +89,14 @@ def _cpu_ticks() -> dict[int, int]:
         try:
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
-            continue
-        if fields[1] != "2" and folder.name != "2":  # Parent 2 is kthreadd.
-            found[int(folder.name)] = int(fields[11]) + int(fields[12])
+            continue  # It ended between the listing and the reading.
+        found[int(folder.name)] = Process(int(fields[1]), int(fields[11]) + int(fields[12]))
     return found
 
 
 def _stat_counters() -> tuple[int, int]:
     lines = {line.split()[0]: line.split()[1:] for line in Path("/proc/stat").read_text().splitlines()}
     return int(lines["processes"][0]), int(lines["cpu"][7])
-
-
-def _pid_namespace(pid: int) -> int | None:
-    try:
-        return os.stat(f"/proc/{pid}/ns/pid").st_ino
-    except OSError:
-        return None
 
 
 def _name(pid: int) -> str:

@@ -38,7 +38,10 @@ POLL_S = 0.02
 CONNECT_S = 5.0
 READY_IN_A_ROW = 3
 PROBE_PAUSE_S = 0.001
-PROBE_NS = 1_000_000_000
+PROBE_CONNECT_S = 0.02
+"""A SYN that is sent before the container's link is up is lost, and TCP's next comes a second later."""
+PROBE_ANSWER_NS = 50_000_000
+"""docker-proxy accepts before the container is up; what it accepted then waits a second (moby issue 48132)."""
 MAX_KNOWN_HEADS = 10_000
 """Heads change once a second with their Date; a server that varies them more is read the slow way."""
 
@@ -117,8 +120,11 @@ class _Connection:
 class Connections:
     """N keep-alive connections to one server, with one request in flight on each (closed loop)."""
 
-    def __init__(self, address: str, port: int, path: str, count: int, log: RequestLog) -> None:
-        """Open `count` connections. Raises OSError where one cannot be opened in CONNECT_S."""
+    def __init__(
+        self, address: str, port: int, path: str, count: int, log: RequestLog, connect_s: float = CONNECT_S
+    ) -> None:
+        """Open `count` connections. Raises OSError where one cannot be opened in `connect_s`."""
+        self._connect_s = connect_s
         self._target = (address, port)
         self._request = f"GET {path} HTTP/1.1\r\nHost: {address}:{port}\r\n\r\n".encode()
         self._log = log
@@ -270,7 +276,7 @@ class Connections:
         )
 
     def _connect(self, number: int) -> _Connection:
-        connected = socket.create_connection(self._target, timeout=CONNECT_S)
+        connected = socket.create_connection(self._target, timeout=self._connect_s)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setblocking(False)
         self._epoll.register(connected.fileno(), EPOLLIN)
@@ -307,10 +313,10 @@ def await_ready(address: str, port: int, path: str, timeout_s: float) -> tuple[i
 def _answers_200(address: str, port: int, path: str) -> bool:
     log = RequestLog()
     try:
-        connections = Connections(address, port, path, 1, log)
+        connections = Connections(address, port, path, 1, log, PROBE_CONNECT_S)
     except OSError:
         return False
-    until_ns = time.monotonic_ns() + PROBE_NS
+    until_ns = time.monotonic_ns() + PROBE_ANSWER_NS
     connections.drive(time.monotonic_ns() + 1, lambda: None)
     connections.drain(until_ns, lambda: None)
     connections.close()
