@@ -138,9 +138,11 @@ def check_path(mode: Mode, counters: PathCounters, connections: int, requests: i
     """Gates that the traffic took the path that the arm declares.
 
     A published port: one DNAT hit a new connection, and at least a packet each way a request on
-    docker0. Host mode: neither.
+    docker0. Host mode: no hit, and fewer packets than one in a hundred requests.
     """
     expects_bridge = mode is Mode.BRIDGE
+    # The bridge itself sends a multicast report now and then.
+    most = requests // 100
     dnat = connections if expects_bridge else 0
     least = 2 * requests if expects_bridge else 0
     on_bridge = counters.bridge_packets
@@ -154,10 +156,10 @@ def check_path(mode: Mode, counters: PathCounters, connections: int, requests: i
         ),
         Gate(
             name="path: docker0",
-            passed=on_bridge >= least if expects_bridge else on_bridge == 0,
+            passed=on_bridge >= least if expects_bridge else on_bridge <= most,
             seen=on_bridge,
-            limit=least,
-            unit=f"packets on docker0, {'at least' if expects_bridge else 'exactly'}",
+            limit=least if expects_bridge else most,
+            unit=f"packets on docker0, {'at least' if expects_bridge else 'at most'}",
         ),
     ]
 

@@ -16,7 +16,7 @@ from bench.core.scenario import Load
 from bench.edges import command
 from bench.edges.host import Endpoint, Host
 from bench.edges.journal import Journal
-from bench.load.connections import RECORD_DTYPE
+from bench.load_generator.connections import RECORD_DTYPE
 
 PROBE_TIMEOUT_S = 15.0
 
@@ -47,17 +47,14 @@ class Generator:
     process: subprocess.Popen[str]
     folder: Path
 
-    @contextmanager
-    def probe(self, endpoint: Endpoint, path: str) -> Iterator["Probe"]:
-        """Ask `endpoint` for `path` again and again, while the caller starts it."""
+    def first_200_ns(self, endpoint: Endpoint, path: str) -> int | None:
+        """Ask a started server for `path` until it answers: CLOCK_MONOTONIC of the first of three
+        200s in a row; None if none came in time.
+        """
         self._order(
             do="probe", address=endpoint.address, port=endpoint.port, path=path, timeout_s=PROBE_TIMEOUT_S
         )
-        probe = Probe(self)
-        try:
-            yield probe
-        finally:
-            probe.first_200_ns()  # An answer that nobody fetched would be taken for the next order's.
+        return int(self._answer()["first_200_ns"]) or None
 
     def load(self, load: Load, endpoint: Endpoint, name: str) -> LoadResult:
         """Drive one slot's load and wait for its end."""
@@ -74,7 +71,7 @@ class Generator:
             measure_s=load.measure_s,
             output=str(output),
         )
-        answer = self.answer()
+        answer = self._answer()
         if answer["failure"]:
             raise MeasurementInvalid(
                 f"Sending load to {name} at {endpoint.address}:{endpoint.port}",
@@ -93,7 +90,7 @@ class Generator:
     def write_report(self, path: Path) -> int:
         """Have Locust write its own HTML report; returns Locust's count of requests."""
         self._order(do="report", path=str(path))
-        return int(self.answer()["requests"])
+        return int(self._answer()["requests"])
 
     def _order(self, **order: Any) -> None:
         assert self.process.stdin
@@ -103,8 +100,7 @@ class Generator:
         except BrokenPipeError as fault:
             raise self._died() from fault
 
-    def answer(self) -> dict[str, Any]:
-        """The answer to the last order. Raises GeneratorDied where none can come any more."""
+    def _answer(self) -> dict[str, Any]:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
@@ -121,20 +117,6 @@ class Generator:
         )
 
 
-class Probe:
-    """A probe under way."""
-
-    def __init__(self, of: Generator) -> None:
-        self._generator = of
-        self._answer: dict[str, Any] | None = None
-
-    def first_200_ns(self) -> int | None:
-        """When the first of three 200s in a row came, CLOCK_MONOTONIC; None if none came in time."""
-        if self._answer is None:
-            self._answer = self._generator.answer()
-        return int(self._answer["first_200_ns"]) or None
-
-
 @contextmanager
 def generator(client: Host, journal: Journal, web_ui_port: int | None = None) -> Iterator[Generator]:
     """Start the generator in the client host's network, on the client's cores."""
@@ -142,7 +124,7 @@ def generator(client: Host, journal: Journal, web_ui_port: int | None = None) ->
     web_ui = ["--web-ui", str(web_ui_port)] if web_ui_port else []
     network = f"/proc/{client.init_pid}/ns/net"
     process = command.start(
-        ["taskset", "-c", client.cpus, sys.executable, "-m", "bench.load", "--network", network, *web_ui],
+        ["taskset", "-c", client.cpus, sys.executable, "-m", "bench.load_generator", "--network", network, *web_ui],
         log=folder / "generator.log",
         pipes=True,
     )

@@ -17,7 +17,7 @@ from bench.core.errors import EnvironmentLacks, InputError
 from bench.core.records import SCHEMA_VERSION, RunRecord, SlotRecord
 from bench.core.scenario import Metric
 from bench.core.verdict import Verdict
-from bench.load.connections import Outcome
+from bench.load_generator.connections import Outcome
 
 RUN_FILE, VERDICT_FILE, SLOTS_FILE, SUMS_FILE = "run.json", "verdict.json", "slots.csv", "SHA256SUMS"
 

@@ -38,10 +38,10 @@ POLL_S = 0.02
 CONNECT_S = 5.0
 READY_IN_A_ROW = 3
 PROBE_PAUSE_S = 0.001
-PROBE_CONNECT_S = 0.02
-"""A SYN that is sent before the container's link is up is lost, and TCP's next comes a second later."""
-PROBE_ANSWER_NS = 50_000_000
-"""docker-proxy accepts before the container is up; what it accepted then waits a second (moby issue 48132)."""
+PROBE_ANSWER_S = 0.05
+"""A probe's patience for a connection and for an answer: docker-proxy may accept before the path
+behind it is complete (moby issue 48132), and a lost SYN is sent again only after a second.
+"""
 MAX_KNOWN_HEADS = 10_000
 """Heads change once a second with their Date; a server that varies them more is read the slow way."""
 
@@ -313,11 +313,10 @@ def await_ready(address: str, port: int, path: str, timeout_s: float) -> tuple[i
 def _answers_200(address: str, port: int, path: str) -> bool:
     log = RequestLog()
     try:
-        connections = Connections(address, port, path, 1, log, PROBE_CONNECT_S)
+        connections = Connections(address, port, path, 1, log, PROBE_ANSWER_S)
     except OSError:
         return False
-    until_ns = time.monotonic_ns() + PROBE_ANSWER_NS
     connections.drive(time.monotonic_ns() + 1, lambda: None)
-    connections.drain(until_ns, lambda: None)
+    connections.drain(time.monotonic_ns() + round(PROBE_ANSWER_S * 1e9), lambda: None)
     connections.close()
     return bool((log.records()["outcome"] == Outcome.OK).any())

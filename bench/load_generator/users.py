@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 # First: importing locust patches select and socket, which the load path needs as they are.
-from bench.load.connections import Connections, Outcome, RequestLog  # isort: skip
+from bench.load_generator.connections import Connections, Outcome, RequestLog  # isort: skip
 
 import gevent
 from gevent.event import Event

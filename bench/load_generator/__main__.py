@@ -1,6 +1,6 @@
 """The load generator: a Locust process in the client host's network, one order a line.
 
-    python -m bench.load --network /proc/<pid>/ns/net [--web-ui PORT]
+    python -m bench.load_generator --network /proc/<pid>/ns/net [--web-ui PORT]
 
 Orders come on standard input and answers leave on standard output, JSON, one a line, in turn:
 
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 # First: importing locust patches select and socket, which the load path needs as they are.
-from bench.load.connections import await_ready  # isort: skip
-from bench.load.users import ENGINES, Order, pause  # isort: skip
+from bench.load_generator.connections import await_ready  # isort: skip
+from bench.load_generator.users import ENGINES, Order, pause  # isort: skip
 
 import gevent
 import gevent.queue
@@ -31,14 +31,14 @@ from locust.html import get_html_report
 from locust.log import setup_logging
 from locust.stats import stats_history
 
-from bench.load.statistics_feed import feed
+from bench.load_generator.statistics_feed import feed
 
 CLONE_NEWNET = 0x40000000
 SPAWN_S = 30.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.load")
+    parser = argparse.ArgumentParser(prog="python -m bench.load_generator")
     parser.add_argument("--network", required=True, help="network namespace to send the load from")
     parser.add_argument("--web-ui", type=int, help="port on the machine's loopback for Locust's web UI")
     options = parser.parse_args()

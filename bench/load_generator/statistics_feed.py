@@ -6,7 +6,7 @@ import numpy as np
 from locust.env import Environment
 from locust.stats import StatsEntry
 
-from bench.load.connections import Outcome
+from bench.load_generator.connections import Outcome
 
 
 def feed(environment: Environment, name: str, records: np.ndarray) -> int:
