@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import bench
-from bench.core.errors import EnvironmentLacks, MeasurementInvalid
+from bench.core.errors import EnvironmentLacks, InputError, Interrupted, MeasurementInvalid
 from bench.core.plan import plan_slots, slot_seconds
 from bench.core.records import SCHEMA_VERSION, RunRecord, SlotRecord, Status
 from bench.core.scenario import Condition, Scenario, conditions
@@ -18,8 +18,12 @@ from bench.edges.generator import generator
 from bench.edges.image import provide_image
 from bench.edges.journal import Journal, dead_runs, machine_lock, undo
 from bench.edges.lab import hosts_of_lab, lab
+from bench.report.page import write_report
+from bench.results import load
 from bench.slot import Bed, measure_slot, verify_host_mode
 
+COMPARABLE = ("kernel", "cpu", "usable_cores", "architecture")
+"""Facts of the machine that must be equal for a run to go on."""
 MAX_FAILED_IN_A_ROW = 3
 """Slots that fail to start, one after another, before the run gives up."""
 
@@ -34,61 +38,107 @@ class Progress(Protocol):
         """A slot is measured and stored."""
 
 
-def new_run(scenario: Scenario, seed: int, budget_s: float | None, results: Path) -> tuple[Path, RunRecord]:
-    """Register a run before there is data: its folder, with the plan in run.json."""
+def begin_run(
+    scenario: Scenario,
+    seed: int,
+    budget_s: float | None,
+    results: Path,
+    progress: Progress,
+    web_ui_port: int | None = None,
+) -> Path:
+    """Register a run of `scenario` below `results` before there is data, and measure it.
+
+    Returns its folder, once it is complete or its budget spent. Interrupted or failed, run.json says
+    so, what was measured has its report, and the exception goes on.
+    """
     machine.require_all()
     now = datetime.now(UTC)
     run_id = store.new_run_id(now)
-    folder = store.create_run_folder(results, scenario.name, run_id)
-    record = RunRecord(
-        schema_version=SCHEMA_VERSION,
-        id=run_id,
-        bench_version=bench.__version__,
-        status=Status.RUNNING,
-        started_at=now.isoformat(timespec="seconds"),
-        scenario=scenario,
-        seed=seed,
-        budget_s=budget_s,
-        planned=plan_slots(scenario, seed),
-        machine=machine.describe_machine(),
-        tools=machine.tool_versions(),
-        lab={},
-        engine={},
-        image={},
-    )
-    store.write_run(folder, record)
-    return folder, record
+    with machine_lock(f"bench run {run_id} ({scenario.name})"):
+        record = RunRecord(
+            schema_version=SCHEMA_VERSION,
+            id=run_id,
+            bench_version=bench.__version__,
+            status=Status.RUNNING,
+            started_at=now.isoformat(timespec="seconds"),
+            scenario=scenario,
+            seed=seed,
+            budget_s=budget_s,
+            planned=plan_slots(scenario, seed),
+            machine=machine.describe_machine(),
+            tools=machine.tool_versions(),
+            lab={},
+            engine={},
+            image={},
+        )
+        folder = store.create_run_folder(results, scenario.name, run_id)
+        store.write_run(folder, record)
+        _execute(folder, record, progress, web_ui_port)
+    return folder
 
 
-def execute(folder: Path, record: RunRecord, progress: Progress, web_ui_port: int | None = None) -> RunRecord:
-    """Measure the slots of `record` that remain; every one is on the disk before the next begins.
+def resume_run(folder: Path, progress: Progress, web_ui_port: int | None = None) -> None:
+    """Measure what remains of the run in `folder`, in its planned order and without a budget."""
+    machine.require_all()
+    record = store.read_run(folder)
+    if not record.remaining():
+        raise InputError(
+            f"Resuming the run {record.id}", "it is complete", f"`bench report {folder}` writes its report."
+        )
+    _require_same_machine(record)
+    with machine_lock(f"bench resume {record.id} ({record.scenario.name})"):
+        _execute(folder, record.model_copy(update={"budget_s": None}), progress, web_ui_port)
 
-    Ends with status COMPLETE or BUDGET_SPENT. Interrupted or failed, run.json says so, what was
-    measured stays, and the exception goes on.
-    """
-    with machine_lock(f"bench run {record.id} ({record.scenario.name})"):
-        clean_dead_runs()
-        try:
-            with _bed(record, progress, web_ui_port) as bed:
-                record = _describe_bed(record, bed)
-                store.write_run(folder, record)
-                for measured in _measure(bed, record, folder, progress):
-                    record = measured
-                    store.write_run(folder, record)
-                bed.generator.write_report(folder / "locust.html")
-        except BaseException as fault:
-            status = Status.FAILED if isinstance(fault, Exception) else Status.INTERRUPTED
-            store.write_run(folder, _ended(record, status))
-            raise
-    status = Status.BUDGET_SPENT if record.remaining() else Status.COMPLETE
-    record = _ended(record, status)
-    store.write_run(folder, record)
-    return record
+
+def write_results(folder: Path) -> None:
+    """Write all that follows from run.json and the slots: verdict, table, report, sums."""
+    found = load(folder)
+    store.write_slots_csv(folder, found.record.slots)
+    store.write_verdict(folder, found.verdict)
+    write_report(found, folder)
+    store.write_sums(folder)
 
 
 def clean_dead_runs() -> list[str]:
     """Remove what dead runs left, from their journals; returns a line a thing. Needs the machine lock."""
     return [line for run_id in dead_runs() for line in undo(run_id)]
+
+
+def _execute(folder: Path, record: RunRecord, progress: Progress, web_ui_port: int | None) -> None:
+    """Measure the slots that remain; every one is on the disk before the next begins."""
+    clean_dead_runs()
+    status = Status.FAILED
+    try:
+        with _bed(record, progress, web_ui_port) as bed:
+            record = _describe_bed(record, bed)
+            store.write_run(folder, record)
+            for measured in _measure(bed, record, folder, progress):
+                record = measured
+                store.write_run(folder, record)
+            bed.generator.write_report(folder / "locust.html")
+        status = Status.BUDGET_SPENT if record.remaining() else Status.COMPLETE
+    except Interrupted:
+        status = Status.INTERRUPTED
+        raise
+    finally:
+        finished_at = datetime.now(UTC).isoformat(timespec="seconds")
+        store.write_run(folder, record.model_copy(update={"status": status, "finished_at": finished_at}))
+        progress.stage("report")
+        write_results(folder)
+
+
+def _require_same_machine(record: RunRecord) -> None:
+    """Slots of one run are compared with one another, so all are measured on one machine."""
+    here = machine.describe_machine()
+    changed = [key for key in COMPARABLE if record.machine.get(key) != here.get(key)]
+    if changed:
+        raise EnvironmentLacks(
+            f"Resuming the run {record.id}",
+            "; ".join(
+                f"its {key} was {record.machine.get(key)} and is {here.get(key)} here" for key in changed
+            ),
+            "Begin a new run: slots of different machines cannot be compared.",
+        )
 
 
 @contextmanager
@@ -138,6 +188,7 @@ def _describe_bed(record: RunRecord, bed: Bed) -> RunRecord:
                 "storage_driver": bed.engine.client.info()["Driver"],
             },
             "image": about_image,
+            "status": Status.RUNNING,
         }
     )
 
@@ -185,11 +236,7 @@ def _warnings(record: RunRecord, measured: SlotRecord, condition: Condition) -> 
     found = list(record.warnings)
     if condition.lab.hold_idle_states and measured.evidence.get("idle states") == "free":
         found.append(
-            "Idle states could not be held (/dev/cpu_dma_latency): latency includes cores waking up, and is noisier."
+            "Idle states could not be held (/dev/cpu_dma_latency): latency includes cores waking up,"
+            " and is noisier."
         )
     return tuple(dict.fromkeys(found))
-
-
-def _ended(record: RunRecord, status: Status) -> RunRecord:
-    finished_at = datetime.now(UTC).isoformat(timespec="seconds")
-    return record.model_copy(update={"status": status, "finished_at": finished_at})

@@ -61,9 +61,7 @@ def verify_host_mode(bed: Bed) -> None:
         )
 
 
-def measure_slot(
-    bed: Bed, scenario: Scenario, slot: Slot, condition: Condition, folder: Path
-) -> SlotRecord:
+def measure_slot(bed: Bed, scenario: Scenario, slot: Slot, condition: Condition, folder: Path) -> SlotRecord:
     """Measure `slot` and store its requests in the run's `folder`.
 
     A slot that cannot be measured is a record with a failed gate; only a dead generator raises.
@@ -84,9 +82,7 @@ def measure_slot(
     )
 
 
-def _measure(
-    bed: Bed, scenario: Scenario, slot: Slot, condition: Condition, folder: Path
-) -> SlotRecord:
+def _measure(bed: Bed, scenario: Scenario, slot: Slot, condition: Condition, folder: Path) -> SlotRecord:
     [arm] = [arm for arm in scenario.arms if arm.name == slot.arm]
     load, path = condition.load, f"/{condition.load.page_bytes}"
     client, docker1 = bed.lab.client, bed.lab.docker1
@@ -122,7 +118,9 @@ def _measure(
     gates = [
         *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share),
         *check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share),
-        *check_network(after.retransmits - before.retransmits, after.conntrack_drops - before.conntrack_drops),
+        *check_network(
+            after.retransmits - before.retransmits, after.conntrack_drops - before.conntrack_drops
+        ),
         *check_path(arm.mode, counters, result.opened, metrics.requests),
         *check_namespace(arm.mode, inode, docker1.network_inode),
         *check_identity(server.image_id, bed.image.id, server.cpuset, docker1.cpus),

@@ -29,6 +29,10 @@ class BenchError(Exception):
         self.doing, self.seen, self.advice = doing, seen, advice
 
 
+class Interrupted(BaseException):
+    """Ctrl-C, SIGTERM or SIGHUP. No Exception, as KeyboardInterrupt is none: nothing may swallow it."""
+
+
 class InputError(BenchError):
     """What the person gave (a scenario, an option, a run's path) cannot be used."""
 

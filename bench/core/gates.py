@@ -88,9 +88,7 @@ def check_load(requests: int, errors: int, unfinished: int, generator_cpu: float
     ]
 
 
-def check_quiet(
-    stray_cpu: Mapping[str, float], new_processes_per_s: float, steal_share: float
-) -> list[Gate]:
+def check_quiet(stray_cpu: Mapping[str, float], new_processes_per_s: float, steal_share: float) -> list[Gate]:
     """Gates on the machine during the slot. `stray_cpu`: process -> share of one core."""
     busiest = max(stray_cpu, key=stray_cpu.__getitem__, default="")
     seen = stray_cpu.get(busiest, 0.0)

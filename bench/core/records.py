@@ -63,10 +63,12 @@ class SlotRecord(Stored):
 
     @property
     def valid(self) -> bool:
+        """Whether the slot counts."""
         return is_valid(list(self.gates))
 
     @property
     def failed_gates(self) -> list[Gate]:
+        """Gates that failed, those included that void the throughput alone."""
         return [gate for gate in self.gates if not gate.passed]
 
     def metrics(self) -> SlotMetrics:

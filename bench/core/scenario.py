@@ -6,6 +6,7 @@ Pure: text in, model out. All faults of a file are reported at once, each with i
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from enum import StrEnum
 from itertools import product
 from math import prod
@@ -44,6 +45,7 @@ class Metric(StrEnum):
 
     @property
     def higher_is_better(self) -> bool:
+        """Whether more of it is better (throughput) or less (latency)."""
         return self is Metric.THROUGHPUT_RPS
 
     @property
@@ -110,6 +112,7 @@ class Margins(Frozen):
     throughput_rps: Margin = 0.05
 
     def of(self, metric: Metric) -> float:
+        """Margin of `metric`."""
         return float(getattr(self, metric.value))
 
 
@@ -156,35 +159,50 @@ class Scenario(Frozen):
     claims: tuple[Claim, ...] = ()
 
     @model_validator(mode="after")
-    def _refers_only_to_what_exists(self) -> Self:
+    def _is_consistent(self) -> Self:
+        # All at once, as the fields' own faults are.
+        if faults := [*self._faults_of_names(), *self._faults_of_claims(), *self._faults_of_factors()]:
+            raise ValueError("\n  ".join(faults))
+        return self
+
+    def _faults_of_names(self) -> Iterator[str]:
         names = [arm.name for arm in self.arms]
-        known = f"the arms are {', '.join(names)}"
-        if doubled := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"arms: the name {doubled[0]} is used twice")
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"arms: the name {name} is used twice"
         if self.baseline not in names:
-            raise ValueError(f"baseline: there is no arm {self.baseline} ({known})")
+            yield f"baseline: there is no arm {self.baseline} (the arms are {', '.join(names)})"
+
+    def _faults_of_claims(self) -> Iterator[str]:
+        names = [arm.name for arm in self.arms]
         for index, claim in enumerate(self.claims):
             for role in ("better", "than"):
                 if getattr(claim, role) not in names:
-                    raise ValueError(
-                        f"claims.{index}.{role}: there is no arm {getattr(claim, role)} ({known})"
-                    )
-            if self.baseline not in (claim.better, claim.than) or claim.better == claim.than:
-                raise ValueError(
-                    f"claims.{index}: a claim is judged by a comparison of the baseline"
-                    f" ({self.baseline}) with another arm"
-                )
+                    yield f"claims.{index}.{role}: there is no arm {getattr(claim, role)}"
+            if self.baseline not in {claim.better, claim.than} or claim.better == claim.than:
+                yield f"claims.{index}: compare the baseline ({self.baseline}) with another arm"
+
+    def _faults_of_factors(self) -> Iterator[str]:
         for key, levels in self.factors.items():
             if key not in FACTORS:
-                raise ValueError(f"factors: {key} is not a factor (they are {', '.join(sorted(FACTORS))})")
-            if len(levels) < 2 or len(set(levels)) < len(levels):
-                raise ValueError(f"factors.{key}: give two or more different levels")
+                yield f"factors: {key} is not a factor (they are {', '.join(sorted(FACTORS))})"
+            elif len(levels) < 2 or any(levels.count(level) > 1 for level in levels):
+                yield f"factors.{key}: give two or more different levels"
+            else:
+                yield from self._faults_of_levels(key, levels)
         if prod(len(levels) for levels in self.factors.values()) > MAX_CONDITIONS:
-            raise ValueError(f"factors: more than {MAX_CONDITIONS} combinations of levels")
-        for condition in conditions(self):
-            if condition.load.engine != "raw" and condition.load.wrk_witness_s:
-                raise ValueError("load.wrk_witness_s: the witness stands beside the raw engine only")
-        return self
+            yield f"factors: more than {MAX_CONDITIONS} combinations of levels"
+        engines = {self.load.engine, *self.factors.get("load.engine", ())}
+        if self.load.wrk_witness_s and engines != {"raw"}:
+            yield "load.wrk_witness_s: the witness stands beside the raw engine only"
+
+    def _faults_of_levels(self, key: str, levels: tuple[Any, ...]) -> Iterator[str]:
+        table, field = key.split(".")
+        setting = getattr(self, table)
+        for level in levels:
+            try:
+                type(setting).model_validate({**setting.model_dump(), field: level})
+            except ValidationError as fault:
+                yield f"factors.{key}: {_describe(fault.errors(include_url=False)[0])}"
 
 
 class Condition(Frozen):
@@ -211,8 +229,8 @@ def conditions(scenario: Scenario) -> tuple[Condition, ...]:
                     f"{key.split('.')[1]}={str(level).lower()}"
                     for key, level in zip(keys, levels, strict=True)
                 ),
-                load=Load(**(scenario.load.model_dump() | changed["load"])),
-                lab=LabSettings(**(scenario.lab.model_dump() | changed["lab"])),
+                load=Load.model_validate(scenario.load.model_dump() | changed["load"]),
+                lab=LabSettings.model_validate(scenario.lab.model_dump() | changed["lab"]),
             )
         )
     return tuple(found)
@@ -225,11 +243,15 @@ def parse_scenario(text: str, source: str) -> Scenario:
     """
     doing = f"Reading the scenario {source}"
     if len(text) > MAX_SCENARIO_BYTES:
-        raise InputError(doing, f"it is larger than {MAX_SCENARIO_BYTES:,} characters", "Give a scenario file.")
+        raise InputError(
+            doing, f"it is larger than {MAX_SCENARIO_BYTES:,} characters", "Give a scenario file."
+        )
     try:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as fault:
-        raise InputError(doing, f"it is not valid TOML ({fault})", "Correct the file and try again.") from fault
+        raise InputError(
+            doing, f"it is not valid TOML ({fault})", "Correct the file and try again."
+        ) from fault
     try:
         # By way of JSON, so that strict validation (which keeps "1" from passing as 1) still takes
         # a list for a tuple and a word for an enum's member.

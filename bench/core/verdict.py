@@ -141,13 +141,17 @@ def judge(
         ]
         compared = [_doubt_if_noise_floor_is_off(comparison, own_pairs) for comparison in compared]
         comparisons += compared + own_pairs
-        claims += [judge_claim(claim, scenario.baseline, compared, condition.label) for claim in scenario.claims]
+        claims += [
+            judge_claim(claim, scenario.baseline, compared, condition.label) for claim in scenario.claims
+        ]
     return Verdict(
         comparisons=tuple(comparisons), claims=tuple(claims), scope=dict(scope), warnings=tuple(warnings)
     )
 
 
-def choose_word(ci95: tuple[float, float], ci90: tuple[float, float], margin: float) -> tuple[Word, list[str]]:
+def choose_word(
+    ci95: tuple[float, float], ci90: tuple[float, float], margin: float
+) -> tuple[Word, list[str]]:
     """Word and notes of a ratio's intervals.
 
     BETTER and WORSE need the 95 % interval to exclude 1; EQUIVALENT is the two one-sided tests'
@@ -346,9 +350,7 @@ def _doubt_if_noise_floor_is_off(comparison: Comparison, own_pairs: Sequence[Com
         excludes_one = pair.ci95[0] > 1 or pair.ci95[1] < 1
         if excludes_one and abs(log(pair.ratio)) > log1p(comparison.margin) / 2:
             note = f"the A/A pairs of {pair.baseline} differ by {pair.ratio - 1:+.1%}: not comparable"
-            return comparison.model_copy(
-                update={"word": Word.INVALID, "notes": (*comparison.notes, note)}
-            )
+            return comparison.model_copy(update={"word": Word.INVALID, "notes": (*comparison.notes, note)})
     return comparison
 
 

@@ -27,10 +27,12 @@ class Apache:
 
     @property
     def image_id(self) -> str:
+        """Of the container as the engine has it, not as it was asked for."""
         return str(self.container.attrs["Image"])
 
     @property
     def cpuset(self) -> str:
+        """Cores that the engine confines the container to."""
         return str(self.container.attrs["HostConfig"]["CpusetCpus"])
 
     def last_words(self) -> str:

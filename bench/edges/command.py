@@ -12,6 +12,8 @@ from typing import IO
 
 from bench.core.errors import BenchError
 
+Process = subprocess.Popen[str]
+"""A program that was started and may still run."""
 STOP_S = 10.0
 """Seconds that a program has to end after SIGTERM, before SIGKILL."""
 
@@ -48,7 +50,7 @@ def start(
     *,
     log: Path | None = None,
     pipes: bool = False,
-) -> subprocess.Popen[str]:
+) -> Process:
     """Start `argv` so that it dies with this process; its messages go to `log`.
 
     With `pipes`, its standard input and output are text pipes, a line at a time.
@@ -70,7 +72,7 @@ def start(
             messages.close()
 
 
-def stop(process: subprocess.Popen[str], timeout_s: float = STOP_S) -> None:
+def stop(process: Process, timeout_s: float = STOP_S) -> None:
     """End a program of `start`: SIGTERM, then SIGKILL after `timeout_s`. Idempotent."""
     for pipe in (process.stdin, process.stdout):
         if pipe:

@@ -42,7 +42,9 @@ def read_network_counters(client: Host, docker_host: Host) -> NetworkCounters:
 
 def _retransmits(pid: int) -> int:
     names, values = [
-        line.split() for line in Path(f"/proc/{pid}/net/snmp").read_text().splitlines() if line.startswith("Tcp:")
+        line.split()
+        for line in Path(f"/proc/{pid}/net/snmp").read_text().splitlines()
+        if line.startswith("Tcp:")
     ]
     return int(values[names.index("RetransSegs")])
 

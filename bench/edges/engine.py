@@ -4,7 +4,6 @@ The host's private /run hides any other containerd, so dockerd starts one of its
 network namespace; `verify_host_mode` proves that host mode lands there.
 """
 
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,8 @@ from docker.errors import DockerException
 
 from bench.core.errors import EnvironmentLacks
 from bench.edges import command
-from bench.edges.journal import Journal
 from bench.edges.host import Host
+from bench.edges.journal import Journal
 
 BRIDGE_ADDRESS = "198.19.0.1/24"
 """Of docker0 (`--bip`)."""
@@ -32,7 +31,7 @@ class Engine:
     host: Host
     cgroup: str
     client: docker.DockerClient
-    process: subprocess.Popen[str]
+    process: command.Process
 
     def restart(self) -> None:
         """Stop dockerd and its containerd and start them again: a new session."""
@@ -75,13 +74,11 @@ def engine(host: Host, journal: Journal) -> Iterator[Engine]:
         command.stop(found.process, timeout_s=5)
 
 
-def _start(host: Host, cgroup: str) -> subprocess.Popen[str]:
-    return command.start(
-        host.argv(engine_argv(str(host.folder), cgroup)), log=host.folder / "dockerd.log"
-    )
+def _start(host: Host, cgroup: str) -> command.Process:
+    return command.start(host.argv(engine_argv(str(host.folder), cgroup)), log=host.folder / "dockerd.log")
 
 
-def _connect(host: Host, process: subprocess.Popen[str]) -> docker.DockerClient:
+def _connect(host: Host, process: command.Process) -> docker.DockerClient:
     deadline = time.monotonic() + READY_S
     seen = "no answer"
     while time.monotonic() < deadline and process.poll() is None:

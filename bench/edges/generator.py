@@ -1,7 +1,7 @@
 """The controller's end of the load generator: starts the Locust process, gives it orders."""
 
 import json
-import subprocess
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.core.errors import MeasurementInvalid
+from bench.core.errors import EnvironmentLacks, MeasurementInvalid
 from bench.core.scenario import Load
 from bench.edges import command
 from bench.edges.host import Endpoint, Host
@@ -44,7 +44,7 @@ class LoadResult:
 class Generator:
     """A living generator on the client host."""
 
-    process: subprocess.Popen[str]
+    process: command.Process
     folder: Path
 
     def first_200_ns(self, endpoint: Endpoint, path: str) -> int | None:
@@ -117,14 +117,37 @@ class Generator:
         )
 
 
+def _require_free_port(port: int) -> None:
+    with socket.socket() as listener:
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+        except OSError as fault:
+            raise EnvironmentLacks(
+                f"Opening Locust's web UI on port {port}", str(fault), "Give --web-ui another port."
+            ) from fault
+
+
 @contextmanager
 def generator(client: Host, journal: Journal, web_ui_port: int | None = None) -> Iterator[Generator]:
     """Start the generator in the client host's network, on the client's cores."""
     folder = client.folder
+    if web_ui_port:
+        _require_free_port(web_ui_port)
     web_ui = ["--web-ui", str(web_ui_port)] if web_ui_port else []
     network = f"/proc/{client.init_pid}/ns/net"
     process = command.start(
-        ["taskset", "-c", client.cpus, sys.executable, "-m", "bench.load_generator", "--network", network, *web_ui],
+        [
+            "taskset",
+            "-c",
+            client.cpus,
+            sys.executable,
+            "-m",
+            "bench.load_generator",
+            "--network",
+            network,
+            *web_ui,
+        ],
         log=folder / "generator.log",
         pipes=True,
     )

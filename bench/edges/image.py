@@ -6,7 +6,6 @@ builds Dockerfile.bench on it. Both results are kept under CACHE, named by what 
 
 import hashlib
 import json
-import os
 import platform
 import shutil
 import tempfile
@@ -88,7 +87,7 @@ def _provide_base(suite: str) -> Path:
             ["mmdebstrap", "--quiet", *BASE_OPTIONS, packages, suite, str(partial)],
             timeout_s=BASE_TIMEOUT_S,
         )
-        os.replace(partial, base)
+        partial.replace(base)
         with base.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         # Last, so that its presence says that the base is whole.
@@ -126,14 +125,12 @@ def _build(client: docker.DockerClient, base: Path, context: Path, archive: Path
     with partial.open("wb") as stream:
         for chunk in image.save(named=True):
             stream.write(chunk)
-    os.replace(partial, archive)
+    partial.replace(archive)
 
 
 def _digest_of_tree(folder: Path) -> str:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    digests = {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
-    }
+    digests = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 

@@ -137,7 +137,7 @@ def _remove_cgroups(name: str) -> list[str]:
             # A group empties a moment after its last process has died.
             for _ in range(100):
                 try:
-                    os.rmdir(folder)
+                    Path(folder).rmdir()
                     break
                 except OSError:
                     time.sleep(0.02)

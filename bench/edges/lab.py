@@ -8,12 +8,13 @@ ever made in the machine's own network namespace, so nothing there needs undoing
 """
 
 import json
-import subprocess
+import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 
 from bench.core.errors import EnvironmentLacks
@@ -21,7 +22,7 @@ from bench.edges import command
 from bench.edges.host import UPLINK, Host
 from bench.edges.journal import Journal
 
-BENCHMARK_RANGE = ip_network("198.18.0.0/15")
+BENCHMARK_RANGE = IPv4Network("198.18.0.0/15")
 """RFC 2544, appendix C.2.2: reserved for benchmarking; no address outside it is ever used."""
 SWITCH = "sw0"
 READY_S = 10.0
@@ -56,6 +57,7 @@ class Lab:
 
     @property
     def hosts(self) -> tuple[Host, ...]:
+        """All of them, the switch included."""
         return self.client, self.docker1, self.switch
 
 
@@ -110,21 +112,37 @@ def _host(plan: HostPlan, journal: Journal) -> Iterator[Host]:
     )
     namespaces = ("--net", "--mount", "--pid", "--ipc", "--uts")
     outer = command.start(
-        ["unshare", *namespaces, "--fork", "--kill-child", "--mount-proc", "tini", "-s", "--", "sh", "-c", script],
+        [
+            "unshare",
+            *namespaces,
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "tini",
+            "-s",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ],
         log=folder / "init.log",
     )
     try:
         journal.write_process(outer.pid, f"host {plan.name}")
         init_pid = _wait_for_init(outer, folder)
         journal.write_process(init_pid, f"init of host {plan.name}")
-        yield Host(plan.name, plan.addresses, plan.cpus, init_pid, folder)
+        try:
+            yield Host(plan.name, plan.addresses, plan.cpus, init_pid, folder)
+        finally:
+            # The end of a pid namespace's init is the end of all that is in it; unshare reaps it.
+            os.kill(init_pid, signal.SIGKILL)
+            outer.wait(READY_S)
     finally:
-        # unshare passes no SIGTERM on; SIGKILL makes the kernel end its child, hence the whole host.
         outer.kill()
         outer.wait()
 
 
-def _wait_for_init(outer: subprocess.Popen[str], folder: Path) -> int:
+def _wait_for_init(outer: command.Process, folder: Path) -> int:
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and outer.poll() is None:
         if (folder / "ready").exists():
@@ -151,7 +169,11 @@ def set_receive_steering(host: Host, on: bool) -> None:
 def verify_sealed(found: Lab) -> None:
     """Refuse to go on unless every route and every link of the lab ends inside it."""
     links = {
-        host.name: [link for link in json.loads(host.run_in_network(["ip", "-j", "-d", "link"])) if "UP" in link["flags"]]
+        host.name: [
+            link
+            for link in json.loads(host.run_in_network(["ip", "-j", "-d", "link"]))
+            if "UP" in link["flags"]
+        ]
         for host in found.hosts
     }
     ends = {(link["ifindex"], link.get("link_index")) for of_host in links.values() for link in of_host}
@@ -165,7 +187,9 @@ def verify_sealed(found: Lab) -> None:
         routes = [
             route
             for family in ("-4", "-6")
-            for route in json.loads(host.run_in_network(["ip", "-j", family, "route", "show", "table", "all"]))
+            for route in json.loads(
+                host.run_in_network(["ip", "-j", family, "route", "show", "table", "all"])
+            )
         ]
         faults += [
             f"{host.name} has a route to {route['dst']}" for route in routes if not _stays_inside(route)
@@ -174,7 +198,8 @@ def verify_sealed(found: Lab) -> None:
         raise EnvironmentLacks(
             "Proving that the lab is sealed",
             "; ".join(faults),
-            "No load is sent from a lab with a way out. This is a bug of bench or a very unusual machine: report it.",
+            "No load is sent from a lab with a way out. This is a bug of bench, or a very unusual machine:"
+            " report it.",
         )
 
 
@@ -188,7 +213,7 @@ def _stays_inside(route: dict[str, str]) -> bool:
         target.is_loopback
         or target.is_link_local
         or target.is_multicast
-        or (target.version == 4 and target.subnet_of(BENCHMARK_RANGE))
+        or (isinstance(target, IPv4Network) and target.subnet_of(BENCHMARK_RANGE))
     )
 
 

@@ -43,7 +43,9 @@ def requirements() -> list[Requirement]:
     cores = sorted(os.sched_getaffinity(0))
     found = [
         Requirement("root", os.geteuid() == 0, f"user id {os.geteuid()}", "run as root (sudo)"),
-        Requirement("linux", platform.system() == "Linux", platform.system(), "a lab is made of Linux namespaces"),
+        Requirement(
+            "linux", platform.system() == "Linux", platform.system(), "a lab is made of Linux namespaces"
+        ),
         Requirement(
             "cores",
             len(cores) >= MIN_CORES,
@@ -115,7 +117,8 @@ def describe_machine() -> dict[str, str]:
         "idle_driver": _read("/sys/devices/system/cpu/cpuidle/current_driver"),
         "frequency_governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "mitigations": "; ".join(
-            f"{path.name}: {_read(path)}" for path in sorted(Path("/sys/devices/system/cpu/vulnerabilities").glob("*"))
+            f"{path.name}: {_read(path)}"
+            for path in sorted(Path("/sys/devices/system/cpu/vulnerabilities").glob("*"))
         ),
         "netdev_tstamp_prequeue": _read("/proc/sys/net/core/netdev_tstamp_prequeue"),
         "python": platform.python_version(),

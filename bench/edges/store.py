@@ -91,7 +91,9 @@ def read_verdict(folder: Path) -> Verdict:
         return Verdict.model_validate_json((folder / VERDICT_FILE).read_text())
     except (OSError, ValidationError) as fault:
         raise InputError(
-            f"Reading the verdict of {folder}", str(fault).splitlines()[0], f"`bench report {folder}` makes it."
+            f"Reading the verdict of {folder}",
+            str(fault).splitlines()[0],
+            f"`bench report {folder}` makes it.",
         ) from fault
 
 
@@ -151,7 +153,7 @@ def write_atomically(target: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(partial, target)
+        partial.replace(target)
     except OSError as fault:
         partial.unlink(missing_ok=True)
         raise EnvironmentLacks(

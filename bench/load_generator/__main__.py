@@ -21,31 +21,28 @@ from typing import Any
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.load_generator.connections import await_ready  # isort: skip
-from bench.load_generator.users import ENGINES, Order, pause  # isort: skip
+from bench.load_generator.users import ENGINES, Order, OrderedEnvironment  # isort: skip
 
 import gevent
-import gevent.queue
 from gevent.fileobject import FileObjectPosix
-from locust.env import Environment
 from locust.html import get_html_report
 from locust.log import setup_logging
+from locust.runners import Runner
 from locust.stats import stats_history
 
-from bench.load_generator.statistics_feed import feed
-
 CLONE_NEWNET = 0x40000000
-SPAWN_S = 30.0
 
 
 def main() -> None:
+    """Start Locust, enter the client host's network, and carry out orders until there are no more."""
     parser = argparse.ArgumentParser(prog="python -m bench.load_generator")
     parser.add_argument("--network", required=True, help="network namespace to send the load from")
     parser.add_argument("--web-ui", type=int, help="port on the machine's loopback for Locust's web UI")
     options = parser.parse_args()
-    setup_logging("WARNING")
-    environment = Environment(user_classes=list(ENGINES.values()))
+    del sys.argv[1:]  # Locust's web UI reads the command line as if it were Locust's own.
+    setup_logging("WARNING")  # type: ignore[no-untyped-call]
+    environment = OrderedEnvironment(user_classes=list(ENGINES.values()))
     runner = environment.create_local_runner()
-    environment.orders = gevent.queue.Queue()
     if options.web_ui:
         # Its socket is made before this process moves, so that it stays in the machine's network.
         environment.create_web_ui("127.0.0.1", options.web_ui)
@@ -55,7 +52,7 @@ def main() -> None:
     # No collection inside a window: what the load path allocates is freed by reference counts.
     gc.freeze()
     gc.disable()
-    generator = Generator(environment)
+    generator = Generator(environment, runner)
     for line in FileObjectPosix(sys.stdin, "rb"):
         order = json.loads(line)
         answer = getattr(generator, order.pop("do"))(**order)
@@ -66,11 +63,12 @@ def main() -> None:
 class Generator:
     """Carries out one order at a time."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: OrderedEnvironment, runner: Runner) -> None:
         self._environment = environment
-        self._fed = 0
-        environment.feed = self._feed
-        self._engine, self._users = "", 0
+        self._runner = runner
+        self._users = {"raw": 1}
+        # Locust then says "running", in its web UI as well, for as long as the process lives.
+        runner.start(1, spawn_rate=1, wait=True, user_classes=[ENGINES["raw"]])
 
     def probe(self, address: str, port: int, path: str, timeout_s: float) -> dict[str, Any]:
         """Wait until three requests in a row, a connection each, are answered with 200."""
@@ -79,50 +77,42 @@ class Generator:
 
     def load(self, engine: str, output: str, **settings: Any) -> dict[str, Any]:
         """Drive one slot's load; its records are written to `output`, raw."""
+        environment = self._environment
         users = 1 if engine == "raw" else settings["connections"]
         self._spawn(engine, users)
-        counted = self._environment.stats.total.num_requests
+        counted = environment.stats.total.num_requests
         order = Order(users=users, **settings)
-        self._fed = 0
+        environment.fed = 0
         cpu_ns, begun_ns = time.process_time_ns(), time.monotonic_ns()
         for _ in range(users):
-            self._environment.orders.put(order)
+            environment.orders[engine].put(order)
         order.finished.wait()
         cpu_share = (time.process_time_ns() - cpu_ns) / (time.monotonic_ns() - begun_ns)
         if engine == "raw":
-            self._feed(order)
+            environment.feed(order)
         records = order.log.records()
         records.tofile(output)
         return {
             "window_start_ns": order.window_start_ns,
             "window_end_ns": order.window_end_ns,
             "opened": order.opened,
-            "records": len(records),
-            "locust_requests": self._environment.stats.total.num_requests - counted,
+            "locust_requests": environment.stats.total.num_requests - counted,
             "cpu_share": cpu_share,
             "failure": order.failure,
         }
 
     def report(self, path: str) -> dict[str, Any]:
         """Write Locust's own HTML report of everything so far."""
-        Path(path).write_text(get_html_report(self._environment, show_download_link=False))
+        page = get_html_report(self._environment, show_download_link=False)  # type: ignore[no-untyped-call]
+        Path(path).write_text(page)
         return {"requests": self._environment.stats.total.num_requests}
 
-    def _feed(self, order: Order) -> None:
-        self._fed += feed(self._environment, order.name, order.log.records()[self._fed :])
-
     def _spawn(self, engine: str, users: int) -> None:
-        """Have exactly `users` users of the engine's class, waiting for orders."""
-        if (self._engine, self._users) == (engine, users):
-            return
-        runner = self._environment.runner
-        if self._engine not in ("", engine):
-            runner.stop()
-        runner.start(users, spawn_rate=users, wait=True, user_classes=[ENGINES[engine]])
-        deadline = time.monotonic() + SPAWN_S
-        while runner.user_count != users and time.monotonic() < deadline:
-            pause()
-        self._engine, self._users = engine, users
+        """Have at least `users` users of the engine's class; those without an order wait, at no cost."""
+        missing = users - self._users.get(engine, 0)
+        if missing > 0:
+            self._runner.spawn_users({ENGINES[engine].__name__: missing})
+            self._users[engine] = users
 
 
 def _enter(network: str) -> None:

@@ -1,6 +1,7 @@
 """Feeds recorded requests into Locust's own statistics, a batch at a time instead of one by one."""
 
 import time
+from typing import Any
 
 import numpy as np
 from locust.env import Environment
@@ -25,7 +26,7 @@ def feed(environment: Environment, name: str, records: np.ndarray) -> int:
     seconds = (ended + to_wall_ns) // 1_000_000_000
     stats = environment.stats
     for entry in (stats.total, stats.entries[(name, "GET")]):
-        batch = StatsEntry(stats, entry.name, entry.method)
+        batch: Any = StatsEntry(stats, entry.name, entry.method)
         batch.start_time = float(seconds.min())
         batch.last_request_timestamp = float(seconds.max())
         batch.num_requests = len(records)
@@ -42,8 +43,9 @@ def feed(environment: Environment, name: str, records: np.ndarray) -> int:
 
 
 def _three_digits(values: np.ndarray) -> np.ndarray:
-    scale = 10.0 ** (np.floor(np.log10(np.maximum(values, 1e-6))) - 2)
-    return np.round(np.round(values / scale) * scale, 9)
+    scale: np.ndarray = 10.0 ** (np.floor(np.log10(np.maximum(values, 1e-6))) - 2)
+    rounded: np.ndarray = np.round(np.round(values / scale) * scale, 9)
+    return rounded
 
 
 def _counts(values: np.ndarray) -> dict[int, int]:

@@ -6,14 +6,19 @@ Locust's own clients, a user a connection, to cross-check it with.
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.load_generator.connections import Connections, Outcome, RequestLog  # isort: skip
 
 import gevent
 from gevent.event import Event
+from gevent.queue import Queue
 from locust import HttpUser, User, task
 from locust.contrib.fasthttp import FastHttpUser
+from locust.env import Environment
+
+from bench.load_generator.statistics_feed import feed
 
 DRAIN_NS = 2_000_000_000
 """Time that requests in flight at the end of a window have to finish."""
@@ -47,14 +52,32 @@ class Order:
         self.window_end_ns = self.window_start_ns + round(self.measure_s * 1e9)
 
 
+class OrderedEnvironment(Environment):
+    """Locust's environment, with the queue that users take their orders from."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.orders = {engine: Queue() for engine in ENGINES}
+        self.fed = 0
+        """Records of the current order that Locust's statistics have already."""
+
+    def feed(self, order: Order) -> None:
+        """Add what is new in the order's log to Locust's statistics."""
+        self.fed += feed(self, order.name, order.log.records()[self.fed :])
+
+
 class OrderedUser(User):
     """Takes one order after another from `environment.orders` for as long as the run lasts."""
 
     abstract = True
+    environment: OrderedEnvironment
+    engine: str
+    """Whose orders this class takes."""
 
     @task
     def carry_out(self) -> None:
-        order: Order = self.environment.orders.get()
+        """Take an order, drive it, and wait until every user has done its share."""
+        order: Order = self.environment.orders[self.engine].get()
         try:
             self.drive(order)
         except OSError as fault:
@@ -66,16 +89,18 @@ class OrderedUser(User):
         order.finished.wait()
 
     def drive(self, order: Order) -> None:
+        """Drive this user's share of the load."""
         raise NotImplementedError
 
 
 class RawHttpUser(OrderedUser):
     """All connections of the slot in one epoll loop; Locust's statistics are fed afterwards, in batches."""
 
+    engine = "raw"
+
     def drive(self, order: Order) -> None:
-        connections = Connections(
-            order.address, order.port, order.path, order.connections, order.log
-        )
+        """Drive every connection of the slot."""
+        connections = Connections(order.address, order.port, order.path, order.connections, order.log)
         try:
             order.begin()
             until_ns = order.window_start_ns
@@ -105,8 +130,10 @@ class ClientUser(OrderedUser):
     """
 
     abstract = True
+    client: Any
 
     def drive(self, order: Order) -> None:
+        """Drive one connection, as far as the client keeps to one."""
         if not order.window_start_ns:
             order.begin()
         number, order.opened = order.opened, order.opened + 1
@@ -128,17 +155,17 @@ class ClientUser(OrderedUser):
 class HttpClientUser(ClientUser, HttpUser):
     """Engine `http`: Locust's HttpUser (requests)."""
 
+    engine = "http"
     host = "http://unused"
 
 
 class FastHttpClientUser(ClientUser, FastHttpUser):
     """Engine `fasthttp`: Locust's FastHttpUser (geventhttpclient)."""
 
+    engine = "fasthttp"
     host = "http://unused"
 
 
 ENGINES: dict[str, type[OrderedUser]] = {
-    "raw": RawHttpUser,
-    "http": HttpClientUser,
-    "fasthttp": FastHttpClientUser,
+    user.engine: user for user in (RawHttpUser, HttpClientUser, FastHttpClientUser)
 }

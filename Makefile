@@ -1,0 +1,56 @@
+# On an empty Debian 12 as root: `make quick` for a verdict, `make test` for the whole test suite.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := docker.io tini iptables iproute2 util-linux tcpdump mmdebstrap wrk gcc libc6-dev
+
+.PHONY: help quick test check setup benchmark lock clean
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
+
+quick: setup  ## set everything up, measure scenarios/quick.toml, print the verdict
+	$(BIN)/bench run scenarios/quick.toml
+
+test: setup check  ## set everything up, run every check and test (lab tests where root allows)
+	$(BIN)/pytest
+
+check: .venv/installed  ## formatting, lint, types and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+benchmark: setup  ## ceilings of the load generators on this machine
+	$(BIN)/bench calibrate
+
+setup: .venv/installed system  ## virtual environment and system packages; idempotent
+
+.venv/installed: requirements.txt pyproject.toml
+	@echo "== virtual environment in .venv, from the locked requirements"
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --no-print-directory install PACKAGES=python3-venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: system install
+system:
+	@missing=$$(for package in $(PACKAGES); do \
+	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
+	[ -z "$$missing" ] || $(MAKE) --no-print-directory install PACKAGES="$$(echo $$missing)"
+
+install:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "== system packages: $(PACKAGES)"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(PACKAGES) >/dev/null; \
+	else \
+	  echo "Missing system packages, which may not be installed from here. Run this, then try again:" >&2; \
+	  echo "  sudo apt-get install --no-install-recommends $(PACKAGES)" >&2; exit 3; \
+	fi
+
+lock: .venv/installed  ## write requirements.txt anew from pyproject.toml
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --extra dev --no-header \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.txt pyproject.toml
+
+clean:  ## remove what dead runs left on this machine
+	$(BIN)/bench clean

@@ -1,0 +1,312 @@
+"""The `bench` command: reads options, calls one function, prints, and exits with the contract's code.
+
+The only module that prints and exits. Data goes to standard output, everything else to standard error.
+"""
+
+import json
+import re
+import secrets
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench import __version__
+from bench.core.errors import BenchError, ExitCode, InputError, Interrupted
+from bench.core.scenario import Scenario, parse_scenario
+from bench.core.verdict import Word
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="What does a Docker network mode cost an HTTP service, on this machine? Answers with evidence.",
+    epilog="Begin with: bench run quick",
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False)
+
+ScenarioArgument = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of one that comes with bench.")
+]
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run's folder: results/<scenario>/<time>-<id>.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+WebUiOption = Annotated[
+    int | None,
+    typer.Option(
+        "--web-ui",
+        metavar="PORT",
+        min=1,
+        max=65535,
+        help="Show Locust's web UI on this loopback port; it costs the generator a short pause a second.",
+    ),
+]
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with a code of the contract."""
+    sys.exit(run_app())
+
+
+def run_app() -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        with interruptible():
+            app()
+    except SystemExit as wish:
+        return int(wish.code or ExitCode.DONE)
+    except BenchError as fault:
+        err.print(str(fault), style="red", markup=False, soft_wrap=True)
+        return fault.exit_code
+    except Interrupted:
+        err.print("Interrupted. What was measured before is kept; `bench resume RUN` goes on from there.")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        return ExitCode.DONE  # Whoever read our output has seen enough.
+    except Exception:  # noqa: BLE001 - the one place where an unknown failure becomes exit code 1
+        traceback.print_exc()
+        err.print("This is a bug of bench: please report it with the lines above.", style="red")
+        return ExitCode.INTERNAL_ERROR
+    return ExitCode.DONE
+
+
+@app.command()
+def run(
+    scenario: ScenarioArgument,
+    results: Annotated[Path, typer.Option(help="Folder that runs are written to.")] = Path("results"),
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Order of the slots; drawn and recorded if absent.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Begin no block that would end later: 90s, 5m, 1h.")
+    ] = None,
+    web_ui: WebUiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a scenario and judge its claim; the report lies in the run's folder."""
+    from bench.progress import show_progress
+    from bench.run import begin_run
+
+    asked = read_scenario(scenario)
+    budget_s = parse_duration(budget) if budget else None
+    drawn = secrets.randbelow(2**31) if seed is None else seed
+    with show_progress(err) as progress:
+        folder = begin_run(asked, drawn, budget_s, results, progress, web_ui)
+    _print_verdict(folder, as_json)
+
+
+@app.command()
+def resume(run: RunArgument, web_ui: WebUiOption = None, as_json: JsonOption = False) -> None:
+    """Go on with a run that was interrupted, killed, or stopped by its budget."""
+    from bench.progress import show_progress
+    from bench.run import resume_run
+
+    with show_progress(err) as progress:
+        resume_run(run, progress, web_ui)
+    _print_verdict(run, as_json)
+
+
+@app.command()
+def plan(
+    scenario: ScenarioArgument,
+    seed: Annotated[int, typer.Option(min=0, help="Order of the slots.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a run would do: arms, slots, time, and every change to this machine."""
+    from bench.preview import preview
+    from bench.progress import clock
+
+    found = preview(read_scenario(scenario), seed)
+    if as_json:
+        _print_json(found.as_dict())
+        return
+    out.print(f"{found.scenario}: {found.question}\n", markup=False)
+    for name, what in found.arms.items():
+        out.print(f"  arm {name}: {what}", markup=False)
+    for label in found.conditions:
+        out.print(f"  condition {label}", markup=False)
+    out.print(
+        f"\n{found.blocks} blocks in {found.sessions} session(s), {found.slots} slots,"
+        f" about {clock(found.expected_s)} (m:ss) in all"
+    )
+    out.print("first block: " + ", ".join(found.first_block), markup=False)
+    out.print("\nChanges to this machine, in order:")
+    for change in found.changes:
+        out.print(f"  - {change}", markup=False)
+
+
+@app.command()
+def report(
+    run: RunArgument,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="html|md|json", help="Print one form instead of writing all."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="With --format: a file to write it to.")] = None,
+) -> None:
+    """Judge a stored run again and write its report. Needs no root and no Docker."""
+    from bench.edges.store import write_atomically
+    from bench.report.page import render_html, render_markdown
+    from bench.results import Run, load
+    from bench.run import write_results
+
+    def render_json(found: Run) -> str:
+        return found.verdict.model_dump_json(indent=1) + "\n"
+
+    forms = {"html": render_html, "md": render_markdown, "json": render_json}
+    if form not in (None, *forms) or (output and not form):
+        raise InputError("Reading the options", f"--format is {form}", "Say --format html, md or json.")
+    if form is None:
+        write_results(run)
+        out.print(str(run / "report.html"), markup=False)
+        return
+    text = forms[form](load(run))
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_atomically(output, text.encode())
+
+
+@app.command()
+def clean() -> None:
+    """Remove what dead runs left on this machine, from their journals, and nothing else."""
+    from bench.edges.journal import machine_lock
+    from bench.run import clean_dead_runs
+
+    with machine_lock("bench clean"):
+        removed = clean_dead_runs()
+    for line in removed:
+        out.print(f"removed {line}", markup=False)
+    out.print(f"{len(removed)} things removed" if removed else "nothing was left behind")
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what a run needs of this machine, and whether it is there."""
+    from bench.edges import machine
+
+    found = machine.requirements()
+    if as_json:
+        _print_json([vars(requirement) for requirement in found])
+    for requirement in () if as_json else found:
+        state = "ok     " if requirement.met else "MISSING"
+        remedy = "" if requirement.met else f"  ->  {requirement.remedy}"
+        out.print(f"{state} {requirement.name}: {requirement.seen}{remedy}", markup=False)
+    if not all(requirement.met for requirement in found):
+        raise typer.Exit(ExitCode.ENVIRONMENT)
+
+
+@app.command()
+def calibrate(
+    seconds: Annotated[int, typer.Option(min=1, max=60, help="Of each load.")] = 2,
+    rounds: Annotated[int, typer.Option(min=3, max=50, help="Of every engine, in random order.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the ceiling of this machine's load generators against a server that does nothing."""
+    from bench.calibrate import measure_ceilings
+
+    found = measure_ceilings(seconds, rounds, lambda what: err.print(what, markup=False))
+    if as_json:
+        _print_json(found.as_dict())
+        return
+    table = Table(
+        "connections", "engine", "req/s (median)", "raw / this [95 %]", "requests", "Locust's count", box=None
+    )
+    for row in found.rows:
+        table.add_row(*row.as_text())
+    out.print(table)
+    out.print(f"null server and generator on a core each; {found.scope}", markup=False)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        out.print(__version__)
+        raise typer.Exit
+
+
+def _print_verdict(folder: Path, as_json: bool) -> None:
+    import bench
+    from bench.report.text import answer_sentence, summary_rows
+
+    found = bench.load(folder)
+    if as_json:
+        _print_json({"run": str(folder), "verdict": found.verdict.model_dump(mode="json")})
+    else:
+        out.print(answer_sentence(found) + "\n", markup=False)
+        table = Table("", "metric", "ratio [95 %]", "difference [95 %]", "word", box=None)
+        for row in summary_rows(found):
+            table.add_row(*row)
+        out.print(table)
+        for claim in found.verdict.claims:
+            out.print(
+                f"\nclaim {claim.id}: {claim.word}{f' ({claim.condition})' if claim.condition else ''}",
+                markup=False,
+            )
+        out.print(f"\nreport: {folder / 'report.html'}", markup=False)
+    compared = [c for c in found.verdict.comparisons if c.kind == "arms"]
+    usable = any(comparison.word is not Word.INVALID for comparison in compared)
+    if not usable:
+        raise typer.Exit(ExitCode.INVALID_MEASUREMENT)
+
+
+def read_scenario(named: str) -> Scenario:
+    """The scenario in the file `named`, or the one of that name that comes with bench."""
+    path = Path(named)
+    if not path.exists() and re.fullmatch(r"[a-z0-9-]+", named):
+        path = bundled_scenarios() / f"{named}.toml"
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as fault:
+        known = ", ".join(sorted(found.stem for found in bundled_scenarios().glob("*.toml")))
+        raise InputError(
+            f"Reading the scenario {named}", str(fault), f"Give a TOML file, or one of: {known}."
+        ) from fault
+    return parse_scenario(text, named)
+
+
+def bundled_scenarios() -> Path:
+    """Folder of the scenarios that come with bench: in an installed package, or in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "scenarios"
+    return installed if installed.exists() else package.parent / "scenarios"
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `90s`, `5m`, `1h` or a plain number."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|)", text.strip())
+    seconds = float(match[1]) * {"s": 1, "": 1, "m": 60, "h": 3600}[match[2]] if match else 0
+    if not 0 < seconds <= 7 * 86400:
+        raise InputError("Reading the options", f"{text!r} is not a time", "Write 90s, 5m or 1h.")
+    return seconds
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP end a run as Ctrl-C does, and let nothing interrupt its tidying up."""
+    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for each in ending:
+            signal.signal(each, signal.SIG_IGN)
+        raise Interrupted
+
+    before = {each: signal.signal(each, interrupt) for each in ending}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")

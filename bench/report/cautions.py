@@ -1,0 +1,103 @@
+"""What a reader must know before the numbers: how the run ended, what is void, what to doubt."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from bench.core.gates import MIN_REQUESTS_P99, Voids
+from bench.core.records import Status
+from bench.core.scenario import Metric
+from bench.core.verdict import Word
+from bench.report.text import comparisons_of_arms, count, format_percent, join_words, pairs_of_arms
+from bench.results import Run
+
+EXPECTED_NOTES = ("negligible", "larger than the margin", "not resolved against the margin")
+"""Notes that begin so belong to a comparison's word, and stand in the table only."""
+
+ENDINGS = {
+    Status.RUNNING: "The run did not end: it is still going on, or it was killed and can be resumed.",
+    Status.BUDGET_SPENT: "The run ended at a block's end because its time budget was spent.",
+    Status.INTERRUPTED: "The run was interrupted, and can be resumed.",
+    Status.FAILED: "The run failed before its end.",
+}
+
+
+def find_cautions(run: Run) -> list[str]:
+    """Every caution of `run`, the weightiest first; empty where there is none."""
+    return [
+        *_cautions_of_ending(run),
+        *run.verdict.warnings,
+        *_cautions_of_slots(run),
+        *_cautions_of_comparisons(run),
+        *_cautions_of_pairs(run),
+    ]
+
+
+def _cautions_of_ending(run: Run) -> Iterable[str]:
+    record = run.record
+    done, planned = len(record.slots), len(record.planned)
+    if record.status is not Status.COMPLETE:
+        yield f"{ENDINGS[record.status]} {done} of {count(planned, 'planned slot')} were measured."
+    elif done < planned:
+        yield f"{done} of {count(planned, 'planned slot')} were measured."
+
+
+def _cautions_of_slots(run: Run) -> Iterable[str]:
+    slots = run.record.slots
+    invalid = [record for record in slots if not record.valid]
+    if invalid:
+        reasons = Counter(
+            gate.name for record in invalid for gate in record.failed_gates if gate.voids is Voids.SLOT
+        )
+        arms = Counter(record.slot.arm for record in invalid)
+        yield (
+            f"{len(invalid)} of {count(len(slots), 'slot')} are INVALID and count for nothing: gate"
+            f" {join_words([f'{name} ({number})' for name, number in reasons.most_common()])};"
+            f" by arm: {join_words([f'{arm} {number}' for arm, number in arms.most_common()])}."
+        )
+    saturated = [record for record in slots if record.valid and record.failed_gates]
+    if saturated:
+        reasons = Counter(gate.name for record in saturated for gate in record.failed_gates)
+        yield (
+            f"Throughput is void in {count(len(saturated), 'slot')}, latency is not: gate"
+            f" {join_words([f'{name} ({number})' for name, number in reasons.most_common()])}."
+        )
+    few = [record for record in slots if record.valid and record.values.get(Metric.P99_LATENCY_US) is None]
+    if few:
+        yield (
+            f"{count(len(few), 'valid slot')} of {len(slots)} gave no p99: a slot needs"
+            f" {MIN_REQUESTS_P99:,} requests for it, and the least was {min(r.requests for r in few):,}."
+            " A longer measure_s gives it."
+        )
+
+
+def _cautions_of_comparisons(run: Run) -> Iterable[str]:
+    """What is said of several comparisons is said once, with the places where it holds."""
+    places: dict[str, list[str]] = {}
+    for comparison in comparisons_of_arms(run):
+        notes = [note for note in comparison.notes if not note.startswith(EXPECTED_NOTES)]
+        if comparison.word is Word.INVALID:
+            notes = [f"INVALID: {'; '.join(notes)}"]
+        place = _name_place(f"{comparison.metric.title} of {comparison.candidate}", comparison.condition)
+        for note in notes:
+            places.setdefault(note, []).append(place)
+    for note, found in places.items():
+        yield f"{join_words(found)}: {note}."
+
+
+def _cautions_of_pairs(run: Run) -> Iterable[str]:
+    pairs = [pair for pair in pairs_of_arms(run) if pair.ratio is not None and pair.ci95 is not None]
+    off = [
+        f"{pair.baseline} at {_name_place(pair.metric.title, pair.condition)}"
+        f" {format_percent(pair.ratio, pair.ci95, signed=True)}"
+        for pair in pairs
+        if pair.ratio is not None and pair.ci95 is not None and (pair.ci95[0] > 1 or pair.ci95[1] < 1)
+    ]
+    if off:
+        yield (
+            f"{len(off)} of {count(len(pairs), 'A/A pair')} show a difference where there is none:"
+            f" {'; '.join(off)}. One in twenty does by chance."
+        )
+
+
+def _name_place(what: str, condition: str) -> str:
+    return f"{what} ({condition})" if condition else what

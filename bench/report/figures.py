@@ -1,0 +1,299 @@
+"""A run becomes figures: pure functions, without pyplot and its global state; the caller saves or shows them.
+
+Every figure has a row of panels a condition, and a colour and a marker an arm.
+"""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from bench.core.scenario import Metric
+from bench.core.statistics import estimate
+from bench.core.verdict import Comparison
+from bench.report.panels import (
+    answered_latencies_us,
+    arm_names,
+    colour_of,
+    label_condition,
+    lay_lines,
+    make_key,
+    make_panels,
+    marker_of,
+    name_failed_gates,
+    say_in_panel,
+    slots_of,
+    start_seconds,
+)
+from bench.report.svg import INK, STYLE
+from bench.report.text import format_number
+from bench.results import Run
+
+GATE_MARKERS = ("x", "+", "1", "2", "3", "4", "|", "_")
+QUANTILES = np.unique(np.concatenate([np.linspace(0.001, 0.999, 250), 1 - np.logspace(-0.5, -4, 80)]))
+SLOT_QUANTILES = np.linspace(0.005, 0.995, 60)
+LOG_FROM = 8.0
+"""An axis whose ends differ by more than this factor is logarithmic."""
+FEWEST_BEYOND = 10
+"""A tail is drawn as far as this many requests lie beyond it."""
+
+
+def draw_latency(run: Run) -> Figure:
+    """Latency of the requests of all valid slots, pooled by arm: the share answered in time, and the tail.
+
+    A faint line on the left is one slot.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, grid = make_panels(2, [2.7] * len(run.conditions))
+        for condition, (body, tail) in enumerate(grid):
+            label_condition(run, condition, body)
+            pooled: dict[str, np.ndarray] = {}
+            for arm in arm_names(run):
+                slots = answered_latencies_us(run, slots_of(run, condition, arm))
+                for latencies_us in slots:
+                    curve = np.quantile(latencies_us, SLOT_QUANTILES)
+                    body.plot(curve, SLOT_QUANTILES, color=colour_of(run, arm), linewidth=0.5, alpha=0.2)
+                if slots:
+                    pooled[arm] = np.concatenate(slots)
+            _draw_body(run, body, pooled)
+            _draw_tail(run, tail, pooled)
+            body.set_ylabel("share answered within")
+        for axes in grid[-1]:
+            axes.set_xlabel("latency, us")
+        return figure
+
+
+def _draw_body(run: Run, axes: Axes, pooled: dict[str, np.ndarray]) -> None:
+    if not pooled:
+        say_in_panel(axes, "no valid slot")
+        return
+    p50s_us = {arm: float(np.median(latencies_us)) for arm, latencies_us in pooled.items()}
+    baseline_us = p50s_us.get(run.record.scenario.baseline)
+    for arm, latencies_us in pooled.items():
+        label = f"{arm}: p50 {format_number(p50s_us[arm])} us"
+        if baseline_us is not None and arm != run.record.scenario.baseline:
+            label += f" ({p50s_us[arm] - baseline_us:+.1f})"
+        look: dict[str, Any] = {
+            "color": colour_of(run, arm),
+            "linewidth": 1.7,
+            "label": label,
+            "markersize": 5,
+        }
+        curve = np.quantile(latencies_us, QUANTILES)
+        middle = int(np.searchsorted(QUANTILES, 0.5))
+        axes.plot(curve, QUANTILES, marker=marker_of(run, arm), markevery=[middle], **look)
+    axes.hlines(0.5, min(p50s_us.values()), max(p50s_us.values()), color=INK, linewidth=1, linestyle=":")
+    ends_us = [np.quantile(latencies_us, [0.005, 0.99]) for latencies_us in pooled.values()]
+    _scale_latency(axes, min(low for low, _ in ends_us), max(high for _, high in ends_us))
+    axes.set_ylim(0, 1)
+    axes.legend(loc="lower right")
+
+
+def _draw_tail(run: Run, axes: Axes, pooled: dict[str, np.ndarray]) -> None:
+    if not pooled:
+        say_in_panel(axes, "no valid slot")
+        return
+    ends_us = []
+    for arm, latencies_us in pooled.items():
+        beyond = (1 - QUANTILES) * len(latencies_us)
+        drawn = QUANTILES[(QUANTILES >= 0.5) & (beyond >= FEWEST_BEYOND)]
+        if len(drawn):
+            curve = np.quantile(latencies_us, drawn)
+            axes.plot(curve, 1 - drawn, color=colour_of(run, arm), linewidth=1.7, label=arm)
+            every = [int(np.searchsorted(drawn, q)) for q in (0.5, 0.9, 0.99, 0.999) if q <= drawn[-1]]
+            axes.plot(
+                curve[every], 1 - drawn[every], marker_of(run, arm), color=colour_of(run, arm), markersize=4
+            )
+            ends_us.append((curve[0], curve[-1]))
+    axes.set_yscale("log")
+    shares = {0.5: "p50", 0.1: "p90", 0.01: "p99", 0.001: "p99.9", 0.0001: "p99.99"}
+    axes.set_yticks(list(shares), list(shares.values()))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(axis="y", which="minor", length=0)
+    axes.set_ylim(0.6, 0.00008)
+    if ends_us:
+        _scale_latency(axes, min(low for low, _ in ends_us), max(high for _, high in ends_us))
+
+
+def _scale_latency(axes: Axes, low_us: float, high_us: float) -> None:
+    """Fit the axis to what is drawn, so that a difference of microseconds shows; far tails need a log."""
+    if high_us > LOG_FROM * low_us:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.set_xlim(low_us / 1.05, high_us * 1.05)
+    else:
+        room = 0.03 * (high_us - low_us)
+        axes.set_xlim(low_us - room, high_us + room)
+
+
+def draw_block_ratios(run: Run) -> Figure:
+    """Ratio of every block, the pooled ratio with its 95 % interval, and below them the A/A pairs."""
+    rows = [
+        [
+            [c for c in run.verdict.comparisons if c.condition == condition.label and c.metric is metric]
+            for metric in Metric
+        ]
+        for condition in run.conditions
+    ]
+    with matplotlib.rc_context(STYLE):
+        heights_in = [0.35 + 0.42 * len(row[0]) for row in rows]
+        figure, grid = make_panels(len(Metric), heights_in, share_columns=True)
+        for condition, (panels, row) in enumerate(zip(grid, rows, strict=True)):
+            label_condition(run, condition, panels[0])
+            for axes, compared in zip(panels, row, strict=True):
+                _draw_ratios(run, axes, compared)
+            for axes in panels[1:]:
+                axes.set_yticklabels([])
+        for axes, metric in zip(grid[-1], Metric, strict=True):
+            axes.set_xlabel(f"{metric.title} ratio\n(> 1: {run.record.scenario.baseline} better)")
+        return figure
+
+
+def _draw_ratios(run: Run, axes: Axes, compared: list[Comparison]) -> None:
+    """One line of the panel a comparison, its blocks from top to bottom in order of time."""
+    margin = compared[0].margin
+    axes.axvspan(1 / (1 + margin), 1 + margin, color=INK, alpha=0.06, linewidth=0)
+    for edge in (1 / (1 + margin), 1 + margin):
+        axes.axvline(edge, color=INK, linewidth=0.8, linestyle="--")
+    axes.axvline(1, color=INK, linewidth=1)
+    for line, comparison in enumerate(compared):
+        if comparison.ratio is None or comparison.ci95 is None:
+            place = axes.get_yaxis_transform()
+            axes.text(
+                0.97, line, "INVALID: no ratio", transform=place, ha="right", va="center", style="italic"
+            )
+            continue
+        colour = colour_of(run, comparison.candidate)
+        low, high = comparison.ci95
+        own = comparison.kind == "A/A"
+        axes.add_patch(Rectangle((low, line - 0.4), high - low, 0.8, color=colour, alpha=0.25, linewidth=0))
+        axes.vlines(comparison.ratio, line - 0.4, line + 0.4, color=colour, linewidth=1.8)
+        blocks = len(comparison.block_ratios)
+        axes.plot(
+            comparison.block_ratios,
+            line + np.linspace(-0.3, 0.3, blocks),
+            linestyle="none",
+            marker=marker_of(run, comparison.candidate),
+            markersize=3,
+            color=colour,
+            markerfacecolor="none" if own else colour,
+            markeredgewidth=0.7,
+        )
+    names = [f"{c.candidate} vs {c.baseline}" if c.kind == "arms" else f"{c.baseline} A/A" for c in compared]
+    axes.set_yticks(range(len(compared)), names)
+    lay_lines(axes, len(compared))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+
+
+def draw_throughput(run: Run) -> Figure:
+    """Throughput of every valid slot, an arm's mean over blocks with its 95 % interval, and wrk's witness."""
+    names = arm_names(run)
+    with matplotlib.rc_context(STYLE):
+        figure, grid = make_panels(1, [0.6 + 0.45 * len(names)] * len(run.conditions))
+        for condition, (axes,) in enumerate(grid):
+            label_condition(run, condition, axes)
+            for line, arm in enumerate(names):
+                _draw_throughput_of(run, axes, condition, line, arm)
+            axes.set_yticks(range(len(names)), names)
+            lay_lines(axes, len(names))
+            axes.xaxis.set_major_formatter("{x:,.0f}")
+        grid[-1][0].set_xlabel("throughput, req/s")
+        interval: dict[str, Any] = {"linestyle": "-", "linewidth": 2, "markersize": 11, "markeredgewidth": 2}
+        handles = [make_key("o", "one slot", alpha=0.5), make_key("|", "mean over blocks, 95 %", **interval)]
+        if any(record.wrk_witness_rps for record in run.record.slots):
+            handles.append(make_key("d", "the same slot by wrk", markerfacecolor="none"))
+        figure.legend(handles=handles, loc="outside upper right", ncols=3)
+        return figure
+
+
+def _draw_throughput_of(run: Run, axes: Axes, condition: int, line: int, arm: str) -> None:
+    """The slots of an arm on one line, in order of time from top to bottom."""
+    colour, measured = colour_of(run, arm), slots_of(run, condition, arm)
+    usable = [
+        (record, value)
+        for record in measured
+        if record.valid and (value := record.values.get(Metric.THROUGHPUT_RPS)) is not None
+    ]
+    if not usable:
+        axes.text(
+            0.01, line, "no valid slot", transform=axes.get_yaxis_transform(), style="italic", va="center"
+        )
+        return
+    heights = line + np.linspace(-0.2, 0.34, len(usable))
+    rates = [value for _, value in usable]
+    axes.plot(rates, heights, marker_of(run, arm), color=colour, markersize=3.5, alpha=0.5)
+    witnessed = [
+        (record.wrk_witness_rps, height)
+        for (record, _), height in zip(usable, heights, strict=True)
+        if record.wrk_witness_rps
+    ]
+    if witnessed:
+        look: dict[str, Any] = {"color": colour, "markersize": 5, "markerfacecolor": "none"}
+        axes.plot(*zip(*witnessed, strict=True), "d", **look)
+    blocks = pd.DataFrame(
+        [(record.slot.session, record.slot.block, value) for record, value in usable],
+        columns=["session", "block", "rps"],
+    )
+    means = blocks.groupby(["session", "block"])["rps"].mean()
+    if len(means) >= 2:
+        sessions = list(means.index.get_level_values("session"))
+        found = estimate(means.to_list(), sessions)
+        axes.hlines(line - 0.38, *found.ci95, color=colour, linewidth=2.5)
+        axes.plot([found.mean], [line - 0.38], "|", color=colour, markersize=11, markeredgewidth=2)
+
+
+def draw_slot_timeline(run: Run) -> Figure:
+    """The p50 of every slot at the time when it was measured; an INVALID slot bears the mark of its gate."""
+    failed = sorted({name_failed_gates(record) for record in run.record.slots if not record.valid})
+    marks = {gates: GATE_MARKERS[index % len(GATE_MARKERS)] for index, gates in enumerate(failed)}
+    with matplotlib.rc_context(STYLE):
+        figure, grid = make_panels(1, [1.9] * len(run.conditions), share_columns=True)
+        for condition, (axes,) in enumerate(grid):
+            label_condition(run, condition, axes)
+            _draw_timeline(run, axes, condition, marks)
+            axes.set_ylabel("p50 latency, us")
+        grid[-1][0].set_xlabel("time since the run began, s")
+        handles: list[Line2D] = [
+            make_key(marker_of(run, arm), arm, color=colour_of(run, arm), markersize=4)
+            for arm in arm_names(run)
+        ]
+        handles += [make_key(mark, f"INVALID: {gates}", markersize=9) for gates, mark in marks.items()]
+        figure.legend(handles=handles, loc="outside upper right", ncols=min(len(handles), 4))
+        return figure
+
+
+def _draw_timeline(run: Run, axes: Axes, condition: int, marks: dict[str, str]) -> None:
+    values: list[float] = []
+    start_s = start_seconds(run)
+    for arm in arm_names(run):
+        look: dict[str, Any] = {"color": colour_of(run, arm), "markersize": 4}
+        valid: list[tuple[float, float]] = []
+        for record in slots_of(run, condition, arm):
+            second, value = start_s[record.slot.index], record.values.get(Metric.P50_LATENCY_US)
+            if record.valid and value is not None:
+                valid.append((second, value))
+                continue
+            # A slot that gave no p50 has its mark on the axis.
+            place: dict[str, Any] = {"transform": axes.get_xaxis_transform()} if value is None else {}
+            height = 0.03 if value is None else value
+            if value is not None:
+                values.append(value)
+                axes.plot([second], [value], marker_of(run, arm), markerfacecolor="none", **look)
+            mark = marks[name_failed_gates(record)]
+            axes.plot([second], [height], mark, color=INK, markersize=11, markeredgewidth=1.4, **place)
+        values += [value for _, value in valid]
+        if valid:
+            axes.plot(*zip(*valid, strict=True), marker=marker_of(run, arm), linewidth=0.5, **look)
+    if not values:
+        say_in_panel(axes, "no slot gave a p50")
+    elif max(values) > LOG_FROM * min(values):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:,.0f}")

@@ -1,0 +1,150 @@
+"""The report of a run: an HTML file that needs nothing else, the same in Markdown, and its figures."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from bench.edges import store
+from bench.report import content, wording
+from bench.report.cautions import find_cautions
+from bench.report.figures import draw_block_ratios, draw_latency, draw_slot_timeline, draw_throughput
+from bench.report.rerun import scenario_toml
+from bench.report.svg import inline_svg, render_svg
+from bench.report.text import answer_sentence, count, format_p_value, format_time
+from bench.results import Run
+
+HTML_FILE, MARKDOWN_FILE, FIGURES_FOLDER = "report.html", "report.md", "figures"
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """A figure as an SVG document, with what it shows and what to see in it."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+
+    @property
+    def inline(self) -> Markup:
+        """The `svg` element, safe to stand in HTML: matplotlib escapes every text in it."""
+        return Markup(inline_svg(self.svg))  # noqa: S704
+
+
+def write_report(run: Run, folder: Path) -> None:
+    """Write report.html, report.md and figures/*.svg into `folder`.
+
+    Raises EnvironmentLacks where that cannot be written.
+    """
+    illustrations = _illustrate(run)
+    (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
+    for illustration in illustrations:
+        store.write_atomically(
+            folder / FIGURES_FOLDER / f"{illustration.name}.svg", illustration.svg.encode()
+        )
+    store.write_atomically(folder / MARKDOWN_FILE, _fill("report.md.j2", run, illustrations).encode())
+    store.write_atomically(folder / HTML_FILE, _fill("report.html.j2", run, illustrations).encode())
+
+
+def render_html(run: Run) -> str:
+    """The whole report as one HTML document, figures inside it."""
+    return _fill("report.html.j2", run, _illustrate(run))
+
+
+def render_markdown(run: Run) -> str:
+    """The report in Markdown; it refers to figures/*.svg beside it."""
+    return _fill("report.md.j2", run, _illustrate(run))
+
+
+def _illustrate(run: Run) -> list[Illustration]:
+    """Every figure, where the run has slots to draw."""
+    if not run.record.slots:
+        return []
+    drawn = {
+        "latency": draw_latency,
+        "block-ratios": draw_block_ratios,
+        "throughput": draw_throughput,
+        "slot-timeline": draw_slot_timeline,
+    }
+    # Without a valid slot there is nothing to show but when each failed, and at which gate.
+    has_valid = any(record.valid for record in run.record.slots)
+    return [
+        Illustration(name, title, caption, render_svg(drawn[name](run), f"figure-{name}", title, caption))
+        for name, title, caption in wording.describe_figures(run)
+        if has_valid or name == "slot-timeline"
+    ]
+
+
+def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
+    environment = Environment(
+        loader=PackageLoader("bench.report"),
+        autoescape=select_autoescape(["html.j2"]),
+        finalize=_escape_markdown if template.endswith(".md.j2") else _bind_units,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(_facts(run), illustrations=illustrations)
+
+
+def _bind_units(value: Any) -> Any:
+    """Keep a number and its unit on one line."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return re.sub(r"(?<=\d) (?=(%|us|ms|s|req/s)(\W|$))", "\u00a0", value)
+
+
+def _escape_markdown(value: Any) -> Any:
+    """Keep a run's texts from being read as tables, code or HTML, and on one line."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return re.sub(r"([\\|`*<])", r"\\\1", re.sub(r"\s+", " ", value))
+
+
+def _facts(run: Run) -> Mapping[str, Any]:
+    """All that the templates say of a run."""
+    record = run.record
+    return {
+        "record": record,
+        "scenario": record.scenario,
+        "answer": answer_sentence(run),
+        "scope": run.scope,
+        "claims": [
+            (claim, [verdict for verdict in run.verdict.claims if verdict.id == claim.id])
+            for claim in record.scenario.claims
+        ],
+        "cautions": find_cautions(run),
+        "groups": content.group_comparisons(run),
+        "pairs": content.group_pairs(run),
+        "arm_columns": content.ARM_COLUMNS,
+        "arms": content.list_arms(run),
+        "gate_columns": content.GATE_COLUMNS,
+        "gates": content.list_gates(run),
+        "slot_columns": content.SLOT_COLUMNS,
+        "slots": content.list_slots(run),
+        "has_conditions": len(run.conditions) > 1,
+        "method": wording.describe_method(run),
+        "limits": wording.describe_limits(run),
+        "words": wording.explain_words(run),
+        "claim_words": wording.explain_claim_words(),
+        "symbols": wording.SYMBOLS,
+        "environment": [
+            ("Machine", record.machine),
+            ("Engine", record.engine),
+            ("Image", record.image),
+            ("Lab", record.lab),
+            ("Tools", record.tools),
+        ],
+        "scenario_toml": scenario_toml(record.scenario),
+        "command": f"bench run {record.scenario.name}.toml --seed {record.seed}"
+        + (f" --budget {record.budget_s:g}s" if record.budget_s else ""),
+        "format_time": format_time,
+        "format_p_value": format_p_value,
+        "count": count,
+    }

@@ -1,0 +1,109 @@
+"""What all figures share: rows of panels, the look of an arm, and which slots are drawn."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bench.core.gates import Voids
+from bench.core.records import SlotRecord
+from bench.report.svg import INK
+from bench.results import Run
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Okabe & Ito's colours that stand out on white and on black; colour-blind readers tell them apart."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+WIDTH_IN = 7.2
+
+
+def make_panels(
+    columns: int, row_heights_in: Sequence[float], *, share_columns: bool = False
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with a row of `columns` panels for each of `row_heights_in`."""
+    figure = Figure(figsize=(WIDTH_IN, sum(row_heights_in) + 0.35), layout="constrained")
+    grid = figure.subplots(
+        len(row_heights_in),
+        columns,
+        squeeze=False,
+        sharex="col" if share_columns else False,
+        gridspec_kw={"height_ratios": list(row_heights_in)},
+    )
+    return figure, [list(row) for row in grid]
+
+
+def label_condition(run: Run, condition: int, axes: Axes) -> None:
+    """Name the condition above the first panel of its row, where there are several."""
+    if run.conditions[condition].label:
+        axes.set_title(run.conditions[condition].label, loc="left", fontweight="bold", fontsize=8)
+
+
+def lay_lines(axes: Axes, lines: int) -> None:
+    """Make the y axis a list of `lines` names, the first on top."""
+    axes.set_ylim(lines - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+
+
+def say_in_panel(axes: Axes, words: str) -> None:
+    """Say why a panel is empty."""
+    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", style="italic")
+
+
+def make_key(marker: str, label: str, **look: Any) -> Line2D:
+    """A legend's entry: one marker and what it stands for."""
+    return Line2D([], [], **{"color": INK, "marker": marker, "linestyle": "none", "label": label, **look})
+
+
+def arm_names(run: Run) -> list[str]:
+    """Names of the arms, the baseline first."""
+    scenario = run.record.scenario
+    return [scenario.baseline, *(arm.name for arm in scenario.arms if arm.name != scenario.baseline)]
+
+
+def colour_of(run: Run, arm: str) -> str:
+    """Colour of an arm, the same in every figure of a run."""
+    return PALETTE[arm_names(run).index(arm) % len(PALETTE)]
+
+
+def marker_of(run: Run, arm: str) -> str:
+    """Marker of an arm, so that colour is never the only mark."""
+    return MARKERS[arm_names(run).index(arm) % len(MARKERS)]
+
+
+def slots_of(run: Run, condition: int, arm: str) -> list[SlotRecord]:
+    """Measured slots of an arm under condition number `condition`, INVALID ones included."""
+    return [
+        record for record in run.record.slots if record.slot.condition == condition and record.slot.arm == arm
+    ]
+
+
+def name_failed_gates(record: SlotRecord) -> str:
+    """The gates that made a slot INVALID."""
+    return ", ".join(gate.name for gate in record.failed_gates if gate.voids is Voids.SLOT)
+
+
+def answered_latencies_us(run: Run, records: Sequence[SlotRecord]) -> list[np.ndarray]:
+    """Latencies of the requests answered with 200, an array a valid slot that has any."""
+    found = []
+    for record in records:
+        if record.valid and record.requests:
+            requests = run.requests(record.slot.index)
+            found.append(requests.loc[requests["outcome"] == "ok", "latency_us"].to_numpy(dtype=float))
+    return [latencies_us for latencies_us in found if len(latencies_us)]
+
+
+def start_seconds(run: Run) -> dict[int, float]:
+    """When each slot began, by its index; one that failed to start stands where the one before it ended."""
+    begun = pd.Timestamp(run.record.started_at)
+    found: dict[int, float] = {}
+    ended_s = 0.0
+    for record in run.record.slots:
+        started_at = record.started_at
+        start_s = float((pd.Timestamp(started_at) - begun).total_seconds()) if started_at else ended_s
+        found[record.slot.index] = start_s
+        ended_s = start_s + record.seconds
+    return found

@@ -1,0 +1,35 @@
+"""What another person needs to run the same again: the registered scenario as a file."""
+
+import json
+
+from bench.core.scenario import Scenario
+
+
+def scenario_toml(scenario: Scenario) -> str:
+    """`scenario` as TOML, every default written out; `parse_scenario` reads the same scenario from it.
+
+    Written by hand, since the standard library only reads TOML: strings, numbers, booleans and
+    arrays are written in JSON as they are in TOML.
+    """
+    said = json.loads(scenario.model_dump_json())
+    lines = _assign({key: said[key] for key in ("name", "question", "baseline")})
+    lines += _list_tables("arms", said["arms"])
+    for table in ("load", "lab", "schedule", "margins"):
+        lines += ["", f"[{table}]", *_assign(said[table])]
+    if said["factors"]:
+        quoted = {json.dumps(key): levels for key, levels in said["factors"].items()}
+        lines += ["", "[factors]", *_assign(quoted)]
+    lines += _list_tables("claims", said["claims"])
+    return "\n".join(lines) + "\n"
+
+
+def _list_tables(name: str, tables: list[dict[str, object]]) -> list[str]:
+    return [line for table in tables for line in ("", f"[[{name}]]", *_assign(table))]
+
+
+def _assign(table: dict[str, object]) -> list[str]:
+    # DEL is the one control character that JSON leaves as it is and TOML forbids.
+    return [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
+        for key, value in table.items()
+    ]

@@ -1,0 +1,105 @@
+"""Lab tests make real namespaces and start real Docker, Apache and Locust; they need root."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.edges import machine
+
+SCENARIO = """
+name = "small"
+question = "Does a small run work?"
+baseline = "host"
+arms = [{name = "host", mode = "host"}, {name = "bridge", mode = "bridge"}]
+claims = [{id = "article", text = "host is better", better = "host", than = "bridge"}]
+load = {warm_up_s = 0.1, measure_s = 0.3}
+schedule = {blocks = BLOCKS, sessions = SESSIONS}
+"""
+RUN_S = 240
+"""No test's run takes longer than this, image included."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = [need.name for need in machine.requirements() if not need.met]
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+            if missing:
+                item.add_marker(pytest.mark.skip(reason=f"a lab needs {', '.join(missing)}"))
+
+
+def write_scenario(folder: Path, blocks: int = 3, sessions: int = 1, extra: str = "") -> Path:
+    path = folder / "small.toml"
+    text = SCENARIO.replace("BLOCKS", str(blocks)).replace("SESSIONS", str(sessions))
+    path.write_text(text + extra)
+    return path
+
+
+def bench_argv(*options: object) -> list[str]:
+    return [sys.executable, "-m", "bench", *map(str, options)]
+
+
+def bench(*options: object) -> subprocess.CompletedProcess[str]:
+    """Run the `bench` command to its end."""
+    return subprocess.run(bench_argv(*options), capture_output=True, text=True, timeout=RUN_S, check=False)
+
+
+def only_run(results: Path) -> Path:
+    [folder] = results.glob("*/*")
+    return folder
+
+
+DONE = {0, 4}
+"""Exit codes of a run that came to its end: on a busy machine its measurement is INVALID, and says so."""
+Starter = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start_bench() -> Iterator[Starter]:
+    """Start `bench` and go on; whatever is still running at the end of the test is ended."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*options: object) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            bench_argv(*options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+def wait_for_slot(process: "subprocess.Popen[str]", number: int) -> None:
+    """Read the progress of a started run until slot `number` is done."""
+    assert process.stderr
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if line.startswith(f"slot {number}/"):
+            return
+    pytest.fail(f"slot {number} was never done:\n{''.join(seen)}")
+
+
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 20) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen"
+        time.sleep(0.05)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

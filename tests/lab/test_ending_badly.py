@@ -1,0 +1,135 @@
+"""Runs that are interrupted, killed, or begun beside another."""
+
+import json
+import os
+import random
+import signal
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import bench as api
+from bench.core.records import Status
+from tests.lab.conftest import DONE, Starter, bench, is_alive, only_run, wait_for_slot, wait_until, write_scenario
+from tests.lab.world import snapshot
+
+KILLS = int(os.environ.get("BENCH_KILLS", "3"))
+"""Moments at which the kill test kills; more of them for a thorough look."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_interrupted_run_keeps_its_slots_and_leaves_nothing_behind_and_can_be_resumed(
+    tmp_path: Path, start_bench: Starter, number: signal.Signals
+) -> None:
+    before = snapshot()
+    process = start_bench("run", write_scenario(tmp_path), "--results", tmp_path / "results", "--seed", 3)
+    wait_for_slot(process, 2)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    folder = only_run(tmp_path / "results")
+    kept = api.load(folder).record
+    assert kept.status is Status.INTERRUPTED
+    assert 2 <= len(kept.slots) < 12
+    assert (folder / "report.html").exists()
+    assert snapshot() == before
+
+    assert bench("resume", folder).returncode in DONE
+    resumed = api.load(folder).record
+    assert resumed.status is Status.COMPLETE
+    assert tuple(record.slot for record in resumed.slots) == resumed.planned
+    assert resumed.slots[: len(kept.slots)] == kept.slots
+    assert resumed.planned == kept.planned
+
+
+def test_a_run_killed_at_any_moment_leaves_only_what_bench_clean_removes(
+    tmp_path: Path, start_bench: Starter
+) -> None:
+    assert bench("clean").returncode == 0
+    before = snapshot()
+    moments = random.Random(11)
+    for number in range(KILLS):
+        results = tmp_path / str(number)
+        results.mkdir()
+        process = start_bench("run", write_scenario(results), "--results", results / "results")
+        time.sleep(moments.uniform(0.3, 9.0))
+        process.kill()
+        process.communicate(timeout=20)
+        for folder in (results / "results").glob("*/*"):
+            record = api.load(folder).record
+            for slot in record.slots:
+                assert len(api.load(folder).requests(slot.slot.index)) == slot.requests
+        wait_until(
+            lambda: not [line for line in snapshot()["processes"] if "dockerd" in line], "the engine's end"
+        )
+        assert bench("clean").returncode == 0
+        assert snapshot() == before
+
+
+def test_the_next_run_removes_what_a_killed_run_left(tmp_path: Path, start_bench: Starter) -> None:
+    process = start_bench("run", write_scenario(tmp_path), "--results", tmp_path / "killed")
+    wait_for_slot(process, 1)
+    process.kill()
+    process.communicate(timeout=20)
+    assert [path for path in Path("/var/lib/bench").iterdir() if path.is_dir()]
+    done = bench("run", write_scenario(tmp_path, 2), "--results", tmp_path / "next")
+    assert done.returncode in DONE, done.stderr
+    assert not [path for path in Path("/var/lib/bench").iterdir() if path.is_dir()]
+
+
+def test_a_second_run_beside_a_running_one_refuses_and_names_it(tmp_path: Path, start_bench: Starter) -> None:
+    process = start_bench("run", write_scenario(tmp_path, 6), "--results", tmp_path / "first")
+    wait_for_slot(process, 1)
+    second = bench("run", write_scenario(tmp_path), "--results", tmp_path / "second")
+    assert second.returncode == 3
+    assert only_run(tmp_path / "first").name in second.stderr
+    assert str(process.pid) in second.stderr
+    assert bench("clean").returncode == 3
+
+
+def test_a_dead_generator_ends_the_run_and_keeps_what_was_measured(
+    tmp_path: Path, start_bench: Starter
+) -> None:
+    process = start_bench("run", write_scenario(tmp_path, 6), "--results", tmp_path / "results")
+    wait_for_slot(process, 1)
+    journal = next(Path("/var/lib/bench").glob("*/journal.jsonl"))
+    entries = [json.loads(line) for line in journal.read_text().splitlines()]
+    [generator] = [entry["pid"] for entry in entries if entry.get("what") == "load generator"]
+    os.kill(generator, signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 4
+    assert "the Locust process ended" in said
+    assert "Traceback" not in said
+    record = api.load(only_run(tmp_path / "results")).record
+    assert record.status is Status.FAILED
+    assert record.slots
+    wait_until(lambda: not is_alive(generator), "the generator's end")
+
+
+def test_the_machines_own_containerd_socket_is_neither_used_nor_disturbed(tmp_path: Path) -> None:
+    decoy = Path("/run/containerd/containerd.sock")
+    if decoy.exists():
+        pytest.skip("a real containerd runs here")
+    decoy.parent.mkdir(exist_ok=True)
+    decoy.write_text("not a socket: an engine that used it would fail")
+    try:
+        done = bench("run", write_scenario(tmp_path, 2), "--results", tmp_path / "results")
+        assert done.returncode in DONE, done.stderr
+        assert decoy.read_text().startswith("not a socket")
+    finally:
+        decoy.unlink()
+        decoy.parent.rmdir()
+
+
+def test_locusts_web_ui_shows_the_run_while_it_goes_on(tmp_path: Path, start_bench: Starter) -> None:
+    process = start_bench("run", write_scenario(tmp_path, 4), "--results", tmp_path / "r", "--web-ui", 8189)
+    wait_for_slot(process, 3)
+    with urllib.request.urlopen("http://127.0.0.1:8189/stats/requests", timeout=10) as answer:
+        shown = json.load(answer)
+    rows = {row["name"]: row for row in shown["stats"]}
+    assert shown["state"] == "running"
+    assert rows["Aggregated"]["num_requests"] > 1000
+    assert rows["host"]["median_response_time"] > 0

@@ -1,0 +1,22 @@
+import pytest
+
+from bench.core.errors import BenchError, EnvironmentLacks, ExitCode, InputError, MeasurementInvalid
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [(BenchError, 1), (InputError, 2), (EnvironmentLacks, 3), (MeasurementInvalid, 4)],
+)
+def test_every_known_failure_has_the_exit_code_of_the_contract(fault: type[BenchError], code: int) -> None:
+    assert fault("doing", "seen", "advice").exit_code == code
+
+
+def test_the_other_exit_codes_are_those_of_the_contract() -> None:
+    assert (ExitCode.DONE, ExitCode.GATE_FAILED, ExitCode.INTERRUPTED) == (0, 10, 130)
+
+
+def test_a_failure_says_what_was_done_what_was_seen_and_what_to_do() -> None:
+    fault = InputError("Reading x", "it is empty.", "Give another.")
+
+    assert str(fault) == "Reading x: it is empty. Give another."
+    assert (fault.doing, fault.seen, fault.advice) == ("Reading x", "it is empty.", "Give another.")

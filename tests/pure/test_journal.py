@@ -1,0 +1,238 @@
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bench.core.errors import EnvironmentLacks, ExitCode
+from bench.edges import command, journal
+from bench.edges.journal import Journal, dead_runs, machine_lock, start_time, undo
+
+RUN = "20250102T030405Z-00ff"
+PATIENCE_S = 10.0
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """State and control groups of these tests are folders of their own."""
+    for name, folder in (("STATE", tmp_path / "state"), ("CGROUP_ROOT", tmp_path / "cgroup")):
+        folder.mkdir()
+        monkeypatch.setattr(journal, name, folder)
+
+
+@contextmanager
+def sleeping(program: str = "sleep") -> Iterator[command.Process]:
+    """A process of this test's own, that sleeps until it is ended."""
+    process = command.start([program, "60"])
+    try:
+        await_program(process.pid, Path(program).name[:15])
+        yield process
+    finally:
+        command.stop(process)
+
+
+def await_program(pid: int, name: str) -> None:
+    """Wait until `pid` has become the program `name`: it starts by way of setpriv."""
+    deadline = time.monotonic() + PATIENCE_S
+    while Path(f"/proc/{pid}/comm").read_text().rstrip("\n") != name and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+def lives(process: command.Process) -> bool:
+    return process.poll() is None
+
+
+def test_undo_ends_the_process_that_the_journal_names_and_removes_the_folder() -> None:
+    written = Journal(RUN)
+    with sleeping() as process:
+        written.write_process(process.pid, "engine")
+        removed = undo(RUN)
+
+        assert process.wait(PATIENCE_S) == -signal.SIGKILL
+    assert removed == [f"process {process.pid} (engine)", f"folder {written.folder}"]
+    assert not written.folder.exists()
+
+
+@pytest.mark.parametrize("off", [-1, 1, None], ids=["earlier", "later", "unknown"])
+def test_undo_leaves_a_process_alone_that_started_at_another_time(off: int | None) -> None:
+    written = Journal(RUN)
+    with sleeping() as process:
+        started = start_time(process.pid)
+        assert started is not None
+        written.write("process", pid=process.pid, started=0 if off is None else started + off, what="engine")
+
+        assert undo(RUN) == [f"folder {written.folder}"]
+        time.sleep(0.05)
+        assert lives(process)
+
+
+def test_a_process_that_had_ended_when_it_was_written_is_nobodys() -> None:
+    written = Journal(RUN)
+    with sleeping() as process:
+        pid = process.pid
+    written.write_process(pid, "engine")
+
+    assert undo(RUN) == [f"folder {written.folder}"]
+
+
+def test_undo_twice_does_nothing_the_second_time() -> None:
+    Journal(RUN)
+
+    assert undo(RUN)
+    assert undo(RUN) == []
+
+
+def test_undo_of_a_run_that_never_was_does_nothing() -> None:
+    assert undo("20250102T030405Z-ffff") == []
+
+
+@pytest.mark.parametrize("kept", range(1, 60, 7))
+def test_undo_reads_a_journal_whose_last_line_is_half_written(kept: int) -> None:
+    written = Journal(RUN)
+    with sleeping() as process, sleeping() as other:
+        written.write_process(process.pid, "engine")
+        lines = written.folder / "journal.jsonl"
+        whole = lines.read_text()
+        written.write_process(other.pid, "generator, with a name of some length")
+        lines.write_text(lines.read_text()[: len(whole) + kept])
+
+        assert f"process {process.pid} (engine)" in undo(RUN)
+        assert lives(other)
+
+
+def test_undo_reads_a_journal_whose_end_the_disk_lost() -> None:
+    written = Journal(RUN)
+    with (written.folder / "journal.jsonl").open("ab") as lines:
+        lines.write(b"\0" * 100)
+
+    assert undo(RUN) == [f"folder {written.folder}"]
+
+
+def test_a_run_that_was_killed_before_its_first_line_leaves_a_folder_that_undo_removes() -> None:
+    folder = journal.STATE / RUN
+    folder.mkdir()
+
+    assert undo(RUN) == [f"folder {folder}"]
+
+
+def test_what_was_made_last_is_removed_first() -> None:
+    written = Journal(RUN)
+    with sleeping() as first, sleeping() as second:
+        written.write_process(first.pid, "first")
+        written.write_process(second.pid, "second")
+        removed = undo(RUN)
+
+    assert [line.split()[-1] for line in removed[:2]] == ["(second)", "(first)"]
+    assert removed[-1].startswith("folder")
+
+
+def test_control_groups_of_the_run_are_removed_from_every_hierarchy_and_no_others() -> None:
+    ours = [journal.CGROUP_ROOT / "bench-00ff", journal.CGROUP_ROOT / "cpu" / "bench-00ff"]
+    others = [journal.CGROUP_ROOT / "cpu" / "bench-00fe", journal.CGROUP_ROOT / "docker"]
+    for folder in (*ours, *others):
+        (folder / "container" / "init").mkdir(parents=True)
+    Journal(RUN).write("cgroup", name="bench-00ff")
+    removed = undo(RUN)
+
+    assert removed[:-1] == [f"control group {folder}" for folder in ours]
+    assert [folder.exists() for folder in (*ours, *others)] == [False, False, True, True]
+
+
+def test_a_journal_is_on_the_disk_as_soon_as_it_is_written() -> None:
+    written = Journal(RUN)
+    written.write("cgroup", name="bench-00ff")
+    lines = (written.folder / "journal.jsonl").read_text().splitlines()
+
+    assert len(lines) == 2
+    assert "bench-00ff" in lines[1]
+
+
+def test_a_journal_is_nobody_elses_to_read() -> None:
+    assert Journal(RUN).folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_run_of_the_same_id_is_refused() -> None:
+    Journal(RUN)
+
+    with pytest.raises(FileExistsError):
+        Journal(RUN)
+
+
+def test_dead_runs_are_those_with_a_folder() -> None:
+    for run_id in (RUN, "20240102T030405Z-00aa"):
+        Journal(run_id)
+    with machine_lock("this test"):
+        assert dead_runs() == ["20240102T030405Z-00aa", RUN]
+        undo(RUN)
+        assert dead_runs() == ["20240102T030405Z-00aa"]
+
+
+def test_a_second_holder_of_the_lock_is_told_who_holds_it() -> None:
+    with (
+        machine_lock("bench run 1 (quick)"),
+        pytest.raises(EnvironmentLacks, match=r"bench run 1 \(quick\)") as caught,
+        machine_lock("bench run 2"),
+    ):
+        pass
+
+    assert caught.value.exit_code is ExitCode.ENVIRONMENT
+    assert f"pid {os.getpid()}" in str(caught.value)
+
+
+def test_the_lock_is_free_again_after_a_run_that_failed() -> None:
+    def fail() -> None:
+        with machine_lock("a run with a much longer name than the next one has"):
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    with (
+        machine_lock("next"),
+        pytest.raises(EnvironmentLacks, match=rf"held by next \(pid {os.getpid()}\)\."),
+        machine_lock("third"),
+    ):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_a_lack_of_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(journal, "STATE", tmp_path / "file" / "state")
+
+    with pytest.raises(EnvironmentLacks, match="root"), machine_lock("this test"):
+        pass
+
+
+def test_a_living_process_has_a_start_time_that_does_not_change() -> None:
+    with sleeping() as process:
+        first = start_time(process.pid)
+
+        assert first is not None
+        assert start_time(process.pid) == first
+        # Later than this process, whose child it is.
+        assert first >= (start_time(os.getpid()) or 0) > 0
+
+
+def test_a_program_whose_name_looks_like_the_kernels_fields_has_its_own_start_time(tmp_path: Path) -> None:
+    program = tmp_path / "a) S 1 1 1 1 1"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    with sleeping(str(program)) as process:
+        assert (start_time(process.pid) or 0) >= (start_time(os.getpid()) or 0)
+
+
+def test_a_process_that_has_ended_has_no_start_time_though_nobody_has_waited_for_it() -> None:
+    process = command.start(["true"])
+    deadline = time.monotonic() + PATIENCE_S
+    while (seen := start_time(process.pid)) is not None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    is_there = Path(f"/proc/{process.pid}").exists()
+    command.stop(process)
+
+    assert is_there
+    assert seen is None
+    assert start_time(process.pid) is None

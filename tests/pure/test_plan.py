@@ -1,0 +1,116 @@
+import re
+from collections import Counter
+from itertools import pairwise, product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.core.plan import expected_seconds, plan_slots, slot_seconds
+from bench.core.scenario import Load, Scenario, conditions
+
+from .conftest import make_scenario
+
+FACTORS: dict[str, tuple[Any, ...]] = {"load.connections": (1, 16, 64)}
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> Scenario:
+    blocks = draw(st.integers(2, 12))
+    return make_scenario(
+        blocks=blocks,
+        slots_per_arm=draw(st.integers(2, 4)),
+        sessions=draw(st.integers(1, blocks)),
+        factors=draw(st.sampled_from([{}, FACTORS])),
+    )
+
+
+@given(scenarios(), st.integers())
+def test_the_same_seed_gives_the_same_order(scenario: Scenario, seed: int) -> None:
+    assert plan_slots(scenario, seed) == plan_slots(scenario, seed)
+
+
+@given(scenarios(), st.integers())
+def test_each_block_holds_every_arm_condition_and_repeat_exactly_once(scenario: Scenario, seed: int) -> None:
+    slots = plan_slots(scenario, seed)
+    cells = set(
+        product(("host", "bridge"), range(len(conditions(scenario))), range(scenario.schedule.slots_per_arm))
+    )
+
+    assert {slot.block for slot in slots} == set(range(scenario.schedule.blocks))
+    for block in range(scenario.schedule.blocks):
+        found = Counter((slot.arm, slot.condition, slot.repeat) for slot in slots if slot.block == block)
+        assert found == Counter(cells)
+
+
+@given(scenarios(), st.integers())
+def test_slots_are_numbered_in_order_and_blocks_and_sessions_are_contiguous(
+    scenario: Scenario, seed: int
+) -> None:
+    slots = plan_slots(scenario, seed)
+
+    assert [slot.index for slot in slots] == list(range(len(slots)))
+    assert all(after.block - before.block in {0, 1} for before, after in pairwise(slots))
+    assert all(after.session - before.session in {0, 1} for before, after in pairwise(slots))
+    assert {slot.session for slot in slots} == set(range(scenario.schedule.sessions))
+
+
+@given(scenarios(), st.integers())
+def test_sessions_hold_whole_blocks_in_equal_parts(scenario: Scenario, seed: int) -> None:
+    session_of_block = {(slot.block, slot.session) for slot in plan_slots(scenario, seed)}
+    sizes = Counter(session for _, session in session_of_block)
+
+    assert len(session_of_block) == scenario.schedule.blocks
+    assert max(sizes.values()) - min(sizes.values()) <= 1
+
+
+def test_another_seed_gives_another_order() -> None:
+    scenario = make_scenario(blocks=12)
+
+    assert len({plan_slots(scenario, seed) for seed in range(20)}) == 20
+
+
+def test_every_cell_comes_first_in_some_block_and_last_in_another() -> None:
+    slots = plan_slots(make_scenario(blocks=60), seed=1)
+    cells = set(product(("host", "bridge"), (0, 1)))
+
+    assert {(slot.arm, slot.repeat) for slot in slots[::4]} == cells
+    assert {(slot.arm, slot.repeat) for slot in slots[3::4]} == cells
+
+
+def test_more_blocks_leave_the_order_of_the_first_ones_as_it_was() -> None:
+    few, many = (plan_slots(make_scenario(blocks=blocks), seed=7) for blocks in (3, 9))
+
+    assert many[: len(few)] == few
+
+
+def test_each_slot_has_a_folder_of_its_own_of_number_and_arm() -> None:
+    slots = plan_slots(make_scenario(blocks=300), seed=1)
+    folders = [slot.directory for slot in slots]
+
+    assert len(set(folders)) == len(folders) == 1200
+    assert folders[7] == f"slots/007-{slots[7].arm}"
+    assert all(re.fullmatch(r"slots/[0-9]{3,}-[a-z]+", folder) for folder in folders)
+
+
+def test_a_slot_takes_its_warm_up_its_window_its_witness_and_an_overhead() -> None:
+    bare, witnessed = (
+        conditions(make_scenario(load=Load(warm_up_s=0.5, measure_s=2.0, wrk_witness_s=witness)))[0]
+        for witness in (0, 3)
+    )
+
+    assert slot_seconds(bare) > 2.5
+    assert slot_seconds(witnessed) - slot_seconds(bare) == pytest.approx(3)
+
+
+def test_a_run_is_expected_to_take_its_slots_and_each_session_a_restart() -> None:
+    def expected(**schedule: int) -> float:
+        scenario = make_scenario(**schedule)
+        return expected_seconds(scenario, plan_slots(scenario, seed=1))
+
+    block_s = 4 * slot_seconds(conditions(make_scenario())[0])
+    assert expected(blocks=7) - expected(blocks=6) == pytest.approx(block_s)
+    restart_s = expected(blocks=6, sessions=2) - expected(blocks=6)
+    assert restart_s > 0
+    assert expected(blocks=6, sessions=3) - expected(blocks=6) == pytest.approx(2 * restart_s)

@@ -1,0 +1,146 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import bench
+from bench.core.errors import InputError
+from bench.core.records import RunRecord
+from bench.core.scenario import Claim, Metric
+from bench.core.verdict import judge
+from bench.edges import store
+
+from .conftest import make_records, make_run, make_scenario
+
+METRICS = [metric.value for metric in Metric]
+CLAIM = Claim(id="article", text="Host is faster.", better="host", than="bridge")
+RUN = make_run(make_scenario(blocks=4, claims=(CLAIM,), factors={"load.connections": (1, 16)}))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A stored run whose slot 3 has requests before, in and after its window of 1,000 to 2,000,000 ns."""
+    store.write_run(tmp_path, RUN)
+    store.write_slots_csv(tmp_path, RUN.slots)
+    rows = [
+        {"sent_ns": sent_ns, "done_ns": sent_ns + 20_500} for sent_ns in (999, 1_000, 1_999_999, 2_000_000)
+    ]
+    rows.insert(1, {"sent_ns": 1_500, "done_ns": 0, "outcome": 4})
+    store.write_requests(tmp_path, RUN.planned[3].directory, make_records(rows))
+    return tmp_path
+
+
+def test_a_run_is_opened_by_its_folder_as_text_or_path(folder: Path) -> None:
+    assert bench.load(folder).record == RUN
+    assert bench.load(str(folder)).record == RUN
+
+
+def test_what_is_not_a_run_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        bench.load(tmp_path)
+
+
+def test_bench_has_no_other_attributes_than_it_says() -> None:
+    with pytest.raises(AttributeError, match="loda"):
+        _ = bench.loda
+
+
+def test_slots_are_those_of_slots_csv(folder: Path) -> None:
+    slots = bench.load(folder).slots
+    table = pd.read_csv(folder / "slots.csv")
+
+    assert list(slots.columns) == list(table.columns)
+    assert len(slots) == len(RUN.slots)
+    for column in ("slot", "arm", "condition", "valid", "window_end_ns", *METRICS):
+        assert slots[column].tolist() == (
+            pytest.approx(table[column].tolist()) if column in METRICS else table[column].tolist()
+        )
+
+
+def test_conditions_are_what_the_column_condition_counts(folder: Path) -> None:
+    run = bench.load(folder)
+
+    assert [condition.load.connections for condition in run.conditions] == [1, 16]
+    assert set(run.slots["condition"]) == {0, 1}
+
+
+def test_requests_of_a_slot_are_those_sent_inside_its_window(folder: Path) -> None:
+    requests = bench.load(folder).requests(3)
+
+    assert requests["sent_ns"].tolist() == [1_500, 1_000, 1_999_999]
+    assert list(requests.index) == [0, 1, 2]
+    assert {str(requests[name].dtype) for name in ("intended_ns", "sent_ns", "first_byte_ns", "done_ns")} == {
+        "int64"
+    }
+
+
+def test_requests_of_the_warm_up_and_the_drain_are_there_for_who_asks(folder: Path) -> None:
+    assert bench.load(folder).requests(3, warm_up=True)["sent_ns"].tolist() == [
+        999,
+        1_500,
+        1_000,
+        1_999_999,
+        2_000_000,
+    ]
+
+
+def test_latency_is_done_minus_sent_in_microseconds_and_unknown_where_it_never_ended(folder: Path) -> None:
+    requests = bench.load(folder).requests(3)
+
+    assert requests["latency_us"].isna().tolist() == [True, False, False]
+    assert requests["latency_us"][1:].tolist() == [20.5, 20.5]
+
+
+def test_a_slot_that_was_not_measured_is_a_key_error(folder: Path) -> None:
+    with pytest.raises(KeyError, match="999"):
+        bench.load(folder).requests(999)
+
+
+def test_the_verdict_is_judged_from_what_is_stored(folder: Path) -> None:
+    run = bench.load(folder)
+    expected = judge(RUN.scenario, [slot.metrics() for slot in RUN.slots], run.scope, RUN.seed, RUN.warnings)
+
+    assert run.verdict == expected
+    assert [claim.id for claim in run.verdict.claims] == ["article", "article"]
+
+
+def test_comparisons_are_a_row_each_with_the_ends_of_intervals_as_columns(folder: Path) -> None:
+    run = bench.load(folder)
+    frame = run.comparisons
+    first = run.verdict.comparisons[0]
+
+    assert len(frame) == len(run.verdict.comparisons) == 2 * 9
+    assert first.ci95 is not None
+    assert (frame["ci95_low"][0], frame["ci95_high"][0]) == first.ci95
+    assert frame["word"].tolist() == [comparison.word.value for comparison in run.verdict.comparisons]
+
+
+def test_comparisons_without_numbers_have_rows_as_well(tmp_path: Path) -> None:
+    store.write_run(tmp_path, RUN.model_copy(update={"slots": ()}))
+    frame = bench.load(tmp_path).comparisons
+
+    assert set(frame["word"]) == {"INVALID"}
+    assert frame["ratio"].isna().all()
+    assert frame["ci95_low"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "text"),
+    [
+        ({}, "machine", "A CPU, 2 cores"),
+        ({}, "kernel", "6.1"),
+        ({}, "engine", "Docker 26.1.5"),
+        ({"engine": {}}, "engine", "Docker unknown"),
+        ({}, "workload", "GET of 1,024 bytes"),
+        ({}, "rate", "closed loop"),
+        ({}, "vantage", "same-kernel lab"),
+        ({"lab": {}}, "vantage", "unknown"),
+    ],
+)
+def test_the_scope_says_where_the_verdict_holds(
+    change: dict[str, dict[str, str]], key: str, text: str, tmp_path: Path
+) -> None:
+    record: RunRecord = RUN.model_copy(update=change)
+    store.write_run(tmp_path, record)
+
+    assert text in bench.load(tmp_path).scope[key]

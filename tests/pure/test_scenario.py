@@ -1,0 +1,278 @@
+from pathlib import Path
+
+import pytest
+
+from bench.core.errors import ExitCode, InputError
+from bench.core.scenario import MAX_SCENARIO_BYTES, Metric, Scenario, conditions, parse_scenario
+
+from .conftest import make_scenario
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+
+HEAD = """
+name = "unit"
+question = "What does bridge cost?"
+baseline = "host"
+"""
+ARMS = """
+[[arms]]
+name = "host"
+mode = "host"
+
+[[arms]]
+name = "bridge"
+mode = "bridge"
+"""
+VALID = HEAD + ARMS
+CLAIM = """
+[[claims]]
+id = "article"
+text = "Host is faster."
+better = "host"
+than = "bridge"
+"""
+
+
+def refusal_of(text: str) -> InputError:
+    with pytest.raises(InputError) as caught:
+        parse_scenario(text, "unit.toml")
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+    assert "unit.toml" in caught.value.doing
+    return caught.value
+
+
+def fields_at_fault(text: str) -> list[str]:
+    """Dotted fields that the refusal of `text` names, in its order."""
+    lines = refusal_of(text).seen.splitlines()[1:]
+    return [line.strip().split(":")[0] for line in lines if line.strip()]
+
+
+@pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.toml")), ids=lambda path: path.name)
+def test_every_scenario_that_we_ship_loads_under_its_file_name(path: Path) -> None:
+    scenario = parse_scenario(path.read_text(), path.name)
+
+    assert scenario.name == path.stem
+    assert conditions(scenario)
+
+
+def test_there_are_scenarios_to_load() -> None:
+    assert SCENARIOS / "quick.toml" in SCENARIOS.glob("*.toml")
+
+
+def test_the_smallest_scenario_gets_the_documented_defaults() -> None:
+    scenario = parse_scenario(VALID, "unit.toml")
+
+    assert scenario == make_scenario(blocks=12)
+    assert (scenario.load.connections, scenario.load.page_bytes, scenario.arms[0].port) == (1, 1024, 80)
+    assert scenario.lab.hold_idle_states
+    assert scenario.lab.receive_steering
+
+
+def test_each_metric_has_its_own_margin() -> None:
+    margins = "[margins]\np50_latency_us = 0.01\np99_latency_us = 0.02\nthroughput_rps = 0.03\n"
+    scenario = parse_scenario(VALID + margins, "unit.toml")
+
+    assert [scenario.margins.of(metric) for metric in Metric] == [0.01, 0.02, 0.03]
+
+
+BAD = [
+    ("a mode that does not exist", VALID.replace('mode = "bridge"', 'mode = "bidge"'), "arms.1.mode"),
+    ("no blocks", VALID + "[schedule]\nblocks = 0\n", "schedule.blocks"),
+    ("a negative number of blocks", VALID + "[schedule]\nblocks = -3\n", "schedule.blocks"),
+    ("more blocks than a life has", VALID + "[schedule]\nblocks = 10001\n", "schedule.blocks"),
+    ("blocks as text", VALID + '[schedule]\nblocks = "12"\n', "schedule.blocks"),
+    ("blocks as a fraction", VALID + "[schedule]\nblocks = 12.0\n", "schedule.blocks"),
+    ("one slot an arm", VALID + "[schedule]\nslots_per_arm = 1\n", "schedule.slots_per_arm"),
+    ("more sessions than blocks", VALID + "[schedule]\nblocks = 2\nsessions = 3\n", "schedule"),
+    ("a table that is a number", HEAD + "schedule = 3\n" + ARMS, "schedule"),
+    ("a margin of zero", VALID + "[margins]\np50_latency_us = 0\n", "margins.p50_latency_us"),
+    ("a margin above 1", VALID + "[margins]\np99_latency_us = 1.5\n", "margins.p99_latency_us"),
+    ("a negative margin", VALID + "[margins]\nthroughput_rps = -0.05\n", "margins.throughput_rps"),
+    ("a margin that is no number", VALID + "[margins]\np50_latency_us = nan\n", "margins.p50_latency_us"),
+    ("a margin that is a boolean", VALID + "[margins]\np50_latency_us = true\n", "margins.p50_latency_us"),
+    ("no connections", VALID + "[load]\nconnections = 0\n", "load.connections"),
+    ("connections as text", VALID + '[load]\nconnections = "1"\n', "load.connections"),
+    ("connections as a boolean", VALID + "[load]\nconnections = true\n", "load.connections"),
+    ("connections as a list", VALID + "[load]\nconnections = [1]\n", "load.connections"),
+    ("connections in a nest", VALID + f"[load]\nconnections = {'[' * 90}{']' * 90}\n", "load.connections"),
+    ("more connections than ports", VALID + "[load]\nconnections = 10001\n", "load.connections"),
+    ("a page that the image lacks", VALID + "[load]\npage_bytes = 1000\n", "load.page_bytes"),
+    ("an engine that does not exist", VALID + '[load]\nengine = "ab"\n', "load.engine"),
+    ("no seconds", VALID + "[load]\nmeasure_s = 0\n", "load.measure_s"),
+    ("negative seconds", VALID + "[load]\nwarm_up_s = -0.5\n", "load.warm_up_s"),
+    ("seconds without end", VALID + "[load]\nmeasure_s = inf\n", "load.measure_s"),
+    ("seconds that are no number", VALID + "[load]\nmeasure_s = nan\n", "load.measure_s"),
+    ("seconds as a boolean", VALID + "[load]\nmeasure_s = true\n", "load.measure_s"),
+    (
+        "a witness beside another engine",
+        VALID + '[load]\nengine = "http"\nwrk_witness_s = 1\n',
+        "load.wrk_witness_s",
+    ),
+    (
+        "a witness beside a level of the engine",
+        VALID + '[load]\nwrk_witness_s = 1\n[factors]\n"load.engine" = ["raw", "http"]\n',
+        "load.wrk_witness_s",
+    ),
+    ("a setting that is text", VALID + '[lab]\nreceive_steering = "on"\n', "lab.receive_steering"),
+    ("a setting that is a number", VALID + "[lab]\nhold_idle_states = 1\n", "lab.hold_idle_states"),
+    ("a key that does not exist", VALID + "[load]\nconnectoins = 1\n", "load.connectoins"),
+    ("a table that does not exist", VALID + "[laod]\nconnections = 1\n", "laod"),
+    ("no name", VALID.replace('name = "unit"', "", 1), "name"),
+    ("a name that leaves the folder", VALID.replace('"unit"', '"../../etc"'), "name"),
+    ("a name that is an absolute path", VALID.replace('"unit"', '"/etc"'), "name"),
+    ("a name that is the folder itself", VALID.replace('"unit"', '"."'), "name"),
+    ("a name that is an option", VALID.replace('"unit"', '"-rf"'), "name"),
+    ("a name with a space", VALID.replace('"unit"', '"a b"'), "name"),
+    ("a name that ends its line", VALID.replace('"unit"', '"unit\\n"'), "name"),
+    ("a name with a NUL", VALID.replace('"unit"', '"unit\\u0000"'), "name"),
+    ("an empty name", VALID.replace('"unit"', '""'), "name"),
+    ("a name of 41 letters", VALID.replace('"unit"', f'"{"u" * 41}"'), "name"),
+    ("a name that is a date", VALID.replace('"unit"', "1979-05-27"), "name"),
+    ("an empty question", VALID.replace("What does bridge cost?", ""), "question"),
+    ("an arm whose name is a path", VALID.replace('name = "bridge"', 'name = "../bridge"'), "arms.1.name"),
+    ("a port beyond the last", VALID + "port = 65536\n", "arms.1.port"),
+    ("port zero", VALID + "port = 0\n", "arms.1.port"),
+    ("one arm", HEAD + ARMS[: ARMS.rindex("[[arms]]")], "arms"),
+    ("no arms", HEAD, "arms"),
+    ("arms that are no list", HEAD + "[arms]\nname = 'host'\n", "arms"),
+    ("51 arms", HEAD + "".join(f"[[arms]]\nname = 'a{i}'\nmode = 'host'\n" for i in range(51)), "arms"),
+    ("two arms of one name", VALID.replace('name = "bridge"', 'name = "host"'), "arms"),
+    ("a baseline that is no arm", VALID.replace('baseline = "host"', 'baseline = "none"'), "baseline"),
+    ("no baseline", VALID.replace('baseline = "host"', ""), "baseline"),
+    ("a claim about an unknown arm", VALID + CLAIM.replace('"bridge"', '"macvlan"'), "claims.0.than"),
+    ("a claim for an unknown arm", VALID + CLAIM.replace('"host"', '"macvlan"'), "claims.0.better"),
+    ("a claim of an arm over itself", VALID + CLAIM.replace('"bridge"', '"host"'), "claims.0"),
+    (
+        "a claim that leaves the baseline out",
+        VALID + '[[arms]]\nname = "third"\nmode = "bridge"\nport = 81\n' + CLAIM.replace('"host"', '"third"'),
+        "claims.0",
+    ),
+    ("a claim on no metric", VALID + CLAIM + "metrics = []\n", "claims.0.metrics"),
+    ("a claim on an unknown metric", VALID + CLAIM + 'metrics = ["p42"]\n', "claims.0.metrics.0"),
+    ("a claim without a text", VALID + CLAIM.replace("Host is faster.", ""), "claims.0.text"),
+    ("a factor that does not exist", VALID + '[factors]\n"load.model" = ["a", "b"]\n', "factors"),
+    ("one level", VALID + '[factors]\n"load.connections" = [4]\n', "factors.load.connections"),
+    ("no levels", VALID + '[factors]\n"load.connections" = []\n', "factors.load.connections"),
+    ("a level twice", VALID + '[factors]\n"load.connections" = [4, 4]\n', "factors.load.connections"),
+    ("levels that are no list", VALID + '[factors]\n"load.connections" = 4\n', "factors.load.connections"),
+    ("a level out of range", VALID + '[factors]\n"load.connections" = [1, 0]\n', "factors.load.connections"),
+    ("a level of another type", VALID + '[factors]\n"load.engine" = ["raw", 1]\n', "factors.load.engine"),
+    (
+        "a level that is a list",
+        VALID + '[factors]\n"load.connections" = [[1], [2]]\n',
+        "factors.load.connections",
+    ),
+    ("a level without end", VALID + '[factors]\n"load.connections" = [1, inf]\n', "factors.load.connections"),
+    (
+        "a combination too many",
+        VALID + f'[factors]\n"load.connections" = {list(range(1, 102))}\n',
+        "factors",
+    ),
+    ("an empty file", "", "name"),
+]
+
+
+@pytest.mark.parametrize(("text", "field"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+def test_what_cannot_be_meant_is_refused_by_its_dotted_field(text: str, field: str) -> None:
+    assert field in fields_at_fault(text)
+
+
+def test_a_hundred_combinations_are_not_too_many() -> None:
+    levels = f'[factors]\n"load.connections" = {list(range(1, 26))}\n'
+    two = '"lab.hold_idle_states" = [true, false]\n"lab.receive_steering" = [true, false]\n'
+
+    assert len(conditions(parse_scenario(VALID + levels + two, "unit.toml"))) == 100
+
+
+HOSTILE = [
+    ("text that is not TOML", "this is not TOML"),
+    ("bytes of a program", "\x7fELF\x02\x01\x00\x00\x00"),
+    ("control characters", "\x00\x01\x02\x1b[2J"),
+    ("a byte order mark", "\ufeff" + VALID),
+    ("what is left of bytes that are not text", VALID + '[load]\nmodel = "\udcff"\n'),
+    ("a key that is given twice", VALID + 'mode = "host"\n'),
+    ("half a file", VALID[:-5]),
+    ("lists in lists without end", VALID + "[load]\nconnections = " + "[" * 50_000),
+    ("tables in tables without end", VALID + "[load.connections" + ".a" * 2_000 + "]\nb = 1\n"),
+    ("tables in tables", VALID + "[load.connections" + ".a" * 300 + "]\nb = 1\n"),
+    ("a number of 5,000 digits", VALID + "[load]\nconnections = " + "9" * 5_000 + "\n"),
+    ("a hexadecimal number of 5,000 digits", VALID + "[load]\nconnections = 0x" + "f" * 5_000 + "\n"),
+    ("a text of more than a page", VALID + "#" * MAX_SCENARIO_BYTES),
+    ("a table that is given twice", '["name"]\n' * 2),
+]
+
+
+@pytest.mark.parametrize("text", [row[1] for row in HOSTILE], ids=[row[0] for row in HOSTILE])
+def test_hostile_text_is_refused_and_never_a_crash(text: str) -> None:
+    assert len(str(refusal_of(text))) < 2_000
+
+
+def test_all_faults_of_fields_are_reported_at_once() -> None:
+    text = (
+        VALID.replace('"unit"', '"../unit"')
+        + "[load]\nconnections = 0\nwarmup_s = 1\n[margins]\np50_latency_us = 0\n"
+    )
+
+    assert set(fields_at_fault(text)) == {
+        "name",
+        "load.connections",
+        "load.warmup_s",
+        "margins.p50_latency_us",
+    }
+
+
+def test_all_faults_of_what_fields_refer_to_are_reported_at_once() -> None:
+    factors = '[factors]\n"load.model" = ["a", "b"]\n"load.connections" = [1, 0]\n'
+    claim = CLAIM.replace('"bridge"', '"macvlan"')
+    text = VALID.replace('baseline = "host"', 'baseline = "none"') + factors + claim
+
+    assert {"baseline", "claims.0.than", "factors", "factors.load.connections"} <= set(fields_at_fault(text))
+
+
+def test_an_arm_with_a_bad_mode_is_one_fault_and_not_two() -> None:
+    assert fields_at_fault(VALID.replace('mode = "bridge"', 'mode = "bidge"')) == ["arms.1.mode"]
+
+
+def test_the_number_of_faults_in_the_message_is_the_number_of_its_lines() -> None:
+    text = VALID.replace('baseline = "host"', 'baseline = "none"') + '[factors]\n"load.model" = ["a", "b"]\n'
+
+    assert refusal_of(text).seen.startswith(f"{len(fields_at_fault(text))} faults")
+
+
+def test_a_scenario_without_factors_has_one_condition_with_an_empty_label() -> None:
+    scenario = make_scenario()
+    [only] = conditions(scenario)
+
+    assert (only.label, only.load, only.lab) == ("", scenario.load, scenario.lab)
+
+
+def test_conditions_are_every_combination_of_the_levels_and_change_nothing_else() -> None:
+    factors = '[factors]\n"load.connections" = [1, 16]\n"lab.receive_steering" = [true, false]\n'
+    scenario = parse_scenario(VALID + "[load]\nmeasure_s = 0.5\n" + factors, "unit.toml")
+    found = conditions(scenario)
+
+    assert [condition.label for condition in found] == [
+        "connections=1, receive_steering=true",
+        "connections=1, receive_steering=false",
+        "connections=16, receive_steering=true",
+        "connections=16, receive_steering=false",
+    ]
+    assert [(c.load.connections, c.lab.receive_steering) for c in found] == [
+        (1, True),
+        (1, False),
+        (16, True),
+        (16, False),
+    ]
+    assert {c.load.measure_s for c in found} == {0.5}
+
+
+def test_a_scenario_is_the_same_after_a_way_through_json() -> None:
+    text = VALID + CLAIM + 'metrics = ["p99_latency_us"]\n[factors]\n"load.engine" = ["raw", "http"]\n'
+    scenario = parse_scenario(text, "unit.toml")
+
+    assert Scenario.model_validate_json(scenario.model_dump_json()) == scenario
+
+
+def test_throughput_alone_is_a_metric_of_which_more_is_better() -> None:
+    assert [metric.higher_is_better for metric in Metric] == [False, False, True]
+    assert [metric.unit for metric in Metric] == ["us", "us", "req/s"]

@@ -1,0 +1,189 @@
+from collections.abc import Sequence
+from statistics import fmean
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.core import statistics
+from bench.core.statistics import Estimate, estimate, sensitivity, session_share
+
+# Logs of block ratios are of this size, and stamps of whole nanoseconds keep them this far apart.
+values = st.integers(-2_000_000, 2_000_000).map(lambda n: n / 1e6)
+samples = st.lists(values, min_size=3, max_size=15)
+
+
+def one_session(sample: Sequence[float]) -> Estimate:
+    return estimate(sample, [0] * len(sample))
+
+
+def width(interval: tuple[float, float]) -> float:
+    return interval[1] - interval[0]
+
+
+def test_the_interval_is_that_of_students_t() -> None:
+    found = one_session([1, 2, 3, 4, 5])
+
+    # By hand: standard error sqrt(2.5 / 5), t quantiles of 4 degrees of freedom 2.7764 and 2.1318.
+    assert found.mean == 3
+    assert found.ci95 == pytest.approx((3 - 1.9632, 3 + 1.9632), abs=1e-4)
+    assert found.ci90 == pytest.approx((3 - 1.5074, 3 + 1.5074), abs=1e-4)
+    assert found.p_value == pytest.approx(0.01324, abs=1e-5)
+    assert (found.blocks, found.unit_of_replication) == (5, "block")
+
+
+@given(samples)
+def test_the_mean_lies_in_the_90_percent_interval_and_that_in_the_95_percent_one(sample: list[float]) -> None:
+    found = one_session(sample)
+
+    assert found.ci95[0] <= found.ci90[0] <= found.mean <= found.ci90[1] <= found.ci95[1]
+    assert found.mean == pytest.approx(fmean(sample), abs=1e-9)
+
+
+@given(samples)
+def test_the_p_value_is_below_a_twentieth_exactly_where_the_interval_excludes_zero(
+    sample: list[float],
+) -> None:
+    found = one_session(sample)
+    excludes_zero = found.ci95[0] > 0 or found.ci95[1] < 0
+
+    assert 0 <= found.p_value <= 1
+    if abs(found.p_value - 0.05) > 1e-6:
+        assert (found.p_value < 0.05) is excludes_zero
+
+
+@given(samples)
+def test_negated_values_give_the_mirrored_interval(sample: list[float]) -> None:
+    there, back = one_session(sample), one_session([-value for value in sample])
+
+    assert back.ci95 == pytest.approx((-there.ci95[1], -there.ci95[0]), abs=1e-9)
+    assert back.p_value == pytest.approx(there.p_value, abs=1e-9)
+
+
+@given(samples, values)
+def test_a_constant_added_to_every_value_moves_the_interval_by_it(
+    sample: list[float], constant: float
+) -> None:
+    before, after = one_session(sample), one_session([value + constant for value in sample])
+
+    assert after.mean == pytest.approx(before.mean + constant, abs=1e-9)
+    assert after.ci95 == pytest.approx([end + constant for end in before.ci95], abs=1e-7)
+
+
+def test_the_order_of_blocks_does_not_matter() -> None:
+    sample, sessions = [0.1, 0.12, 0.3, 0.31], [0, 0, 1, 1]
+    backwards = estimate(sample[::-1], sessions[::-1])
+
+    assert backwards.ci95 == pytest.approx(estimate(sample, sessions).ci95)
+
+
+@pytest.mark.parametrize(("value", "p_value"), [(0.0, 1.0), (0.25, 0.0), (-0.25, 0.0)])
+def test_values_without_any_spread_give_a_point(value: float, p_value: float) -> None:
+    found = one_session([value] * 5)
+
+    assert (found.mean, found.ci95, found.ci90) == (value, (value, value), (value, value))
+    assert found.p_value == p_value
+
+
+def test_of_a_hundred_intervals_about_95_hold_the_truth() -> None:
+    generator = np.random.default_rng(20250101)
+    trials = [one_session(generator.normal(0.05, 0.02, size=8).tolist()) for _ in range(400)]
+    hits = [trial.ci95[0] <= 0.05 <= trial.ci95[1] for trial in trials]
+
+    assert 0.92 <= fmean(hits) <= 0.98
+
+
+def test_sessions_that_differ_widen_the_interval_and_become_the_unit() -> None:
+    generator = np.random.default_rng(1)
+    sample = [0.1 * session + 0.001 * generator.normal() for session in range(4) for _ in range(5)]
+    sessions = [session for session in range(4) for _ in range(5)]
+    blind, seeing = one_session(sample), estimate(sample, sessions)
+
+    assert seeing.unit_of_replication == "session"
+    assert seeing.blocks == 20
+    assert seeing.mean == pytest.approx(blind.mean)
+    assert width(seeing.ci95) > 2 * width(blind.ci95)
+
+
+def test_sessions_that_do_not_differ_leave_the_block_as_the_unit() -> None:
+    sample = [0.1, 0.2, 0.3, 0.1, 0.2, 0.3]
+    found = estimate(sample, [0, 0, 0, 1, 1, 1])
+
+    assert found.unit_of_replication == "block"
+    assert found.ci95 == one_session(sample).ci95
+
+
+def test_the_session_becomes_the_unit_above_the_limit_and_not_below() -> None:
+    def unit(shift: float) -> str:
+        sample = [0.0, 1.0, 2.0, shift, shift + 1, shift + 2]
+        share = session_share(sample, [0, 0, 0, 1, 1, 1])
+        found = estimate(sample, [0, 0, 0, 1, 1, 1])
+        assert (found.unit_of_replication == "session") is (share > statistics.SESSION_SHARE_LIMIT)
+        return found.unit_of_replication
+
+    assert [unit(0.5), unit(5.0)] == ["block", "session"]
+
+
+def test_the_share_of_sessions_is_that_of_the_analysis_of_variance() -> None:
+    # Two sessions of three: MSB = 3 * 2 * 2**2 / 1 = 24, MSW = 4 / 4 = 1, so (24 - 1) / (24 + 2 * 1).
+    assert session_share([0, 1, 2, 4, 5, 6], [0, 0, 0, 1, 1, 1]) == pytest.approx(23 / 26)
+
+
+@pytest.mark.parametrize("sessions", [[0, 0, 0, 0], [0, 1, 2, 3]], ids=["one session", "one block a session"])
+def test_the_share_is_zero_where_sessions_cannot_be_told_from_blocks(sessions: list[int]) -> None:
+    assert session_share([1, 2, 3, 40], sessions) == 0
+
+
+@given(st.lists(st.tuples(values, st.integers(0, 3)), min_size=2, max_size=15), values)
+def test_the_share_is_a_share_and_does_not_depend_on_the_level(
+    blocks: list[tuple[float, int]], constant: float
+) -> None:
+    sample, sessions = [value for value, _ in blocks], [session for _, session in blocks]
+    share = session_share(sample, sessions)
+
+    assert 0 <= share <= 1
+    if np.ptp(sample) > 1e-3:
+        assert session_share([value + constant for value in sample], sessions) == pytest.approx(
+            share, abs=1e-6
+        )
+
+
+def test_the_same_seed_gives_the_same_sensitivity_and_another_nearly_the_same() -> None:
+    sample = [0.02, 0.05, 0.01, 0.08, 0.03, 0.04]
+    first, again, other = sensitivity(sample, 1), sensitivity(sample, 1), sensitivity(sample, 2)
+
+    assert first == again
+    assert first != other
+    assert other.bootstrap_ci95 == pytest.approx(first.bootstrap_ci95, abs=0.002)
+
+
+def test_the_bootstrap_interval_lies_within_the_values_and_holds_their_mean() -> None:
+    sample = [0.02, 0.05, 0.01, 0.08, 0.03, 0.04]
+    low, high = sensitivity(sample, 1).bootstrap_ci95
+
+    assert min(sample) < low < fmean(sample) < high < max(sample)
+
+
+def test_flipping_signs_of_five_values_of_one_sign_reaches_two_in_32() -> None:
+    assert sensitivity([1, 2, 3, 4, 5], 1).sign_flip_p_value == pytest.approx(2 / 32)
+    assert sensitivity([1, -1, 2, -2], 1).sign_flip_p_value == 1
+
+
+def test_the_hodges_lehmann_estimate_is_the_median_of_means_of_pairs() -> None:
+    # Of the 15 means of pairs (each value with itself too) the eighth is 3; the mean would be 22.
+    assert sensitivity([1, 2, 3, 4, 100], 1).hodges_lehmann == 3
+
+
+def test_values_without_any_spread_have_a_point_as_bootstrap_interval() -> None:
+    found = sensitivity([0.5] * 4, 1)
+
+    assert (found.bootstrap_ci95, found.hodges_lehmann) == ((0.5, 0.5), 0.5)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_values_that_differ_by_rounding_alone_have_numbers_as_bootstrap_interval() -> None:
+    low, high = sensitivity([1.0, 1.0, np.nextafter(1.0, 2.0)], 1).bootstrap_ci95
+
+    assert low == pytest.approx(1.0)
+    assert high == pytest.approx(1.0)

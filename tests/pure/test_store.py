@@ -1,0 +1,367 @@
+import csv
+import json
+import re
+import resource
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bench.core.errors import EnvironmentLacks, ExitCode, InputError
+from bench.core.records import SCHEMA_VERSION, RunRecord
+from bench.core.scenario import Metric
+from bench.core.verdict import judge
+from bench.edges import command, store
+from bench.load_generator.connections import Outcome
+
+from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record
+
+RUN = make_run(make_scenario(blocks=3, factors={"load.connections": (1, 16)}))
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """The disk is full after `size` bytes of any file, as far as this process can see."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+# A run's folder.
+
+
+def test_a_run_id_is_its_time_in_utc_and_four_hexadecimal_digits() -> None:
+    summer = datetime(2025, 7, 1, 1, 2, 3, tzinfo=timezone(timedelta(hours=2)))
+
+    assert re.fullmatch(r"20250630T230203Z-[0-9a-f]{4}", store.new_run_id(summer))
+    assert len({store.new_run_id(summer) for _ in range(20)}) > 1
+
+
+def test_a_runs_folder_is_that_of_its_scenario_and_id_and_is_made_once(tmp_path: Path) -> None:
+    folder = store.create_run_folder(tmp_path, "unit", RUN.id)
+
+    assert folder == tmp_path / "unit" / RUN.id
+    assert (folder / "slots").is_dir()
+    with pytest.raises(EnvironmentLacks):
+        store.create_run_folder(tmp_path, "unit", RUN.id)
+
+
+def test_a_results_folder_that_is_a_file_is_a_lack_of_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(EnvironmentLacks, match="--results") as caught:
+        store.create_run_folder(tmp_path / "file", "unit", RUN.id)
+    assert caught.value.exit_code is ExitCode.ENVIRONMENT
+
+
+# run.json.
+
+
+def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
+    store.write_run(tmp_path, RUN)
+
+    assert store.read_run(tmp_path) == RUN
+
+
+def test_a_run_that_was_registered_and_has_no_data_is_read_as_it_was_written(tmp_path: Path) -> None:
+    bare = RUN.model_copy(update={"slots": (), "finished_at": None, "budget_s": 90.0, "lab": {}})
+    store.write_run(tmp_path, bare)
+
+    assert store.read_run(tmp_path) == bare
+
+
+def test_a_slot_that_failed_is_read_as_it_was_written(tmp_path: Path) -> None:
+    gate = make_gate(name="measured", passed=False, detail="no 200 came; « ends »\n\x1b[0m")
+    failed = make_slot_record(RUN.planned[0], gates=(gate,), values={}, counters=None, p999_latency_us=None)
+    store.write_run(tmp_path, RUN.model_copy(update={"slots": (failed,)}))
+
+    assert store.read_run(tmp_path).slots == (failed,)
+
+
+def test_the_plan_is_in_run_json_before_there_is_data(tmp_path: Path) -> None:
+    store.write_run(tmp_path, RUN.model_copy(update={"slots": ()}))
+    stored = json.loads((tmp_path / "run.json").read_text())
+
+    assert stored["schema_version"] == SCHEMA_VERSION
+    assert stored["seed"] == 1
+    assert [slot["arm"] for slot in stored["planned"]] == [slot.arm for slot in RUN.planned]
+    assert stored["scenario"]["margins"]["p50_latency_us"] == 0.05
+
+
+def refusal_of(folder: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        store.read_run(folder)
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+    assert str(folder) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_run_json_that_is_cut_off_is_bad_input(share: float, tmp_path: Path) -> None:
+    store.write_run(tmp_path, RUN)
+    path = tmp_path / "run.json"
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+
+    assert "run.json" in refusal_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"[]", b"null", b"{}", b"\x00\x01\x02", b"\xff\xfe\x00", b"[" * 100_000], ids=repr
+)
+def test_a_run_json_of_anything_else_is_bad_input(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_bytes(content[:100_000])
+
+    refusal_of(tmp_path)
+
+
+def test_a_run_json_with_a_field_of_another_type_is_bad_input_that_names_it(tmp_path: Path) -> None:
+    stored = json.loads(RUN.model_dump_json())
+    stored["scenario"]["margins"]["p50_latency_us"] = "wide"
+    (tmp_path / "run.json").write_text(json.dumps(stored))
+
+    assert "scenario.margins.p50_latency_us" in refusal_of(tmp_path)
+
+
+def test_a_run_of_a_later_schema_is_refused_although_its_fields_fit(tmp_path: Path) -> None:
+    store.write_run(tmp_path, RUN.model_copy(update={"schema_version": SCHEMA_VERSION + 1}))
+
+    assert "schema version" in refusal_of(tmp_path)
+
+
+def test_a_folder_without_a_run_is_bad_input(tmp_path: Path) -> None:
+    refusal_of(tmp_path)
+    refusal_of(tmp_path / "nowhere")
+
+
+def test_a_file_in_place_of_a_folder_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    refusal_of(tmp_path / "file")
+
+
+# Atomic writes.
+
+
+def test_a_write_that_fails_leaves_the_old_file_whole_and_nothing_beside_it(tmp_path: Path) -> None:
+    target = tmp_path / "run.json"
+    store.write_atomically(target, b"old")
+    with no_file_larger_than(1_000), pytest.raises(EnvironmentLacks) as caught:
+        store.write_atomically(target, b"n" * 100_000)
+
+    assert caught.value.exit_code is ExitCode.ENVIRONMENT
+    assert str(target) in str(caught.value)
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_run_that_cannot_be_written_can_still_be_read_as_it_was(tmp_path: Path) -> None:
+    store.write_run(tmp_path, RUN)
+    with no_file_larger_than(1_000), pytest.raises(EnvironmentLacks):
+        store.write_run(tmp_path, RUN.model_copy(update={"slots": ()}))
+
+    assert store.read_run(tmp_path) == RUN
+
+
+def test_a_first_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with no_file_larger_than(1_000), pytest.raises(EnvironmentLacks):
+        store.write_atomically(tmp_path / "run.json", b"n" * 100_000)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_write_left_behind_does_not_hinder_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / ".run.json.partial").write_bytes(b"half of something much longer")
+    store.write_atomically(tmp_path / "run.json", b"new")
+
+    assert (tmp_path / "run.json").read_bytes() == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize("parent", ["nowhere", "file"])
+def test_a_write_below_what_is_no_folder_is_a_lack_of_the_environment(parent: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(EnvironmentLacks, match="Writing"):
+        store.write_atomically(tmp_path / parent / "run.json", b"new")
+
+
+def test_a_reader_sees_the_old_run_or_the_new_one_and_never_a_part(tmp_path: Path) -> None:
+    versions = (RUN, RUN.model_copy(update={"slots": ()}))
+    store.write_run(tmp_path, versions[0])
+    ended = threading.Event()
+
+    def write() -> None:
+        for turn in range(40):
+            store.write_run(tmp_path, versions[turn % 2])
+        ended.set()
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    reads = 0
+    while reads < 5_000 and not ended.is_set():
+        assert store.read_run(tmp_path) in versions
+        reads += 1
+    writer.join(10)
+
+    assert reads > 0
+
+
+# requests.parquet.
+
+ROWS = [{"sent_ns": 2**62 + outcome, "connection": 9_999, "outcome": int(outcome)} for outcome in Outcome]
+
+
+def test_requests_have_the_columns_of_the_contract_in_its_types(tmp_path: Path) -> None:
+    store.write_requests(tmp_path, "slots/000-host", make_records(ROWS))
+    schema = pq.read_schema(tmp_path / "slots" / "000-host" / "requests.parquet")
+
+    assert {field.name: field.type for field in schema} == {
+        "intended_ns": pa.int64(),
+        "sent_ns": pa.int64(),
+        "first_byte_ns": pa.int64(),
+        "done_ns": pa.int64(),
+        "bytes": pa.int64(),
+        "connection": pa.int32(),
+        "status": pa.int16(),
+        "outcome": pa.dictionary(pa.int8(), pa.string()),
+    }
+
+
+def test_requests_are_read_as_they_were_recorded_with_outcomes_in_words(tmp_path: Path) -> None:
+    records = make_records(ROWS)
+    store.write_requests(tmp_path, "slots/000-host", records)
+    frame = pd.read_parquet(tmp_path / "slots" / "000-host" / "requests.parquet")
+
+    assert frame["outcome"].tolist() == [
+        "ok",
+        "http_error",
+        "framing_error",
+        "connection_error",
+        "unfinished",
+    ]
+    for name in set(records.dtype.names or ()) - {"outcome"}:
+        assert frame[name].tolist() == records[name].tolist()
+
+
+def test_a_slot_without_requests_has_the_same_columns(tmp_path: Path) -> None:
+    for directory, rows in (("slots/000-host", ROWS), ("slots/001-host", [])):
+        store.write_requests(tmp_path, directory, make_records(rows))
+    full, empty = (
+        pq.read_table(tmp_path / "slots" / name / "requests.parquet") for name in ("000-host", "001-host")
+    )
+
+    assert (len(full), len(empty)) == (5, 0)
+    assert empty.schema == full.schema
+
+
+# verdict.json.
+
+
+def test_a_verdict_is_read_as_it_was_written_with_the_keys_of_the_contract(tmp_path: Path) -> None:
+    verdict = judge(RUN.scenario, [slot.metrics() for slot in RUN.slots], {"kernel": "6.1"}, 1)
+    store.write_verdict(tmp_path, verdict)
+    stored = json.loads((tmp_path / "verdict.json").read_text())
+
+    assert store.read_verdict(tmp_path) == verdict
+    assert {
+        *("metric", "unit", "baseline", "candidate", "ratio", "ci95", "ci90", "difference"),
+        *("difference_ci95", "margin", "blocks", "word", "notes"),
+    } <= set(stored["comparisons"][0])
+    assert {"comparisons", "claims", "scope"} <= set(stored)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff\xfe\x00"], ids=repr)
+def test_a_verdict_that_cannot_be_read_is_bad_input_with_the_command_that_makes_it(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "verdict.json").write_bytes(content)
+
+    with pytest.raises(InputError, match="bench report"):
+        store.read_verdict(tmp_path)
+
+
+# slots.csv.
+
+
+def test_slots_csv_has_a_row_a_slot_and_a_column_a_metric(tmp_path: Path) -> None:
+    bad = make_slot_record(
+        RUN.planned[1], gates=(make_gate(passed=False), make_gate(name="steal", passed=False)), values={}
+    )
+    store.write_slots_csv(tmp_path, (RUN.slots[0], bad))
+    table = pd.read_csv(tmp_path / "slots.csv")
+
+    assert table["slot"].tolist() == [0, 1]
+    assert table["arm"].tolist() == [slot.arm for slot in RUN.planned[:2]]
+    assert table["valid"].tolist() == [True, False]
+    assert table["failed_gates"].fillna("").tolist() == ["", "requests; steal"]
+    for metric in Metric:
+        assert table[metric.value][0] == RUN.slots[0].values[metric]
+        assert pd.isna(table[metric.value][1])
+
+
+def test_a_value_in_slots_csv_is_the_one_that_was_measured_to_the_last_digit(tmp_path: Path) -> None:
+    store.write_slots_csv(tmp_path, RUN.slots)
+    with (tmp_path / "slots.csv").open(newline="") as lines:
+        found = [float(row["p50_latency_us"]) for row in csv.DictReader(lines)]
+
+    assert found == [slot.values[Metric.P50_LATENCY_US] for slot in RUN.slots]
+
+
+def test_a_run_without_slots_has_a_slots_csv_with_a_header_alone(tmp_path: Path) -> None:
+    store.write_slots_csv(tmp_path, ())
+
+    assert pd.read_csv(tmp_path / "slots.csv").empty
+
+
+# SHA256SUMS.
+
+
+@pytest.fixture
+def summed(tmp_path: Path) -> Path:
+    """A run's folder with its sums."""
+    store.write_run(tmp_path, RUN)
+    store.write_slots_csv(tmp_path, RUN.slots)
+    store.write_requests(tmp_path, RUN.planned[0].directory, make_records(ROWS))
+    store.write_sums(tmp_path)
+    return tmp_path
+
+
+def check_sums(folder: Path) -> str:
+    return command.run(["env", "-C", str(folder), "sha256sum", "--strict", "-c", "SHA256SUMS"])
+
+
+def test_sha256sum_finds_every_file_of_a_run_as_its_sums_say(summed: Path) -> None:
+    found = {line.removesuffix(": OK") for line in check_sums(summed).splitlines()}
+
+    assert found == {"run.json", "slots.csv", f"{RUN.planned[0].directory}/requests.parquet"}
+
+
+def test_sums_written_again_are_the_same(summed: Path) -> None:
+    before = (summed / "SHA256SUMS").read_bytes()
+    store.write_sums(summed)
+
+    assert (summed / "SHA256SUMS").read_bytes() == before
+
+
+def test_a_file_that_was_changed_afterwards_does_not_pass(summed: Path) -> None:
+    (summed / "slots.csv").write_text("slot\n")
+
+    with pytest.raises(command.CommandFailed):
+        check_sums(summed)
+
+
+def test_a_run_record_does_not_take_a_field_that_it_does_not_know() -> None:
+    stored = json.loads(RUN.model_dump_json()) | {"colour": "blue"}
+
+    with pytest.raises(ValueError, match="colour"):
+        RunRecord.model_validate(stored)
