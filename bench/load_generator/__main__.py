@@ -68,7 +68,7 @@ class Generator:
         self._runner = runner
         self._users = {"raw": 1}
         # Locust then says "running", in its web UI as well, for as long as the process lives.
-        runner.start(1, spawn_rate=1, wait=True, user_classes=[ENGINES["raw"]])
+        runner.start(1, spawn_rate=1, user_classes=[ENGINES["raw"]])
 
     def probe(self, address: str, port: int, path: str, timeout_s: float) -> dict[str, Any]:
         """Wait until three requests in a row, a connection each, are answered with 200."""

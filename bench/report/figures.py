@@ -58,7 +58,7 @@ def draw_latency(run: Run) -> Figure:
                 slots = answered_latencies_us(run, slots_of(run, condition, arm))
                 for latencies_us in slots:
                     curve = np.quantile(latencies_us, SLOT_QUANTILES)
-                    body.plot(curve, SLOT_QUANTILES, color=colour_of(run, arm), linewidth=0.5, alpha=0.2)
+                    body.plot(curve, SLOT_QUANTILES, color=colour_of(run, arm), linewidth=0.5, alpha=0.3)
                 if slots:
                     pooled[arm] = np.concatenate(slots)
             _draw_body(run, body, pooled)
@@ -207,10 +207,10 @@ def draw_throughput(run: Run) -> Figure:
             axes.xaxis.set_major_formatter("{x:,.0f}")
         grid[-1][0].set_xlabel("throughput, req/s")
         interval: dict[str, Any] = {"linestyle": "-", "linewidth": 2, "markersize": 11, "markeredgewidth": 2}
-        handles = [make_key("o", "one slot", alpha=0.5), make_key("|", "mean over blocks, 95 %", **interval)]
+        handles = [make_key("o", "one slot", alpha=0.7), make_key("|", "mean over blocks, 95 %", **interval)]
         if any(record.wrk_witness_rps for record in run.record.slots):
             handles.append(make_key("d", "the same slot by wrk", markerfacecolor="none"))
-        figure.legend(handles=handles, loc="outside upper right", ncols=3)
+        figure.legend(handles=handles, loc="outside upper left", ncols=3)
         return figure
 
 
@@ -229,7 +229,7 @@ def _draw_throughput_of(run: Run, axes: Axes, condition: int, line: int, arm: st
         return
     heights = line + np.linspace(-0.2, 0.34, len(usable))
     rates = [value for _, value in usable]
-    axes.plot(rates, heights, marker_of(run, arm), color=colour, markersize=3.5, alpha=0.5)
+    axes.plot(rates, heights, marker_of(run, arm), color=colour, markersize=3.5, alpha=0.7)
     witnessed = [
         (record.wrk_witness_rps, height)
         for (record, _), height in zip(usable, heights, strict=True)
@@ -266,7 +266,7 @@ def draw_slot_timeline(run: Run) -> Figure:
             for arm in arm_names(run)
         ]
         handles += [make_key(mark, f"INVALID: {gates}", markersize=9) for gates, mark in marks.items()]
-        figure.legend(handles=handles, loc="outside upper right", ncols=min(len(handles), 4))
+        figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 4))
         return figure
 
 

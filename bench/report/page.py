@@ -94,10 +94,11 @@ def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
 
 
 def _bind_units(value: Any) -> Any:
-    """Keep a number and its unit on one line."""
+    """Keep a number and its unit on one line, and an interval too."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return re.sub(r"(?<=\d) (?=(%|us|ms|s|req/s)(\W|$))", "\u00a0", value)
+    value = re.sub(r"(?<=\d) (?=(%|us|ms|s|req/s)(\W|$))", "\u00a0", value)
+    return re.sub(r"(?<=\d), (?=[-+\d.,]+\])", ",\u00a0", value)
 
 
 def _escape_markdown(value: Any) -> Any:
