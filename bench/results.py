@@ -44,12 +44,14 @@ class Run:
     def scope(self) -> dict[str, str]:
         """In what circumstances the verdict holds."""
         record, load = self.record, self.record.scenario.load
+        factors = record.scenario.factors
         return {
-            "machine": f"{record.machine.get('cpu')}, {record.machine.get('usable_cores')} cores",
+            "machine": f"{record.machine.get('cpu')}, cores {record.machine.get('usable_cores')}",
             "kernel": record.machine.get("kernel", "unknown"),
             "engine": f"Docker {record.engine.get('version', 'unknown')}",
-            "workload": f"GET of {load.page_bytes:,} bytes, keep-alive, {load.connections} connection(s)",
+            "workload": f"GET of {load.page_bytes:,} bytes, keep-alive; connections: {load.connections}",
             "rate": f"{load.model} loop, engine {load.engine}",
+            "factors": "; ".join(f"{key}: {', '.join(map(str, levels))}" for key, levels in factors.items()),
             "vantage": record.lab.get("vantage", "unknown"),
         }
 

@@ -153,5 +153,12 @@ def _measure(bed: Bed, scenario: Scenario, slot: Slot, condition: Condition, fol
 
 
 def _unmeasured(slot: Slot, reason: str) -> SlotRecord:
-    gate = Gate(name="measured", passed=False, seen="no", limit="yes", unit="", detail=reason)
+    gate = Gate(
+        name="answered",
+        passed=False,
+        seen="no",
+        limit="yes",
+        unit="the container ran and was loaded",
+        detail=reason,
+    )
     return SlotRecord(slot=slot, gates=(gate,))

@@ -20,6 +20,7 @@ MAX_SCENARIO_BYTES = 1_000_000
 """A scenario is a page of text; anything larger is not one."""
 
 
+MAX_ARMS = 50
 MAX_CONDITIONS = 100
 """More combinations than this cannot be measured in a day, with any useful number of blocks."""
 
@@ -49,7 +50,8 @@ class Metric(StrEnum):
         return self is Metric.THROUGHPUT_RPS
 
     @property
-    def title(self) -> str:
+    def label(self) -> str:
+        """As a person writes it."""
         return {"p50_latency_us": "p50 latency", "p99_latency_us": "p99 latency"}.get(
             self.value, "throughput"
         )
@@ -150,7 +152,7 @@ class Scenario(Frozen):
     name: Name
     question: str = Field(min_length=1, max_length=500)
     baseline: Name
-    arms: tuple[Arm, ...] = Field(min_length=2, max_length=50)
+    arms: tuple[Arm, ...]
     load: Load = Load()
     lab: LabSettings = LabSettings()
     schedule: Schedule = Schedule()
@@ -162,11 +164,13 @@ class Scenario(Frozen):
     def _is_consistent(self) -> Self:
         # All at once, as the fields' own faults are.
         if faults := [*self._faults_of_names(), *self._faults_of_claims(), *self._faults_of_factors()]:
-            raise ValueError("\n  ".join(faults))
+            raise ValueError("\n".join(faults))
         return self
 
     def _faults_of_names(self) -> Iterator[str]:
         names = [arm.name for arm in self.arms]
+        if not 2 <= len(names) <= MAX_ARMS:
+            yield f"arms: give 2 to {MAX_ARMS} arms, not {len(names)}"
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield f"arms: the name {name} is used twice"
         if self.baseline not in names:
@@ -247,17 +251,18 @@ def parse_scenario(text: str, source: str) -> Scenario:
             doing, f"it is larger than {MAX_SCENARIO_BYTES:,} characters", "Give a scenario file."
         )
     try:
-        table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+        # By way of JSON, so that strict validation (which keeps "1" from passing as 1) still takes a
+        # list for a tuple and a word for an enum's member. Dates, which JSON lacks, are refused.
+        table = json.dumps(tomllib.loads(text))
+    except (ValueError, TypeError, RecursionError) as fault:
         raise InputError(
-            doing, f"it is not valid TOML ({fault})", "Correct the file and try again."
+            doing, f"it is not valid TOML for a scenario ({fault})", "Correct the file and try again."
         ) from fault
     try:
-        # By way of JSON, so that strict validation (which keeps "1" from passing as 1) still takes
-        # a list for a tuple and a word for an enum's member.
-        return Scenario.model_validate_json(json.dumps(table, default=str))
+        return Scenario.model_validate_json(table)
     except ValidationError as fault:
-        faults = [_describe(error) for error in fault.errors(include_url=False)]
+        described = [_describe(error) for error in fault.errors(include_url=False)]
+        faults = [line.strip() for fault_ in described for line in fault_.splitlines()]
         raise InputError(
             doing,
             f"{len(faults)} fault{'s' * (len(faults) > 1)}:\n  " + "\n  ".join(faults) + "\n",

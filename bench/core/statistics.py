@@ -12,6 +12,8 @@ from scipy import stats
 
 SESSION_SHARE_LIMIT = 0.25
 """Share of the variance between sessions above which the session becomes the unit."""
+ROUNDING = 1e-12
+"""Relative spread below which values are equal but for rounding: nothing can be resampled from them."""
 RESAMPLES = 9_999
 """Resamples of the bootstrap and of the sign-flip test (odd, so that quantiles fall on values)."""
 
@@ -93,8 +95,8 @@ def sensitivity(values: Sequence[float], seed: int) -> Sensitivity:
     """
     sample = np.asarray(values, dtype=float)
     generator = np.random.default_rng(seed)
-    if np.ptp(sample) == 0:
-        low = high = float(sample[0])
+    if np.ptp(sample) <= ROUNDING * np.abs(sample).max():
+        low = high = float(sample.mean())
     else:
         interval = stats.bootstrap(
             (sample,), np.mean, n_resamples=RESAMPLES, method="BCa", rng=generator

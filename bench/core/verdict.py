@@ -199,7 +199,7 @@ def judge_claim(
         text=claim.text,
         condition=condition,
         word=word,
-        reason="; ".join(f"{c.metric.title} {c.word}" for c in of_claim),
+        reason="; ".join(f"{c.metric.label} {c.word}" for c in of_claim),
         holm_p_values=adjusted,
     )
 
@@ -310,10 +310,7 @@ def _comparison(
         notes.append(f"{begun - len(sides)} of {begun} blocks left out: a slot in them is INVALID")
     if ratio.unit_of_replication == "session":
         notes.append("sessions differ by more than their blocks explain: the interval is over sessions")
-    if word in (Word.BETTER, Word.WORSE) and (
-        (beside.bootstrap_ci95[0] > 0) != (ratio.mean > 0)
-        and (beside.bootstrap_ci95[1] < 0) != (ratio.mean < 0)
-    ):
+    if word in {Word.BETTER, Word.WORSE} and beside.bootstrap_ci95[0] <= 0 <= beside.bootstrap_ci95[1]:
         notes.append("the bootstrap interval does not exclude 1: treat as INCONCLUSIVE")
         word = Word.INCONCLUSIVE
     return Comparison(
@@ -349,7 +346,9 @@ def _doubt_if_noise_floor_is_off(comparison: Comparison, own_pairs: Sequence[Com
             continue
         excludes_one = pair.ci95[0] > 1 or pair.ci95[1] < 1
         if excludes_one and abs(log(pair.ratio)) > log1p(comparison.margin) / 2:
-            note = f"the A/A pairs of {pair.baseline} differ by {pair.ratio - 1:+.1%}: not comparable"
+            note = (
+                f"the A/A pairs of {pair.baseline} differ by {(pair.ratio - 1) * 100:+.1f} %: not comparable"
+            )
             return comparison.model_copy(update={"word": Word.INVALID, "notes": (*comparison.notes, note)})
     return comparison
 

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,12 +52,12 @@ def read_run(folder: Path) -> RunRecord:
     doing = f"Opening the run {folder}"
     try:
         text = (folder / RUN_FILE).read_text()
-    except OSError as fault:
+    except (OSError, UnicodeDecodeError) as fault:
         raise InputError(
             doing, str(fault), "Give the folder of a run: results/<scenario>/<time>-<id>/."
         ) from fault
     try:
-        return RunRecord.model_validate_json(text)
+        record = RunRecord.model_validate_json(text)
     except ValidationError as fault:
         first = fault.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -65,6 +66,13 @@ def read_run(folder: Path) -> RunRecord:
             f"its run.json is not of schema version {SCHEMA_VERSION} ({place}: {first['msg']})",
             "Read it with the version of bench that wrote it.",
         ) from fault
+    if record.schema_version != SCHEMA_VERSION:
+        raise InputError(
+            doing,
+            f"its run.json is of schema version {record.schema_version}, not {SCHEMA_VERSION}",
+            "Read it with the version of bench that wrote it.",
+        )
+    return record
 
 
 def write_requests(folder: Path, slot_directory: str, records: np.ndarray) -> None:
@@ -89,7 +97,7 @@ def read_verdict(folder: Path) -> Verdict:
     """Read verdict.json. Raises InputError where there is none that can be read."""
     try:
         return Verdict.model_validate_json((folder / VERDICT_FILE).read_text())
-    except (OSError, ValidationError) as fault:
+    except (OSError, UnicodeDecodeError, ValidationError) as fault:
         raise InputError(
             f"Reading the verdict of {folder}",
             str(fault).splitlines()[0],
@@ -155,7 +163,8 @@ def write_atomically(target: Path, content: bytes) -> None:
             os.fsync(stream.fileno())
         partial.replace(target)
     except OSError as fault:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise EnvironmentLacks(
             f"Writing {target}",
             str(fault),

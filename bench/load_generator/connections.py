@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from select import EPOLLIN, epoll  # Fails, as it should, once gevent has patched the module.
@@ -46,7 +47,8 @@ MAX_KNOWN_HEADS = 10_000
 """Heads change once a second with their Date; a server that varies them more is read the slow way."""
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) [^\r\n]*\r\n")
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*(?=\r\n)", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
+_NUMBER = re.compile(rb"[0-9]{1,15}")
 _UNFRAMED = re.compile(rb"\r\n(?:transfer-encoding:|connection:[ \t]*close)", re.IGNORECASE)
 
 
@@ -96,7 +98,7 @@ def parse_head(head: bytes) -> tuple[int, int]:
     """(status, body length) of a response's head, its empty line included. Raises Framing."""
     status_line = _STATUS_LINE.match(head)
     lengths = _LENGTH.findall(head)
-    if not status_line or len(lengths) != 1 or _UNFRAMED.search(head):
+    if not status_line or len(lengths) != 1 or not _NUMBER.fullmatch(lengths[0]) or _UNFRAMED.search(head):
         raise Framing(head[:200])
     return int(status_line[1]), int(lengths[0])
 
@@ -130,6 +132,8 @@ class Connections:
         self._log = log
         self._epoll = epoll()
         self._open: dict[int, _Connection] = {}
+        self._idle: list[_Connection] = []
+        """Open connections without a request in flight."""
         self._in_flight = 0
         self._heads: dict[bytes, tuple[int, int]] = {}
         self._buffer = bytearray(BUFFER_BYTES)
@@ -141,12 +145,10 @@ class Connections:
     def drive(self, until_ns: int, pause: Callable[[], None]) -> None:
         """Send the next request on every connection as its last one ends, until `until_ns`.
 
-        `pause` lets other tasks of the process run; it is called every YIELD_NS.
+        At least one request leaves on every idle connection. `pause` lets other tasks of the process
+        run; it is called every YIELD_NS.
         """
-        for connection in list(self._open.values()):
-            if not connection.sent_ns:
-                connection.intended_ns = time.monotonic_ns()
-                self._send(connection)
+        self._wake_idle()
         self._turn(send_until_ns=until_ns, until_ns=until_ns, pause=pause)
 
     def drain(self, until_ns: int, pause: Callable[[], None]) -> None:
@@ -161,13 +163,19 @@ class Connections:
             self._disconnect(connection)
         self._epoll.close()
 
-    def _turn(self, send_until_ns: int, until_ns: int, pause: Callable[[], None]) -> None:
+    def _turn(  # noqa: C901, PLR0912 - the hot path: a call costs what a branch does not
+        self, send_until_ns: int, until_ns: int, pause: Callable[[], None]
+    ) -> None:
         clock, poll, write = time.monotonic_ns, self._epoll.poll, self._log.write
         heads, buffer, view = self._heads, self._buffer, memoryview(self._buffer)
         ok, http_error = int(Outcome.OK), int(Outcome.HTTP_ERROR)  # A member costs 0.3 us to pack.
         now = clock()
         pause_at_ns = now + YIELD_NS
-        while self._in_flight and now < until_ns:
+        while now < until_ns:
+            if self._idle and now < send_until_ns:
+                self._wake_idle()
+            elif not self._in_flight:
+                break
             for fd, _ in poll(POLL_S):
                 connection = self._open[fd]
                 try:
@@ -178,18 +186,19 @@ class Connections:
                 # The common case by far: one whole response in one read, its head seen before.
                 head_end = buffer.find(b"\r\n\r\n", 0, received) + 4
                 known = None if connection.first_byte_ns else heads.get(bytes(view[:head_end]))
-                if known and head_end + known[1] == received:
+                if known and head_end + known[1] == received and connection.sent_ns:
                     status, length = known
                     first_byte_ns = now
                 else:
                     failure = self._take(connection, view[:received], now)
                     if failure is not None:
-                        self._replace(connection, failure, now, now < send_until_ns)
+                        self._replace(connection, failure, now)
                         continue
                     if connection.remaining or connection.head:
                         continue
                     status, length = connection.status, connection.length
-                    first_byte_ns, connection.first_byte_ns = connection.first_byte_ns, 0
+                    first_byte_ns = connection.first_byte_ns
+                    connection.first_byte_ns = connection.status = 0
                 write(
                     connection.intended_ns,
                     connection.sent_ns,
@@ -210,10 +219,18 @@ class Connections:
                 self._in_flight -= 1
                 if now < send_until_ns:
                     self._send(connection)
+                else:
+                    self._idle.append(connection)
             if (now := clock()) >= pause_at_ns:
                 pause()
                 now = clock()
                 pause_at_ns = now + YIELD_NS
+
+    def _wake_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.intended_ns = connection.intended_ns or time.monotonic_ns()
+            self._send(connection)
 
     def _send(self, connection: _Connection) -> None:
         self._in_flight += 1
@@ -223,12 +240,14 @@ class Connections:
         except OSError:
             complete = False
         if not complete:
-            self._replace(connection, Outcome.CONNECTION_ERROR, connection.sent_ns, send_next=False)
+            self._replace(connection, Outcome.CONNECTION_ERROR, connection.sent_ns)
 
     def _take(self, connection: _Connection, received: memoryview, now: int) -> Outcome | None:
         """Take bytes of a response that needs several reads or whose head is new; returns a failure."""
         if not received:
             return Outcome.CONNECTION_ERROR
+        if not connection.sent_ns:
+            return Outcome.FRAMING_ERROR  # Nobody asked for it.
         if not connection.first_byte_ns:
             connection.first_byte_ns = now
         if connection.remaining:
@@ -248,19 +267,17 @@ class Connections:
             connection.head.clear()
         return Outcome.FRAMING_ERROR if connection.remaining < 0 else None
 
-    def _replace(self, connection: _Connection, failure: Outcome, now: int, send_next: bool) -> None:
-        """Record a failure, open the connection anew, and go on with it."""
+    def _replace(self, connection: _Connection, failure: Outcome, now: int) -> None:
+        """Record the failure of what was in flight, if anything was, and open the connection anew."""
         if connection.sent_ns:
             self._record_failure(connection, failure, now)
             self._in_flight -= 1
+        else:
+            self._idle.remove(connection)
         self._disconnect(connection)
-        try:
-            successor = self._connect(connection.number)
-        except OSError:
-            return  # Recorded already; the connection stays closed and its requests stay unmade.
-        successor.intended_ns = now
-        if send_next:
-            self._send(successor)
+        # Where it cannot be opened it stays closed; its requests stay unmade, and the rate shows it.
+        with suppress(OSError):
+            self._connect(connection.number)
 
     def _record_failure(self, connection: _Connection, failure: Outcome, now: int) -> None:
         done_ns = 0 if failure is Outcome.UNFINISHED else now
@@ -275,14 +292,15 @@ class Connections:
             failure,
         )
 
-    def _connect(self, number: int) -> _Connection:
+    def _connect(self, number: int) -> None:
         connected = socket.create_connection(self._target, timeout=self._connect_s)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setblocking(False)
         self._epoll.register(connected.fileno(), EPOLLIN)
-        self._open[connected.fileno()] = _Connection(number, connected)
+        connection = _Connection(number, connected)
+        self._open[connected.fileno()] = connection
+        self._idle.append(connection)
         self.opened += 1
-        return self._open[connected.fileno()]
 
     def _disconnect(self, connection: _Connection) -> None:
         del self._open[connection.socket.fileno()]

@@ -77,7 +77,7 @@ def _cautions_of_comparisons(run: Run) -> Iterable[str]:
         notes = [note for note in comparison.notes if not note.startswith(EXPECTED_NOTES)]
         if comparison.word is Word.INVALID:
             notes = [f"INVALID: {'; '.join(notes)}"]
-        place = _name_place(f"{comparison.metric.title} of {comparison.candidate}", comparison.condition)
+        place = _name_place(f"{comparison.metric.label} of {comparison.candidate}", comparison.condition)
         for note in notes:
             places.setdefault(note, []).append(place)
     for note, found in places.items():
@@ -87,7 +87,7 @@ def _cautions_of_comparisons(run: Run) -> Iterable[str]:
 def _cautions_of_pairs(run: Run) -> Iterable[str]:
     pairs = [pair for pair in pairs_of_arms(run) if pair.ratio is not None and pair.ci95 is not None]
     off = [
-        f"{pair.baseline} at {_name_place(pair.metric.title, pair.condition)}"
+        f"{pair.baseline} at {_name_place(pair.metric.label, pair.condition)}"
         f" {format_percent(pair.ratio, pair.ci95, signed=True)}"
         for pair in pairs
         if pair.ratio is not None and pair.ci95 is not None and (pair.ci95[0] > 1 or pair.ci95[1] < 1)

@@ -99,7 +99,7 @@ def _row(comparison: Comparison) -> Row:
     is_pair = comparison.kind != "arms"
     return Row(
         arm=comparison.candidate,
-        metric=comparison.metric.title,
+        metric=comparison.metric.label,
         baseline_value=format_value(comparison.baseline_value, comparison.unit),
         candidate_value=format_value(comparison.candidate_value, comparison.unit),
         ratio=format_ratio(comparison.ratio, comparison.ci95),

@@ -153,7 +153,7 @@ def draw_block_ratios(run: Run) -> Figure:
             for axes in panels[1:]:
                 axes.set_yticklabels([])
         for axes, metric in zip(grid[-1], Metric, strict=True):
-            axes.set_xlabel(f"{metric.title} ratio\n(> 1: {run.record.scenario.baseline} better)")
+            axes.set_xlabel(f"{metric.label} ratio\n(> 1: {run.record.scenario.baseline} better)")
         return figure
 
 

@@ -91,7 +91,7 @@ def join_words(words: Sequence[str]) -> str:
 
 def describe_comparison(comparison: Comparison) -> str:
     """A comparison of arms as a clause: who is better at what, by how much, in percent and in its unit."""
-    base, other, title = comparison.baseline, comparison.candidate, comparison.metric.title
+    base, other, title = comparison.baseline, comparison.candidate, comparison.metric.label
     ratio, ci95 = comparison.ratio, comparison.ci95
     if ratio is None or ci95 is None:
         reason = "; ".join(comparison.notes) or "there is no ratio"
@@ -179,7 +179,7 @@ def _describe_range(found: Sequence[Comparison]) -> str:
     effect = f"runs from {' to '.join(ends)}" if len(ends) > 1 else f"is {''.join(ends)}"
     said = join_words([f"{word} under {words[word]}" for word in Word if words[word]])
     return (
-        f"the lead of {first.baseline} over {first.candidate} at {first.metric.title}"
+        f"the lead of {first.baseline} over {first.candidate} at {first.metric.label}"
         f" {effect if ends else 'is not known'}: {said} of {count(len(found), 'condition')}"
     )
 
@@ -191,7 +191,7 @@ def summary_rows(run: Run) -> list[tuple[str, str, str, str, str]]:
     return [
         (
             comparison.condition,
-            f"{comparison.candidate}: {comparison.metric.title}" if several else comparison.metric.title,
+            f"{comparison.candidate}: {comparison.metric.label}" if several else comparison.metric.label,
             format_ratio(comparison.ratio, comparison.ci95),
             format_difference(comparison),
             str(comparison.word),

@@ -12,7 +12,16 @@ import pytest
 
 import bench as api
 from bench.core.records import Status
-from tests.lab.conftest import DONE, Starter, bench, is_alive, only_run, wait_for_slot, wait_until, write_scenario
+from tests.lab.conftest import (
+    DONE,
+    Starter,
+    bench,
+    is_alive,
+    only_run,
+    wait_for_slot,
+    wait_until,
+    write_scenario,
+)
 from tests.lab.world import snapshot
 
 KILLS = int(os.environ.get("BENCH_KILLS", "3"))

@@ -150,7 +150,7 @@ def test_the_share_is_a_share_and_does_not_depend_on_the_level(
 
 
 def test_the_same_seed_gives_the_same_sensitivity_and_another_nearly_the_same() -> None:
-    sample = [0.02, 0.05, 0.01, 0.08, 0.03, 0.04]
+    sample = np.random.default_rng(1).normal(0.04, 0.02, size=15).tolist()
     first, again, other = sensitivity(sample, 1), sensitivity(sample, 1), sensitivity(sample, 2)
 
     assert first == again
