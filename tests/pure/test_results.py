@@ -127,7 +127,7 @@ def test_comparisons_without_numbers_have_rows_as_well(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "key", "text"),
     [
-        ({}, "machine", "A CPU, 2 cores"),
+        ({}, "machine", "A CPU, cores 2"),
         ({}, "kernel", "6.1"),
         ({}, "engine", "Docker 26.1.5"),
         ({"engine": {}}, "engine", "Docker unknown"),
