@@ -46,6 +46,8 @@ def _namespaces(kind: str) -> list[str]:
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             try:
+                if (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                    continue  # Dead, and only waiting for its parent to take notice.
                 found.add(str((process / "ns" / kind).readlink()))
             except OSError:
                 continue  # It ended between the listing and the reading.
