@@ -21,7 +21,7 @@ BAD_SCENARIOS = {
     "not TOML": ("name = ", "not valid TOML"),
     "an empty file": ("", "name: is missing"),
     "an unknown mode": (edited('mode = "bridge"', 'mode = "brigde"'), "arms.1.mode"),
-    "zero blocks": (edited("blocks = 14", "blocks = 0"), "schedule.blocks"),
+    "zero blocks": (edited("blocks = 18", "blocks = 0"), "schedule.blocks"),
     "a margin of 0": (edited("p50_latency_us = 0.05", "p50_latency_us = 0.0"), "margins.p50_latency_us"),
     "a number as text": (edited("connections = 1", 'connections = "1"'), "load.connections"),
     "an unknown option": (edited("page_bytes", "page_size"), "load.page_size"),
@@ -31,7 +31,7 @@ BAD_SCENARIOS = {
     "a name that leaves the folder": (edited('name = "quick"', 'name = "../../etc"'), "name: "),
     "an endless window": (edited("measure_s = 0.65", "measure_s = inf"), "load.measure_s"),
     "a port beyond 65535": (edited('mode = "host"', 'mode = "host"\nport = 70000'), "arms.0.port"),
-    "more sessions than blocks": (edited("blocks = 14", "sessions = 20\nblocks = 14"), "20 sessions"),
+    "more sessions than blocks": (edited("blocks = 18", "sessions = 20\nblocks = 18"), "20 sessions"),
     "an unknown factor": (GOOD + '\n[factors]\n"lab.moon" = [1, 2]\n', "lab.moon is not a factor"),
     "deep nesting": ("a = " + "[" * 20_000, "not valid TOML"),
 }
@@ -93,7 +93,7 @@ def test_the_plan_lists_every_change_and_sends_only_json_to_standard_output(
 ) -> None:
     assert run_bench(monkeypatch, "plan", "quick", "--json") == ExitCode.DONE
     plan = json.loads(capsys.readouterr().out)
-    assert plan["slots"] == 14 * 2 * 2
+    assert plan["slots"] == 18 * 2 * 2
     assert sorted(plan["first_block"]) == ["bridge", "bridge", "host", "host"]
     changes = "\n".join(plan["changes"])
     for word in ("dockerd", "198.18.0.100", "--bip 198.19.0.1/24", "cpu_dma_latency", "control groups"):
