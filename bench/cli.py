@@ -9,15 +9,18 @@ import secrets
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.measure import Measurement
+from rich.table import Column, Table
 
 from bench import __version__
 from bench.core.errors import BenchError, ExitCode, InputError, Interrupted
@@ -32,6 +35,8 @@ app = typer.Typer(
 )
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False)
+
+VERDICT_TITLES = ("metric", "ratio [95 %]", "difference [95 %]", "word")
 
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of one that comes with bench.")
@@ -218,12 +223,8 @@ def calibrate(
     if as_json:
         _print_json(found.as_dict())
         return
-    table = Table(
-        "connections", "engine", "req/s (median)", "raw / this [95 %]", "requests", "Locust's count", box=None
-    )
-    for row in found.rows:
-        table.add_row(*row.as_text())
-    out.print(table)
+    titles = ("connections", "engine", "req/s (median)", "raw / this [95 %]", "recorded", "Locust's count")
+    _print_table(titles, [row.as_text() for row in found.rows])
     out.print(f"null server and generator on a core each; {found.scope}", markup=False)
 
 
@@ -243,10 +244,10 @@ def _print_verdict(folder: Path, as_json: bool) -> None:
         _print_json({"run": str(folder), "verdict": found.verdict.model_dump(mode="json")})
     else:
         out.print(answer_sentence(found) + "\n", markup=False)
-        table = Table("", "metric", "ratio [95 %]", "difference [95 %]", "word", box=None)
-        for row in summary_rows(found):
-            table.add_row(*row)
-        out.print(table)
+        for condition, rows in groupby(summary_rows(found), key=itemgetter(0)):
+            _print_table(
+                ("metric", "ratio [95 %]", "difference [95 %]", "word"), [row[1:] for row in rows], condition
+            )
         for claim in found.verdict.claims:
             out.print(
                 f"\nclaim {claim.id}: {claim.word}{f' ({claim.condition})' if claim.condition else ''}",
@@ -306,6 +307,18 @@ def interruptible() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def _print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], heading: str = "") -> None:
+    if heading:
+        out.print(heading, style="bold", markup=False)
+    table = Table(*(Column(title, no_wrap=True) for title in titles), box=None)
+    for row in rows:
+        table.add_row(*row)
+    # As wide as it is: a cell that is folded or cut can be neither read nor parsed.
+    out.print(
+        table, width=max(out.width, Measurement.get(out, out.options.update(max_width=1000), table).maximum)
+    )
 
 
 def _print_json(value: object) -> None:

@@ -252,8 +252,8 @@ def parse_scenario(text: str, source: str) -> Scenario:
         )
     try:
         # By way of JSON, so that strict validation (which keeps "1" from passing as 1) still takes a
-        # list for a tuple and a word for an enum's member. Dates, which JSON lacks, are refused.
-        table = json.dumps(tomllib.loads(text))
+        # list for a tuple and a word for an enum's member. A date, which JSON lacks, fits no field.
+        table = json.dumps(tomllib.loads(text), default=lambda date: {"a date": str(date)})
     except (ValueError, TypeError, RecursionError) as fault:
         raise InputError(
             doing, f"it is not valid TOML for a scenario ({fault})", "Correct the file and try again."

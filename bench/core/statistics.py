@@ -12,8 +12,8 @@ from scipy import stats
 
 SESSION_SHARE_LIMIT = 0.25
 """Share of the variance between sessions above which the session becomes the unit."""
-ROUNDING = 1e-12
-"""Relative spread below which values are equal but for rounding: nothing can be resampled from them."""
+EQUAL = 1e-12
+"""Spread below which values (logarithms of ratios, or microseconds) are equal but for rounding."""
 RESAMPLES = 9_999
 """Resamples of the bootstrap and of the sign-flip test (odd, so that quantiles fall on values)."""
 
@@ -51,7 +51,7 @@ def estimate(values: Sequence[float], sessions: Sequence[int]) -> Estimate:
     if session_share(values, sessions) > SESSION_SHARE_LIMIT:
         groups = [sample[np.asarray(sessions) == session] for session in sorted(set(sessions))]
         sample, unit = np.array([group.mean() for group in groups]), "session"
-    test = stats.ttest_1samp(sample, 0.0) if np.ptp(sample) > 0 else None
+    test = stats.ttest_1samp(sample, 0.0) if np.ptp(sample) > EQUAL else None
     mean = float(sample.mean())
     return Estimate(
         mean=mean,
@@ -59,7 +59,7 @@ def estimate(values: Sequence[float], sessions: Sequence[int]) -> Estimate:
         ci90=_interval(test, mean, 0.90),
         blocks=len(values),
         unit_of_replication=unit,
-        p_value=float(test.pvalue) if test else float(mean == 0),
+        p_value=float(test.pvalue) if test else float(abs(mean) <= EQUAL),
     )
 
 
@@ -95,7 +95,7 @@ def sensitivity(values: Sequence[float], seed: int) -> Sensitivity:
     """
     sample = np.asarray(values, dtype=float)
     generator = np.random.default_rng(seed)
-    if np.ptp(sample) <= ROUNDING * np.abs(sample).max():
+    if np.ptp(sample) <= EQUAL:
         low = high = float(sample.mean())
     else:
         interval = stats.bootstrap(

@@ -307,7 +307,7 @@ def _comparison(
     ci95, ci90 = _exp(ratio.ci95), _exp(ratio.ci90)
     word, notes = choose_word(ci95, ci90, margin)
     if len(sides) < begun:
-        notes.append(f"{begun - len(sides)} of {begun} blocks left out: a slot in them is INVALID")
+        notes.append(f"{begun - len(sides)} of {begun} blocks left out: a slot in them lacks this metric")
     if ratio.unit_of_replication == "session":
         notes.append("sessions differ by more than their blocks explain: the interval is over sessions")
     if word in {Word.BETTER, Word.WORSE} and beside.bootstrap_ci95[0] <= 0 <= beside.bootstrap_ci95[1]:

@@ -31,7 +31,7 @@ RECORD_DTYPE = np.dtype(
     ]
 )
 """A request as it is kept. Stamps are CLOCK_MONOTONIC; 0 where the moment never came."""
-RECORDS_PER_CHUNK = 65_536
+CHUNK_BYTES = 65_536 * RECORD.size
 BUFFER_BYTES = 262_144
 YIELD_NS = 20_000_000
 """Time between two yields to other tasks. A yield delays what is in flight, so it must be rare."""
@@ -43,8 +43,6 @@ PROBE_ANSWER_S = 0.05
 """A probe's patience for a connection and for an answer: docker-proxy may accept before the path
 behind it is complete (moby issue 48132), and a lost SYN is sent again only after a second.
 """
-MAX_KNOWN_HEADS = 10_000
-"""Heads change once a second with their Date; a server that varies them more is read the slow way."""
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) [^\r\n]*\r\n")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
@@ -71,23 +69,21 @@ class RequestLog:
 
     def __init__(self) -> None:
         self._chunks: list[bytearray] = []
-        self._room = 0
-        self._offset = 0
+        self._offset = CHUNK_BYTES
+        """Of the next record in the last chunk."""
 
     def write(self, *record: int) -> None:
         """Keep one request: the values of RECORD_DTYPE in order."""
-        if self._room == 0:
-            self._chunks.append(bytearray(RECORDS_PER_CHUNK * RECORD.size))
-            self._room, self._offset = RECORDS_PER_CHUNK, 0
+        if self._offset == CHUNK_BYTES:
+            self._chunks.append(bytearray(CHUNK_BYTES))
+            self._offset = 0
         RECORD.pack_into(self._chunks[-1], self._offset, *record)
         self._offset += RECORD.size
-        self._room -= 1
 
     def records(self) -> np.ndarray:
         """All requests so far, in the order in which they ended."""
-        unused = self._room * RECORD.size
-        kept = b"".join(self._chunks)
-        return np.frombuffer(kept[: len(kept) - unused] if unused else kept, dtype=RECORD_DTYPE)
+        kept = b"".join([*self._chunks[:-1], *(chunk[: self._offset] for chunk in self._chunks[-1:])])
+        return np.frombuffer(kept, dtype=RECORD_DTYPE)
 
 
 class Framing(Exception):
@@ -135,7 +131,12 @@ class Connections:
         self._idle: list[_Connection] = []
         """Open connections without a request in flight."""
         self._in_flight = 0
-        self._heads: dict[bytes, tuple[int, int]] = {}
+        self._known_head = b""
+        """Head of the last response, to its empty line: it changes once a second, with its Date."""
+        self._known: tuple[int, int] = 0, 0
+        """Its status and body length."""
+        self._known_bytes = -1
+        """Length of that whole response; no read is as long while none is known."""
         self._buffer = bytearray(BUFFER_BYTES)
         self.opened = 0
         """Connections opened so far, reconnects included."""
@@ -167,7 +168,7 @@ class Connections:
         self, send_until_ns: int, until_ns: int, pause: Callable[[], None]
     ) -> None:
         clock, poll, write = time.monotonic_ns, self._epoll.poll, self._log.write
-        heads, buffer, view = self._heads, self._buffer, memoryview(self._buffer)
+        buffer, view = self._buffer, memoryview(self._buffer)
         ok, http_error = int(Outcome.OK), int(Outcome.HTTP_ERROR)  # A member costs 0.3 us to pack.
         now = clock()
         pause_at_ns = now + YIELD_NS
@@ -183,11 +184,14 @@ class Connections:
                 except OSError:
                     received = 0
                 now = clock()
-                # The common case by far: one whole response in one read, its head seen before.
-                head_end = buffer.find(b"\r\n\r\n", 0, received) + 4
-                known = None if connection.first_byte_ns else heads.get(bytes(view[:head_end]))
-                if known and head_end + known[1] == received and connection.sent_ns:
-                    status, length = known
+                # The common case by far: one whole response in one read, with the head of the one before.
+                if (
+                    received == self._known_bytes
+                    and connection.sent_ns
+                    and not connection.first_byte_ns
+                    and buffer.startswith(self._known_head)
+                ):
+                    status, length = self._known
                     first_byte_ns = now
                 else:
                     failure = self._take(connection, view[:received], now)
@@ -261,8 +265,9 @@ class Connections:
                 connection.status, connection.length = parse_head(bytes(head + separator))
             except Framing:
                 return Outcome.FRAMING_ERROR
-            if len(self._heads) < MAX_KNOWN_HEADS:
-                self._heads[bytes(head + separator)] = connection.status, connection.length
+            self._known_head = bytes(head + separator)
+            self._known = connection.status, connection.length
+            self._known_bytes = len(self._known_head) + connection.length
             connection.remaining = connection.length - len(body)
             connection.head.clear()
         return Outcome.FRAMING_ERROR if connection.remaining < 0 else None

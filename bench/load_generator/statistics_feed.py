@@ -23,6 +23,8 @@ def feed(environment: Environment, name: str, records: np.ndarray) -> int:
     ended = np.where(records["done_ns"] > 0, records["done_ns"], records["sent_ns"])
     ok = records["outcome"] == Outcome.OK
     times_ms = (ended - records["sent_ns"]) / 1e6
+    # One that never ended counts as a failure; a time of 0 for it would be a lie in the percentiles.
+    times_ms = times_ms[records["done_ns"] > 0]
     seconds = (ended + to_wall_ns) // 1_000_000_000
     stats = environment.stats
     for entry in (stats.total, stats.entries[(name, "GET")]):
@@ -30,10 +32,12 @@ def feed(environment: Environment, name: str, records: np.ndarray) -> int:
         batch.start_time = float(seconds.min())
         batch.last_request_timestamp = float(seconds.max())
         batch.num_requests = len(records)
+        batch.num_none_requests = len(records) - len(times_ms)
         batch.num_failures = int((~ok).sum())
-        batch.total_response_time = float(times_ms.sum())
-        batch.min_response_time = float(times_ms.min())
-        batch.max_response_time = float(times_ms.max())
+        if len(times_ms):
+            batch.total_response_time = float(times_ms.sum())
+            batch.min_response_time = float(times_ms.min())
+            batch.max_response_time = float(times_ms.max())
         batch.total_content_length = int(records["bytes"].sum())
         batch.response_times = _counts(_three_digits(times_ms))
         batch.num_reqs_per_sec = _counts(seconds)

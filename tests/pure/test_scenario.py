@@ -127,6 +127,7 @@ BAD = [
     ("a name with a NUL", VALID.replace('"unit"', '"unit\\u0000"'), "name"),
     ("an empty name", VALID.replace('"unit"', '""'), "name"),
     ("a name of 41 letters", VALID.replace('"unit"', f'"{"u" * 41}"'), "name"),
+    ("a name that is a date", VALID.replace('"unit"', "1979-05-27"), "name"),
     ("an empty question", VALID.replace("What does bridge cost?", ""), "question"),
     ("an arm whose name is a path", VALID.replace('name = "bridge"', 'name = "../bridge"'), "arms.1.name"),
     ("a port beyond the last", VALID + "port = 65536\n", "arms.1.port"),
