@@ -19,7 +19,6 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Column, Table
 
 from bench import __version__
@@ -33,7 +32,8 @@ app = typer.Typer(
     help="What does a Docker network mode cost an HTTP service, on this machine? Answers with evidence.",
     epilog="Begin with: bench run quick",
 )
-out = Console(highlight=False, soft_wrap=True)
+# A file or a pipe has no width of its own; a cell that is cut for one can be neither read nor parsed.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False)
 
 VERDICT_TITLES = ("metric", "ratio [95 %]", "difference [95 %]", "word")
@@ -223,9 +223,11 @@ def calibrate(
     if as_json:
         _print_json(found.as_dict())
         return
-    titles = ("connections", "engine", "req/s (median)", "raw / this [95 %]", "recorded", "Locust's count")
+    titles = ("N", "engine", "req/s", "raw / this [95 %]", "recorded", "Locust's count")
     _print_table(titles, [row.as_text() for row in found.rows])
-    out.print(f"null server and generator on a core each; {found.scope}", markup=False)
+    out.print(
+        f"N connections; medians; null server and generator on a core each; {found.scope}", markup=False
+    )
 
 
 @app.callback(invoke_without_command=True)
@@ -315,10 +317,7 @@ def _print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], heading: 
     table = Table(*(Column(title, no_wrap=True) for title in titles), box=None)
     for row in rows:
         table.add_row(*row)
-    # As wide as it is: a cell that is folded or cut can be neither read nor parsed.
-    out.print(
-        table, width=max(out.width, Measurement.get(out, out.options.update(max_width=1000), table).maximum)
-    )
+    out.print(table)
 
 
 def _print_json(value: object) -> None:
