@@ -73,7 +73,7 @@ def _debian_suite() -> str:
         raise EnvironmentLacks(
             "Making the Apache image from this machine's packages",
             f"this is {release.get('PRETTY_NAME', release['ID'])}, not Debian",
-            f"Put an archive made by `docker save` of an image built from Dockerfile.bench into {CACHE}.",
+            "The image can be made on Debian only, so far.",
         )
     return release["VERSION_CODENAME"]
 
