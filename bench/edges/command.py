@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from bench.core.errors import BenchError
+from bench.core.errors import EnvironmentLacks
 
 Process = subprocess.Popen[str]
 """A program that was started and may still run."""
@@ -18,7 +18,7 @@ STOP_S = 10.0
 """Seconds that a program has to end after SIGTERM, before SIGKILL."""
 
 
-class CommandFailed(BenchError):
+class CommandFailed(EnvironmentLacks):
     """A program ended with an error or not at all; `seen` holds what it said."""
 
 

@@ -1,6 +1,8 @@
 import pytest
 
 from bench.core.errors import BenchError, EnvironmentLacks, ExitCode, InputError, MeasurementInvalid
+from bench.edges import command
+from bench.edges.command import CommandFailed
 
 
 @pytest.mark.parametrize(
@@ -20,3 +22,10 @@ def test_a_failure_says_what_was_done_what_was_seen_and_what_to_do() -> None:
 
     assert str(fault) == "Reading x: it is empty. Give another."
     assert (fault.doing, fault.seen, fault.advice) == ("Reading x", "it is empty.", "Give another.")
+
+
+def test_a_program_that_is_missing_or_fails_is_a_lack_of_the_environment() -> None:
+    for argv in (["no-such-program-of-any-name"], ["false"]):
+        with pytest.raises(CommandFailed) as caught:
+            command.run(argv)
+        assert caught.value.exit_code is ExitCode.ENVIRONMENT
