@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := docker.io tini iptables iproute2 util-linux tcpdump mmdebstrap wrk gcc libc6-dev
+PACKAGES := docker.io tini iptables iproute2 util-linux tcpdump mmdebstrap ethtool curl wrk gcc libc6-dev
 
 .PHONY: help quick test check setup benchmark lock clean
 help:  ## list the targets

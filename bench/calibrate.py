@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from bench.core.errors import MeasurementInvalid
+from bench.core.hosts import DOCKER1
 from bench.core.scenario import Load
 from bench.core.statistics import estimate
 from bench.edges import machine, store
@@ -81,11 +82,13 @@ def measure_ceilings(seconds: int, rounds: int, tell: Callable[[str], None]) -> 
         journal = Journal(run_id)
         try:
             with ExitStack() as stack:
-                found = stack.enter_context(lab(hosts_of_lab(client_cpus, docker_cpus), journal))
+                found = stack.enter_context(
+                    lab(hosts_of_lab(client_cpus, docker_cpus, [DOCKER1], ipv6=False), journal)
+                )
                 load = stack.enter_context(generator(found.client, journal))
-                server = stack.enter_context(null_server(found.docker1, CACHE))
+                server = stack.enter_context(null_server(found.docker[DOCKER1.name], CACHE))
                 held = stack.enter_context(machine.hold_idle_states(wanted=True))
-                for host in (found.client, found.docker1):
+                for host in (found.client, *found.docker.values()):
                     set_receive_steering(host, on=True)
                 if load.first_200_ns(server, "/") is None:
                     raise MeasurementInvalid("Starting the null server", "no answer came", "Try again.")

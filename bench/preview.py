@@ -2,8 +2,10 @@
 
 from dataclasses import asdict, dataclass
 
+from bench.core.hosts import DockerHost, docker_hosts
+from bench.core.modes import MODES
 from bench.core.plan import Slot, expected_seconds, plan_slots
-from bench.core.scenario import Scenario, conditions
+from bench.core.scenario import OWN_ENGINE, Arm, Scenario, conditions
 from bench.edges import image, machine
 from bench.edges.engine import engine_argv
 from bench.edges.image import CACHE
@@ -41,7 +43,9 @@ def preview(scenario: Scenario, seed: int) -> Preview:
     return Preview(
         scenario=scenario.name,
         question=scenario.question,
-        arms={arm.name: f"{arm.mode} mode, port {arm.port}" for arm in scenario.arms},
+        arms={
+            arm.name: f"{arm.mode} mode, port {arm.port}: {MODES[arm.kind].summary}" for arm in scenario.arms
+        },
         conditions=[condition.label for condition in settings if condition.label],
         blocks=scenario.schedule.blocks,
         sessions=scenario.schedule.sessions,
@@ -54,7 +58,9 @@ def preview(scenario: Scenario, seed: int) -> Preview:
 
 def planned_changes(scenario: Scenario) -> list[str]:
     """Every change to the machine, in order, with how each ends."""
-    plans = hosts_of_lab(*machine.divide_cores())
+    places = docker_hosts(scenario)
+    ipv6 = any(scenario.network(arm).ipv6 for arm in scenario.arms)
+    plans = hosts_of_lab(*machine.divide_cores(), places, ipv6=ipv6)
     folder = f"{STATE}/<run>"
     any_hold = any(condition.lab.hold_idle_states for condition in conditions(scenario))
     changes = [
@@ -65,16 +71,51 @@ def planned_changes(scenario: Scenario) -> list[str]:
             for name, cpus in [*((plan.name, plan.cpus) for plan in plans), ("switch", plans[0].cpus)]
         ),
         *(f"inside {host}: {' '.join(argv)}" for host, argv in wiring(plans)),
-        "inside client and docker1: receive steering (RPS) of eth0",
-        f"inside docker1: {' '.join(engine_argv(f'{folder}/docker1', 'bench-<run>-docker1'))}",
-        "inside docker1, by its Docker Engine: docker0, iptables rules, one container at a time",
-        "control groups bench-<run>-docker1; removed at the end",
+        "inside client and every Docker host: receive steering (RPS) of eth0",
+        *(change for place in places for change in _changes_of_engine(place, folder)),
+        *(change for arm in scenario.arms for change in _changes_of_arm(scenario, arm)),
         "on client: one Locust process; every load bounded by the scenario's seconds",
         f"keep the image in {CACHE} for later runs"
         + ("" if image.is_cached() else "; it is not there yet, and is built from Debian's packages first"),
     ]
     if any_hold:
         changes.append("hold /dev/cpu_dma_latency at 0 us during slots; ends with the process")
+    return changes
+
+
+def _changes_of_engine(place: DockerHost, folder: str) -> list[str]:
+    argv = " ".join(engine_argv(f"{folder}/{place.name}", f"bench-<run>-{place.name}"))
+    changes = [
+        f"inside {place.name}: {argv} ({place.description})",
+        f"inside {place.name}, by its Docker Engine: docker0, its rules, one slot's containers at a time",
+        f"control groups bench-<run>-{place.name}; removed at the end",
+    ]
+    if place.engine != OWN_ENGINE:
+        suite = place.engine.removeprefix("debian:")
+        changes.insert(
+            0, f"keep the engine of Debian {suite} in {CACHE}; built from its packages if not there"
+        )
+    return changes
+
+
+def _changes_of_arm(scenario: Scenario, arm: Arm) -> list[str]:
+    """What a slot of `arm` changes besides one container; all of it ends with the slot."""
+    network = scenario.network(arm)
+    during = f"during a slot of {arm.name}"
+    changes = []
+    if network.network:
+        made = network.network
+        options = "".join(f" -o {key}={value}" for key, value in made.options.items())
+        changes.append(
+            f"{during}: docker network create -d {made.driver} --subnet {made.subnet}{options}"
+            f" {network.docker}"
+        )
+    changes += [
+        f"{during}, inside {'client' if step.where == 'client' else 'its Docker host'}: {' '.join(step.argv)}"
+        for step in network.steps
+    ]
+    if network.docker is None:
+        changes.append(f"{during}: Apache from the image's own files, without Docker, in its Docker host")
     return changes
 
 

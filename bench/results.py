@@ -48,7 +48,7 @@ class Run:
         return {
             "machine": f"{record.machine.get('cpu')}, cores {record.machine.get('usable_cores')}",
             "kernel": record.machine.get("kernel", "unknown"),
-            "engine": f"Docker {record.engine.get('version', 'unknown')}",
+            "engine": _describe_engines(record),
             "workload": f"GET of {load.page_bytes:,} bytes, keep-alive; connections: {load.connections}",
             "rate": f"{load.model} loop, engine {load.engine}",
             "factors": "; ".join(f"{key}: {', '.join(map(str, levels))}" for key, levels in factors.items()),
@@ -85,6 +85,16 @@ class Run:
             if record.slot.index == index:
                 return record
         raise KeyError(f"slot {index} is not measured in {self.path}")
+
+
+def _describe_engines(record: RunRecord) -> str:
+    """Docker's versions, and which hosts ran them where there are several."""
+    hosts: dict[str, list[str]] = {}
+    for name, facts in record.engines.items():
+        hosts.setdefault(f"Docker {facts['version']}", []).append(name)
+    if len(hosts) < 2:
+        return next(iter(hosts), "Docker, version unknown")
+    return "; ".join(f"{version} on {', '.join(names)}" for version, names in hosts.items())
 
 
 def load(path: str | Path) -> Run:

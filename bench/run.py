@@ -2,25 +2,22 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 import bench
+from bench.bed import Bed, find_gaps, prepare_bed
 from bench.core.errors import EnvironmentLacks, InputError, Interrupted, MeasurementInvalid
+from bench.core.hosts import docker_hosts
 from bench.core.plan import plan_slots, slot_seconds
 from bench.core.records import SCHEMA_VERSION, RunRecord, SlotRecord, Status
 from bench.core.scenario import Condition, Scenario, conditions
 from bench.edges import machine, store
-from bench.edges.engine import engine
-from bench.edges.generator import generator
-from bench.edges.image import provide_image
-from bench.edges.journal import Journal, dead_runs, machine_lock, undo
-from bench.edges.lab import hosts_of_lab, lab
+from bench.edges.journal import dead_runs, machine_lock, undo
 from bench.report.page import write_report
 from bench.results import load
-from bench.slot import Bed, measure_slot, verify_host_mode
+from bench.slot import measure_slot
 
 COMPARABLE = ("kernel", "cpu", "usable_cores", "architecture")
 """Facts of the machine that must be equal for a run to go on."""
@@ -68,7 +65,7 @@ def begin_run(
             machine=machine.describe_machine(),
             tools=machine.tool_versions(),
             lab={},
-            engine={},
+            engines={},
             image={},
         )
         folder = store.create_run_folder(results, scenario.name, run_id)
@@ -109,9 +106,11 @@ def _execute(folder: Path, record: RunRecord, progress: Progress, web_ui_port: i
     clean_dead_runs()
     status = Status.FAILED
     try:
-        with _bed(record, progress, web_ui_port) as bed:
+        with prepare_bed(record.scenario, record.id, progress.stage, web_ui_port) as bed:
+            progress.stage("modes: each arm is tried")
             record = _describe_bed(record, bed)
             store.write_run(folder, record)
+            progress.stage("slots")
             for measured in _measure(bed, record, folder, progress):
                 record = measured
                 store.write_run(folder, record)
@@ -141,53 +140,36 @@ def _require_same_machine(record: RunRecord) -> None:
         )
 
 
-@contextmanager
-def _bed(record: RunRecord, progress: Progress, web_ui_port: int | None) -> Iterator[Bed]:
-    client_cpus, docker_cpus = machine.divide_cores()
-    journal = Journal(record.id)
-    try:
-        with ExitStack() as stack:
-            progress.stage("lab: hosts, switch and links, sealed")
-            found = stack.enter_context(lab(hosts_of_lab(client_cpus, docker_cpus), journal))
-            load_generator = stack.enter_context(generator(found.client, journal, web_ui_port))
-            progress.stage("engine: a private Docker Engine on docker1")
-            docker_engine = stack.enter_context(engine(found.docker1, journal))
-            progress.stage("image: Apache, from the cache or built anew (about a minute, once)")
-            image = provide_image(docker_engine.client)
-            bed = Bed(found, docker_engine, image, load_generator)
-            verify_host_mode(bed)
-            progress.stage("slots")
-            yield bed
-    finally:
-        undo(record.id)
-
-
 def _describe_bed(record: RunRecord, bed: Bed) -> RunRecord:
-    version = bed.engine.client.version()
-    hosts = {
-        host.name: f"{', '.join(host.addresses) or 'no address'}; cores {host.cpus}" for host in bed.lab.hosts
-    }
-    about_image = {
-        "id": bed.image.id,
-        "suite": bed.image.suite,
-        "base_sha256": bed.image.base_sha256,
-        "recipe_sha256": bed.image.recipe_sha256,
-    }
     if record.image and record.image["id"] != bed.image.id:
         raise EnvironmentLacks(
             f"Resuming the run {record.id}",
             f"its slots ran the image {record.image['id']}, and this machine now has {bed.image.id}",
             "Begin a new run: slots of different images cannot be compared.",
         )
+    places = {place.name: place for place in docker_hosts(record.scenario)}
+    unavailable, unavailable_conditions = find_gaps(bed)
     return record.model_copy(
         update={
-            "lab": {**hosts, "vantage": "same-kernel lab"},
-            "engine": {
-                "version": version["Version"],
-                "api": version["ApiVersion"],
-                "storage_driver": bed.engine.client.info()["Driver"],
+            "lab": {
+                **{
+                    host.name: f"{', '.join(host.addresses) or 'no address'}; cores {host.cpus}"
+                    for host in bed.lab.hosts
+                },
+                "vantage": "same-kernel lab",
             },
-            "image": about_image,
+            "engines": {
+                name: {"what": places[name].description, **living.describe()}
+                for name, living in bed.engines.items()
+            },
+            "image": {
+                "id": bed.image.id,
+                "suite": bed.image.suite,
+                "base_sha256": bed.image.base_sha256,
+                "recipe_sha256": bed.image.recipe_sha256,
+            },
+            "unavailable": unavailable,
+            "unavailable_conditions": unavailable_conditions,
             "status": Status.RUNNING,
         }
     )
@@ -208,13 +190,16 @@ def _measure(bed: Bed, record: RunRecord, folder: Path, progress: Progress) -> I
             return  # Only whole blocks are comparable, so a block that does not fit is not begun.
         if session not in (None, slot.session):
             progress.stage(f"engine: restarted for session {slot.session + 1}")
-            bed.engine.restart()
+            bed.restart_engines()
         session, block = slot.session, slot.block
-        measured = measure_slot(bed, record.scenario, slot, settings[slot.condition], folder)
-        failed_in_a_row = failed_in_a_row + 1 if measured.requests == 0 else 0
+        measured, facts = measure_slot(bed, slot, settings[slot.condition], folder)
+        failed_in_a_row = 0 if measured.valid or measured.requests else failed_in_a_row + 1
         record = record.model_copy(
             update={
                 "slots": (*record.slots, measured),
+                "surroundings": {**record.surroundings, measured.surroundings: facts}
+                if measured.surroundings
+                else record.surroundings,
                 "warnings": _warnings(record, measured, settings[slot.condition]),
             }
         )

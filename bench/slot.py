@@ -1,13 +1,15 @@
 """Measures one slot: a fresh container from its start to its removal, with its gates."""
 
+import json
 import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.core.errors import BenchError, EnvironmentLacks, MeasurementInvalid
+from bench.bed import CONTROL_S, Bed
+from bench.core.errors import BenchError, MeasurementInvalid
 from bench.core.gates import (
     Gate,
+    check_control,
     check_identity,
     check_load,
     check_namespace,
@@ -19,114 +21,101 @@ from bench.core.gates import (
 from bench.core.metrics import measure_requests
 from bench.core.plan import Slot
 from bench.core.records import SlotRecord
-from bench.core.scenario import Arm, Condition, Mode, Scenario
+from bench.core.sameness import Facts, digest
+from bench.core.scenario import Condition
 from bench.edges import store
 from bench.edges.activity import begin_activity, end_activity
-from bench.edges.apache import apache, endpoint_of, network_inode
+from bench.edges.apache import network_inode
 from bench.edges.counters import read_network_counters
-from bench.edges.engine import Engine
-from bench.edges.generator import Generator, GeneratorDied
-from bench.edges.image import Image
-from bench.edges.lab import Lab, set_receive_steering
+from bench.edges.generator import GeneratorDied
+from bench.edges.host import parse_cpus
 from bench.edges.machine import hold_idle_states
+from bench.edges.surroundings import read_surroundings
 from bench.edges.wrk import measure_with_wrk
 
 
-@dataclass
-class Bed:
-    """Everything that stands while slots are measured."""
-
-    lab: Lab
-    engine: Engine
-    image: Image
-    generator: Generator
-    steering: bool | None = field(default=None)
-    """Receive steering as it is set on the hosts now; None before it was set."""
-
-
-def verify_host_mode(bed: Bed) -> None:
-    """Refuse to go on unless a host-mode container is in docker1's network namespace.
-
-    An engine whose containerd lives elsewhere would put it there, and every host-mode figure
-    would be of another network (containerd issue 10280).
-    """
-    arm = Arm(name="host", mode=Mode.HOST)
-    with apache(bed.engine, bed.image.id, arm, "bench-verify-host-mode") as server:
-        inode = network_inode(server, bed.engine)
-    if inode != bed.lab.docker1.network_inode:
-        raise EnvironmentLacks(
-            "Proving that host mode is docker1's network",
-            f"the container is in namespace {inode}, docker1 in {bed.lab.docker1.network_inode}",
-            "This engine cannot be measured in a lab; report it with `dockerd --version`.",
-        )
-
-
-def measure_slot(bed: Bed, scenario: Scenario, slot: Slot, condition: Condition, folder: Path) -> SlotRecord:
+def measure_slot(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[SlotRecord, Facts]:
     """Measure `slot` and store its requests in the run's `folder`.
 
-    A slot that cannot be measured is a record with a failed gate; only a dead generator raises.
+    Returns its record, and what Apache found around it (empty where it did not come so far). A slot
+    that cannot be measured is a record with a failed gate; only a dead generator raises.
     """
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     begun = time.monotonic()
     load = condition.load
+    reachable = bed.scenario.network(bed.scenario.arm(slot.arm)).reachable
+    facts: Facts = {}
+    loaded_s = 0.0
     try:
-        record = _measure(bed, scenario, slot, condition, folder)
-        loaded_s = load.warm_up_s + load.measure_s + load.wrk_witness_s
+        if reachable:
+            record, facts = _measure(bed, slot, condition, folder)
+            loaded_s = load.warm_up_s + load.measure_s + load.wrk_witness_s
+        else:
+            record = _watch_control(bed, slot, condition)
     except GeneratorDied:
         raise
     except BenchError as fault:
-        record, loaded_s = _unmeasured(slot, str(fault)), 0.0
+        record = _unmeasured(slot, str(fault))
     seconds = time.monotonic() - begun
-    return record.model_copy(
-        update={"started_at": started_at, "seconds": seconds, "overhead_s": seconds - loaded_s}
-    )
+    timed = {"started_at": started_at, "seconds": seconds, "overhead_s": seconds - loaded_s}
+    return record.model_copy(update=timed), facts
 
 
-def _measure(bed: Bed, scenario: Scenario, slot: Slot, condition: Condition, folder: Path) -> SlotRecord:
-    [arm] = [arm for arm in scenario.arms if arm.name == slot.arm]
+def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[SlotRecord, Facts]:
+    arm = bed.scenario.arm(slot.arm)
+    network = bed.scenario.network(arm)
+    site = bed.site(arm, condition)
+    client, docker_host = bed.lab.client, site.engine.host
     load, path = condition.load, f"/{condition.load.page_bytes}"
-    client, docker1 = bed.lab.client, bed.lab.docker1
-    endpoint = endpoint_of(arm, bed.engine)
-    if bed.steering is not condition.lab.receive_steering:
-        for host in (client, docker1):
-            set_receive_steering(host, condition.lab.receive_steering)
-        bed.steering = condition.lab.receive_steering
+    bed.steer(condition.lab.receive_steering)
     with (
         hold_idle_states(condition.lab.hold_idle_states) as held,
-        apache(bed.engine, bed.image.id, arm, f"bench-{slot.index:03d}-{arm.name}") as server,
+        bed.serve(arm, condition, f"bench-{slot.index:03d}-{arm.name}") as server,
     ):
         # Not before the engine says that it has started: a packet to a container whose link is not up
         # yet leaves an unanswered ARP request behind, and the kernel's next one comes a second later.
-        first_200_ns = bed.generator.first_200_ns(endpoint, path)
+        first_200_ns = bed.generator.first_200_ns(server.endpoint, path)
         if first_200_ns is None:
             raise MeasurementInvalid(
-                f"Waiting for {arm.name} at {endpoint.address}:{endpoint.port}",
+                f"Waiting for {arm.name} at {server.endpoint.address}:{server.endpoint.port}",
                 f"no 200 came; Apache's last words: {server.last_words() or 'none'}",
                 "The slot is INVALID.",
             )
-        inode = network_inode(server, bed.engine)
-        before = read_network_counters(client, docker1)
+        inode = network_inode(server, site.engine)
+        facts = read_surroundings(docker_host, server.pid)
+        before = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
         activity = begin_activity()
-        result = bed.generator.load(load, endpoint, arm.name)
+        result = bed.generator.load(load, server.endpoint, arm.name)
         quiet = end_activity(activity, [bed.generator.process.pid], bed.lab.hosts)
-        after = read_network_counters(client, docker1)
+        after = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
         witness_rps = None
         if load.wrk_witness_s:
-            witness_rps = measure_with_wrk(client, endpoint, path, load.connections, load.wrk_witness_s)
+            witness_rps = measure_with_wrk(
+                client, server.endpoint, path, load.connections, load.wrk_witness_s
+            )
     metrics = measure_requests(result.records, result.window_start_ns, result.window_end_ns)
-    counters = after.path_since(before)
+    counted = after.since(before)
     gates = [
         *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share),
         *check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share),
-        *check_network(
-            after.retransmits - before.retransmits, after.conntrack_drops - before.conntrack_drops
+        *check_network(counted.retransmits, counted.conntrack_drops),
+        *check_path(
+            network.path,
+            counted.path,
+            result.opened,
+            metrics.requests,
+            forwarding_rules=site.engine.writes_rules,
         ),
-        *check_path(arm.mode, counters, result.opened, metrics.requests),
-        *check_namespace(arm.mode, inode, docker1.network_inode),
-        *check_identity(server.image_id, bed.image.id, server.cpuset, docker1.cpus),
+        *check_namespace(network.in_host_network, inode, docker_host.network_inode),
+        *check_identity(
+            server.image_id,
+            bed.image.id,
+            parse_cpus(facts["process Cpus_allowed_list"]),
+            parse_cpus(docker_host.cpus),
+        ),
     ]
     store.write_requests(folder, slot.directory, result.records)
-    return SlotRecord(
+    record = SlotRecord(
         slot=slot,
         window_start_ns=result.window_start_ns,
         window_end_ns=result.window_end_ns,
@@ -139,10 +128,13 @@ def _measure(bed: Bed, scenario: Scenario, slot: Slot, condition: Condition, fol
         mean_latency_us=metrics.mean_latency_us,
         start_to_first_200_ms=(first_200_ns - server.started_ns) / 1e6,
         wrk_witness_rps=witness_rps,
-        counters=counters,
+        counters=counted.path,
+        surroundings=digest(facts),
         gates=tuple(gates),
         evidence={
-            "container": str(server.container.id),
+            "docker host": site.place.name,
+            "endpoint": f"{server.endpoint.address} port {server.endpoint.port}",
+            "container": str(server.container.id) if server.container else "none: native",
             "idle states": "held" if held else "free",
             "receive steering": "on" if bed.steering else "off",
             "requests recorded": str(len(result.records)),
@@ -150,6 +142,21 @@ def _measure(bed: Bed, scenario: Scenario, slot: Slot, condition: Condition, fol
             "connections opened": str(result.opened),
         },
     )
+    return record, facts
+
+
+def _watch_control(bed: Bed, slot: Slot, condition: Condition) -> SlotRecord:
+    """A container that nobody shall reach: Apache answers inside it, and the client gets nothing."""
+    arm = bed.scenario.arm(slot.arm)
+    path = f"/{condition.load.page_bytes}"
+    docker_host = bed.site(arm, condition).engine.host
+    with bed.serve(arm, condition, f"bench-{slot.index:03d}-{arm.name}") as server:
+        inside = ["nsenter", "-t", str(server.pid), "--net"]
+        links = [link["ifname"] for link in json.loads(docker_host.run([*inside, "ip", "-j", "link"]))]
+        fetch = ["curl", "-s", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}"]
+        status = docker_host.run([*inside, *fetch, f"http://127.0.0.1{path}"])
+        answered = bed.generator.first_200_ns(server.endpoint, path, CONTROL_S) is not None
+    return SlotRecord(slot=slot, gates=tuple(check_control(links, status, answered)))
 
 
 def _unmeasured(slot: Slot, reason: str) -> SlotRecord:

@@ -3,12 +3,13 @@
 A slot that fails a gate is INVALID and says why; it stays in the run and in the report.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.core.scenario import Metric, Mode
+from bench.core.path import EXACT, STILL_SHARE, UNITS, Counter, Expected, Path
+from bench.core.scenario import Metric
 
 MAX_ERROR_SHARE = 1e-4
 """Errors per request. RFC 9411 has the same idea; one in ten thousand moves no p99."""
@@ -45,17 +46,6 @@ class Gate(BaseModel):
     unit: str
     voids: Voids = Voids.SLOT
     detail: str = ""
-
-
-class PathCounters(BaseModel):
-    """Counters of one interval on the Docker host, that tell which path the packets took."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    bridge_packets: int
-    """Received and sent by docker0."""
-    dnat_connections: int
-    """Hits of the nat table's port mapping rules: one a new connection."""
 
 
 def check_load(requests: int, errors: int, unfinished: int, generator_cpu: float) -> list[Gate]:
@@ -132,52 +122,91 @@ def check_network(retransmits: int, conntrack_drops: int) -> list[Gate]:
     ]
 
 
-def check_path(mode: Mode, counters: PathCounters, connections: int, requests: int) -> list[Gate]:
-    """Gates that the traffic took the path that the arm declares.
+def check_path(
+    path: Path, counters: Mapping[Counter, int], connections: int, requests: int, *, forwarding_rules: bool
+) -> list[Gate]:
+    """A gate a counter: that it moved as `path` says, or not at all.
 
-    A published port: one DNAT hit a new connection, and at least a packet each way a request on
-    docker0. Host mode: no hit, and fewer packets than one in a hundred requests.
+    `connections` opened and `requests` measured are the load's own counts. Without
+    `forwarding_rules` (an engine with iptables off) nothing is filtered, so FILTER must stay still.
     """
-    expects_bridge = mode is Mode.BRIDGE
-    # The bridge itself sends a multicast report now and then.
-    most = requests // 100
-    dnat = connections if expects_bridge else 0
-    least = 2 * requests if expects_bridge else 0
-    on_bridge = counters.bridge_packets
+    # What is so on every path: the load came in by the uplink, and this arm's Apache took it.
+    expected = {Counter.UPLINK: Expected.EACH_REQUEST, Counter.SERVED: Expected.EACH_CONNECTION, **path}
+    if Counter.FORWARDED in path and forwarding_rules:
+        expected[Counter.FILTER] = Expected.EACH_REQUEST
     return [
-        Gate(
-            name="path: DNAT",
-            passed=counters.dnat_connections == dnat,
-            seen=counters.dnat_connections,
-            limit=dnat,
-            unit="port-mapping hits, exactly (one a new connection)",
-        ),
-        Gate(
-            name="path: docker0",
-            passed=on_bridge >= least if expects_bridge else on_bridge <= most,
-            seen=on_bridge,
-            limit=least if expects_bridge else most,
-            unit=f"packets on docker0, {'at least' if expects_bridge else 'at most'}",
-        ),
+        _path_gate(counter, expected.get(counter), counters[counter], connections, requests)
+        for counter in UNITS
     ]
 
 
-def check_namespace(mode: Mode, inode: int, host_inode: int) -> list[Gate]:
-    """Gate that the container is in the Docker host's network namespace in host mode, and only then."""
-    shared = mode is Mode.HOST
+def _path_gate(
+    counter: Counter, expected: Expected | None, seen: int, connections: int, requests: int
+) -> Gate:
+    match expected:
+        case Expected.EACH_CONNECTION:
+            passed, limit, how = seen == connections, connections, "exactly (one a new connection)"
+        case Expected.EACH_REQUEST:
+            # A request and its answer; one segment each would be two packets on one link.
+            passed, limit, how = seen >= 2 * requests, 2 * requests, "at least (two a request)"
+        case Expected.SOME:
+            passed, limit, how = seen > 0, 1, "at least"
+        case None:
+            limit = 0 if counter in EXACT else int(requests * STILL_SHARE)
+            passed, how = seen <= limit, "at most (not on this path)"
+    return Gate(
+        name=f"path: {counter.replace('_', ' ')}",
+        passed=passed,
+        seen=seen,
+        limit=limit,
+        unit=f"{UNITS[counter]}, {how}",
+    )
+
+
+def check_namespace(shared: bool, inode: int, host_inode: int) -> list[Gate]:
+    """Gate that Apache is in the Docker host's network namespace where it is `shared`, and only then."""
     return [
         Gate(
             name="namespace",
             passed=(inode == host_inode) is shared,
             seen=str(inode),
             limit=f"{'the same as' if shared else 'other than'} {host_inode}",
-            unit="inode of the container's network namespace",
+            unit="inode of the server's network namespace",
         )
     ]
 
 
-def check_identity(image_id: str, expected_image_id: str, cpuset: str, expected_cpuset: str) -> list[Gate]:
-    """Gates that the arm ran what every arm runs."""
+def check_control(links: Sequence[str], status_inside: str, answered: bool) -> list[Gate]:
+    """Gates that a control is what it must be: alive, and out of everybody's reach."""
+    return [
+        Gate(
+            name="control: links",
+            passed=list(links) == ["lo"],
+            seen=", ".join(links),
+            limit="lo",
+            unit="links of the container, exactly",
+        ),
+        Gate(
+            name="control: alive",
+            passed=status_inside == "200",
+            seen=status_inside,
+            limit="200",
+            unit="HTTP status on its own loopback",
+        ),
+        Gate(
+            name="control: unreachable",
+            passed=not answered,
+            seen="an answer" if answered else "no answer",
+            limit="no answer",
+            unit="at the Docker host's address, from the client",
+        ),
+    ]
+
+
+def check_identity(
+    image_id: str, expected_image_id: str, cpus: Sequence[int], expected_cpus: Sequence[int]
+) -> list[Gate]:
+    """Gates that the arm ran what every arm runs, where every arm runs."""
     return [
         Gate(
             name="image",
@@ -188,10 +217,10 @@ def check_identity(image_id: str, expected_image_id: str, cpuset: str, expected_
         ),
         Gate(
             name="cpuset",
-            passed=cpuset == expected_cpuset,
-            seen=cpuset,
-            limit=expected_cpuset,
-            unit="cores of the container, exactly",
+            passed=cpus == expected_cpus,
+            seen=",".join(map(str, cpus)),
+            limit=",".join(map(str, expected_cpus)),
+            unit="cores that Apache may run on, exactly",
         ),
     ]
 

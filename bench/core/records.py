@@ -5,12 +5,14 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.core.gates import Gate, PathCounters, is_valid
+from bench.core.gates import Gate, is_valid
+from bench.core.path import Counter
 from bench.core.plan import Slot
+from bench.core.sameness import Facts
 from bench.core.scenario import Metric, Scenario
 from bench.core.verdict import SlotMetrics
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of run.json and of everything beside it; raised when an older reader would misread a run."""
 
 
@@ -57,7 +59,10 @@ class SlotRecord(Stored):
     """Of the whole slot, from creating the container to its removal."""
     overhead_s: float = 0.0
     """Of `seconds`, what was neither warm-up nor window nor witness."""
-    counters: PathCounters | None = None
+    counters: Mapping[Counter, int] = {}
+    """What the Docker host counted over the load."""
+    surroundings: str = ""
+    """Digest of what Apache found around it: a key of the run's `surroundings`."""
     gates: tuple[Gate, ...]
     evidence: Mapping[str, str] = {}
 
@@ -101,12 +106,25 @@ class RunRecord(Stored):
     tools: Mapping[str, str]
     lab: Mapping[str, str]
     """Addresses, cores, and whether idle states were held."""
-    engine: Mapping[str, str]
+    engines: Mapping[str, Mapping[str, str]]
+    """Of each Docker host."""
     image: Mapping[str, str]
+    unavailable: Mapping[str, str] = {}
+    """Arm -> why its mode cannot be had on this machine; found by trying, before the first slot."""
+    unavailable_conditions: Mapping[int, str] = {}
+    """Index into `conditions(scenario)` -> why, for an engine that cannot be had."""
+    surroundings: Mapping[str, Facts] = {}
+    """By digest: what slots found around their Apache."""
     warnings: tuple[str, ...] = ()
     slots: tuple[SlotRecord, ...] = ()
 
     def remaining(self) -> tuple[Slot, ...]:
-        """Planned slots that are not measured yet, in order."""
+        """Planned slots that can be and are not measured yet, in order."""
         done = {record.slot.index for record in self.slots}
-        return tuple(slot for slot in self.planned if slot.index not in done)
+        return tuple(
+            slot
+            for slot in self.planned
+            if slot.index not in done
+            and slot.arm not in self.unavailable
+            and slot.condition not in self.unavailable_conditions
+        )

@@ -8,28 +8,27 @@ import re
 import tomllib
 from collections.abc import Iterator
 from enum import StrEnum
+from ipaddress import ip_address, ip_network
 from itertools import product
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.core.errors import InputError
+from bench.core.modes import LAN, MODES, Mode, NetworkMode, parse_mode
 
 MAX_SCENARIO_BYTES = 1_000_000
 """A scenario is a page of text; anything larger is not one."""
 
 
+OWN_ENGINE = "machine"
+"""The machine's own dockerd."""
+ADDRESSES = ("198.18.0.100", "198.18.0.200")
+"""The two addresses of the article's docker1; further Docker hosts have two of their own."""
 MAX_ARMS = 50
 MAX_CONDITIONS = 100
 """More combinations than this cannot be measured in a day, with any useful number of blocks."""
-
-
-class Mode(StrEnum):
-    """How an arm's container is joined to the network."""
-
-    HOST = "host"
-    BRIDGE = "bridge"
 
 
 class Metric(StrEnum):
@@ -88,6 +87,8 @@ class LabSettings(Frozen):
     """Hold /dev/cpu_dma_latency at 0 us, so that cores do not sleep between packets."""
     receive_steering: bool = True
     """RPS: each host pays for its own receive path, as a separate machine would."""
+    engine: str = Field(default=OWN_ENGINE, pattern=r"^(machine|debian:[a-z]{3,20})$")
+    """Docker Engine of the Docker hosts: the machine's own, or that of a Debian suite."""
 
 
 class Schedule(Frozen):
@@ -118,12 +119,37 @@ class Margins(Frozen):
         return float(getattr(self, metric.value))
 
 
+def _known_mode(text: str) -> str:
+    parse_mode(text)
+    return text
+
+
+def _address_of_lab(text: str) -> str:
+    if text not in ADDRESSES:
+        where = "in" if ip_address(text) in ip_network(LAN) else "outside"
+        raise ValueError(f"{text} is {where} the lab ({LAN}), whose hosts have {' and '.join(ADDRESSES)}")
+    return text
+
+
 class Arm(Frozen):
     """One alternative: a network mode under a name. Arms of a scenario differ in nothing else."""
 
     name: Name
-    mode: Mode
+    mode: Annotated[str, AfterValidator(_known_mode)]
+    """A word of `modes.Mode`, or `container:<arm>`."""
     port: int = Field(default=80, ge=1, le=65535)
+    address: Annotated[str, AfterValidator(_address_of_lab)] = ADDRESSES[0]
+    """Which of the Docker host's addresses serves it."""
+
+    @property
+    def kind(self) -> Mode:
+        """The mode without its target."""
+        return parse_mode(self.mode)[0]
+
+    @property
+    def target(self) -> str | None:
+        """In `container` mode: the arm whose network is shared."""
+        return parse_mode(self.mode)[1]
 
 
 class Claim(Frozen):
@@ -140,6 +166,7 @@ FACTORS = {
     "load.connections",
     "load.engine",
     "load.page_bytes",
+    "lab.engine",
     "lab.hold_idle_states",
     "lab.receive_steering",
 }
@@ -159,13 +186,37 @@ class Scenario(Frozen):
     margins: Margins = Margins()
     factors: dict[str, tuple[Any, ...]] = {}
     claims: tuple[Claim, ...] = ()
+    ladder: tuple[Name, ...] = ()
+    """Arms from the lightest path to the heaviest: what each step adds is reported."""
+    walkthrough: bool = False
+    """Try the article's statements too, before the slots."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         # All at once, as the fields' own faults are.
-        if faults := [*self._faults_of_names(), *self._faults_of_claims(), *self._faults_of_factors()]:
+        faults = [
+            *self._faults_of_names(),
+            *self._faults_of_networks(),
+            *self._faults_of_claims(),
+            *self._faults_of_ladder(),
+            *self._faults_of_factors(),
+        ]
+        if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name. Raises StopIteration where there is none."""
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def network(self, arm: Arm) -> NetworkMode:
+        """The mode whose network `arm` is in: its own, or that of the arm whose network it shares."""
+        return MODES[self.arm(arm.target).kind if arm.target else arm.kind]
+
+    @property
+    def compared(self) -> tuple[Arm, ...]:
+        """Arms that are measured against one another: all but the controls."""
+        return tuple(arm for arm in self.arms if self.network(arm).reachable)
 
     def _faults_of_names(self) -> Iterator[str]:
         names = [arm.name for arm in self.arms]
@@ -175,6 +226,36 @@ class Scenario(Frozen):
             yield f"arms: the name {name} is used twice"
         if self.baseline not in names:
             yield f"baseline: there is no arm {self.baseline} (the arms are {', '.join(names)})"
+
+    def _faults_of_networks(self) -> Iterator[str]:
+        arms = {arm.name: arm for arm in self.arms}
+        bound: dict[tuple[str, int], str] = {}
+        for index, arm in enumerate(self.arms):
+            place = f"arms.{index}.mode"
+            if arm.target and arm.target not in arms:
+                yield f"{place}: there is no arm {arm.target} whose network {arm.name} could share"
+            elif arm.target and (arms[arm.target].target or arms[arm.target].kind is Mode.NATIVE):
+                yield f"{place}: {arm.target} has no container of its own, whose network could be shared"
+            elif arm.kind is Mode.HOST:
+                other = bound.setdefault((arm.address, arm.port), arm.name)
+                if other != arm.name:
+                    yield (
+                        f"arms.{index}.port: {other} and {arm.name} would both bind"
+                        f" {arm.address}:{arm.port} in host mode; give one another port or address"
+                    )
+        baseline = arms.get(self.baseline)
+        if baseline and baseline.kind is Mode.NONE:
+            yield f"baseline: {self.baseline} is a control that nothing can reach"
+
+    def _faults_of_ladder(self) -> Iterator[str]:
+        names = [arm.name for arm in self.arms]
+        for name in self.ladder:
+            if name not in names:
+                yield f"ladder: there is no arm {name}"
+            elif self.arm(name).kind is Mode.NONE:
+                yield f"ladder: {name} is a control that nothing can reach"
+        if len(self.ladder) == 1 or len(set(self.ladder)) < len(self.ladder):
+            yield "ladder: give two or more different arms, from the lightest path to the heaviest"
 
     def _faults_of_claims(self) -> Iterator[str]:
         names = [arm.name for arm in self.arms]

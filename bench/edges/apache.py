@@ -1,95 +1,209 @@
-"""One fresh Apache container, joined to the network in an arm's mode, for as long as the `with` lasts."""
+"""One fresh Apache, joined to the network in an arm's mode, for as long as the `with` lasts.
+
+How each mode is started is data (`core.modes`); this module is its one interpreter.
+"""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
+from docker.types import EndpointConfig, IPAMConfig, IPAMPool
 
 from bench.core.errors import MeasurementInvalid
-from bench.core.scenario import Arm, Mode
+from bench.core.hosts import DockerHost
+from bench.core.modes import DockerNetwork, NetworkMode, Step
+from bench.core.scenario import Arm
+from bench.edges import command, native
 from bench.edges.engine import Engine
-from bench.edges.host import Endpoint
+from bench.edges.host import Endpoint, Host
 
 CONTAINER_PORT = 80
+API_VERSION = "1.41"
+"""Of Docker 20.10, the oldest engine that is tried: what an endpoint's options are written for."""
+MEANWHILE = ["/bin/sleep", "3600"]
+"""What the container whose network is shared runs: an hour is longer than any slot."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where an arm is put: its Docker host's engine, and the client that shall reach it."""
+
+    engine: Engine
+    client: Host
+    place: DockerHost
+    image_id: str
 
 
 @dataclass(frozen=True)
 class Apache:
-    """A started container. That it answers is seen from the client host, not here."""
+    """A started Apache. That it answers is seen from the client host, not here."""
 
-    container: Container
+    endpoint: Endpoint
+    """Where the client host finds it."""
+    pid: int
+    """Of its first process, as the Docker host numbers them."""
     started_ns: int
-    """CLOCK_MONOTONIC just before the engine was asked to start it."""
-
-    @property
-    def image_id(self) -> str:
-        """Of the container as the engine has it, not as it was asked for."""
-        return str(self.container.attrs["Image"])
-
-    @property
-    def cpuset(self) -> str:
-        """Cores that the engine confines the container to."""
-        return str(self.container.attrs["HostConfig"]["CpusetCpus"])
+    """CLOCK_MONOTONIC just before it was asked to start."""
+    container: Container | None
+    """None without Docker."""
+    image_id: str
+    """Of the container as the engine has it, not as it was asked for."""
 
     def last_words(self) -> str:
         """End of what Apache wrote to its error log."""
+        if self.container is None:
+            return ""
         return self.container.logs(tail=20).decode(errors="replace")[-1000:]
 
 
-def endpoint_of(arm: Arm, engine: Engine) -> Endpoint:
-    """Where the client host finds `arm`, known before its container exists."""
-    return Endpoint(engine.host.address, arm.port)
+@contextmanager
+def apache(
+    site: Site, arm: Arm, network: NetworkMode, name: str, *, shared: bool = False
+) -> Iterator[Apache]:
+    """Start Apache for `arm` in `network`; take all of it away on the way out.
+
+    `network` is the arm's own mode or, `shared`, the one of the arm whose network it joins: a
+    container that does nothing stands for that arm. Raises MeasurementInvalid where Docker refuses.
+    """
+    address = site.place.address_ipv6 if network.ipv6 else site.place.address(arm)
+    listen = f"[{address}]" if network.ipv6 else address
+    environment = {"BENCH_LISTEN": f"{listen}:{arm.port}" if network.in_host_network else f"{CONTAINER_PORT}"}
+    with ExitStack() as stack:
+        if network.docker is None:
+            root = native.unpack(site.engine.client, site.image_id, site.engine.host)
+            started_ns = time.monotonic_ns()
+            pid = stack.enter_context(native.apache(site.engine.host, root, environment))
+            yield Apache(Endpoint(address, arm.port), pid, started_ns, None, site.image_id)
+            return
+        options = {"environment": environment}
+        if network.network:
+            stack.enter_context(_network(site, network.docker, network.network))
+        joined = _options(network, address, arm.port)
+        if shared:
+            first = stack.enter_context(
+                _container(site, arm, f"{name}-first", {"command": MEANWHILE, **joined})
+            )
+            _start(first, arm)
+            joined = {"network_mode": f"container:{first.id}"}
+        container = stack.enter_context(_container(site, arm, name, {**options, **joined}))
+        started_ns = time.monotonic_ns()
+        _start(container, arm)
+        container.reload()
+        pid = int(container.attrs["State"]["Pid"])
+        inside = network.container_address or _address_in(first if shared else container)
+        values = {
+            "address": address,
+            "port": arm.port,
+            "container_address": inside,
+            "container_pid": pid,
+        }
+        for step in network.steps:
+            stack.enter_context(_step(site, step, values))
+        endpoint = Endpoint(inside, CONTAINER_PORT) if network.reached_at_container else None
+        yield Apache(
+            endpoint or Endpoint(address, arm.port),
+            pid,
+            started_ns,
+            container,
+            str(container.attrs["Image"]),
+        )
 
 
-def network_options(arm: Arm, address: str) -> dict[str, Any]:
-    """Docker's options for the arm's mode: the one thing in which arms differ."""
-    match arm.mode:
-        case Mode.HOST:
-            return {"network_mode": "host", "environment": {"BENCH_LISTEN": f"{address}:{arm.port}"}}
-        case Mode.BRIDGE:
-            return {
-                "network_mode": "bridge",
-                "environment": {"BENCH_LISTEN": str(CONTAINER_PORT)},
-                "ports": {f"{CONTAINER_PORT}/tcp": (address, arm.port)},
-            }
+def _options(network: NetworkMode, address: str, port: int) -> dict[str, Any]:
+    """Docker's options for the mode: the one thing in which arms differ."""
+    options: dict[str, Any] = {"network_mode": network.docker}
+    if network.network and network.container_address:
+        endpoint = EndpointConfig(API_VERSION, ipv4_address=network.container_address)
+        options = {"network": network.docker, "networking_config": {network.docker: endpoint}}
+    if network.publishes:
+        options["ports"] = {f"{CONTAINER_PORT}/tcp": (address, port)}
+    return options
 
 
 @contextmanager
-def apache(engine: Engine, image_id: str, arm: Arm, name: str) -> Iterator[Apache]:
-    """Create and start a container of the image in the arm's mode; remove it on the way out."""
-    doing = f"Starting Apache for the arm {arm.name} ({arm.mode} mode, port {arm.port})"
+def _container(site: Site, arm: Arm, name: str, options: Mapping[str, Any]) -> Iterator[Container]:
+    engine = site.engine
     try:
         container = engine.client.containers.create(
-            image_id,
+            site.image_id,
             name=name,
             cpuset_cpus=engine.host.cpus,
             labels={"bench.cgroup": engine.cgroup},
-            **network_options(arm, engine.host.address),
+            **options,
         )
     except APIError as fault:
-        raise MeasurementInvalid(doing, str(fault.explanation), "See dockerd's messages above.") from fault
+        raise MeasurementInvalid(_doing(arm), str(fault.explanation), "See dockerd's messages.") from fault
     try:
-        started_ns = time.monotonic_ns()
-        try:
-            container.start()
-        except APIError as fault:
-            raise MeasurementInvalid(
-                doing,
-                str(fault.explanation),
-                "If the port is in use on the lab's host, give the arm another `port`.",
-            ) from fault
-        yield Apache(container, started_ns)
+        yield container
     finally:
         with suppress(NotFound):
             container.remove(force=True)
 
 
+def _start(container: Container, arm: Arm) -> None:
+    try:
+        container.start()
+    except APIError as fault:
+        raise MeasurementInvalid(
+            _doing(arm),
+            str(fault.explanation),
+            "If the port is in use on the lab's host, give the arm another `port`.",
+        ) from fault
+
+
+@contextmanager
+def _network(site: Site, name: str, network: DockerNetwork) -> Iterator[None]:
+    pool = IPAMPool(subnet=network.subnet)
+    try:
+        created = site.engine.client.networks.create(
+            name,
+            driver=network.driver,
+            options=dict(network.options),
+            ipam=IPAMConfig(pool_configs=[pool]),
+            check_duplicate=True,
+        )
+    except APIError as fault:
+        raise MeasurementInvalid(
+            f"Creating the {network.driver} network {name}", str(fault.explanation), "See dockerd's messages."
+        ) from fault
+    try:
+        yield
+    finally:
+        with suppress(NotFound):
+            created.remove()
+
+
+@contextmanager
+def _step(site: Site, step: Step, values: Mapping[str, object]) -> Iterator[None]:
+    if step.needs_rules and not site.engine.writes_rules:
+        yield
+        return
+    where = site.client if step.where == "client" else site.engine.host
+    where.run([word.format(**values) for word in step.argv])
+    try:
+        yield
+    finally:
+        if step.undo:
+            # A container that died took its link along, and that is no fault of the undoing.
+            with suppress(command.CommandFailed):
+                where.run([word.format(**values) for word in step.undo])
+
+
+def _address_in(container: Container) -> str:
+    """The container's IPv4 address on its first network; empty where it has none."""
+    container.reload()
+    networks = container.attrs["NetworkSettings"]["Networks"].values()
+    return next((str(network["IPAddress"]) for network in networks if network["IPAddress"]), "")
+
+
+def _doing(arm: Arm) -> str:
+    return f"Starting Apache for the arm {arm.name} ({arm.mode} mode, port {arm.port})"
+
+
 def network_inode(apache_: Apache, engine: Engine) -> int:
-    """Inode of the network namespace in which the container's first process really is."""
-    apache_.container.reload()
-    pid = apache_.container.attrs["State"]["Pid"]
-    return int(engine.host.run(["stat", "-L", "-c", "%i", f"/proc/{pid}/ns/net"]))
+    """Inode of the network namespace in which Apache's first process really is."""
+    return (engine.host.proc / str(apache_.pid) / "ns" / "net").stat().st_ino

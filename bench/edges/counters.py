@@ -1,56 +1,148 @@
 """Counters of the hosts' network stacks: which path packets took, and what was lost."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.core.gates import PathCounters
+from bench.core.modes import UPLINK
+from bench.core.path import Counter
 from bench.edges.host import Host
+
+FORWARDING_CHAINS = ("FORWARD", "DOCKER")
+"""A rule of the filter table counts if its chain's name begins with one of these."""
 
 
 @dataclass(frozen=True)
 class NetworkCounters:
     """Counters of the hosts' network stacks at one moment."""
 
-    bridge_packets: int
-    dnat_connections: int
+    path: Mapping[Counter, int]
     retransmits: int
     conntrack_drops: int
 
-    def path_since(self, start: "NetworkCounters") -> PathCounters:
-        """Path counters of the interval from `start` to here."""
-        return PathCounters(
-            bridge_packets=self.bridge_packets - start.bridge_packets,
-            dnat_connections=self.dnat_connections - start.dnat_connections,
+    def since(self, start: "NetworkCounters") -> "NetworkCounters":
+        """What was counted from `start` to here."""
+        return NetworkCounters(
+            {counter: value - start.path[counter] for counter, value in self.path.items()},
+            self.retransmits - start.retransmits,
+            self.conntrack_drops - start.conntrack_drops,
         )
 
 
-def read_network_counters(client: Host, docker_host: Host) -> NetworkCounters:
-    """Counters of both ends, read through /proc so that nothing enters a namespace but iptables."""
-    docker0 = [
-        line.split()
-        for line in Path(f"/proc/{docker_host.init_pid}/net/dev").read_text().splitlines()
-        if line.strip().startswith("docker0:")
-    ]
-    rules = docker_host.run(["iptables", "-w", "-t", "nat", "-nvxL", "DOCKER"]).splitlines()
+def read_network_counters(client: Host, docker_host: Host, server_pid: int, *, ipv6: bool) -> NetworkCounters:
+    """Counters of the client, the Docker host, and the namespace of the server (`server_pid` on that host).
+
+    Read through /proc, so that nothing enters a namespace but iptables. Only with `ipv6` are the IPv6
+    rules read: reading them loads their tables, which would then cost every packet.
+    """
+    host = docker_host.proc / "1"
+    server = docker_host.proc / str(server_pid)
+    links = _links(host)
+    tcp, ip, ip6 = _snmp(host, "Tcp"), _snmp(host, "Ip"), _snmp6(host)
+    dnat, accepts = 0, 0
+    for tool in ("iptables-save", *(["ip6tables-save"] if ipv6 else [])):
+        found = _rules(docker_host.run([tool, "-c"]))
+        dnat, accepts = dnat + found[0], accepts + found[1]
+    bridges = _bridges(docker_host)
+    shared = _same_network(host, server)
     return NetworkCounters(
-        bridge_packets=sum(int(fields[2]) + int(fields[10]) for fields in docker0),
-        dnat_connections=sum(int(rule.split()[0]) for rule in rules if " DNAT " in rule),
-        retransmits=sum(_retransmits(host.init_pid) for host in (client, docker_host)),
-        conntrack_drops=_conntrack_drops(docker_host.init_pid),
+        path={
+            Counter.DNAT: dnat,
+            Counter.FILTER: accepts,
+            Counter.FORWARDED: ip["ForwDatagrams"] + ip6.get("Ip6OutForwDatagrams", 0),
+            Counter.BRIDGE: sum(packets for link, packets in links.items() if link in bridges),
+            Counter.VETH: sum(packets for link, packets in links.items() if link.startswith("veth")),
+            Counter.UPLINK: links[UPLINK],
+            Counter.ACCEPTED: tcp["PassiveOpens"],
+            Counter.OPENED: tcp["ActiveOpens"],
+            Counter.SERVED: _snmp(server, "Tcp")["PassiveOpens"],
+            Counter.PROXY_CPU: _cpu_ns(docker_host, "docker-proxy"),
+            Counter.CONNTRACK: _tracked(docker_host),
+        },
+        retransmits=sum(
+            _snmp(process, "Tcp")["RetransSegs"]
+            for process in (client.proc / "1", host, *([] if shared else [server]))
+        ),
+        conntrack_drops=_conntrack_drops(host),
     )
 
 
-def _retransmits(pid: int) -> int:
+def _same_network(one: Path, other: Path) -> bool:
+    return (one / "ns" / "net").stat().st_ino == (other / "ns" / "net").stat().st_ino
+
+
+def _links(process: Path) -> dict[str, int]:
+    """Packets received and sent by each link of the namespace of `process`."""
+    found = {}
+    for line in (process / "net" / "dev").read_text().splitlines()[2:]:
+        name, _, numbers = line.partition(":")
+        fields = numbers.split()
+        found[name.strip()] = int(fields[1]) + int(fields[9])
+    return found
+
+
+def _bridges(host: Host) -> set[str]:
+    """Names of Docker's bridges: docker0, and br-<id> of networks that a user defines."""
+    return {link for link in _links(host.proc / "1") if link == "docker0" or link.startswith("br-")}
+
+
+def _rules(saved: str) -> tuple[int, int]:
+    """(DNAT hits, packets accepted by forwarding rules) of what iptables-save -c printed."""
+    table, dnat, accepts = "", 0, 0
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif line.startswith("["):
+            counted, _, rule = line.partition("] ")
+            packets = int(counted[1:].split(":")[0])
+            words = rule.split()
+            target = words[words.index("-j") + 1] if "-j" in words else ""
+            if table == "nat" and target == "DNAT":
+                dnat += packets
+            elif table == "filter" and target == "ACCEPT" and words[1].startswith(FORWARDING_CHAINS):
+                accepts += packets
+    return dnat, accepts
+
+
+def _snmp(process: Path, protocol: str) -> dict[str, int]:
     names, values = [
-        line.split()
-        for line in Path(f"/proc/{pid}/net/snmp").read_text().splitlines()
-        if line.startswith("Tcp:")
+        line.split()[1:]
+        for line in (process / "net" / "snmp").read_text().splitlines()
+        if line.startswith(f"{protocol}:")
     ]
-    return int(values[names.index("RetransSegs")])
+    return dict(zip(names, map(int, values), strict=True))
 
 
-def _conntrack_drops(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/net/stat/nf_conntrack").read_text().splitlines()
+def _snmp6(process: Path) -> dict[str, int]:
+    path = process / "net" / "snmp6"
+    if not path.exists():
+        return {}  # A kernel without IPv6.
+    return {name: int(value) for name, value in map(str.split, path.read_text().splitlines())}
+
+
+def _cpu_ns(host: Host, program: str) -> int:
+    """Time that the threads of `program` ran on `host` so far (schedstat's first field)."""
+    total = 0
+    for comm in host.proc.glob("[0-9]*/comm"):
+        try:
+            if comm.read_text().strip() == program:
+                total += sum(
+                    int(stat.read_text().split()[0]) for stat in (comm.parent / "task").glob("*/schedstat")
+                )
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # It ended meanwhile.
+    return total
+
+
+def _tracked(host: Host) -> int:
+    # Of the reader's namespace, whoever's /proc it is: so it must be read from inside.
+    text = host.run(["sh", "-c", "cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null || echo 0"])
+    return int(text)
+
+
+def _conntrack_drops(process: Path) -> int:
+    path = process / "net" / "stat" / "nf_conntrack"
+    lines = path.read_text().splitlines() if path.exists() else []
     if len(lines) < 2 or "drop" not in lines[0]:
         return 0  # No connection tracking in this namespace, so nothing that it could drop.
     names = lines[0].split()

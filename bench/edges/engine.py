@@ -4,16 +4,20 @@ The host's private /run hides any other containerd, so dockerd starts one of its
 network namespace; `verify_host_mode` proves that host mode lands there.
 """
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import docker
 from docker.errors import DockerException
 
 from bench.core.errors import EnvironmentLacks
+from bench.core.scenario import OWN_ENGINE
 from bench.edges import command
+from bench.edges.engine_root import argv_in_root, provide_engine_root
 from bench.edges.host import Host
 from bench.edges.journal import Journal
 
@@ -30,14 +34,29 @@ class Engine:
 
     host: Host
     cgroup: str
+    argv: list[str]
     client: docker.DockerClient
     process: command.Process
+
+    @property
+    def writes_rules(self) -> bool:
+        """Whether it writes firewall rules (iptables on, which is the default)."""
+        return bool(json.loads((self.host.folder / "daemon.json").read_text()).get("iptables", True))
+
+    def describe(self) -> dict[str, str]:
+        """Version, API and storage driver."""
+        version = self.client.version()
+        return {
+            "version": version["Version"],
+            "api": version["ApiVersion"],
+            "storage_driver": self.client.info()["Driver"],
+        }
 
     def restart(self) -> None:
         """Stop dockerd and its containerd and start them again: a new session."""
         self.client.close()
         command.stop(self.process, timeout_s=20)
-        self.process = _start(self.host, self.cgroup)
+        self.process = _start(self.host, self.argv)
         self.client = _connect(self.host, self.process)
 
 
@@ -55,14 +74,21 @@ def engine_argv(host_folder: str, cgroup: str) -> list[str]:
 
 
 @contextmanager
-def engine(host: Host, journal: Journal) -> Iterator[Engine]:
-    """Start an engine on `host`; stop it, its containers and its control groups on the way out."""
+def engine(host: Host, journal: Journal, source: str, options: Mapping[str, Any]) -> Iterator[Engine]:
+    """Start an engine on `host`; stop it, its containers and its control groups on the way out.
+
+    `source` is `machine` or `debian:<suite>`; `options` go into its daemon.json. Raises
+    EnvironmentLacks where that engine cannot be had.
+    """
     cgroup = f"bench-{journal.run_id}-{host.name}"
     journal.write("cgroup", name=cgroup)
-    (host.folder / "daemon.json").write_text("{}")
-    process = _start(host, cgroup)
+    (host.folder / "daemon.json").write_text(json.dumps(dict(options)))
+    argv = engine_argv(str(host.folder), cgroup)
+    if source != OWN_ENGINE:
+        argv = argv_in_root(provide_engine_root(source.removeprefix("debian:")), host.folder, argv)
+    process = _start(host, argv)
     try:
-        found = Engine(host, cgroup, _connect(host, process), process)
+        found = Engine(host, cgroup, argv, _connect(host, process), process)
     except BaseException:
         command.stop(process)
         raise
@@ -74,8 +100,8 @@ def engine(host: Host, journal: Journal) -> Iterator[Engine]:
         command.stop(found.process, timeout_s=5)
 
 
-def _start(host: Host, cgroup: str) -> command.Process:
-    return command.start(host.argv(engine_argv(str(host.folder), cgroup)), log=host.folder / "dockerd.log")
+def _start(host: Host, argv: list[str]) -> command.Process:
+    return command.start(host.argv(argv), log=host.folder / "dockerd.log")
 
 
 def _connect(host: Host, process: command.Process) -> docker.DockerClient:

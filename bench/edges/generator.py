@@ -47,13 +47,11 @@ class Generator:
     process: command.Process
     folder: Path
 
-    def first_200_ns(self, endpoint: Endpoint, path: str) -> int | None:
+    def first_200_ns(self, endpoint: Endpoint, path: str, timeout_s: float = PROBE_TIMEOUT_S) -> int | None:
         """Ask a started server for `path` until it answers: CLOCK_MONOTONIC of the first of three
         200s in a row; None if none came in time.
         """
-        self._order(
-            do="probe", address=endpoint.address, port=endpoint.port, path=path, timeout_s=PROBE_TIMEOUT_S
-        )
+        self._order(do="probe", address=endpoint.address, port=endpoint.port, path=path, timeout_s=timeout_s)
         return int(self._answer()["first_200_ns"]) or None
 
     def load(self, load: Load, endpoint: Endpoint, name: str) -> LoadResult:

@@ -9,9 +9,6 @@ from pathlib import Path
 
 from bench.edges import command
 
-UPLINK = "eth0"
-"""A host's one link to the switch."""
-
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -33,14 +30,14 @@ class Host:
     """Of the machine's own file system, and visible inside the host as well."""
 
     @property
-    def address(self) -> str:
-        """First address, without prefix length."""
-        return self.addresses[0].split("/")[0]
-
-    @property
     def network_inode(self) -> int:
         """Identity of the host's network namespace."""
         return Path(f"/proc/{self.init_pid}/ns/net").stat().st_ino
+
+    @property
+    def proc(self) -> Path:
+        """/proc as the host sees it, processes numbered as there; read from outside, without entering."""
+        return Path(f"/proc/{self.init_pid}/root/proc")
 
     def argv(self, argv: Sequence[str]) -> list[str]:
         """`argv` as it must be started to run on this host, on this host's cores."""

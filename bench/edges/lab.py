@@ -11,19 +11,22 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from bench.core.errors import EnvironmentLacks
+from bench.core.hosts import DockerHost
+from bench.core.modes import UPLINK
 from bench.edges import command
-from bench.edges.host import UPLINK, Host
+from bench.edges.host import Host
 from bench.edges.journal import Journal
 
-BENCHMARK_RANGE = IPv4Network("198.18.0.0/15")
-"""RFC 2544, appendix C.2.2: reserved for benchmarking; no address outside it is ever used."""
+BENCHMARK_RANGES = (IPv4Network("198.18.0.0/15"), IPv6Network("2001:2::/48"))
+"""RFC 2544, appendix C.2.2, and RFC 5180 (erratum 1752): reserved for benchmarking; no other address
+is ever used."""
 SWITCH = "sw0"
 READY_S = 10.0
 DATA_BYTES = 2 * 2**30
@@ -39,11 +42,24 @@ class HostPlan:
     cpus: str
 
 
-def hosts_of_lab(client_cpus: str, docker_cpus: str) -> tuple[HostPlan, ...]:
-    """The article's lab, of which a run uses `client` and `docker1` (with its two addresses)."""
+def hosts_of_lab(
+    client_cpus: str, docker_cpus: str, docker_hosts: Sequence[DockerHost], *, ipv6: bool
+) -> tuple[HostPlan, ...]:
+    """The client and the Docker hosts, with the article's addresses; IPv6 where an arm needs it."""
+    client = ("198.18.0.10/24", *(["2001:2::10/64"] if ipv6 else []))
     return (
-        HostPlan("client", ("198.18.0.10/24",), client_cpus),
-        HostPlan("docker1", ("198.18.0.100/24", "198.18.0.200/24"), docker_cpus),
+        HostPlan("client", client, client_cpus),
+        *(
+            HostPlan(
+                host.name,
+                (
+                    *(f"{address}/24" for address in host.addresses),
+                    *([f"{host.address_ipv6}/64"] if ipv6 else []),
+                ),
+                docker_cpus,
+            )
+            for host in docker_hosts
+        ),
     )
 
 
@@ -52,13 +68,14 @@ class Lab:
     """The living lab."""
 
     client: Host
-    docker1: Host
+    docker: Mapping[str, Host]
+    """Docker hosts by name: docker1, docker2, ..."""
     switch: Host
 
     @property
     def hosts(self) -> tuple[Host, ...]:
         """All of them, the switch included."""
-        return self.client, self.docker1, self.switch
+        return self.client, *self.docker.values(), self.switch
 
 
 def wiring(plans: Sequence[HostPlan]) -> list[tuple[str, list[str]]]:
@@ -71,7 +88,10 @@ def wiring(plans: Sequence[HostPlan]) -> list[tuple[str, list[str]]]:
                                  "peer", "name", UPLINK, "netns", "{" + plan.name + "}"]))
         # fmt: on
         steps.append(("switch", ["ip", "link", "set", port, "master", SWITCH, "up"]))
-        steps += [(plan.name, ["ip", "address", "add", address, "dev", UPLINK]) for address in plan.addresses]
+        for address in plan.addresses:
+            # Nobody else can have it: an IPv6 address need not wait a second for that to be found out.
+            nodad = ["nodad"] if ":" in address else []
+            steps.append((plan.name, ["ip", "address", "add", address, "dev", UPLINK, *nodad]))
         steps.append((plan.name, ["ip", "link", "set", UPLINK, "up"]))
     steps.append(("switch", ["ip", "link", "set", SWITCH, "up"]))
     return steps
@@ -89,7 +109,8 @@ def lab(plans: Sequence[HostPlan], journal: Journal) -> Iterator[Lab]:
             living[name].run_in_network(
                 [part.format(**{n: h.init_pid for n, h in living.items()}) for part in argv]
             )
-        found = Lab(living["client"], living["docker1"], living["switch"])
+        docker = {name: host for name, host in living.items() if name.startswith("docker")}
+        found = Lab(living["client"], docker, living["switch"])
         # A switch forwards frames; it must not show them to a firewall as br_netfilter would.
         _write_if_there(found.switch, "/proc/sys/net/bridge/bridge-nf-call-iptables", "0")
         verify_sealed(found)
@@ -213,8 +234,12 @@ def _stays_inside(route: dict[str, str]) -> bool:
         target.is_loopback
         or target.is_link_local
         or target.is_multicast
-        or (isinstance(target, IPv4Network) and target.subnet_of(BENCHMARK_RANGE))
+        or any(_lies_in(target, benchmarking) for benchmarking in BENCHMARK_RANGES)
     )
+
+
+def _lies_in(target: IPv4Network | IPv6Network, range_: IPv4Network | IPv6Network) -> bool:
+    return target.version == range_.version and target.subnet_of(range_)  # type: ignore[arg-type]
 
 
 def _write_if_there(host: Host, path: str, value: str) -> None:

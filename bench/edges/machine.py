@@ -22,6 +22,8 @@ REQUIRED_TOOLS = {
     "setpriv": "util-linux",
     "unshare": "util-linux",
     "mmdebstrap": "mmdebstrap",
+    "ethtool": "ethtool",
+    "curl": "curl",
 }
 """Program -> the Debian package that has it."""
 CPU_DMA_LATENCY = Path("/dev/cpu_dma_latency")

@@ -23,6 +23,6 @@ def null_server(host: Host, cache: Path) -> Iterator[Endpoint]:
         partial.replace(program)
     process = command.start(host.argv([str(program), str(PORT)]), log=host.folder / "null-server.log")
     try:
-        yield Endpoint(host.address, PORT)
+        yield Endpoint(host.addresses[0].split("/")[0], PORT)
     finally:
         command.stop(process)

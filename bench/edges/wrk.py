@@ -4,13 +4,14 @@ import re
 
 from bench.core.errors import MeasurementInvalid
 from bench.edges.host import Endpoint, Host
+from bench.load_generator.connections import authority
 
 _RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)$", re.MULTILINE)
 
 
 def measure_with_wrk(client: Host, endpoint: Endpoint, path: str, connections: int, seconds: int) -> float:
     """Requests/s that one thread of wrk reaches from the client host over `seconds`."""
-    url = f"http://{endpoint.address}:{endpoint.port}{path}"
+    url = f"http://{authority(endpoint.address, endpoint.port)}{path}"
     said = client.run(
         ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", url],
         timeout_s=seconds + 30,

@@ -115,6 +115,11 @@ class _Connection:
     """Bytes of the body still to come, once the head is complete."""
 
 
+def authority(address: str, port: int) -> str:
+    """`address:port` as it stands in a URL: an IPv6 address in brackets (RFC 3986, 3.2.2)."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 class Connections:
     """N keep-alive connections to one server, with one request in flight on each (closed loop)."""
 
@@ -124,7 +129,7 @@ class Connections:
         """Open `count` connections. Raises OSError where one cannot be opened in `connect_s`."""
         self._connect_s = connect_s
         self._target = (address, port)
-        self._request = f"GET {path} HTTP/1.1\r\nHost: {address}:{port}\r\n\r\n".encode()
+        self._request = f"GET {path} HTTP/1.1\r\nHost: {authority(address, port)}\r\n\r\n".encode()
         self._log = log
         self._epoll = epoll()
         self._open: dict[int, _Connection] = {}

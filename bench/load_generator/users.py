@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # First: importing locust patches select and socket, which the load path needs as they are.
-from bench.load_generator.connections import Connections, Outcome, RequestLog  # isort: skip
+from bench.load_generator.connections import Connections, authority, Outcome, RequestLog  # isort: skip
 
 import gevent
 from gevent.event import Event
@@ -138,7 +138,7 @@ class ClientUser(OrderedUser):
             order.begin()
         number, order.opened = order.opened, order.opened + 1
         clock = time.monotonic_ns
-        url = f"http://{order.address}:{order.port}{order.path}"
+        url = f"http://{authority(order.address, order.port)}{order.path}"
         done_ns = clock()
         while (intended_ns := done_ns) < order.window_end_ns:
             sent_ns = clock()

@@ -137,7 +137,7 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "symbols": wording.SYMBOLS,
         "environment": [
             ("Machine", record.machine),
-            ("Engine", record.engine),
+            *((f"Engine of {name}", facts) for name, facts in record.engines.items()),
             ("Image", record.image),
             ("Lab", record.lab),
             ("Tools", record.tools),

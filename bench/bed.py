@@ -1,0 +1,180 @@
+"""Everything that stands while slots are measured: the lab, its engines, the image, the generator."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from bench.core.errors import BenchError, EnvironmentLacks, MeasurementInvalid
+from bench.core.hosts import DockerHost, docker_host_of, docker_hosts
+from bench.core.modes import MODES, Mode
+from bench.core.scenario import OWN_ENGINE, Arm, Condition, Scenario, conditions
+from bench.edges import machine
+from bench.edges.apache import Apache, Site, apache, network_inode
+from bench.edges.engine import Engine, engine
+from bench.edges.generator import Generator, generator
+from bench.edges.image import Image, provide_image
+from bench.edges.journal import Journal, undo
+from bench.edges.lab import Lab, hosts_of_lab, lab, set_receive_steering
+
+TRIAL_S = 4.0
+"""Patience with one answer of a mode that is tried."""
+CONTROL_S = 0.3
+"""How long a control is asked in vain."""
+
+
+@dataclass
+class Bed:
+    """Living hosts, engines and generator, and what could not be had."""
+
+    scenario: Scenario
+    lab: Lab
+    engines: dict[str, Engine]
+    """By Docker host; without those that cannot be had."""
+    missing: dict[str, str]
+    """Docker host -> why its engine cannot be had."""
+    image: Image
+    generator: Generator
+    steering: bool | None = field(default=None)
+    """Receive steering as it is set on the hosts now; None before it was set."""
+
+    def site(self, arm: Arm, condition: Condition) -> Site:
+        """Where `arm` is put under `condition`."""
+        place = docker_host_of(self.scenario, arm, condition)
+        return Site(self.engines[place.name], self.lab.client, place, self.image.id)
+
+    @contextmanager
+    def serve(self, arm: Arm, condition: Condition, name: str) -> Iterator[Apache]:
+        """Apache in the arm's mode, under `name`."""
+        network = self.scenario.network(arm)
+        with apache(self.site(arm, condition), arm, network, name, shared=arm.target is not None) as server:
+            yield server
+
+    def steer(self, on: bool) -> None:
+        """Set receive steering on every host, where it is not set so already."""
+        if self.steering is not on:
+            for host in (self.lab.client, *self.lab.docker.values()):
+                set_receive_steering(host, on)
+            self.steering = on
+
+    def restart_engines(self) -> None:
+        """A new session."""
+        for living in self.engines.values():
+            living.restart()
+
+
+@contextmanager
+def prepare_bed(
+    scenario: Scenario, run_id: str, tell: Callable[[str], None], web_ui_port: int | None = None
+) -> Iterator[Bed]:
+    """Start all that `scenario` needs, prove it, and take it away on the way out.
+
+    `tell` is told each stage. An engine of another distribution that cannot be had is `missing`;
+    the machine's own must be there, or EnvironmentLacks is raised.
+    """
+    client_cpus, docker_cpus = machine.divide_cores()
+    places = docker_hosts(scenario)
+    ipv6 = any(scenario.network(arm).ipv6 for arm in scenario.arms)
+    journal = Journal(run_id)
+    try:
+        with ExitStack() as stack:
+            tell("lab: hosts, switch and links, sealed")
+            plans = hosts_of_lab(client_cpus, docker_cpus, places, ipv6=ipv6)
+            found = stack.enter_context(lab(plans, journal))
+            load_generator = stack.enter_context(generator(found.client, journal, web_ui_port))
+            engines, missing = {}, {}
+            for place in places:
+                tell(f"engine: a private Docker Engine on {place.name} ({place.description})")
+                try:
+                    engines[place.name] = stack.enter_context(
+                        engine(found.docker[place.name], journal, place.engine, place.options)
+                    )
+                except EnvironmentLacks as fault:
+                    if place.engine == OWN_ENGINE and not place.options:
+                        raise
+                    missing[place.name] = fault.seen
+            if not engines:
+                raise EnvironmentLacks(
+                    "Starting the scenario's engines",
+                    "; ".join(f"{name}: {reason}" for name, reason in missing.items()),
+                    "Name an engine that can be had here: `bench doctor` tries them.",
+                )
+            tell("image: Apache, from the cache or built anew (about a minute, once)")
+            [image, *others] = [provide_image(living.client) for living in engines.values()]
+            for other in others:
+                if other.id != image.id:
+                    raise EnvironmentLacks(
+                        "Loading one image into every engine",
+                        f"its id is {image.id} in one and {other.id} in another",
+                        "Slots of different images cannot be compared; this is a bug of bench: report it.",
+                    )
+            bed = Bed(scenario, found, engines, missing, image, load_generator)
+            for place in places:
+                if place.name in engines:
+                    _verify_host_mode(bed, place)
+            yield bed
+    finally:
+        undo(run_id)
+
+
+def _verify_host_mode(bed: Bed, place: DockerHost) -> None:
+    """Refuse to go on unless a host-mode container is in its Docker host's network namespace.
+
+    An engine whose containerd lives elsewhere would put it there, and every host-mode figure
+    would be of another network (containerd issue 10280).
+    """
+    arm = Arm(name="host", mode=Mode.HOST)
+    site = Site(bed.engines[place.name], bed.lab.client, place, bed.image.id)
+    with apache(site, arm, MODES[Mode.HOST], "bench-verify-host-mode") as server:
+        inode = network_inode(server, site.engine)
+    if inode != site.engine.host.network_inode:
+        raise EnvironmentLacks(
+            f"Proving that host mode is {place.name}'s network",
+            f"the container is in namespace {inode}, {place.name} in {site.engine.host.network_inode}",
+            "This engine cannot be measured in a lab; report it with `dockerd --version`.",
+        )
+
+
+def find_gaps(bed: Bed) -> tuple[dict[str, str], dict[int, str]]:
+    """(arm -> reason, condition -> reason) of what cannot be had here, found by trying each.
+
+    Raises EnvironmentLacks where nothing would be left to compare with.
+    """
+    scenario = bed.scenario
+    arms: dict[str, str] = {}
+    missing_conditions: dict[int, str] = {}
+    tried: dict[tuple[str, str], str | None] = {}
+    for index, condition in enumerate(conditions(scenario)):
+        for arm in sorted(scenario.arms, key=lambda arm: arm.name != scenario.baseline):
+            place = docker_host_of(scenario, arm, condition)
+            if (place.name, arm.name) not in tried:
+                tried[place.name, arm.name] = bed.missing.get(place.name) or try_arm(bed, arm, condition)
+            reason = tried[place.name, arm.name]
+            if reason and arm.name == scenario.baseline:
+                missing_conditions[index] = reason
+                break
+            if reason:
+                arms.setdefault(arm.name, f"{reason}{f' ({condition.label})' if condition.label else ''}")
+    if len(missing_conditions) == len(conditions(scenario)):
+        raise EnvironmentLacks(
+            f"Trying the baseline {scenario.baseline}",
+            "; ".join(dict.fromkeys(missing_conditions.values())),
+            "Nothing can be compared with a baseline that cannot be had: choose another.",
+        )
+    return arms, missing_conditions
+
+
+def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
+    """Create, start, answer one request, tear down: None, or why that did not work."""
+    try:
+        with bed.serve(arm, condition, f"bench-try-{arm.name}") as server:
+            if not bed.scenario.network(arm).reachable:
+                return None
+            path = f"/{condition.load.page_bytes}"
+            if bed.generator.first_200_ns(server.endpoint, path, TRIAL_S) is None:
+                where = f"{server.endpoint.address}:{server.endpoint.port}"
+                return f"it starts, but no answer came from {where}; {server.last_words()}".rstrip("; ")
+    except MeasurementInvalid as fault:
+        return fault.seen
+    except BenchError as fault:
+        return f"{fault.doing}: {fault.seen}"
+    return None

@@ -1,0 +1,67 @@
+"""Path attestation: what a slot's counters must show for its load to have taken the declared path.
+
+Counters are read on the Docker host before and after the load. A mode names those that its
+traffic moves; every other one must stay still, so that a path that is not the declared one is
+caught from both sides.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Counter(StrEnum):
+    """What is counted on the Docker host over a slot's load."""
+
+    DNAT = "dnat_connections"
+    """Hits of the nat table's port mappings, IPv4 and IPv6: the first packet of a connection only."""
+    FILTER = "filter_accepts"
+    """Packets that a rule of the filter table's forwarding chains accepted."""
+    FORWARDED = "forwarded_packets"
+    """Packets that the host's IP layer forwarded (SNMP ipForwDatagrams, ip6OutForwDatagrams)."""
+    BRIDGE = "bridge_packets"
+    """Received and sent by Docker's bridges."""
+    VETH = "veth_packets"
+    """Received and sent by the host's ends of the containers' links."""
+    UPLINK = "uplink_packets"
+    """Received and sent by the host's link to the switch."""
+    ACCEPTED = "accepted_connections"
+    """TCP connections accepted in the host's own namespace (SNMP tcpPassiveOpens)."""
+    OPENED = "opened_connections"
+    """TCP connections opened from the host's own namespace (SNMP tcpActiveOpens)."""
+    SERVED = "served_connections"
+    """TCP connections accepted in the namespace that the arm's Apache lives in."""
+    PROXY_CPU = "proxy_cpu_ns"
+    """Time that docker-proxy processes ran."""
+    CONNTRACK = "conntrack_entries"
+    """Connections that the host tracks; old ones expire meanwhile, so it is kept but never judged."""
+
+
+class Expected(StrEnum):
+    """How much of a counter a load must move."""
+
+    EACH_CONNECTION = "exactly one a connection"
+    EACH_REQUEST = "at least two a request"
+    SOME = "more than none"
+
+
+Path = Mapping[Counter, Expected]
+"""The counters that a path moves. Those that are absent must stay still."""
+
+STILL_SHARE = 0.01
+"""Packets a request below which a packet counter is still: a bridge sends a multicast report now and then."""
+
+EXACT = {Counter.DNAT, Counter.ACCEPTED, Counter.OPENED, Counter.SERVED, Counter.PROXY_CPU}
+"""Counters that stay at nothing on a path that does not move them."""
+
+UNITS = {
+    Counter.DNAT: "port-mapping hits",
+    Counter.FILTER: "packets accepted by forwarding rules",
+    Counter.FORWARDED: "packets forwarded",
+    Counter.BRIDGE: "packets on Docker's bridges",
+    Counter.VETH: "packets on containers' links",
+    Counter.UPLINK: "packets on the uplink",
+    Counter.ACCEPTED: "connections accepted by the host itself",
+    Counter.OPENED: "connections opened by the host itself",
+    Counter.SERVED: "connections accepted where Apache lives",
+    Counter.PROXY_CPU: "ns of docker-proxy",
+}
