@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -196,17 +197,23 @@ def clean() -> None:
 
 @app.command()
 def doctor(as_json: JsonOption = False) -> None:
-    """Say what a run needs of this machine, and whether it is there."""
-    from bench.edges import machine
+    """Say what this machine can measure: what a run needs, and each network mode, by trying it."""
+    from bench.doctor import examine
 
-    found = machine.requirements()
+    found = examine(lambda what: err.print(what, markup=False))
     if as_json:
-        _print_json([vars(requirement) for requirement in found])
-    for requirement in () if as_json else found:
-        state = "ok     " if requirement.met else "MISSING"
-        remedy = "" if requirement.met else f"  ->  {requirement.remedy}"
-        out.print(f"{state} {requirement.name}: {requirement.seen}{remedy}", markup=False)
-    if not all(requirement.met for requirement in found):
+        _print_json(asdict(found))
+    else:
+        for need in found.requirements:
+            remedy = "" if need.met else f"  ->  {need.remedy}"
+            state = "ok" if need.met else "MISSING"
+            out.print(f"{state:8}{need.name}: {need.seen}{remedy}", markup=False)
+        for title, things in (("modes", found.modes), ("engines besides the machine's own", found.engines)):
+            out.print(f"\n{title}", style="bold")
+            for thing in things:
+                state = "available" if thing.available else f"NOT AVAILABLE: {thing.reason}"
+                out.print(f"{thing.name:16} {state}{f' ({thing.what})' if thing.what else ''}", markup=False)
+    if not found.can_run:
         raise typer.Exit(ExitCode.ENVIRONMENT)
 
 

@@ -71,6 +71,8 @@ def describe_slot(record: SlotRecord) -> str:
     what = f"block {record.slot.block + 1} {record.slot.arm}"
     if not record.valid:
         return f"{what}: INVALID ({'; '.join(_describe_failure(gate) for gate in record.failed_gates)})"
+    if not record.values:
+        return f"{what}: unreachable, as a control must be"
     p50 = record.values.get(Metric.P50_LATENCY_US)
     rate = record.values.get(Metric.THROUGHPUT_RPS)
     return f"{what}: p50 {_number(p50, '.1f')} us, {_number(rate, ',.0f')} req/s"

@@ -24,6 +24,8 @@ LIMITS_V1 = (
 PROCESS_FACTS = ("Cpus_allowed_list", "CapEff", "Seccomp", "NoNewPrivs")
 SERVING_LINK = "<link>"
 """Stands for the link that serves, in the names of its sysctls."""
+COUNTERS = {"net.netfilter.nf_conntrack_count"}
+"""Read-only sysctls that count, and so differ from moment to moment."""
 SEPARATOR = "=== bench\n"
 IN_NETWORK = f"""
 ip -j -d address; printf '{SEPARATOR}'
@@ -86,6 +88,8 @@ def _sysctls(text: str) -> Iterator[tuple[str, str]]:
         parts = path.split("/")
         if parts[2:3] in (["conf"], ["neigh"]) and parts[3] not in ("all", "default", UPLINK):
             continue  # Of a link that does not serve.
+        if ".".join(parts) in COUNTERS:
+            continue
         name = ".".join(SERVING_LINK if part == UPLINK else part for part in parts)
         found[name] = f"{found[name]} {value}" if name in found else value
     yield from found.items()

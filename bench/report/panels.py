@@ -59,9 +59,10 @@ def make_key(marker: str, label: str, **look: Any) -> Line2D:
 
 
 def arm_names(run: Run) -> list[str]:
-    """Names of the arms, the baseline first."""
+    """Names of the arms that are compared and could be had, the baseline first."""
     scenario = run.record.scenario
-    return [scenario.baseline, *(arm.name for arm in scenario.arms if arm.name != scenario.baseline)]
+    names = [arm.name for arm in scenario.compared if arm.name not in run.record.unavailable]
+    return sorted(names, key=lambda name: name != scenario.baseline)
 
 
 def colour_of(run: Run, arm: str) -> str:

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 from hypothesis import settings
 
-from bench.core.gates import Gate, PathCounters
+from bench.core.gates import Gate
+from bench.core.modes import Mode
+from bench.core.path import Counter
 from bench.core.plan import Slot, plan_slots
 from bench.core.records import SCHEMA_VERSION, RunRecord, SlotRecord, Status
-from bench.core.scenario import Arm, Metric, Mode, Scenario, Schedule
+from bench.core.scenario import Arm, Metric, Scenario, Schedule
 from bench.core.verdict import SlotMetrics
 from bench.load_generator.connections import RECORD_DTYPE, Outcome
 
@@ -112,7 +114,7 @@ def make_slot_record(slot: Slot, latency_us: float = 20.0, **changes: Any) -> Sl
         "wrk_witness_rps": None,
         "seconds": 1.75,
         "overhead_s": 0.5,
-        "counters": PathCounters(bridge_packets=0, dnat_connections=0),
+        "counters": {Counter.DNAT: 0, Counter.BRIDGE: 0},
         "gates": (make_gate(),),
         "evidence": {"idle states": "held"},
     }
@@ -137,7 +139,7 @@ def make_run(scenario: Scenario, latency_us: Latency | None = None, **changes: A
         "machine": {"cpu": "A CPU", "usable_cores": "2", "kernel": "6.1"},
         "tools": {"ip": "6.1"},
         "lab": {"vantage": "same-kernel lab"},
-        "engine": {"version": "26.1.5"},
+        "engines": {"docker1": {"what": "the machine's own engine", "version": "26.1.5"}},
         "image": {"id": "sha256:0"},
         "warnings": ("a warning",),
         "slots": tuple(make_slot_record(slot, latency_us(slot)) for slot in planned),

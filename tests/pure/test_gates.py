@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from bench.core.gates import (
     Gate,
-    PathCounters,
     Voids,
+    check_control,
     check_identity,
     check_load,
     check_namespace,
@@ -17,7 +17,9 @@ from bench.core.gates import (
     is_valid,
     usable_metrics,
 )
-from bench.core.scenario import Metric, Mode
+from bench.core.modes import MODES, Mode
+from bench.core.path import Counter, Expected, Path
+from bench.core.scenario import Metric
 
 from .conftest import make_gate, make_values
 
@@ -91,49 +93,104 @@ def test_one_lost_packet_is_a_fault(retransmits: int, drops: int, names: list[st
     assert failed(check_network(retransmits, drops)) == names
 
 
+REQUESTS, CONNECTIONS = 1_000, 4
+
+
+def count_on_path(path: Path) -> dict[Counter, int]:
+    """What the counters show when 1,000 requests on 4 connections take `path`, and nothing else does."""
+    shown = {
+        Expected.EACH_CONNECTION: CONNECTIONS,
+        Expected.EACH_REQUEST: 2 * REQUESTS,
+        Expected.SOME: 1,
+    }
+    always = {Counter.UPLINK: 2 * REQUESTS, Counter.SERVED: CONNECTIONS}
+    filtered = {Counter.FILTER: 2 * REQUESTS} if Counter.FORWARDED in path else {}
+    moved = {counter: shown[expected] for counter, expected in path.items()}
+    return dict.fromkeys(Counter, 0) | always | filtered | moved
+
+
+def check_counters(path: Path, counters: dict[Counter, int], *, rules: bool = True) -> list[str]:
+    return failed(check_path(path, counters, CONNECTIONS, REQUESTS, forwarding_rules=rules))
+
+
+PATHS = {str(mode): network.path for mode, network in MODES.items() if network.reachable}
+
+
+@pytest.mark.parametrize("declared", PATHS)
+@pytest.mark.parametrize("taken", PATHS)
+def test_counters_pass_on_the_path_that_was_declared_and_on_no_other(declared: str, taken: str) -> None:
+    names = check_counters(PATHS[declared], count_on_path(PATHS[taken]))
+
+    assert (names == []) is (PATHS[declared] == PATHS[taken])
+
+
+@pytest.mark.parametrize("mode", PATHS)
+def test_one_connection_too_many_or_too_few_is_not_the_declared_path(mode: str) -> None:
+    counters = count_on_path(PATHS[mode])
+    for counter in [Counter.SERVED, *(c for c, e in PATHS[mode].items() if e is Expected.EACH_CONNECTION)]:
+        for change in (-1, 1):
+            changed = counters | {counter: counters[counter] + change}
+            assert check_counters(PATHS[mode], changed) == [f"path: {counter.replace('_', ' ')}"]
+
+
+@pytest.mark.parametrize(("packets", "passes"), [(0, True), (10, True), (11, False)])
+def test_a_bridge_may_send_a_report_now_and_then_on_a_path_without_it(packets: int, *, passes: bool) -> None:
+    counters = count_on_path(MODES[Mode.HOST].path) | {Counter.BRIDGE: packets}
+
+    assert (check_counters(MODES[Mode.HOST].path, counters) == []) is passes
+
+
+def test_an_engine_without_iptables_must_filter_nothing() -> None:
+    path = MODES[Mode.WIRED].path
+    counters = count_on_path(path)
+
+    assert check_counters(path, counters, rules=False) == ["path: filter accepts"]
+    assert check_counters(path, counters | {Counter.FILTER: 0}, rules=False) == []
+
+
+def test_the_number_of_tracked_connections_is_kept_and_never_judged() -> None:
+    path = MODES[Mode.HOST].path
+
+    assert check_counters(path, count_on_path(path) | {Counter.CONNTRACK: -7}) == []
+
+
 @pytest.mark.parametrize(
-    ("mode", "packets", "hits", "names"),
-    [
-        (Mode.BRIDGE, 2_000, 4, []),
-        (Mode.BRIDGE, 9_000, 4, []),
-        (Mode.BRIDGE, 1_999, 4, ["path: docker0"]),
-        (Mode.BRIDGE, 2_000, 3, ["path: DNAT"]),
-        (Mode.BRIDGE, 2_000, 5, ["path: DNAT"]),
-        (Mode.BRIDGE, 0, 0, ["path: DNAT", "path: docker0"]),
-        (Mode.HOST, 0, 0, []),
-        (Mode.HOST, 10, 0, []),
-        (Mode.HOST, 11, 0, ["path: docker0"]),
-        (Mode.HOST, 0, 1, ["path: DNAT"]),
-        (Mode.HOST, 2_000, 4, ["path: DNAT", "path: docker0"]),
-    ],
+    ("shared", "inode", "passes"), [(True, 7, True), (True, 8, False), (False, 8, True), (False, 7, False)]
 )
-def test_a_thousand_requests_on_four_connections_must_take_the_path_of_their_mode(
-    mode: Mode, packets: int, hits: int, names: list[str]
+def test_only_a_mode_that_shares_it_is_in_the_hosts_namespace(
+    inode: int, *, shared: bool, passes: bool
 ) -> None:
-    counters = PathCounters(bridge_packets=packets, dnat_connections=hits)
-
-    assert failed(check_path(mode, counters, connections=4, requests=1_000)) == names
+    assert (failed(check_namespace(shared, inode, host_inode=7)) == []) is passes
 
 
 @pytest.mark.parametrize(
-    ("mode", "inode", "passes"),
-    [(Mode.HOST, 7, True), (Mode.HOST, 8, False), (Mode.BRIDGE, 8, True), (Mode.BRIDGE, 7, False)],
-)
-def test_only_host_mode_is_in_the_hosts_namespace(mode: Mode, inode: int, *, passes: bool) -> None:
-    assert (failed(check_namespace(mode, inode, host_inode=7)) == []) is passes
-
-
-@pytest.mark.parametrize(
-    ("image", "cpuset", "names"),
+    ("links", "status", "answered", "names"),
     [
-        ("sha256:a", "1", []),
-        ("sha256:b", "1", ["image"]),
-        ("sha256:a", "0-1", ["cpuset"]),
-        ("sha256:b", "", ["image", "cpuset"]),
+        (["lo"], "200", False, []),
+        (["lo", "eth0"], "200", False, ["control: links"]),
+        (["lo"], "000", False, ["control: alive"]),
+        (["lo"], "200", True, ["control: unreachable"]),
     ],
 )
-def test_an_arm_must_run_the_image_and_cores_of_all_arms(image: str, cpuset: str, names: list[str]) -> None:
-    assert failed(check_identity(image, "sha256:a", cpuset, "1")) == names
+def test_a_control_is_alive_has_only_loopback_and_answers_nobody(
+    links: list[str], status: str, names: list[str], *, answered: bool
+) -> None:
+    assert failed(check_control(links, status, answered)) == names
+
+
+@pytest.mark.parametrize(
+    ("image", "cpus", "names"),
+    [
+        ("sha256:a", [1], []),
+        ("sha256:b", [1], ["image"]),
+        ("sha256:a", [0, 1], ["cpuset"]),
+        ("sha256:b", [], ["image", "cpuset"]),
+    ],
+)
+def test_an_arm_must_run_the_image_and_cores_of_all_arms(
+    image: str, cpus: list[int], names: list[str]
+) -> None:
+    assert failed(check_identity(image, "sha256:a", cpus, [1])) == names
 
 
 def test_a_p99_wants_ten_thousand_requests() -> None:
@@ -167,9 +224,10 @@ def test_every_gate_is_the_same_after_a_way_through_json() -> None:
         *check_load(**LOADED),
         *check_quiet({"cron": 0.01}, 3.0, 0.0),
         *check_network(0, 1),
-        *check_path(Mode.BRIDGE, PathCounters(bridge_packets=1, dnat_connections=2), 3, 4),
-        *check_namespace(Mode.HOST, 4_026_531_840, 4_026_531_841),
-        *check_identity("sha256:a", "sha256:a", "1", "1"),
+        *check_path(MODES[Mode.PROXY].path, dict.fromkeys(Counter, 3), 3, 4, forwarding_rules=False),
+        *check_namespace(True, 4_026_531_840, 4_026_531_841),
+        *check_control(["lo"], "200", False),
+        *check_identity("sha256:a", "sha256:a", [1], [1]),
     ]
 
     assert [Gate.model_validate_json(gate.model_dump_json()) for gate in gates] == gates

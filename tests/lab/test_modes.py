@@ -1,0 +1,170 @@
+"""Every mode for real: it answers, its path is proved, and an arm that is not what it says is caught."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bench.bed import Bed, find_gaps, prepare_bed
+from bench.core.gates import Gate
+from bench.core.modes import MODES, Mode
+from bench.core.plan import Slot
+from bench.core.records import SlotRecord
+from bench.core.sameness import find_differences
+from bench.core.scenario import Arm, Load, Scenario, conditions
+from bench.edges import store
+from bench.edges.journal import machine_lock
+from bench.slot import measure_slot
+
+NEED_NOT_BE_HERE = {"ipvlan"}
+"""Modes that a kernel may lack; every other one must be available wherever these tests run."""
+ARMS = (
+    *(Arm(name=mode, mode=mode) for mode in Mode if mode is not Mode.CONTAINER),
+    Arm(name="host-mapped", mode="container:host"),
+    Arm(name="bridge-mapped", mode="container:bridge"),
+    Arm(name="second-address", mode="host", address="198.18.0.200", port=8080),
+)
+
+
+@pytest.fixture(scope="module")
+def bed() -> Iterator[Bed]:
+    scenario = Scenario(
+        name="modes",
+        question="Does every mode run?",
+        baseline="host",
+        arms=ARMS,
+        load=Load(warm_up_s=0.05, measure_s=0.3),
+    )
+    with machine_lock("tests of the modes"):
+        run_id = store.new_run_id(datetime.now(UTC))
+        with prepare_bed(scenario, run_id, lambda _: None) as prepared:
+            yield prepared
+
+
+@pytest.fixture(scope="module")
+def gaps(bed: Bed) -> dict[str, str]:
+    return find_gaps(bed)[0]
+
+
+def measure(bed: Bed, arm: str, folder: Path) -> tuple[SlotRecord, dict[str, str]]:
+    slot = Slot(index=0, session=0, block=0, arm=arm, condition=0, repeat=0)
+    record, facts = measure_slot(bed, slot, conditions(bed.scenario)[0], folder)
+    return record, dict(facts)
+
+
+def of_the_mode(record: SlotRecord) -> list[Gate]:
+    """Failed gates, less those of a machine that has other work."""
+    machine = {"quiet cores", "new processes", "steal", "requests", "generator"}
+    return [gate for gate in record.failed_gates if gate.name not in machine]
+
+
+def test_every_mode_is_available_or_the_reason_is_the_kernel_s_own_word(gaps: dict[str, str]) -> None:
+    assert set(gaps) <= NEED_NOT_BE_HERE
+    assert all(reason for reason in gaps.values())
+
+
+@pytest.mark.parametrize("arm", [arm.name for arm in ARMS])
+def test_an_arm_s_counters_prove_the_path_of_its_mode(
+    arm: str, bed: Bed, gaps: dict[str, str], tmp_path: Path
+) -> None:
+    if arm in gaps:
+        pytest.skip(gaps[arm])
+    record, _ = measure(bed, arm, tmp_path)
+    assert of_the_mode(record) == []
+    if arm != Mode.NONE:
+        assert record.requests > 0
+        assert len([gate for gate in record.gates if gate.name.startswith("path: ")]) == 10
+
+
+def test_what_a_slot_changes_besides_its_container_is_gone_after_it(
+    bed: Bed, gaps: dict[str, str], tmp_path: Path
+) -> None:
+    def world() -> list[str]:
+        hosts = [bed.lab.client, *bed.lab.docker.values()]
+        commands = (
+            ["ip", "-br", "link"],
+            ["ip", "route"],
+            ["iptables", "-S"],
+            ["iptables", "-t", "nat", "-S"],
+        )
+        return [host.run(argv) for host in hosts for argv in commands]
+
+    before = world()
+    for arm in ARMS:
+        if arm.name not in gaps:
+            measure(bed, arm.name, tmp_path)
+    assert world() == before
+
+
+@pytest.mark.parametrize(
+    ("declared", "started", "caught"),
+    [
+        (Mode.BRIDGE, Mode.HOST, "path: dnat connections"),
+        (Mode.BRIDGE, Mode.WIRED, "path: dnat connections"),
+        (Mode.BRIDGE, Mode.PROXY, "path: dnat connections"),
+        (Mode.HOST, Mode.BRIDGE, "path: accepted connections"),
+        (Mode.HOST, Mode.MACVLAN, "path: accepted connections"),
+        (Mode.BRIDGE_ROUTED, Mode.BRIDGE, "path: dnat connections"),
+        (Mode.WIRED, Mode.BRIDGE_ROUTED, "path: bridge packets"),
+        (Mode.MACVLAN, Mode.HOST, "path: accepted connections"),
+        (Mode.PROXY, Mode.BRIDGE, "path: proxy cpu ns"),
+    ],
+)
+def test_an_arm_that_is_not_on_the_path_that_it_declares_is_caught(
+    declared: Mode,
+    started: Mode,
+    caught: str,
+    bed: Bed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Started, reached and placed as the one mode, and judged by the path of the other.
+    monkeypatch.setitem(MODES, declared, replace(MODES[started], path=MODES[declared].path))
+    record, _ = measure(bed, declared, tmp_path)
+    assert record.requests > 0
+    assert caught in [gate.name for gate in record.failed_gates]
+    assert not record.valid
+
+
+def test_a_container_in_the_wrong_namespace_is_caught(
+    bed: Bed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.slot.network_inode", lambda *_: 1)
+    record, _ = measure(bed, "host", tmp_path)
+    assert "namespace" in [gate.name for gate in record.failed_gates]
+
+
+def test_what_differs_around_apache_is_what_its_mode_implies(
+    bed: Bed, gaps: dict[str, str], tmp_path: Path
+) -> None:
+    _, baseline = measure(bed, "host", tmp_path)
+    assert {"httpd configuration", "link mtu", "link qdisc", "net.core.somaxconn"} <= baseline.keys()
+    for arm in bed.scenario.compared:
+        if arm.name in gaps:
+            continue
+        _, facts = measure(bed, arm.name, tmp_path)
+        modes = MODES[Mode.HOST], bed.scenario.network(arm)
+        found = find_differences(baseline, facts, modes)
+        assert [difference for difference in found if difference.reason is None] == []
+        assert bool(found) is (arm.name not in {"host", "host-mapped", "second-address", "host-ipv6"})
+
+
+def test_another_mtu_inside_one_arm_is_a_difference_that_nothing_explains(
+    bed: Bed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, baseline = measure(bed, "bridge", tmp_path)
+    step = replace(
+        MODES[Mode.WIRED].steps[0],
+        argv=("nsenter", "-t", "{container_pid}", "--net", "ip", "link", "set", "eth0", "mtu", "1400"),
+        undo=(),
+    )
+    changed = replace(MODES[Mode.BRIDGE], steps=(step,))
+    monkeypatch.setitem(MODES, Mode.BRIDGE, changed)
+    _, facts = measure(bed, "bridge", tmp_path)
+    found = find_differences(baseline, facts, (changed, changed))
+    assert {(difference.fact, difference.value, difference.reason) for difference in found} == {
+        ("link mtu", "1400", None),
+        ("net.ipv6.conf.<link>.mtu", "1400", None),
+    }

@@ -1,0 +1,83 @@
+import string
+
+import pytest
+
+from bench.core.modes import MODES, Mode, parse_mode
+from bench.core.sameness import digest, find_differences
+
+KNOWN = {"address", "port", "container_address", "container_pid"}
+
+
+def test_every_mode_has_its_entry() -> None:
+    assert set(MODES) == set(Mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_mode_s_commands_use_nothing_but_what_is_known_of_a_started_container(mode: Mode) -> None:
+    for step in MODES[mode].steps:
+        names = {
+            name for word in (*step.argv, *step.undo) for _, name, _, _ in string.Formatter().parse(word)
+        }
+        assert names - {None} <= KNOWN
+        assert step.where in {"docker", "client"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_mode_is_reached_in_one_way_only(mode: Mode) -> None:
+    network = MODES[mode]
+    ways = [network.publishes, network.in_host_network, network.reached_at_container]
+    assert sum(ways) == (0 if mode in {Mode.NONE, Mode.CONTAINER} else 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "target"),
+    [("host", Mode.HOST, None), ("container:bridge", Mode.CONTAINER, "bridge"), ("none", Mode.NONE, None)],
+)
+def test_a_mode_is_written_as_docker_writes_it(text: str, mode: Mode, target: str | None) -> None:
+    assert parse_mode(text) == (mode, target)
+
+
+@pytest.mark.parametrize("text", ["", "brigde", "container", "container:", "host:bridge", "HOST", "host "])
+def test_anything_else_is_no_mode_and_the_fault_names_those_that_there_are(text: str) -> None:
+    with pytest.raises(ValueError, match=r"the modes are host.*container:<arm>|the modes are .*host"):
+        parse_mode(text)
+
+
+FACTS = {
+    "net.ipv4.ip_forward": "1",
+    "link mtu": "1500",
+    "offload tx-vlan-offload": "on",
+    "limit pids.max": "max",
+}
+HOST, BRIDGE, MACVLAN, NATIVE = (MODES[mode] for mode in (Mode.HOST, Mode.BRIDGE, Mode.MACVLAN, Mode.NATIVE))
+
+
+def unexplained(change: dict[str, str], modes: tuple[object, object]) -> list[str]:
+    found = find_differences(FACTS, FACTS | change, modes)  # type: ignore[arg-type]
+    return [difference.fact for difference in found if difference.reason is None]
+
+
+def test_equal_surroundings_have_no_difference_and_one_digest() -> None:
+    assert find_differences(FACTS, dict(reversed(FACTS.items())), (HOST, BRIDGE)) == []
+    assert digest(FACTS) == digest(dict(reversed(FACTS.items())))
+    assert digest(FACTS) != digest(FACTS | {"link mtu": "9000"})
+
+
+def test_a_difference_that_a_mode_brings_about_is_explained_for_that_mode_alone() -> None:
+    assert unexplained({"net.ipv4.ip_forward": "0"}, (HOST, BRIDGE)) == []
+    assert unexplained({"net.ipv4.ip_forward": "0"}, (HOST, NATIVE)) == ["net.ipv4.ip_forward"]
+    assert unexplained({"net.ipv4.ip_forward": "0"}, (BRIDGE, MACVLAN)) == ["net.ipv4.ip_forward"]
+    assert unexplained({"offload tx-vlan-offload": "off"}, (HOST, MACVLAN)) == []
+    assert unexplained({"offload tx-vlan-offload": "off"}, (HOST, BRIDGE)) == ["offload tx-vlan-offload"]
+    assert unexplained({"limit pids.max": "100"}, (HOST, NATIVE)) == []
+    assert unexplained({"limit pids.max": "100"}, (HOST, BRIDGE)) == ["limit pids.max"]
+
+
+def test_another_mtu_is_explained_by_no_mode() -> None:
+    for network in MODES.values():
+        assert unexplained({"link mtu": "9000"}, (HOST, network)) == ["link mtu"]
+
+
+def test_a_fact_that_one_arm_lacks_is_a_difference() -> None:
+    [difference] = find_differences(FACTS, FACTS | {"net.core.new": "1"}, (HOST, BRIDGE))
+    assert (difference.fact, difference.baseline_value, difference.value) == ("net.core.new", None, "1")
