@@ -12,7 +12,7 @@ def scenario_toml(scenario: Scenario) -> str:
     arrays are written in JSON as they are in TOML.
     """
     said = json.loads(scenario.model_dump_json())
-    lines = _assign({key: said[key] for key in ("name", "question", "baseline")})
+    lines = _assign({key: said[key] for key in ("name", "question", "baseline", "ladder", "walkthrough")})
     lines += _list_tables("arms", said["arms"])
     for table in ("load", "lab", "schedule", "margins"):
         lines += ["", f"[{table}]", *_assign(said[table])]

@@ -33,10 +33,6 @@ def test_a_mask_has_a_bit_for_each_core_and_no_other(cores: set[int]) -> None:
     assert {core for core in range(mask.bit_length()) if mask >> core & 1} == cores
 
 
-def test_a_hosts_address_is_its_first_without_the_length_of_its_prefix() -> None:
-    assert make_host().address == "198.18.0.10"
-
-
 def test_a_command_on_a_host_runs_in_its_namespaces_and_on_its_cores() -> None:
     argv = make_host().argv(["ip", "link"])
 

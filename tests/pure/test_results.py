@@ -130,7 +130,7 @@ def test_comparisons_without_numbers_have_rows_as_well(tmp_path: Path) -> None:
         ({}, "machine", "A CPU, cores 2"),
         ({}, "kernel", "6.1"),
         ({}, "engine", "Docker 26.1.5"),
-        ({"engine": {}}, "engine", "Docker unknown"),
+        ({"engines": {}}, "engine", "Docker, version unknown"),
         ({}, "workload", "GET of 1,024 bytes"),
         ({}, "rate", "closed loop"),
         ({}, "vantage", "same-kernel lab"),

@@ -168,6 +168,47 @@ BAD = [
         VALID + f'[factors]\n"load.connections" = {list(range(1, 102))}\n',
         "factors",
     ),
+    (
+        "a mapped container without a target",
+        VALID.replace('mode = "bridge"', 'mode = "container"'),
+        "arms.1.mode",
+    ),
+    (
+        "a mapped container whose target is missing",
+        VALID.replace('mode = "bridge"', 'mode = "container:web"'),
+        "arms.1.mode",
+    ),
+    (
+        "a mapped container whose target is itself",
+        VALID.replace('mode = "bridge"', 'mode = "container:bridge"'),
+        "arms.1.mode",
+    ),
+    (
+        "a mapped container of Apache without Docker",
+        VALID.replace('mode = "bridge"', 'mode = "container:bare"')
+        + '[[arms]]\nname = "bare"\nmode = "native"\n',
+        "arms.1.mode",
+    ),
+    ("two arms on one port in host mode", VALID + '[[arms]]\nname = "web"\nmode = "host"\n', "arms.2.port"),
+    ("an address outside the lab", VALID + 'address = "192.0.2.1"\n', "arms.1.address"),
+    ("an address that no host has", VALID + 'address = "198.18.0.7"\n', "arms.1.address"),
+    ("an address that is none", VALID + 'address = "web"\n', "arms.1.address"),
+    ("an arm with an unknown option", VALID + "mtu = 9000\n", "arms.1.mtu"),
+    ("a baseline that nothing can reach", VALID.replace('mode = "host"', 'mode = "none"'), "baseline"),
+    ("a ladder of an unknown arm", 'ladder = ["host", "macvlan"]\n' + VALID, "ladder"),
+    ("a ladder of one rung", 'ladder = ["host"]\n' + VALID, "ladder"),
+    ("a ladder with a rung twice", 'ladder = ["host", "bridge", "host"]\n' + VALID, "ladder"),
+    (
+        "a ladder with a control",
+        'ladder = ["host", "bridge"]\n' + VALID.replace('mode = "bridge"', 'mode = "none"'),
+        "ladder",
+    ),
+    ("an engine that is none", VALID + '[lab]\nengine = "ubuntu:noble"\n', "lab.engine"),
+    (
+        "an engine's level that is none",
+        VALID + '[factors]\n"lab.engine" = ["machine", "28.5"]\n',
+        "factors.lab.engine",
+    ),
     ("an empty file", "", "name"),
 ]
 
@@ -231,6 +272,19 @@ def test_all_faults_of_what_fields_refer_to_are_reported_at_once() -> None:
 
 def test_an_arm_with_a_bad_mode_is_one_fault_and_not_two() -> None:
     assert fields_at_fault(VALID.replace('mode = "bridge"', 'mode = "bidge"')) == ["arms.1.mode"]
+
+
+def test_an_address_outside_the_lab_is_refused_with_the_lab_s_own() -> None:
+    fault = refusal_of(VALID + 'address = "192.0.2.1"\n').seen
+
+    assert "192.0.2.1 is outside the lab (198.18.0.0/24)" in fault
+    assert "198.18.0.100 and 198.18.0.200" in fault
+
+
+def test_two_arms_in_host_mode_are_apart_by_port_or_by_address() -> None:
+    for apart in ("port = 81", 'address = "198.18.0.200"'):
+        text = VALID + f'[[arms]]\nname = "web"\nmode = "host"\n{apart}\n'
+        assert len(parse_scenario(text, "unit.toml").arms) == 3
 
 
 def test_the_number_of_faults_in_the_message_is_the_number_of_its_lines() -> None:

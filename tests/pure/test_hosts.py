@@ -1,0 +1,55 @@
+from bench.core.hosts import DOCKER1, docker_host_of, docker_hosts
+from bench.core.scenario import Arm, LabSettings, conditions
+
+from .conftest import BRIDGE, HOST, make_scenario
+
+PROXY = Arm(name="proxy", mode="proxy")
+ENGINES = {"lab.engine": ("machine", "debian:trixie")}
+
+
+def test_arms_that_ask_for_nothing_share_the_one_host_of_the_machine_s_own_engine() -> None:
+    assert docker_hosts(make_scenario()) == (DOCKER1,)
+
+
+def test_a_mode_that_needs_another_engine_has_a_host_of_its_own() -> None:
+    scenario = make_scenario(arms=(HOST, PROXY, BRIDGE))
+    hosts = docker_hosts(scenario)
+    [condition] = conditions(scenario)
+
+    assert [host.name for host in hosts] == ["docker1", "docker2"]
+    assert hosts[1].options == {"iptables": False}
+    assert [docker_host_of(scenario, arm, condition).name for arm in scenario.arms] == [
+        "docker1",
+        "docker2",
+        "docker1",
+    ]
+
+
+def test_every_level_of_the_engine_has_its_hosts_and_no_two_hosts_share_an_address() -> None:
+    scenario = make_scenario(arms=(HOST, PROXY), factors=ENGINES)
+    hosts = docker_hosts(scenario)
+
+    assert [(host.engine, dict(host.options)) for host in hosts] == [
+        ("machine", {}),
+        ("machine", {"iptables": False}),
+        ("debian:trixie", {}),
+        ("debian:trixie", {"iptables": False}),
+    ]
+    addresses = [address for host in hosts for address in (*host.addresses, host.address_ipv6)]
+    assert len(set(addresses)) == len(addresses)
+
+
+def test_a_scenario_s_engine_is_the_one_of_its_hosts() -> None:
+    [host] = docker_hosts(make_scenario(lab=LabSettings(engine="debian:bookworm")))
+
+    assert host.engine == "debian:bookworm"
+    assert "debian:bookworm" in host.description
+
+
+def test_an_arm_on_the_second_address_is_served_by_its_host_s_second_address() -> None:
+    second = Arm(name="second", mode="host", address="198.18.0.200")
+    scenario = make_scenario(arms=(HOST, second, PROXY))
+    [first, other] = docker_hosts(scenario)
+
+    assert [first.address(HOST), first.address(second)] == ["198.18.0.100", "198.18.0.200"]
+    assert [other.address(HOST), other.address(second)] == ["198.18.0.101", "198.18.0.201"]
