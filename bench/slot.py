@@ -133,6 +133,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         gates=tuple(gates),
         evidence={
             "docker host": site.place.name,
+            "engine process": str(site.engine.daemon_pid),
             "endpoint": f"{server.endpoint.address} port {server.endpoint.port}",
             "container": str(server.container.id) if server.container else "none: native",
             "idle states": "held" if held else "free",

@@ -72,6 +72,15 @@ def start(
             messages.close()
 
 
+def has_ended(process: Process, timeout_s: float) -> bool:
+    """Wait for a program of `start` to end by itself; whether it did within `timeout_s`."""
+    try:
+        process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
 def stop(process: Process, timeout_s: float = STOP_S) -> None:
     """End a program of `start`: SIGTERM, then SIGKILL after `timeout_s`. Idempotent."""
     for pipe in (process.stdin, process.stdout):
@@ -80,8 +89,6 @@ def stop(process: Process, timeout_s: float = STOP_S) -> None:
                 pipe.close()
     if process.poll() is None:
         process.terminate()
-        try:
-            process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
+        if not has_ended(process, timeout_s):
             process.kill()
     process.wait()

@@ -26,6 +26,7 @@ BRIDGE_ADDRESS = "198.19.0.1/24"
 ADDRESS_POOL = "base=198.19.128.0/17,size=24"
 """Of networks that a user defines: inside the benchmarking range as well."""
 READY_S = 30.0
+STOP_S = 20.0
 
 
 @dataclass
@@ -43,6 +44,15 @@ class Engine:
         """Whether it writes firewall rules (iptables on, which is the default)."""
         return bool(json.loads((self.host.folder / "daemon.json").read_text()).get("iptables", True))
 
+    @property
+    def daemon_pid(self) -> int:
+        """Process id of dockerd, as the host numbers them."""
+        return int((self.host.folder / "dockerd.pid").read_text())
+
+    def last_words(self) -> str:
+        """End of what dockerd wrote to its log."""
+        return _last_words(self.host)
+
     def describe(self) -> dict[str, str]:
         """Version, API and storage driver."""
         version = self.client.version()
@@ -53,9 +63,19 @@ class Engine:
         }
 
     def restart(self) -> None:
-        """Stop dockerd and its containerd and start them again: a new session."""
+        """Stop dockerd and its containerd and start them again: a new session.
+
+        Raises EnvironmentLacks where it does not end.
+        """
         self.client.close()
-        command.stop(self.process, timeout_s=20)
+        # Not the process that was started: that is nsenter, which hands no signal on to dockerd.
+        self.host.run(["kill", str(self.daemon_pid)])
+        if not command.has_ended(self.process, STOP_S):
+            raise EnvironmentLacks(
+                f"Restarting the engine of {self.host.name}",
+                f"dockerd did not end within {STOP_S:g} s: {self.last_words()}",
+                "Try again; if it stays so, report it with `dockerd --version`.",
+            )
         self.process = _start(self.host, self.argv)
         self.client = _connect(self.host, self.process)
 
@@ -115,9 +135,12 @@ def _connect(host: Host, process: command.Process) -> docker.DockerClient:
         except DockerException as fault:
             seen = str(fault)
             time.sleep(0.02)
-    log = (host.folder / "dockerd.log").read_text()[-1500:]
     raise EnvironmentLacks(
         f"Starting a private Docker Engine on {host.name}",
-        f"it was not ready within {READY_S:g} s ({seen}); its last messages:\n{log}\n",
+        f"it was not ready within {READY_S:g} s ({seen}); its last messages:\n{_last_words(host)}\n",
         "Check that dockerd runs on this machine at all (`dockerd --version`, storage driver, cgroups).",
     )
+
+
+def _last_words(host: Host) -> str:
+    return (host.folder / "dockerd.log").read_text()[-1500:]

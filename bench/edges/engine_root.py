@@ -8,6 +8,7 @@ it: network, process ids, control groups and the host's folder are the same as f
 import hashlib
 import json
 import platform
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,9 +89,20 @@ def provide_engine_root(suite: str) -> EngineRoot:
         _unpack(archive, root)
         with archive.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        # Last, so that its presence says that archive and root are whole.
+        archive.unlink()
+        # Last, so that its presence says that the root is whole.
         digest.write_text(sha256)
     return EngineRoot(suite, root, digest.read_text(), _dockerd_version(root))
+
+
+def cached_suites() -> dict[str, str]:
+    """Suite -> version of its dockerd, of every root that is in the cache."""
+    whole = {suite: list(CACHE.glob(f"root-{suite}-*.sha256")) for suite in SUITES}
+    return {
+        suite: f"Docker {_dockerd_version(found[0].with_suffix(''))}"
+        for suite, found in whole.items()
+        if found
+    }
 
 
 def argv_in_root(root: EngineRoot, shared: Path, argv: Sequence[str]) -> list[str]:
@@ -112,7 +124,8 @@ def _make_archive(suite: str, options: Sequence[str], archive: Path) -> Path:
         errors = [line.removeprefix("E: ") for line in fault.seen.splitlines() if line.startswith("E: ")]
         raise EnvironmentLacks(
             f"Making a root file system with the Docker Engine of Debian {suite}",
-            errors[0] if errors else fault.seen,
+            # Without the mirror's address: the reason goes into runs, which people share.
+            re.sub(r"\S+://\S+ ?", "", errors[0] if errors else fault.seen),
             f"This machine's package mirror must serve {suite}, signed with a key of /etc/apt/trusted.gpg.d"
             " (package debian-archive-keyring).",
         ) from fault

@@ -12,47 +12,47 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import EnvironmentLacks
-from bench.core.scenario import Arm, Mode
+from bench.core.hosts import DockerHost
+from bench.core.modes import MODES, Mode
+from bench.core.path import Counter
+from bench.core.scenario import Arm
 from bench.edges import apache, engine, engine_root, image, journal, lab, machine
+from bench.edges.apache import Site
 from bench.edges.counters import read_network_counters
-from bench.edges.engine_root import SUITES, EngineRoot, argv_in_root, provide_engine_root
-from bench.edges.host import Host
+from bench.edges.engine_root import SUITES, EngineRoot, provide_engine_root
+from bench.edges.host import Endpoint, Host
 from tests.lab.conftest import wait_until
 from tests.lab.world import snapshot
 
 GENERATION = {"bookworm": "20.10.", "trixie": "26.1.", "forky": "28."}
-PLAIN_ARGV = engine.engine_argv
+HOST = Arm(name="host", mode=Mode.HOST)
 ASK = """
 import http.client, sys
-connection = http.client.HTTPConnection(sys.argv[1], 80, timeout=3)
+connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=3)
 connection.request("GET", "/1024")
 print(connection.getresponse().status)
 """
 
 
 @contextmanager
-def sealed_lab() -> Iterator[tuple[lab.Lab, journal.Journal]]:
-    """A lab, after which the machine is what it was before."""
+def sealed_lab(suite: str) -> Iterator[tuple[lab.Lab, journal.Journal, list[DockerHost]]]:
+    """A lab of two Docker hosts with the suite's engine, after which the machine is what it was before."""
+    hosts = [DockerHost(number, f"debian:{suite}", {}) for number in (0, 1)]
     with journal.machine_lock("test_engine_root"):
         before = snapshot()
         notes = journal.Journal(f"test-{os.getpid()}-{time.monotonic_ns()}")
         try:
-            with lab.lab(lab.hosts_of_lab(*machine.divide_cores()), notes) as found:
-                yield found, notes
+            with lab.lab(lab.hosts_of_lab(*machine.divide_cores(), hosts, ipv6=False), notes) as found:
+                yield found, notes, hosts
         finally:
             journal.undo(notes.run_id)
         assert snapshot() == before
 
 
 @contextmanager
-def engine_in(root: EngineRoot, host: Host, notes: journal.Journal) -> Iterator[engine.Engine]:
-    def in_root(folder: str, cgroup: str) -> list[str]:
-        return argv_in_root(root, Path(folder), PLAIN_ARGV(folder, cgroup))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "engine_argv", in_root)
-        with engine.engine(host, notes) as found:
-            yield found
+def engine_of(place: DockerHost, found: lab.Lab, notes: journal.Journal) -> Iterator[engine.Engine]:
+    with engine.engine(found.docker[place.name], notes, place.engine, place.options) as living:
+        yield living
 
 
 def root_or_clear_lack(suite: str) -> EngineRoot | None:
@@ -71,9 +71,10 @@ def assert_clear(lack: str, suite: str) -> None:
     assert "\n" not in lack
 
 
-def answers(client: Host, address: str) -> bool:
+def answers(client: Host, server: Endpoint) -> bool:
     try:
-        return client.run_in_network([sys.executable, "-c", ASK, address]) == "200\n"
+        argv = [sys.executable, "-c", ASK, server.address, str(server.port)]
+        return client.run_in_network(argv) == "200\n"
     except EnvironmentLacks:
         return False
 
@@ -90,24 +91,33 @@ def test_an_engine_of_each_suite_serves_in_both_modes_and_leaves_its_root_unwrit
         return
     assert root.dockerd_version.startswith(GENERATION[suite])
     unwritten = tree(root.path)
-    with sealed_lab() as (found, notes), engine_in(root, found.docker1, notes) as living:
+    with sealed_lab(suite) as (found, notes, [place, _]), engine_of(place, found, notes) as living:
         assert living.client.version()["Version"] == root.dockerd_version
-        made = image.provide_image(living.client)
+        host = found.docker[place.name]
+        site = Site(living, found.client, place, image.provide_image(living.client).id)
 
-        with apache.apache(living, made.id, Arm(name="host", mode=Mode.HOST), "host-mode") as server:
-            assert apache.network_inode(server, living) == found.docker1.network_inode
-            wait_until(lambda: answers(found.client, found.docker1.address), "an answer in host mode")
-        lab.set_receive_steering(found.docker1, on=True)  # The host's sysfs may still be written.
+        with apache.apache(site, HOST, MODES[Mode.HOST], "host-mode") as server:
+            assert apache.network_inode(server, living) == host.network_inode
+            wait_until(lambda: answers(found.client, server.endpoint), "an answer in host mode")
+        lab.set_receive_steering(host, on=True)  # The host's sysfs may still be written.
 
-        with apache.apache(living, made.id, Arm(name="bridge", mode=Mode.BRIDGE), "bridge-mode") as server:
-            assert apache.network_inode(server, living) != found.docker1.network_inode
-            wait_until(lambda: answers(found.client, found.docker1.address), "an answer in bridge mode")
-            before = read_network_counters(found.client, found.docker1)
-            assert answers(found.client, found.docker1.address)
-            path = read_network_counters(found.client, found.docker1).path_since(before)
-        assert path.dnat_connections == 1  # The machine's iptables reads what the root's has written.
-        assert path.bridge_packets > 1
-        assert "stp_state" not in (found.docker1.folder / "dockerd.log").read_text()
+        for mode in (Mode.BRIDGE, Mode.BRIDGE_ROUTED):
+            arm = Arm(name=mode, mode=mode)
+            with apache.apache(site, arm, MODES[mode], mode) as server:
+                assert apache.network_inode(server, living) != host.network_inode
+                wait_until(lambda: answers(found.client, server.endpoint), f"an answer in {mode} mode")
+                before = read_network_counters(found.client, host, server.pid, ipv6=False)
+                assert answers(found.client, server.endpoint)
+                counted = read_network_counters(found.client, host, server.pid, ipv6=False).since(before).path
+            # The machine's iptables reads what the root's has written.
+            assert counted[Counter.DNAT] == (1 if mode is Mode.BRIDGE else 0)
+            assert counted[Counter.FILTER] == counted[Counter.FORWARDED] > 1
+        assert "stp_state" not in (host.folder / "dockerd.log").read_text()
+
+        first = living.daemon_pid
+        living.restart()
+        assert living.daemon_pid != first
+        assert living.client.version()["Version"] == root.dockerd_version
     assert tree(root.path) == unwritten
 
 
@@ -115,9 +125,9 @@ def test_two_hosts_run_engines_of_one_root_at_the_same_time() -> None:
     root = provide_engine_root("bookworm")
     unwritten = tree(root.path)
     with (
-        sealed_lab() as (found, notes),
-        engine_in(root, found.docker1, notes) as one,
-        engine_in(root, found.client, notes) as other,
+        sealed_lab("bookworm") as (found, notes, [first, second]),
+        engine_of(first, found, notes) as one,
+        engine_of(second, found, notes) as other,
     ):
         assert one.client.info()["ID"] != other.client.info()["ID"]
     assert tree(root.path) == unwritten
@@ -125,7 +135,7 @@ def test_two_hosts_run_engines_of_one_root_at_the_same_time() -> None:
 
 def stand(suite: str) -> None:
     """Say a run's id once its engine stands, then wait for the end (called in a process of its own)."""
-    with sealed_lab() as (found, notes), engine_in(provide_engine_root(suite), found.docker1, notes):
+    with sealed_lab(suite) as (found, notes, [place, _]), engine_of(place, found, notes):
         print(notes.run_id, flush=True)
         time.sleep(120)
 

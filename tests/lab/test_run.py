@@ -100,6 +100,12 @@ def test_the_p50_of_a_slot_is_that_of_its_stored_requests(finished: tuple[Path, 
 def test_the_engine_was_restarted_between_the_sessions(finished: tuple[Path, object]) -> None:
     run = api.load(finished[0])
     assert list(run.slots.groupby("session").size()) == [8, 8]
+    processes = [
+        {record.evidence["engine process"] for record in run.record.slots if record.slot.session == session}
+        for session in (0, 1)
+    ]
+    assert [len(of_session) for of_session in processes] == [1, 1]
+    assert processes[0] != processes[1]
 
 
 def test_slots_csv_has_the_rows_of_the_python_api(finished: tuple[Path, object]) -> None:
