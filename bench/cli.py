@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from bench import __version__
+from bench.core.comparison import Word
 from bench.core.errors import BenchError, ExitCode, InputError, Interrupted
 from bench.core.scenario import Scenario, parse_scenario
-from bench.core.verdict import Word
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -9,8 +9,8 @@ from bench.core.gates import Gate, is_valid
 from bench.core.path import Counter
 from bench.core.plan import Slot
 from bench.core.sameness import Facts
+from bench.core.samples import SlotMetrics
 from bench.core.scenario import Metric, Scenario
-from bench.core.verdict import SlotMetrics
 
 SCHEMA_VERSION = 2
 """Of run.json and of everything beside it; raised when an older reader would misread a run."""

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from bench.core.comparison import Word
 from bench.core.gates import MIN_REQUESTS_P99, Voids
 from bench.core.records import Status
 from bench.core.scenario import Metric
-from bench.core.verdict import Word
 from bench.report.text import comparisons_of_arms, count, format_percent, join_words, pairs_of_arms
 from bench.results import Run
 

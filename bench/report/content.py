@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from bench.core.comparison import Comparison, Word
 from bench.core.gates import Gate, Voids
 from bench.core.records import SlotRecord
 from bench.core.scenario import Metric
-from bench.core.verdict import Comparison, Word
 from bench.report.panels import arm_names, name_failed_gates, slots_of
 from bench.report.text import (
     ABSENT,

@@ -14,9 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from bench.core.comparison import Comparison
 from bench.core.scenario import Metric
 from bench.core.statistics import estimate
-from bench.core.verdict import Comparison
 from bench.report.panels import (
     answered_latencies_us,
     arm_names,

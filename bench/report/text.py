@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from bench.core.comparison import NEGLIGIBLE, Comparison, Word
 from bench.core.scenario import Metric
-from bench.core.verdict import NEGLIGIBLE, Comparison, Word
 from bench.results import Run
 
 Interval = tuple[float, float]

@@ -1,7 +1,8 @@
 """What the report says about its method: the words, how it was measured, what it does not tell."""
 
+from bench.core.claim import ClaimWord
+from bench.core.comparison import Word
 from bench.core.scenario import Metric
-from bench.core.verdict import ClaimWord, Word
 from bench.report.content import DIFFERS
 from bench.report.text import comparisons_of_arms, count, describe_workload, join_words
 from bench.results import Run

@@ -11,8 +11,8 @@ from bench.core.modes import Mode
 from bench.core.path import Counter
 from bench.core.plan import Slot, plan_slots
 from bench.core.records import SCHEMA_VERSION, RunRecord, SlotRecord, Status
+from bench.core.samples import SlotMetrics
 from bench.core.scenario import Arm, Metric, Scenario, Schedule
-from bench.core.verdict import SlotMetrics
 from bench.load_generator.connections import RECORD_DTYPE, Outcome
 
 # The same examples on every machine and no file written: a red test is red for everybody.

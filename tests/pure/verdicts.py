@@ -1,0 +1,52 @@
+"""What the tests of the verdict and of its parts share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bench.core import statistics
+from bench.core.comparison import Comparison
+from bench.core.plan import Slot
+from bench.core.samples import SlotMetrics
+from bench.core.scenario import Claim, Margins, Metric, Scenario
+from bench.core.verdict import Verdict, judge
+
+from .conftest import Latency, noise
+
+P50, P99, THROUGHPUT = Metric
+CLAIM = Claim(id="article", text="Host is faster.", better="host", than="bridge")
+NARROW = Margins(p50_latency_us=0.001, p99_latency_us=0.001, throughput_rps=0.001)
+
+
+def verdict_on(scenario: Scenario, slots: list[SlotMetrics], resamples: int = 199, **changes: Any) -> Verdict:
+    """With few resamples, whose time would be most of these tests'."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statistics, "RESAMPLES", resamples)
+        return judge(scenario, slots, {}, seed=1, **changes)
+
+
+def compared(
+    verdict: Verdict, metric: Metric = P50, kind: str = "arms", baseline: str = "host"
+) -> Comparison:
+    [found] = [c for c in verdict.comparisons if (c.metric, c.kind, c.baseline) == (metric, kind, baseline)]
+    return found
+
+
+def costing(factor: float, size: float = 0.01) -> Latency:
+    """Host at about 20 us, every other arm at `factor` times that."""
+    return lambda slot: 20 * (1 if slot.arm == "host" else factor) * noise(slot, size)
+
+
+def ratio_of(comparison: Comparison) -> float:
+    assert comparison.ratio is not None
+    return comparison.ratio
+
+
+def interval_of(comparison: Comparison) -> tuple[float, float]:
+    assert comparison.ci95 is not None
+    return comparison.ci95
+
+
+def in_block(number: int, arm: str = "bridge") -> Callable[[Slot], bool]:
+    return lambda slot: (slot.block, slot.arm, slot.repeat) == (number, arm, 0)
