@@ -69,3 +69,15 @@ def judge_claim(
         reason="; ".join(f"{c.metric.label} {c.word}" for c in of_claim),
         holm_p_values=adjusted,
     )
+
+
+def leave_claim_open(claim: Claim, condition: str, reason: str) -> ClaimVerdict:
+    """The word on a claim that nothing was measured for, with the `reason` why not."""
+    return ClaimVerdict(
+        id=claim.id,
+        text=claim.text,
+        condition=condition,
+        word=ClaimWord.INCONCLUSIVE,
+        reason=reason,
+        holm_p_values={},
+    )

@@ -1,12 +1,13 @@
-"""All that a run concludes: comparisons and claims, and the scope in which they hold."""
+"""All that a run concludes: comparisons, steps and claims, with what could not be measured."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.core.claim import ClaimVerdict, judge_claim
+from bench.core.claim import ClaimVerdict, judge_claim, leave_claim_open
 from bench.core.comparison import Comparison, compare, compare_with_itself
-from bench.core.samples import SlotMetrics, sort_slots
+from bench.core.ladder import compare_steps
+from bench.core.samples import Measured, SlotMetrics, sort_slots
 from bench.core.scenario import Metric, Scenario
 
 
@@ -18,8 +19,14 @@ class Verdict(BaseModel):
     comparisons: tuple[Comparison, ...]
     """Of kind `arms` and `A/A`."""
     claims: tuple[ClaimVerdict, ...]
+    steps: tuple[Comparison, ...] = ()
+    """Of kind `step`, apart from the comparisons: their baseline is the rung below, not the scenario's."""
     scope: Mapping[str, str]
     warnings: tuple[str, ...] = ()
+    unavailable: Mapping[str, str] = {}
+    """Arms whose mode cannot be had here, with the reason: nothing is concluded about them."""
+    unavailable_conditions: Mapping[str, str] = {}
+    """The same of conditions, by label."""
 
 
 def judge(
@@ -28,19 +35,32 @@ def judge(
     scope: Mapping[str, str],
     seed: int,
     warnings: Iterable[str] = (),
+    unavailable: Mapping[str, str] = {},
+    unavailable_conditions: Mapping[int, str] = {},
 ) -> Verdict:
-    """The verdict on `scenario` from its measured slots."""
+    """The verdict on `scenario` from its measured slots.
+
+    `unavailable`: arm -> why it cannot be had here; `unavailable_conditions`: the same by index
+    into `conditions(scenario)`. The baseline is available, or there would be no run.
+    """
     measured = sort_slots(scenario, slots, seed)
-    arms = [arm.name for arm in scenario.compared]
+    arms = [arm.name for arm in scenario.compared if arm.name not in unavailable]
+    present = [index for index in range(len(measured.conditions)) if index not in unavailable_conditions]
     own_pairs = {
         (arm, condition, metric): compare_with_itself(measured, arm, condition, metric)
-        for condition in range(len(measured.conditions))
+        for condition in present
         for arm in arms
         for metric in Metric
     }
     comparisons: list[Comparison] = []
+    steps: list[Comparison] = []
     claims: list[ClaimVerdict] = []
     for condition, about in enumerate(measured.conditions):
+        if condition in unavailable_conditions:
+            name = about.label or "the only condition"
+            reason = f"{name} is NOT AVAILABLE here: {unavailable_conditions[condition]}"
+            claims += [leave_claim_open(claim, about.label, reason) for claim in scenario.claims]
+            continue
         of_arms = [
             compare(
                 measured,
@@ -55,10 +75,30 @@ def judge(
         ]
         comparisons += of_arms
         comparisons += [pair for (_, index, _), pair in own_pairs.items() if index == condition]
-        claims += [judge_claim(claim, scenario.baseline, of_arms, about.label) for claim in scenario.claims]
+        steps += compare_steps(measured, own_pairs, condition, unavailable)
+        claims += _judge_claims(measured, of_arms, about.label, unavailable)
     return Verdict(
         comparisons=tuple(comparisons),
         claims=tuple(claims),
+        steps=tuple(steps),
         scope=dict(scope),
         warnings=tuple(warnings),
+        unavailable=dict(unavailable),
+        unavailable_conditions={
+            measured.conditions[index].label: reason for index, reason in unavailable_conditions.items()
+        },
     )
+
+
+def _judge_claims(
+    measured: Measured, compared: Sequence[Comparison], condition: str, unavailable: Mapping[str, str]
+) -> list[ClaimVerdict]:
+    verdicts = []
+    for claim in measured.scenario.claims:
+        missing = [arm for arm in (claim.better, claim.than) if arm in unavailable]
+        if missing:
+            reason = f"{missing[0]} is NOT AVAILABLE here: {unavailable[missing[0]]}"
+            verdicts.append(leave_claim_open(claim, condition, reason))
+        else:
+            verdicts.append(judge_claim(claim, measured.scenario.baseline, compared, condition))
+    return verdicts

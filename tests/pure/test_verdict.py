@@ -1,6 +1,7 @@
 import pytest
 
 from bench.core.claim import ClaimWord
+from bench.core.comparison import Word
 from bench.core.modes import Mode
 from bench.core.plan import Slot
 from bench.core.samples import SlotMetrics
@@ -106,3 +107,62 @@ def test_a_control_is_compared_with_nothing_not_even_with_itself() -> None:
         ("A/A", "host", "host"),
         ("A/A", "bridge", "bridge"),
     }
+
+
+# What cannot be had on the machine.
+
+THIRD = Arm(name="third", mode=Mode.BRIDGE, port=81)
+OTHER_CLAIM = CLAIM.model_copy(update={"id": "other", "than": "third"})
+NO_IPVLAN = {"third": "this kernel has no ipvlan"}
+
+
+def test_an_unavailable_arm_is_compared_with_nothing() -> None:
+    scenario = make_scenario(blocks=4, arms=(HOST, BRIDGE, THIRD))
+    slots = [slot for slot in make_slots(scenario, costing(1.1)) if slot.arm != "third"]
+    verdict = verdict_on(scenario, slots, unavailable=NO_IPVLAN)
+
+    assert {c.candidate for c in verdict.comparisons} == {"host", "bridge"}
+    assert Word.INVALID not in {c.word for c in verdict.comparisons}
+    assert verdict.unavailable == NO_IPVLAN
+
+
+@pytest.mark.parametrize(("better", "than"), [("host", "third"), ("third", "host")])
+def test_a_claim_about_an_unavailable_arm_is_inconclusive_and_others_are_judged(
+    better: str, than: str
+) -> None:
+    about_third = CLAIM.model_copy(update={"id": "other", "better": better, "than": than})
+    scenario = make_scenario(blocks=6, arms=(HOST, BRIDGE, THIRD), claims=(about_third, CLAIM))
+    slots = [slot for slot in make_slots(scenario, costing(1.2)) if slot.arm != "third"]
+    other, article = verdict_on(scenario, slots, unavailable=NO_IPVLAN).claims
+
+    assert other.word is ClaimWord.INCONCLUSIVE
+    assert other.reason == "third is NOT AVAILABLE here: this kernel has no ipvlan"
+    assert (article.id, article.word) == ("article", ClaimWord.SUPPORTED)
+
+
+def test_an_unavailable_condition_leaves_its_claims_open_and_the_others_as_they_are() -> None:
+    scenario = make_scenario(blocks=6, factors={"lab.engine": ("machine", "debian:trixie")}, claims=(CLAIM,))
+    slots = [slot for slot in make_slots(scenario, costing(1.2)) if slot.condition == 0]
+    verdict = verdict_on(scenario, slots, unavailable_conditions={1: "no network"})
+
+    assert {c.condition for c in verdict.comparisons} == {"engine=machine"}
+    assert [(claim.condition, claim.word) for claim in verdict.claims] == [
+        ("engine=machine", ClaimWord.SUPPORTED),
+        ("engine=debian:trixie", ClaimWord.INCONCLUSIVE),
+    ]
+    assert verdict.claims[1].reason == "engine=debian:trixie is NOT AVAILABLE here: no network"
+    assert verdict.unavailable_conditions == {"engine=debian:trixie": "no network"}
+
+
+def test_a_verdict_with_gaps_is_the_same_after_a_way_through_json() -> None:
+    scenario = make_scenario(
+        blocks=4,
+        arms=(HOST, BRIDGE, THIRD),
+        ladder=("host", "third", "bridge"),
+        factors={"load.connections": (1, 2, 4)},
+        claims=(CLAIM, OTHER_CLAIM),
+    )
+    slots = [s for s in make_slots(scenario, costing(1.1)) if s.arm != "third" and s.condition != 2]
+    verdict = verdict_on(scenario, slots, unavailable=NO_IPVLAN, unavailable_conditions={2: "no"})
+
+    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
