@@ -1,9 +1,10 @@
-"""All that a run concludes: comparisons, steps and claims, with what could not be measured."""
+"""All that a run concludes: comparisons, steps, changes and claims, with what could not be measured."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from bench.core.change import Change, find_changes
 from bench.core.claim import ClaimVerdict, judge_claim, leave_claim_open
 from bench.core.comparison import Comparison, compare, compare_with_itself
 from bench.core.ladder import compare_steps
@@ -21,6 +22,7 @@ class Verdict(BaseModel):
     claims: tuple[ClaimVerdict, ...]
     steps: tuple[Comparison, ...] = ()
     """Of kind `step`, apart from the comparisons: their baseline is the rung below, not the scenario's."""
+    changes: tuple[Change, ...] = ()
     scope: Mapping[str, str]
     warnings: tuple[str, ...] = ()
     unavailable: Mapping[str, str] = {}
@@ -81,6 +83,7 @@ def judge(
         comparisons=tuple(comparisons),
         claims=tuple(claims),
         steps=tuple(steps),
+        changes=tuple(find_changes(measured, own_pairs, arms, unavailable_conditions)),
         scope=dict(scope),
         warnings=tuple(warnings),
         unavailable=dict(unavailable),

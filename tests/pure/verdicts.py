@@ -3,16 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.core import statistics
+from bench.core.change import Change
 from bench.core.comparison import Comparison
+from bench.core.modes import Mode
 from bench.core.plan import Slot
 from bench.core.samples import SlotMetrics
-from bench.core.scenario import Claim, Margins, Metric, Scenario
+from bench.core.scenario import Arm, Claim, Margins, Metric, Scenario
 from bench.core.verdict import Verdict, judge
 
-from .conftest import Latency, noise
+from .conftest import Latency, make_scenario, noise
 
 P50, P99, THROUGHPUT = Metric
 CLAIM = Claim(id="article", text="Host is faster.", better="host", than="bridge")
@@ -50,3 +53,36 @@ def interval_of(comparison: Comparison) -> tuple[float, float]:
 
 def in_block(number: int, arm: str = "bridge") -> Callable[[Slot], bool]:
     return lambda slot: (slot.block, slot.arm, slot.repeat) == (number, arm, 0)
+
+
+# Of scenarios with factors.
+
+ENGINES = {"lab.engine": ("machine", "debian:trixie")}
+STEERING = {"lab.receive_steering": (True, False)}
+THIRD = Arm(name="third", mode=Mode.BRIDGE, port=81)
+
+
+def make_factors(
+    factors: dict[str, tuple[Any, ...]] = ENGINES, *, blocks: int = 12, **changes: Any
+) -> Scenario:
+    return make_scenario(blocks=blocks, factors=factors, **changes)
+
+
+def random_noise(slot: Slot, size: float, seed: int) -> float:
+    """Log-normal, and independent between all slots, as conftest's is not between arms."""
+    arm = {"host": 0, "bridge": 1, "third": 2}[slot.arm]
+    generator = np.random.default_rng([seed, slot.block, slot.repeat, slot.condition, arm])
+    return float(np.exp(size * generator.standard_normal()))
+
+
+def costing_by_condition(*factors: float, size: float = 0.003, seed: int = 1) -> Latency:
+    """Host at about 20 us; every other arm at `factors[condition]` times that."""
+    return lambda slot: (
+        20 * (1 if slot.arm == "host" else factors[slot.condition]) * random_noise(slot, size, seed)
+    )
+
+
+def change_of(verdict: Verdict, kind: str, candidate: str = "bridge", metric: Metric = P50) -> Change:
+    """The one change of that kind, in a scenario of two conditions."""
+    [found] = [c for c in verdict.changes if (c.kind, c.candidate, c.metric) == (kind, candidate, metric)]
+    return found
