@@ -1,11 +1,13 @@
 """A stored run as pandas sees it: the one way in which reports, figures and notebooks read runs."""
 
+from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from bench.core.records import RunRecord, SlotRecord
+from bench.core.sameness import Difference, find_differences
 from bench.core.scenario import Condition, conditions
 from bench.core.verdict import Verdict, judge
 from bench.edges import store
@@ -37,8 +39,53 @@ class Run:
             [slot.metrics() for slot in record.slots],
             self.scope,
             record.seed,
-            record.warnings,
+            (*record.warnings, *self._unexplained_differences()),
+            record.unavailable,
+            record.unavailable_conditions,
         )
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """What arms found around them otherwise than the baseline did, under the same condition.
+
+        Columns: `condition`, `arm`, `fact`, `baseline_value`, `value`, `reason` (None: unexplained).
+        """
+        record, scenario = self.record, self.record.scenario
+        found = {
+            (slot.slot.condition, slot.slot.arm, slot.surroundings)
+            for slot in record.slots
+            if slot.surroundings
+        }
+        baselines = {
+            condition: record.surroundings[digest]
+            for condition, arm, digest in sorted(found)
+            if arm == scenario.baseline
+        }
+        base = scenario.network(scenario.arm(scenario.baseline))
+        rows = [
+            {"condition": condition, "arm": arm, **asdict(difference)}
+            for condition, arm, digest in sorted(found)
+            if condition in baselines
+            for difference in find_differences(
+                baselines[condition],
+                record.surroundings[digest],
+                (base, scenario.network(scenario.arm(arm))),
+            )
+        ]
+        columns = ["condition", "arm", *(field.name for field in fields(Difference))]
+        return pd.DataFrame(rows, columns=columns).drop_duplicates(ignore_index=True)
+
+    def _unexplained_differences(self) -> list[str]:
+        """A sentence for each fact that no mode explains, and that may be why arms differ."""
+        unexplained = self.differences[self.differences["reason"].isna()]
+        baseline = self.record.scenario.baseline
+        return [
+            f"{fact} is not the same around every Apache ({', '.join(sorted(set(rows['arm'])))}:"
+            f" {', '.join(map(str, dict.fromkeys(rows['value'])))}; {baseline}:"
+            f" {', '.join(map(str, dict.fromkeys(rows['baseline_value'])))}),"
+            " and nothing in the modes explains it."
+            for fact, rows in unexplained.groupby("fact")
+        ]
 
     @property
     def scope(self) -> dict[str, str]:

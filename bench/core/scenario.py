@@ -243,16 +243,22 @@ class Scenario(Frozen):
                         f"arms.{index}.port: {other} and {arm.name} would both bind"
                         f" {arm.address}:{arm.port} in host mode; give one another port or address"
                     )
-        baseline = arms.get(self.baseline)
-        if baseline and baseline.kind is Mode.NONE:
+        if self._is_control(self.baseline):
             yield f"baseline: {self.baseline} is a control that nothing can reach"
+
+    def _is_control(self, name: str) -> bool:
+        """Whether `name` is an arm that nothing can reach; False for what is no proper arm at all."""
+        arms = {arm.name: arm for arm in self.arms}
+        arm = arms.get(name)
+        network = arms.get(arm.target) if arm and arm.target else arm
+        return network is not None and not MODES[network.kind].reachable
 
     def _faults_of_ladder(self) -> Iterator[str]:
         names = [arm.name for arm in self.arms]
         for name in self.ladder:
             if name not in names:
                 yield f"ladder: there is no arm {name}"
-            elif self.arm(name).kind is Mode.NONE:
+            elif self._is_control(name):
                 yield f"ladder: {name} is a control that nothing can reach"
         if len(self.ladder) == 1 or len(set(self.ladder)) < len(self.ladder):
             yield "ladder: give two or more different arms, from the lightest path to the heaviest"
@@ -263,6 +269,8 @@ class Scenario(Frozen):
             for role in ("better", "than"):
                 if getattr(claim, role) not in names:
                     yield f"claims.{index}.{role}: there is no arm {getattr(claim, role)}"
+                elif self._is_control(getattr(claim, role)):
+                    yield f"claims.{index}.{role}: {getattr(claim, role)} is a control that nothing can reach"
             if self.baseline not in {claim.better, claim.than} or claim.better == claim.than:
                 yield f"claims.{index}: compare the baseline ({self.baseline}) with another arm"
 

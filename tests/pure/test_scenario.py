@@ -203,6 +203,14 @@ BAD = [
         'ladder = ["host", "bridge"]\n' + VALID.replace('mode = "bridge"', 'mode = "none"'),
         "ladder",
     ),
+    (
+        "a ladder with a container in a control's network",
+        'ladder = ["host", "inside"]\n'
+        + VALID.replace('mode = "bridge"', 'mode = "none"')
+        + '[[arms]]\nname = "inside"\nmode = "container:bridge"\n',
+        "ladder",
+    ),
+    ("a claim over a control", VALID.replace('mode = "bridge"', 'mode = "none"') + CLAIM, "claims.0.than"),
     ("an engine that is none", VALID + '[lab]\nengine = "ubuntu:noble"\n', "lab.engine"),
     (
         "an engine's level that is none",
