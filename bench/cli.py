@@ -200,7 +200,7 @@ def doctor(as_json: JsonOption = False) -> None:
     """Say what this machine can measure: what a run needs, and each network mode, by trying it."""
     from bench.doctor import examine
 
-    found = examine(lambda what: err.print(what, markup=False))
+    found = examine(lambda what: err.print(what, markup=False, soft_wrap=True))
     if as_json:
         _print_json(asdict(found))
     else:
