@@ -95,6 +95,13 @@ def run(
     budget: Annotated[
         str | None, typer.Option(metavar="TIME", help="Begin no block that would end later: 90s, 5m, 1h.")
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERCENT",
+            help="Measure until every p50 ratio is known to +- this, as 1%; at most ten times the blocks.",
+        ),
+    ] = None,
     web_ui: WebUiOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -104,9 +111,10 @@ def run(
 
     asked = read_scenario(scenario)
     budget_s = parse_duration(budget) if budget else None
+    precise_to = parse_percent(precision) if precision else None
     drawn = secrets.randbelow(2**31) if seed is None else seed
     with show_progress(err) as progress:
-        folder = begin_run(asked, drawn, budget_s, results, progress, web_ui)
+        folder = begin_run(asked, drawn, budget_s, results, progress, web_ui, precise_to)
     _print_verdict(folder, as_json)
 
 
@@ -125,13 +133,17 @@ def resume(run: RunArgument, web_ui: WebUiOption = None, as_json: JsonOption = F
 def plan(
     scenario: ScenarioArgument,
     seed: Annotated[int, typer.Option(min=0, help="Order of the slots.")] = 0,
+    precision: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="Say how long that takes, by an earlier run: 1%.")
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Folder that has the earlier runs.")] = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
     """Say what a run would do: arms, slots, time, and every change to this machine."""
     from bench.preview import preview
     from bench.progress import clock
 
-    found = preview(read_scenario(scenario), seed)
+    found = preview(read_scenario(scenario), seed, parse_percent(precision) if precision else None, results)
     if as_json:
         _print_json(found.as_dict())
         return
@@ -144,6 +156,8 @@ def plan(
         f"\n{found.blocks} blocks in {found.sessions} session(s), {found.slots} slots,"
         f" about {clock(found.expected_s)} (m:ss) in all"
     )
+    if found.forecast:
+        out.print(found.forecast, markup=False)
     out.print("first block: " + ", ".join(found.first_block), markup=False)
     out.print("\nChanges to this machine, in order:")
     for change in found.changes:
@@ -298,6 +312,15 @@ def parse_duration(text: str) -> float:
     if not 0 < seconds <= 7 * 86400:
         raise InputError("Reading the options", f"{text!r} is not a time", "Write 90s, 5m or 1h.")
     return seconds
+
+
+def parse_percent(text: str) -> float:
+    """Fraction that `1%`, `0.5 %` or `0.5` (all in percent) say."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*%?", text.strip())
+    fraction = float(match[1]) / 100 if match else 0
+    if not 0.0001 <= fraction <= 0.5:
+        raise InputError("Reading the options", f"{text!r} is not a precision", "Write 1% (0.01% to 50%).")
+    return fraction
 
 
 @contextmanager

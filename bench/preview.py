@@ -1,12 +1,14 @@
 """What a run would do, before it does it: slots, time, and every change to this machine."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from bench.core.hosts import DockerHost, docker_hosts
 from bench.core.modes import MODES
 from bench.core.plan import Slot, expected_seconds, plan_slots
-from bench.core.scenario import OWN_ENGINE, Arm, Scenario, conditions
-from bench.edges import image, machine
+from bench.core.precision import predict_blocks
+from bench.core.scenario import OWN_ENGINE, Arm, Scenario, Schedule, conditions
+from bench.edges import image, machine, store
 from bench.edges.engine import engine_argv
 from bench.edges.image import CACHE
 from bench.edges.journal import STATE
@@ -29,6 +31,8 @@ class Preview:
     slots: int
     first_block: list[str]
     expected_s: float
+    forecast: str
+    """Blocks and time that a wished precision takes; empty where none was asked for."""
     changes: list[str]
 
     def as_dict(self) -> dict[str, object]:
@@ -36,8 +40,13 @@ class Preview:
         return asdict(self)
 
 
-def preview(scenario: Scenario, seed: int) -> Preview:
-    """Describe the run of `scenario` with `seed`. Changes nothing and needs no right."""
+def preview(
+    scenario: Scenario, seed: int, precision: float | None = None, results: Path = Path("results")
+) -> Preview:
+    """Describe the run of `scenario` with `seed`. Changes nothing and needs no right.
+
+    How long a `precision` (a fraction) takes is forecast from the newest run of it below `results`.
+    """
     slots = plan_slots(scenario, seed)
     settings = conditions(scenario)
     return Preview(
@@ -52,8 +61,24 @@ def preview(scenario: Scenario, seed: int) -> Preview:
         slots=len(slots),
         first_block=[_describe(slot, settings[slot.condition].label) for slot in slots if slot.block == 0],
         expected_s=expected_seconds(scenario, slots) + (0 if image.is_cached() else IMAGE_BUILD_S),
+        forecast=_forecast(scenario, precision, results) if precision else "",
         changes=planned_changes(scenario),
     )
+
+
+def _forecast(scenario: Scenario, precision: float, results: Path) -> str:
+    wish = f"for +- {precision * 100:g} % on p50"
+    earlier = sorted((results / scenario.name).glob("*/run.json"))
+    if not earlier:
+        return f"{wish}: unknown, since {results / scenario.name} has no earlier run whose spread would tell"
+    record = store.read_run(earlier[-1].parent)
+    blocks = predict_blocks(record.scenario, [slot.metrics() for slot in record.slots], precision)
+    if blocks is None:
+        return f"{wish}: unknown, since {record.id} has too few valid blocks"
+    schedule = Schedule(blocks=blocks, slots_per_arm=scenario.schedule.slots_per_arm)
+    longer = scenario.model_copy(update={"schedule": schedule})
+    seconds = expected_seconds(longer, plan_slots(longer, seed=0))
+    return f"{wish}: about {blocks} blocks, {seconds / 60:.1f} minutes, by the spread of {record.id}"
 
 
 def planned_changes(scenario: Scenario) -> list[str]:

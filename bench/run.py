@@ -11,6 +11,7 @@ from bench.bed import Bed, find_gaps, prepare_bed
 from bench.core.errors import EnvironmentLacks, InputError, Interrupted, MeasurementInvalid
 from bench.core.hosts import docker_hosts
 from bench.core.plan import plan_slots, slot_seconds
+from bench.core.precision import extend, is_reached, predict_blocks
 from bench.core.records import SCHEMA_VERSION, RunRecord, SlotRecord, Status
 from bench.core.scenario import Condition, Scenario, conditions
 from bench.edges import machine, store
@@ -42,10 +43,12 @@ def begin_run(
     results: Path,
     progress: Progress,
     web_ui_port: int | None = None,
+    precision: float | None = None,
 ) -> Path:
     """Register a run of `scenario` below `results` before there is data, and measure it.
 
-    Returns its folder, once it is complete or its budget spent. Interrupted or failed, run.json says
+    Returns its folder, once it is complete, as precise as `precision` asks (a fraction), or its
+    budget spent. Interrupted or failed, run.json says
     so, what was measured has its report, and the exception goes on.
     """
     machine.require_all()
@@ -61,7 +64,8 @@ def begin_run(
             scenario=scenario,
             seed=seed,
             budget_s=budget_s,
-            planned=plan_slots(scenario, seed),
+            precision=precision,
+            planned=plan_slots(extend(scenario) if precision else scenario, seed),
             machine=machine.describe_machine(),
             tools=machine.tool_versions(),
             lab={},
@@ -78,9 +82,11 @@ def resume_run(folder: Path, progress: Progress, web_ui_port: int | None = None)
     """Measure what remains of the run in `folder`, in its planned order and without a budget."""
     machine.require_all()
     record = store.read_run(folder)
-    if not record.remaining():
+    if not record.remaining() or _is_precise(record):
         raise InputError(
-            f"Resuming the run {record.id}", "it is complete", f"`bench report {folder}` writes its report."
+            f"Resuming the run {record.id}",
+            f"it has ended ({record.status})",
+            f"`bench report {folder}` writes its report.",
         )
     _require_same_machine(record)
     with machine_lock(f"bench resume {record.id} ({record.scenario.name})"):
@@ -115,7 +121,10 @@ def _execute(folder: Path, record: RunRecord, progress: Progress, web_ui_port: i
                 record = measured
                 store.write_run(folder, record)
             bed.generator.write_report(folder / "locust.html")
-        status = Status.BUDGET_SPENT if record.remaining() else Status.COMPLETE
+        if not record.remaining():
+            status = Status.COMPLETE
+        else:
+            status = Status.PRECISE if _is_precise(record) else Status.BUDGET_SPENT
     except Interrupted:
         status = Status.INTERRUPTED
         raise
@@ -183,6 +192,8 @@ def _measure(bed: Bed, record: RunRecord, folder: Path, progress: Progress) -> I
     session: int | None = None
     block: int | None = None
     for slot in record.remaining():
+        if slot.block != block and _is_precise(record):
+            return
         left = [remaining for remaining in record.remaining() if remaining.block == slot.block]
         block_s = sum(slot_seconds(settings[other.condition]) for other in left)
         spent_s = time.monotonic() - begun
@@ -204,7 +215,10 @@ def _measure(bed: Bed, record: RunRecord, folder: Path, progress: Progress) -> I
             }
         )
         yield record
-        remaining_s = sum(slot_seconds(settings[other.condition]) for other in record.remaining())
+        blocks = _expected_blocks(record)
+        remaining_s = sum(
+            slot_seconds(settings[other.condition]) for other in record.remaining() if other.block < blocks
+        )
         if record.budget_s:
             remaining_s = min(remaining_s, record.budget_s - (time.monotonic() - begun))
         progress.slot(measured, len(record.slots), len(record.planned), max(remaining_s, 0))
@@ -215,6 +229,23 @@ def _measure(bed: Bed, record: RunRecord, folder: Path, progress: Progress) -> I
                 + "; ".join(gate.detail for gate in measured.failed_gates),
                 f"Mend that, then `bench resume {folder}`.",
             )
+
+
+def _is_precise(record: RunRecord) -> bool:
+    """Whether the precision that was asked for is reached; never where none was."""
+    if record.precision is None:
+        return False
+    metrics = [slot.metrics() for slot in record.slots]
+    return is_reached(record.scenario, metrics, record.precision, list(record.unavailable))
+
+
+def _expected_blocks(record: RunRecord) -> int:
+    """Blocks that the run will probably have: its plan's, or fewer where a precision ends it."""
+    planned = record.planned[-1].block + 1
+    if record.precision is None:
+        return planned
+    metrics = [slot.metrics() for slot in record.slots]
+    return min(planned, predict_blocks(record.scenario, metrics, record.precision) or planned)
 
 
 def _warnings(record: RunRecord, measured: SlotRecord, condition: Condition) -> tuple[str, ...]:

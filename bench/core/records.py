@@ -22,6 +22,8 @@ class Status(StrEnum):
     RUNNING = "running"
     """Also what a killed run still says: it can be resumed."""
     COMPLETE = "complete"
+    PRECISE = "precision reached"
+    """Ended at a block's end because the interval was narrow enough."""
     BUDGET_SPENT = "budget spent"
     """Ended at a block's end because the time given was over."""
     INTERRUPTED = "interrupted"
@@ -101,6 +103,8 @@ class RunRecord(Stored):
     scenario: Scenario
     seed: int
     budget_s: float | None
+    precision: float | None = None
+    """Half-width of the 95 % interval of a p50 ratio, as a fraction, at which the run ends."""
     planned: tuple[Slot, ...]
     machine: Mapping[str, str]
     tools: Mapping[str, str]
