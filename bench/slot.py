@@ -98,7 +98,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
     gates = [
         *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share),
         *check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share),
-        *check_network(counted.retransmits, counted.conntrack_drops),
+        *check_network(counted.losses, counted.room),
         *check_path(
             network.path,
             counted.path,
