@@ -67,7 +67,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
     site = bed.site(arm, condition)
     client, docker_host = bed.lab.client, site.engine.host
     load, path = condition.load, f"/{condition.load.page_bytes}"
-    bed.steer(condition.lab.receive_steering)
+    bed.arrange(condition.lab)
     with (
         hold_idle_states(condition.lab.hold_idle_states) as held,
         bed.serve(arm, condition, f"bench-{slot.index:03d}-{arm.name}") as server,
@@ -137,7 +137,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
             "endpoint": f"{server.endpoint.address} port {server.endpoint.port}",
             "container": str(server.container.id) if server.container else "none: native",
             "idle states": "held" if held else "free",
-            "receive steering": "on" if bed.steering else "off",
+            "receive steering": "on" if condition.lab.receive_steering else "off",
             "requests recorded": str(len(result.records)),
             "requests by Locust's count": str(result.locust_requests),
             "connections opened": str(result.opened),

@@ -89,6 +89,12 @@ class LabSettings(Frozen):
     """RPS: each host pays for its own receive path, as a separate machine would."""
     engine: str = Field(default=OWN_ENGINE, pattern=r"^(machine|debian:[a-z]{3,20})$")
     """Docker Engine of the Docker hosts: the machine's own, or that of a Debian suite."""
+    forward_rules: int = Field(default=0, ge=0, le=100_000)
+    """Positive control: rules that every forwarded packet looks at in vain. Costs routed modes alone."""
+    server_wait_us: int = Field(default=0, ge=0, le=1_000_000)
+    """Positive control: us that the server waits, busy, before each response. Costs every mode alike."""
+    link_mbit: int = Field(default=0, ge=0, le=1_000_000)
+    """Positive control: rate of the client's link in Mbit/s towards the client; 0: no limit."""
 
 
 class Schedule(Frozen):
@@ -167,8 +173,11 @@ FACTORS = {
     "load.engine",
     "load.page_bytes",
     "lab.engine",
+    "lab.forward_rules",
     "lab.hold_idle_states",
+    "lab.link_mbit",
     "lab.receive_steering",
+    "lab.server_wait_us",
 }
 """Settings that may take several levels in one run; every block holds every level."""
 

@@ -24,6 +24,8 @@ from bench.edges.host import Endpoint, Host
 CONTAINER_PORT = 80
 API_VERSION = "1.41"
 """Of Docker 20.10, the oldest engine that is tried: what an endpoint's options are written for."""
+BUSY_WAIT = "/usr/lib/bench/busy_wait.so"
+"""In the image; of bench/image/busy_wait.c."""
 MEANWHILE = ["/bin/sleep", "3600"]
 """What the container whose network is shared runs: an hour is longer than any slot."""
 
@@ -36,6 +38,8 @@ class Site:
     client: Host
     place: DockerHost
     image_id: str
+    wait_us: int = 0
+    """Positive control: microseconds that the server waits, busy, before each response."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ def apache(
     address = site.place.address_ipv6 if network.ipv6 else site.place.address(arm)
     listen = f"[{address}]" if network.ipv6 else address
     environment = {"BENCH_LISTEN": f"{listen}:{arm.port}" if network.in_host_network else f"{CONTAINER_PORT}"}
+    if site.wait_us:
+        environment |= {"LD_PRELOAD": BUSY_WAIT, "BENCH_BUSY_WAIT_NS": f"{site.wait_us * 1000}"}
     with ExitStack() as stack:
         if network.docker is None:
             root = native.unpack(site.engine.client, site.image_id, site.engine.host)
