@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from docker.api import APIClient
+from docker.utils import convert_port_bindings
 
 IMAGE_TAG = "bench"
 """What the image is called in the lab's engines, so that the lines can be read."""
@@ -22,7 +23,7 @@ def serve(page: str, options: str = "") -> tuple[str, ...]:
 
 def serve_under_init(page: str) -> tuple[str, ...]:
     """As the article's images did it: the main process is another, and Apache only one of its children."""
-    return "sh", "-c", f"echo {page} > {PAGE}; {HTTPD} & exec sleep 600"
+    return "sh", "-c", f"echo {page} > {PAGE}; {HTTPD} & sleep 600 & wait"
 
 
 SLEEP = ("sleep", "600")
@@ -57,22 +58,24 @@ class Ask:
 
     def create(self, api: APIClient) -> dict[str, Any]:
         """Docker's answer to creating it: `Id` and `Warnings`."""
-        bindings: dict[int | str, Any] = {}
+        bindings: dict[str, Any] = {}
         for mapping in self.publish:
             port, _, container_port = mapping.rpartition(":")
             bindings[f"{container_port}/tcp"] = port
         host_config = api.create_host_config(
             network_mode=self.network,
-            port_bindings=bindings or None,
             cap_add=list(self.cap_add) or None,
             privileged=self.privileged,
         )
+        if bindings:
+            # docker-py itself refuses ports beside host mode, which is the engine's to answer.
+            host_config["PortBindings"] = convert_port_bindings(bindings)
         answer: dict[str, Any] = api.create_container(
             IMAGE_TAG,
             list(self.command),
             name=self.name,
             environment={"BENCH_LISTEN": self.listen} if self.listen else None,
-            ports=[int(str(port).partition("/")[0]) for port in bindings] or None,
+            ports=[int(port.partition("/")[0]) for port in bindings] or None,
             host_config=host_config,
         )
         return answer

@@ -1,7 +1,7 @@
 """Two containers that want one port."""
 
 from bench.core.findings import Source
-from bench.walkthrough.ask import SHARED_PORT, Ask, serve, serve_under_init
+from bench.walkthrough.ask import HTTPD, SHARED_PORT, Ask, serve, serve_under_init
 from bench.walkthrough.trial import Outcome, Statement, Trial, address, judge
 
 IN_USE = "Address already in use"
@@ -34,15 +34,18 @@ def shown_running_under_init(trial: Trial) -> Outcome:
     trial.get(url)
     second = trial.run(engine, Ask("web2", "host", command=serve_under_init("web2")))
     said = second.logs(IN_USE)
+    trial.wait(lambda: "apache2" not in second.exec_quietly("sh", "-c", "cat /proc/[0-9]*/comm"))
     states = trial.list_containers(engine)
     processes = second.exec("sh", "-c", "cat /proc/[0-9]*/comm").output.split()
+    by_hand = second.exec("sh", "-c", HTTPD)
     return judge(
         {
             "Docker shows both as running": states == {"web1": "running", "web2": "running"},
             "the second's Apache is not": IN_USE in said and "apache2" not in processes,
+            "started by hand it fails again": by_hand.status != 0 and IN_USE in by_hand.output,
             "the first answers": trial.get(url).output.strip() == "web1",
         },
-        "With another main process (`sleep` stands for the article's init), Docker shows both containers as"
+        "With another main process (`sh` stands for the article's init), Docker shows both containers as"
         " running although web2 has no Apache: its state says nothing of the server.",
     )
 

@@ -17,7 +17,7 @@ def four_modes(trial: Trial) -> Outcome:
     refused = []
     for mode in FOUR:
         name = f"web-{mode.partition(':')[0]}"
-        started = trial.run(engine, Ask(name, mode))
+        started = trial.try_run(engine, Ask(name, mode))
         if started.refusal:
             refused.append(f"{mode}: {started.refusal}")
     states = trial.list_containers(engine)

@@ -1,17 +1,16 @@
 """Whether a container in host mode may change its host's firewall."""
 
-from bench.core.findings import Source
+from bench.core.findings import Source, Word
 from bench.walkthrough.ask import Ask, serve
-from bench.walkthrough.trial import Outcome, Statement, Trial, address, judge
+from bench.walkthrough.trial import Outcome, Running, Statement, Trial, address, judge
 
 RULE = "INPUT -p tcp -m tcp --dport 80 -j ACCEPT"
 
 
-def _change_from_inside(trial: Trial, ask: Ask) -> tuple[bool, bool, str]:
+def _change_from_inside(trial: Trial, web: Running) -> tuple[bool, bool, str]:
     """(rule is on the host, client got an answer, what iptables said in the container)."""
-    engine = trial.ground.docker2
+    engine = web.engine
     trial.drop_by_default(engine.host)
-    web = trial.run(engine, ask)
     trial.get("http://127.0.0.1/index.html", host=engine.host)
     trial.undo_later(engine.host, f"iptables -D {RULE}")
     said = web.exec("iptables", "-I", *RULE.split()).output.strip()
@@ -24,9 +23,15 @@ def _change_from_inside(trial: Trial, ask: Ask) -> tuple[bool, bool, str]:
 
 def privileged_may(trial: Trial) -> Outcome:
     """The article's note."""
-    on_host, answered, _ = _change_from_inside(
-        trial, Ask("web1", "host", privileged=True, command=serve("web1"))
-    )
+    ask = Ask("web1", "host", privileged=True, command=serve("web1"))
+    started = trial.try_run(trial.ground.docker2, ask)
+    if started.refusal:
+        return Outcome(
+            Word.NOT_TESTABLE,
+            "This engine cannot start a privileged container here, for the machine lacks a right itself"
+            f" ({started.refusal}). `net-admin-is-enough` tries the one right that matters.",
+        )
+    on_host, answered, _ = _change_from_inside(trial, started)
     return judge(
         {"the host has the rule": on_host, "the client gets an answer": answered},
         "A privileged container in host mode added the rule to docker2's own INPUT chain, and the client"
@@ -36,9 +41,8 @@ def privileged_may(trial: Trial) -> Outcome:
 
 def net_admin_is_enough(trial: Trial) -> Outcome:
     """The one capability that matters."""
-    on_host, answered, _ = _change_from_inside(
-        trial, Ask("web1", "host", cap_add=("NET_ADMIN",), command=serve("web1"))
-    )
+    ask = Ask("web1", "host", cap_add=("NET_ADMIN",), command=serve("web1"))
+    on_host, answered, _ = _change_from_inside(trial, trial.run(trial.ground.docker2, ask))
     return judge(
         {"the host has the rule": on_host, "the client gets an answer": answered},
         "NET_ADMIN alone sufficed to change docker2's own firewall; nothing else of `privileged` is needed.",
@@ -47,7 +51,8 @@ def net_admin_is_enough(trial: Trial) -> Outcome:
 
 def plain_may_not(trial: Trial) -> Outcome:
     """Root in the container, without the capability."""
-    on_host, answered, said = _change_from_inside(trial, Ask("web1", "host", command=serve("web1")))
+    ask = Ask("web1", "host", command=serve("web1"))
+    on_host, answered, said = _change_from_inside(trial, trial.run(trial.ground.docker2, ask))
     return judge(
         {
             "the host has no new rule": not on_host,

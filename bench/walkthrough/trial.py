@@ -1,7 +1,9 @@
 """One statement being tried: runs commands on the lab's hosts, keeps them as evidence, undoes the rest."""
 
 import json
+import os
 import shlex
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -11,6 +13,7 @@ from typing import Any
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
+from bench.core.errors import MeasurementInvalid
 from bench.core.findings import Evidence, Source, Word
 from bench.edges import command
 from bench.edges.engine import Engine
@@ -115,8 +118,10 @@ class Trial:
         self._undoing.callback(self._attempt, host, line, text_in)
 
     def stop_later(self, process: command.Process) -> None:
-        """Have a program that was started stopped at the end."""
-        self._undoing.callback(command.stop, process)
+        """Have a program that was started on a host ended with the trial."""
+        self._undoing.callback(process.wait)
+        # nsenter waits for a child; both are in the group that was made for them, and nothing else is.
+        self._undoing.callback(os.killpg, process.pid, signal.SIGKILL)
 
     def _attempt(self, host: Host, line: str, text_in: str | None = None) -> command.Done:
         argv = host.argv(shlex.split(line))
@@ -150,7 +155,16 @@ class Trial:
     # Docker.
 
     def run(self, engine: Engine, ask: Ask) -> "Running":
-        """`docker run -d`: Docker's warnings and refusal are part of the evidence."""
+        """`docker run -d`. Raises MeasurementInvalid where Docker refuses: that refutes no statement."""
+        started = self.try_run(engine, ask)
+        if started.refusal:
+            raise MeasurementInvalid(
+                f"Running `{ask.line}`", started.refusal, "This machine or this engine cannot do it."
+            )
+        return started
+
+    def try_run(self, engine: Engine, ask: Ask) -> "Running":
+        """`docker run -d`, whose refusal is an answer too."""
         host = engine.host
         try:
             created = ask.create(engine.client.api)
@@ -194,8 +208,11 @@ class Trial:
         self.change(host, f"iptables -I INPUT {position} {rule}", f"iptables -D INPUT {rule}")
 
     def save_rules(self, host: Host, file: str) -> None:
-        """All rules of all tables, without counters, in a file of the host's /run."""
-        self.on(host, f"sh -c \"iptables-save | sed '/^#/d; s/ *\\[[0-9:]*\\]//' > /run/{file}\"")
+        """All rules of all tables, of IPv4 and IPv6, without counters, in a file of the host's /run."""
+        self.on(
+            host,
+            f"sh -c \"(iptables-save; ip6tables-save) | sed '/^#/d; s/ *\\[[0-9:]*\\]//' > /run/{file}\"",
+        )
 
     def changed_rules(self, host: Host, before: str, after: str) -> list[str]:
         """Lines by which two files of `save_rules` differ."""

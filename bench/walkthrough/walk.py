@@ -47,7 +47,7 @@ def begin_walkthrough(engines: Sequence[str], results: Path, tell: Tell) -> tupl
     with _kept_only_if_filled(folder), machine_lock(f"bench walkthrough {folder.name}"):
         for run_id in dead_runs():
             undo(run_id)
-        record = walk(engines, tell)
+        record = walk(engines, tell).model_copy(update={"id": folder.name})
         write_walkthrough(folder, record)
     return folder, record
 
@@ -144,7 +144,7 @@ def _try(ground: Ground, subject: str, statement: Statement) -> Finding:
     try:
         outcome = statement.attempt(trial)
     except (BenchError, DockerException, RequestException) as fault:
-        outcome = Outcome(Word.NOT_TESTABLE, f"The trial itself failed: {fault}")
+        outcome = Outcome(Word.NOT_TESTABLE, f"It could not be tried. {fault}")
     finally:
         try:
             trial.take_back()
@@ -183,11 +183,15 @@ def _reordered(one: list[str], other: list[str]) -> bool:
 
 
 def _state(ground: Ground) -> dict[str, list[str]]:
-    """Rules, links, routes and containers of every host."""
+    """Rules, listening sockets, links, routes and containers of every host."""
     found: dict[str, list[str]] = {}
     hosts: tuple[Host, ...] = (ground.client, *(living.host for living in ground.engines))
     for host in hosts:
-        found[f"rules of {host.name}"] = rules_of(host.run_in_network(["iptables-save"]))
+        # A kernel without IPv6 has no rules for it.
+        saved = host.run_in_network(["sh", "-c", "iptables-save; ip6tables-save || true"])
+        found[f"rules of {host.name}"] = rules_of(saved)
+        listening = host.run_in_network(["ss", "-Hltn"]).splitlines()
+        found[f"listening sockets of {host.name}"] = sorted(line.split()[3] for line in listening)
         links = host.run_in_network(["ip", "-brief", "link"]).splitlines()
         found[f"links of {host.name}"] = [line.split()[0] for line in links]
         found[f"routes of {host.name}"] = host.run_in_network(["ip", "route"]).splitlines()
