@@ -3,7 +3,8 @@
 from bench.core.findings import Source
 from bench.core.modes import MODES, WIRED_CONTAINER, Mode
 from bench.walkthrough.ask import Ask, serve
-from bench.walkthrough.trial import Outcome, Running, Statement, Trial, address, judge
+from bench.walkthrough.running import Running
+from bench.walkthrough.trial import Outcome, Statement, Trial, address, judge
 
 
 def only_loopback(trial: Trial) -> Outcome:

@@ -2,7 +2,8 @@
 
 from bench.core.findings import Source, Word
 from bench.walkthrough.ask import Ask, serve
-from bench.walkthrough.trial import Outcome, Running, Statement, Trial, address, judge
+from bench.walkthrough.running import Running
+from bench.walkthrough.trial import Outcome, Statement, Trial, address, judge
 
 RULE = "INPUT -p tcp -m tcp --dport 80 -j ACCEPT"
 

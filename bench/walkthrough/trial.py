@@ -1,28 +1,29 @@
 """One statement being tried: runs commands on the lab's hosts, keeps them as evidence, undoes the rest."""
 
-import json
 import os
 import shlex
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from bench.core.errors import MeasurementInvalid
+from bench.core.errors import EnvironmentLacks, MeasurementInvalid
 from bench.core.findings import Evidence, Source, Word
 from bench.edges import command
 from bench.edges.engine import Engine
 from bench.edges.host import Host
 from bench.walkthrough.ask import Ask
+from bench.walkthrough.running import Running
 
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 """No proxy of the machine's gets between the lab's hosts, and messages are in one language."""
 COMMAND_S = 20.0
+NOT_THERE = 127
+"""Exit status of a shell or taskset where a program is missing: that is no answer to any statement."""
 PATIENCE_S = 5.0
 """How long something that must come is waited for: Apache's answer, a container's end."""
 REFUSAL_S = 1
@@ -125,7 +126,10 @@ class Trial:
 
     def _attempt(self, host: Host, line: str, text_in: str | None = None) -> command.Done:
         argv = host.argv(shlex.split(line))
-        return command.attempt(argv, timeout_s=COMMAND_S, environment=ENVIRONMENT, text_in=text_in)
+        done = command.attempt(argv, timeout_s=COMMAND_S, environment=ENVIRONMENT, text_in=text_in)
+        if done.status == NOT_THERE:
+            raise EnvironmentLacks(f"Running `{line}` on {host.name}", done.output.strip(), "Install it.")
+        return done
 
     def get(
         self, url: str, *, host: Host | None = None, times: int = 1, wait_s: float = PATIENCE_S
@@ -154,7 +158,7 @@ class Trial:
 
     # Docker.
 
-    def run(self, engine: Engine, ask: Ask) -> "Running":
+    def run(self, engine: Engine, ask: Ask) -> Running:
         """`docker run -d`. Raises MeasurementInvalid where Docker refuses: that refutes no statement."""
         started = self.try_run(engine, ask)
         if started.refusal:
@@ -163,7 +167,7 @@ class Trial:
             )
         return started
 
-    def try_run(self, engine: Engine, ask: Ask) -> "Running":
+    def try_run(self, engine: Engine, ask: Ask) -> Running:
         """`docker run -d`, whose refusal is an answer too."""
         host = engine.host
         try:
@@ -218,82 +222,6 @@ class Trial:
         """Lines by which two files of `save_rules` differ."""
         done = self.on(host, f"diff /run/{before} /run/{after}")
         return [line for line in done.output.splitlines() if line[:2] in ("< ", "> ")]
-
-
-@dataclass(frozen=True)
-class Running:
-    """A container that was asked for; `container` is None where Docker would not create it."""
-
-    trial: Trial
-    engine: Engine
-    name: str
-    container: Container | None
-    warnings: tuple[str, ...]
-    refusal: str
-    """Docker's reason for not creating or starting it."""
-
-    def exec(self, *argv: str) -> command.Done:
-        """`docker exec`, as evidence."""
-        typed = shlex.join(["docker", "exec", self.name, *argv])
-        assert self.container
-        try:
-            done = self.container.exec_run(list(argv))
-            status, output = done.exit_code or 0, _bytes(done.output).decode(errors="replace")
-        except APIError as fault:
-            status, output = 1, f"Error response from daemon: {fault.explanation}"
-        self.trial.note(self.engine.host, typed, output, status)
-        return command.Done(status, output)
-
-    def exec_quietly(self, *argv: str) -> str:
-        """Output of a command in the container that is no evidence: for waiting."""
-        assert self.container
-        try:
-            return _bytes(self.container.exec_run(list(argv)).output).decode(errors="replace")
-        except APIError:
-            return ""
-
-    def logs(self, expected: str = "") -> str:
-        """`docker logs`, as evidence, once `expected` is in it."""
-        assert self.container
-        container = self.container
-        self.trial.wait(lambda: expected in container.logs().decode(errors="replace"))
-        said = container.logs().decode(errors="replace")
-        self.trial.note(self.engine.host, f"docker logs {self.name}", said)
-        return said
-
-    def inspect(self, path: str) -> Any:
-        """`docker inspect` of one dotted path, as evidence."""
-        assert self.container
-        self.container.reload()
-        value: Any = self.container.attrs
-        for key in path.split("."):
-            value = value[key]
-        form = "{{json ." + path + "}}"
-        self.trial.note(self.engine.host, f"docker inspect -f '{form}' {self.name}", json.dumps(value))
-        return value
-
-    def wait_for_end(self) -> bool:
-        """Whether its main process ended within PATIENCE_S."""
-
-        def ended() -> bool:
-            assert self.container
-            self.container.reload()
-            return self.container.status == "exited"
-
-        return self.trial.wait(ended)
-
-    @property
-    def pid(self) -> int:
-        """Its main process as the Docker host numbers it."""
-        assert self.container
-        self.container.reload()
-        return int(self.container.attrs["State"]["Pid"])
-
-
-def _bytes(output: bytes | Iterator[bytes]) -> bytes:
-    """Docker's client streams only where it is asked to."""
-    assert isinstance(output, bytes)
-    return output
 
 
 def _remove(container: Container) -> None:
