@@ -121,7 +121,7 @@ def _build(client: docker.DockerClient, base: Path, context: Path, archive: Path
     tag = base.stem
     client.api.import_image_from_file(str(base), repository="bench-base", tag=tag)
     image, _ = client.images.build(
-        path=str(context), buildargs={"BASE": f"bench-base:{tag}"}, tag=f"bench:{archive.stem}"
+        path=str(context), buildargs={"BASE": f"bench-base:{tag}"}, tag=f"bench:{archive.stem}", rm=True
     )
     partial = archive.with_suffix(".partial")
     with partial.open("wb") as stream:
