@@ -199,11 +199,10 @@ def report(
 @app.command()
 def clean() -> None:
     """Remove what dead runs left on this machine, from their journals, and nothing else."""
-    from bench.edges.journal import machine_lock
-    from bench.run import clean_dead_runs
+    from bench.edges.journal import machine_lock, undo_dead_runs
 
     with machine_lock("bench clean"):
-        removed = clean_dead_runs()
+        removed = undo_dead_runs()
     for line in removed:
         out.print(f"removed {line}", markup=False)
     out.print(f"{len(removed)} things removed" if removed else "nothing was left behind")

@@ -15,10 +15,11 @@ from bench.core.precision import extend, is_reached, predict_blocks
 from bench.core.records import SCHEMA_VERSION, RunRecord, SlotRecord, Status
 from bench.core.scenario import Condition, Scenario, conditions
 from bench.edges import machine, store
-from bench.edges.journal import dead_runs, machine_lock, undo
+from bench.edges.journal import machine_lock, undo_dead_runs
 from bench.report.page import write_report
 from bench.results import load
 from bench.slot import measure_slot
+from bench.walkthrough.walk import walk, write_walkthrough
 
 COMPARABLE = ("kernel", "cpu", "usable_cores", "architecture")
 """Facts of the machine that must be equal for a run to go on."""
@@ -102,16 +103,14 @@ def write_results(folder: Path) -> None:
     store.write_sums(folder)
 
 
-def clean_dead_runs() -> list[str]:
-    """Remove what dead runs left, from their journals; returns a line a thing. Needs the machine lock."""
-    return [line for run_id in dead_runs() for line in undo(run_id)]
-
-
 def _execute(folder: Path, record: RunRecord, progress: Progress, web_ui_port: int | None) -> None:
     """Measure the slots that remain; every one is on the disk before the next begins."""
-    clean_dead_runs()
+    undo_dead_runs()
     status = Status.FAILED
     try:
+        if record.scenario.walkthrough and not (folder / store.WALKTHROUGH_FILE).exists():
+            engines = [condition.lab.engine for condition in conditions(record.scenario)]
+            write_walkthrough(folder, walk(engines, progress.stage))
         with prepare_bed(record.scenario, record.id, progress.stage, web_ui_port) as bed:
             progress.stage("modes: each arm is tried")
             record = _describe_bed(record, bed)

@@ -18,14 +18,13 @@ from bench.edges import machine, store
 from bench.edges.engine import engine
 from bench.edges.host import Host
 from bench.edges.image import provide_image
-from bench.edges.journal import Journal, dead_runs, machine_lock, undo
+from bench.edges.journal import Journal, machine_lock, undo, undo_dead_runs
 from bench.edges.lab import hosts_of_lab, lab
 from bench.walkthrough.ask import IMAGE_TAG
 from bench.walkthrough.page import render_markdown
 from bench.walkthrough.statements import SUBJECTS
 from bench.walkthrough.trial import Ground, Outcome, Statement, Trial
 
-RECORD_FILE, PAGE_FILE = "walkthrough.json", "walkthrough.md"
 SETTLE_S = 3.0
 """How long a host has to be as it was before a statement: links of a removed container go a moment later."""
 Tell = Callable[[str], None]
@@ -45,8 +44,7 @@ def begin_walkthrough(engines: Sequence[str], results: Path, tell: Tell) -> tupl
             f"Making the folder {folder}", str(fault), "Give a folder that can be written with --results."
         ) from fault
     with _kept_only_if_filled(folder), machine_lock(f"bench walkthrough {folder.name}"):
-        for run_id in dead_runs():
-            undo(run_id)
+        undo_dead_runs()
         record = walk(engines, tell).model_copy(update={"id": folder.name})
         write_walkthrough(folder, record)
     return folder, record
@@ -54,8 +52,8 @@ def begin_walkthrough(engines: Sequence[str], results: Path, tell: Tell) -> tupl
 
 def write_walkthrough(folder: Path, record: WalkthroughRecord) -> None:
     """Write walkthrough.json, and walkthrough.md for a person."""
-    store.write_atomically(folder / RECORD_FILE, record.model_dump_json(indent=1).encode())
-    store.write_atomically(folder / PAGE_FILE, render_markdown(record).encode())
+    store.write_atomically(folder / store.WALKTHROUGH_FILE, record.model_dump_json(indent=1).encode())
+    store.write_atomically(folder / store.WALKTHROUGH_PAGE, render_markdown(record).encode())
 
 
 def walk(engines: Sequence[str], tell: Tell) -> WalkthroughRecord:
