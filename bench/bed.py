@@ -64,6 +64,21 @@ class Bed:
             set_link_rate(self.lab.switch, port_of(self.lab.client.name), wanted.link_mbit)
         self.arranged = wanted
 
+    def describe_dead_engines(self) -> str:
+        """Each engine that ended by itself, with its last words; empty while all live."""
+        return "; ".join(
+            f"the engine of {name} has ended: {living.last_words()[-300:]}"
+            for name, living in self.engines.items()
+            if not living.is_alive
+        )
+
+    def revive_engines(self) -> list[str]:
+        """Start engines again that ended by themselves; returns their hosts."""
+        dead = [name for name, living in self.engines.items() if not living.is_alive]
+        for name in dead:
+            self.engines[name].start()
+        return dead
+
     def restart_engines(self) -> None:
         """A new session."""
         for living in self.engines.values():

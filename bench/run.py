@@ -80,9 +80,13 @@ def begin_run(
 
 
 def resume_run(folder: Path, progress: Progress, web_ui_port: int | None = None) -> None:
-    """Measure what remains of the run in `folder`, in its planned order and without a budget."""
+    """Measure what remains of the run in `folder`, in its planned order and without a budget.
+
+    Slots that could not be measured (an engine died, a disk was full) are tried again.
+    """
     machine.require_all()
     record = store.read_run(folder)
+    record = record.model_copy(update={"slots": tuple(slot for slot in record.slots if slot.measured)})
     if not record.remaining() or _is_precise(record):
         raise InputError(
             f"Resuming the run {record.id}",
@@ -203,10 +207,12 @@ def _measure(bed: Bed, record: RunRecord, folder: Path, progress: Progress) -> I
             bed.restart_engines()
         session, block = slot.session, slot.block
         measured, facts = measure_slot(bed, slot, settings[slot.condition], folder)
+        for name in bed.revive_engines():
+            progress.stage(f"engine: {name}'s had ended, and is started again")
         failed_in_a_row = 0 if measured.valid or measured.requests else failed_in_a_row + 1
         record = record.model_copy(
             update={
-                "slots": (*record.slots, measured),
+                "slots": tuple(sorted((*record.slots, measured), key=lambda slot: slot.slot.index)),
                 "surroundings": {**record.surroundings, measured.surroundings: facts}
                 if measured.surroundings
                 else record.surroundings,

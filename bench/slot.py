@@ -5,6 +5,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
 from bench.bed import CONTROL_S, Bed
 from bench.core.errors import BenchError, MeasurementInvalid
 from bench.core.gates import (
@@ -19,16 +22,17 @@ from bench.core.gates import (
     usable_metrics,
 )
 from bench.core.metrics import measure_requests
+from bench.core.modes import UPLINK
 from bench.core.plan import Slot
-from bench.core.records import SlotRecord
+from bench.core.records import UNMEASURED, SlotRecord
 from bench.core.sameness import Facts, digest
 from bench.core.scenario import Condition
 from bench.edges import store
 from bench.edges.activity import begin_activity, end_activity
-from bench.edges.apache import network_inode
+from bench.edges.apache import Apache, network_inode
 from bench.edges.counters import read_network_counters
 from bench.edges.generator import GeneratorDied
-from bench.edges.host import parse_cpus
+from bench.edges.host import Host, parse_cpus
 from bench.edges.machine import hold_idle_states
 from bench.edges.surroundings import read_surroundings
 from bench.edges.wrk import measure_with_wrk
@@ -56,6 +60,8 @@ def measure_slot(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tu
         raise
     except BenchError as fault:
         record = _unmeasured(slot, str(fault))
+    except (DockerException, RequestException) as fault:
+        record = _unmeasured(slot, f"The engine failed: {fault}; {bed.describe_dead_engines() or 'it lives'}")
     seconds = time.monotonic() - begun
     timed = {"started_at": started_at, "seconds": seconds, "overhead_s": seconds - loaded_s}
     return record.model_copy(update=timed), facts
@@ -85,9 +91,18 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         facts = read_surroundings(docker_host, server.pid)
         before = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
         activity = begin_activity()
-        result = bed.generator.load(load, server.endpoint, arm.name)
+        try:
+            result = bed.generator.load(load, server.endpoint, arm.name)
+        except MeasurementInvalid:
+            _require_alive(server, docker_host)  # If it ended, that is the reason.
+            raise
         quiet = end_activity(activity, [bed.generator.process.pid], bed.lab.hosts)
-        after = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
+        _require_alive(server, docker_host)
+        try:
+            after = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
+        except (FileNotFoundError, ProcessLookupError):
+            _require_alive(server, docker_host)  # It ended between the two lines above.
+            raise
         witness_rps = None
         if load.wrk_witness_s:
             witness_rps = measure_with_wrk(
@@ -146,6 +161,18 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
     return record, facts
 
 
+def _require_alive(server: Apache, docker_host: Host) -> None:
+    """Raise MeasurementInvalid where what was measured ended under its load."""
+    state, link = server.state(docker_host), docker_host.link_state(UPLINK)
+    if (state, link) != ("running", "up"):
+        raise MeasurementInvalid(
+            "Looking at the server after its load",
+            f"Apache is {state}, {docker_host.name}'s uplink is {link}; Apache's last words:"
+            f" {server.last_words() or 'none'}",
+            "The slot is INVALID.",
+        )
+
+
 def _watch_control(bed: Bed, slot: Slot, condition: Condition) -> SlotRecord:
     """A container that nobody shall reach: Apache answers inside it, and the client gets nothing."""
     arm = bed.scenario.arm(slot.arm)
@@ -162,7 +189,7 @@ def _watch_control(bed: Bed, slot: Slot, condition: Condition) -> SlotRecord:
 
 def _unmeasured(slot: Slot, reason: str) -> SlotRecord:
     gate = Gate(
-        name="answered",
+        name=UNMEASURED,
         passed=False,
         seen="no",
         limit="yes",
