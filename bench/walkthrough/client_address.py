@@ -4,6 +4,7 @@ from bench.core.findings import Source
 from bench.edges.engine import Engine
 from bench.edges.host import Host
 from bench.walkthrough.ask import ACCESS_LOG, Ask, serve
+from bench.walkthrough.notes import wait
 from bench.walkthrough.trial import Outcome, Statement, Trial, address, judge
 
 DOCKER0 = "198.19.0.1"
@@ -14,7 +15,7 @@ def _seen(trial: Trial, engine: Engine, ask: Ask, asked: list[tuple[Host, str]])
     """Client addresses that Apache logged, request by request."""
     web = trial.run(engine, ask)
     # Readiness is seen in the container's own list of sockets, so that the log holds what is asked alone.
-    trial.wait(lambda: ":80 " in web.exec_quietly("ss", "-Hltn"))
+    wait(lambda: ":80 " in web.exec_quietly("ss", "-Hltn"))
     for host, url in asked:
         trial.get(url, host=host, wait_s=0)
     log = web.logs(" 200 GET ")

@@ -3,6 +3,7 @@
 from bench.core.findings import Source
 from bench.core.modes import MODES, WIRED_CONTAINER, Mode
 from bench.walkthrough.ask import Ask, serve
+from bench.walkthrough.notes import wait
 from bench.walkthrough.running import Running
 from bench.walkthrough.trial import Outcome, Statement, Trial, address, judge
 
@@ -11,7 +12,7 @@ def only_loopback(trial: Trial) -> Outcome:
     """Apache listens, and nobody can come."""
     engine = trial.ground.docker1
     web = trial.run(engine, Ask("web1", "none", publish=("80:80",), command=serve("web1")))
-    trial.wait(lambda: "apache2" in web.exec_quietly("sh", "-c", "cat /proc/[0-9]*/comm"))
+    wait(lambda: "apache2" in web.exec_quietly("sh", "-c", "cat /proc/[0-9]*/comm"))
     links = web.exec("ip", "-brief", "address").output.splitlines()
     routes = web.exec("ip", "route").output.strip()
     listening = web.exec("ss", "-Hltn").output

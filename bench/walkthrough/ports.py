@@ -2,6 +2,7 @@
 
 from bench.core.findings import Source
 from bench.walkthrough.ask import HTTPD, SHARED_PORT, Ask, serve, serve_under_init
+from bench.walkthrough.notes import wait
 from bench.walkthrough.trial import Outcome, Statement, Trial, address, judge
 
 IN_USE = "Address already in use"
@@ -34,7 +35,7 @@ def shown_running_under_init(trial: Trial) -> Outcome:
     trial.get(url)
     second = trial.run(engine, Ask("web2", "host", command=serve_under_init("web2")))
     said = second.logs(IN_USE)
-    trial.wait(lambda: "apache2" not in second.exec_quietly("sh", "-c", "cat /proc/[0-9]*/comm"))
+    wait(lambda: "apache2" not in second.exec_quietly("sh", "-c", "cat /proc/[0-9]*/comm"))
     states = trial.list_containers(engine)
     processes = second.exec("sh", "-c", "cat /proc/[0-9]*/comm").output.split()
     by_hand = second.exec("sh", "-c", HTTPD)

@@ -7,6 +7,7 @@ from bench.core.modes import DOCKER0
 from bench.edges import command
 from bench.edges.host import Host
 from bench.walkthrough.ask import Ask, serve
+from bench.walkthrough.notes import wait
 from bench.walkthrough.trial import Outcome, Statement, Trial, address, judge
 
 DATABASE_PORT = 3306
@@ -74,7 +75,7 @@ def host_loopback_is_shared(trial: Trial) -> Outcome:
     service = _start_service(trial, engine.host)
     shared = trial.run(engine, Ask("app1", "host"))
     apart = trial.run(engine, Ask("app2", "bridge"))
-    trial.wait(lambda: f":{DATABASE_PORT}" in engine.host.run(["ss", "-Hltn"]))
+    wait(lambda: f":{DATABASE_PORT}" in engine.host.run(["ss", "-Hltn"]))
     trial.on(engine.host, "ss -Hltnp")
     reached = shared.exec("bash", "-c", _fetch(DATABASE_PORT))
     lost = apart.exec("bash", "-c", _fetch(DATABASE_PORT))

@@ -4,23 +4,21 @@ import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from docker.errors import APIError
 from docker.models.containers import Container
 
 from bench.edges import command
 from bench.edges.engine import Engine
-
-if TYPE_CHECKING:
-    from bench.walkthrough.trial import Trial
+from bench.walkthrough.notes import Notes, wait
 
 
 @dataclass(frozen=True)
 class Running:
     """A container that was asked for; `container` is None where Docker would not create it."""
 
-    trial: "Trial"
+    notes: Notes
     engine: Engine
     name: str
     container: Container | None
@@ -37,7 +35,7 @@ class Running:
             status, output = done.exit_code or 0, _bytes(done.output).decode(errors="replace")
         except APIError as fault:
             status, output = 1, f"Error response from daemon: {fault.explanation}"
-        self.trial.note(self.engine.host, typed, output, status)
+        self.notes.note(self.engine.host, typed, output, status)
         return command.Done(status, output)
 
     def exec_quietly(self, *argv: str) -> str:
@@ -52,9 +50,9 @@ class Running:
         """`docker logs`, as evidence, once `expected` is in it."""
         assert self.container
         container = self.container
-        self.trial.wait(lambda: expected in container.logs().decode(errors="replace"))
+        wait(lambda: expected in container.logs().decode(errors="replace"))
         said = container.logs().decode(errors="replace")
-        self.trial.note(self.engine.host, f"docker logs {self.name}", said)
+        self.notes.note(self.engine.host, f"docker logs {self.name}", said)
         return said
 
     def inspect(self, path: str) -> Any:
@@ -65,7 +63,7 @@ class Running:
         for key in path.split("."):
             value = value[key]
         form = "{{json ." + path + "}}"
-        self.trial.note(self.engine.host, f"docker inspect -f '{form}' {self.name}", json.dumps(value))
+        self.notes.note(self.engine.host, f"docker inspect -f '{form}' {self.name}", json.dumps(value))
         return value
 
     def wait_for_end(self) -> bool:
@@ -76,7 +74,7 @@ class Running:
             self.container.reload()
             return self.container.status == "exited"
 
-        return self.trial.wait(ended)
+        return wait(ended)
 
     @property
     def pid(self) -> int:

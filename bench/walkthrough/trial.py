@@ -3,8 +3,7 @@
 import os
 import shlex
 import signal
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
@@ -12,11 +11,12 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
 from bench.core.errors import EnvironmentLacks, MeasurementInvalid
-from bench.core.findings import Evidence, Source, Word
+from bench.core.findings import Source, Word
 from bench.edges import command
 from bench.edges.engine import Engine
 from bench.edges.host import Host
 from bench.walkthrough.ask import Ask
+from bench.walkthrough.notes import PATIENCE_S, Notes, wait
 from bench.walkthrough.running import Running
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
@@ -24,11 +24,8 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 COMMAND_S = 20.0
 NOT_THERE = 127
 """Exit status of a shell or taskset where a program is missing: that is no answer to any statement."""
-PATIENCE_S = 5.0
-"""How long something that must come is waited for: Apache's answer, a container's end."""
 REFUSAL_S = 1
 """How long an answer that must not come is waited for."""
-MAX_LINES, MAX_CHARACTERS = 60, 6000
 
 
 @dataclass(frozen=True)
@@ -83,12 +80,12 @@ def address(host: Host, index: int = 0) -> str:
     return host.addresses[index].partition("/")[0]
 
 
-class Trial:
+class Trial(Notes):
     """Commands, containers and rules of one statement. Everything is taken back at the `with`'s end."""
 
     def __init__(self, ground: Ground) -> None:
+        super().__init__()
         self.ground = ground
-        self.evidence: list[Evidence] = []
         self._undoing = ExitStack()
 
     def take_back(self) -> None:
@@ -103,11 +100,6 @@ class Trial:
         typed = line if text_in is None else f"{line} <<END\n{text_in}END"
         self.note(host, typed, done.output, done.status)
         return done
-
-    def note(self, host: Host, typed: str, output: str, status: int = 0) -> None:
-        """Keep something that was done as evidence."""
-        trimmed = trim(output)
-        self.evidence.append(Evidence(host=host.name, command=typed, output=trimmed, status=status))
 
     def change(self, host: Host, line: str, undo: str, *, text_in: str | None = None) -> command.Done:
         """Run `line`, that changes `host`, and have `undo` run at the end."""
@@ -137,24 +129,12 @@ class Trial:
         """Ask for a page with curl from `host` (the client host), which is let have `wait_s` to appear."""
         asking = host or self.ground.client
         line = f"curl -sS --max-time {REFUSAL_S} " + " ".join([url] * times)
-        self.wait(
-            lambda: self._attempt(asking, f"curl -sS --max-time 0.3 -o /dev/null {url}").status == 0, wait_s
-        )
+        wait(lambda: self._attempt(asking, f"curl -sS --max-time 0.3 -o /dev/null {url}").status == 0, wait_s)
         return self.on(asking, line)
 
     def refuses(self, url: str, *, host: Host | None = None) -> bool:
         """Whether nothing answers at `url`."""
         return self.get(url, host=host, wait_s=0).status != 0
-
-    @staticmethod
-    def wait(condition: Callable[[], bool], wait_s: float = PATIENCE_S) -> bool:
-        """Wait until `condition`; whether it came true within `wait_s`."""
-        deadline = time.monotonic() + wait_s
-        while time.monotonic() < deadline:
-            if condition():
-                return True
-            time.sleep(0.02)
-        return False
 
     # Docker.
 
@@ -227,15 +207,3 @@ class Trial:
 def _remove(container: Container) -> None:
     with suppress(NotFound):
         container.remove(force=True)
-
-
-def trim(output: str, lines: int = MAX_LINES, characters: int = MAX_CHARACTERS) -> str:
-    """`output` without its trailing white space, its middle left out where it is long."""
-    kept: Sequence[str] = [line.rstrip()[:characters] for line in output.rstrip().splitlines()]
-    if len(kept) > lines:
-        head, tail = lines * 2 // 3, lines // 3
-        kept = [*kept[:head], f"... ({len(kept) - head - tail} lines left out)", *kept[-tail:]]
-    text = "\n".join(kept)
-    if len(text) > characters:
-        text = text[: characters * 2 // 3] + "\n... (left out)\n" + text[-characters // 3 :]
-    return text

@@ -18,9 +18,10 @@ from bench.core.findings import (
     summarise,
 )
 from bench.walkthrough.ask import Ask, serve
+from bench.walkthrough.notes import trim
 from bench.walkthrough.page import render_markdown
 from bench.walkthrough.statements import SUBJECTS
-from bench.walkthrough.trial import judge, trim
+from bench.walkthrough.trial import judge
 from bench.walkthrough.walk import rules_of
 
 
