@@ -1,17 +1,23 @@
 """A stored run as pandas sees it: the one way in which reports, figures and notebooks read runs."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
+from pydantic import BaseModel
 
+from bench.core.change import Change
+from bench.core.comparison import Comparison
 from bench.core.findings import WalkthroughRecord
 from bench.core.records import RunRecord, SlotRecord
 from bench.core.sameness import Difference, find_differences
 from bench.core.scenario import Condition, conditions
 from bench.core.verdict import Verdict, judge
 from bench.edges import store
+
+INTERVALS = ("ci95", "ci90", "difference_ci95", "bootstrap_ci95")
 
 
 class Run:
@@ -111,13 +117,17 @@ class Run:
     @cached_property
     def comparisons(self) -> pd.DataFrame:
         """One row a comparison, A/A pairs included; intervals as `_low` and `_high` columns."""
-        rows = []
-        for comparison in self.verdict.comparisons:
-            row = comparison.model_dump(mode="json")
-            for name in ("ci95", "ci90", "difference_ci95", "bootstrap_ci95"):
-                row[f"{name}_low"], row[f"{name}_high"] = row.pop(name) or (None, None)
-            rows.append(row)
-        return pd.DataFrame(rows)
+        return _table(Comparison, self.verdict.comparisons)
+
+    @cached_property
+    def steps(self) -> pd.DataFrame:
+        """One row a step of the ladder and metric, by the columns of `comparisons`."""
+        return _table(Comparison, self.verdict.steps)
+
+    @cached_property
+    def changes(self) -> pd.DataFrame:
+        """One row a change between two conditions; intervals as `_low` and `_high` columns."""
+        return _table(Change, self.verdict.changes)
 
     def requests(self, slot: int, *, warm_up: bool = False) -> pd.DataFrame:
         """Requests of slot number `slot`: those sent inside the window, or with `warm_up` all.
@@ -138,6 +148,20 @@ class Run:
             if record.slot.index == index:
                 return record
         raise KeyError(f"slot {index} is not measured in {self.path}")
+
+
+def _table(kind: type[BaseModel], found: Sequence[BaseModel]) -> pd.DataFrame:
+    """A row a model, with all of the columns of its kind even where there is no row."""
+    columns = [name for name in kind.model_fields if name not in INTERVALS]
+    rows = []
+    for model in found:
+        row = model.model_dump(mode="json")
+        for name in INTERVALS:
+            row[f"{name}_low"], row[f"{name}_high"] = row.pop(name) or (None, None)
+        rows.append(row)
+    return pd.DataFrame(
+        rows, columns=columns + [f"{name}_{end}" for name in INTERVALS for end in ("low", "high")]
+    )
 
 
 def _describe_engines(record: RunRecord) -> str:

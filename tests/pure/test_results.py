@@ -144,3 +144,24 @@ def test_the_scope_says_where_the_verdict_holds(
     store.write_run(tmp_path, record)
 
     assert text in bench.load(tmp_path).scope[key]
+
+
+def test_steps_and_changes_are_rows_as_comparisons_are(tmp_path: Path) -> None:
+    scenario = make_scenario(ladder=("host", "bridge"), factors={"load.connections": (1, 16)})
+    store.write_run(tmp_path, make_run(scenario))
+    run = bench.load(tmp_path)
+
+    assert list(run.steps.columns) == list(run.comparisons.columns)
+    assert run.steps["condition"].tolist() == ["connections=1"] * 3 + ["connections=16"] * 3
+    assert set(run.steps["kind"]) == {"step"}
+    assert run.changes["p_holm"].tolist() == [change.p_holm for change in run.verdict.changes]
+    assert (run.changes["difference_ci95_low"] <= run.changes["difference_ci95_high"]).all()
+
+
+def test_a_run_without_ladder_and_factors_has_tables_without_rows(tmp_path: Path) -> None:
+    store.write_run(tmp_path, make_run(make_scenario()))
+    run = bench.load(tmp_path)
+
+    assert (len(run.steps), len(run.changes)) == (0, 0)
+    assert {"baseline", "ratio", "ci95_low"} <= set(run.steps.columns)
+    assert {"level", "p_holm", "ci95_low"} <= set(run.changes.columns)
