@@ -12,8 +12,6 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -36,8 +34,6 @@ app = typer.Typer(
 # A file or a pipe has no width of its own; a cell that is cut for one can be neither read nor parsed.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False)
-
-VERDICT_TITLES = ("metric", "ratio [95 %]", "difference [95 %]", "word")
 
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of one that comes with bench.")
@@ -293,23 +289,19 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 def _print_verdict(folder: Path, as_json: bool) -> None:
     import bench
-    from bench.report.text import answer_sentence, summary_rows
+    from bench.report.summary import list_claims, list_gaps, summarise
+    from bench.report.text import answer_sentence
 
     found = bench.load(folder)
     if as_json:
         _print_json({"run": str(folder), "verdict": found.verdict.model_dump(mode="json")})
     else:
-        out.print(answer_sentence(found) + "\n", markup=False)
-        for condition, rows in groupby(summary_rows(found), key=itemgetter(0)):
-            _print_table(
-                ("metric", "ratio [95 %]", "difference [95 %]", "word"), [row[1:] for row in rows], condition
-            )
-        for claim in found.verdict.claims:
-            out.print(
-                f"\nclaim {claim.id}: {claim.word}{f' ({claim.condition})' if claim.condition else ''}",
-                markup=False,
-            )
-        out.print(f"\nreport: {folder / 'report.html'}", markup=False)
+        out.print(answer_sentence(found), markup=False)
+        for table in summarise(found):
+            out.print()
+            _print_whole(table.columns, table.rows, table.caption)
+        for lines in (list_gaps(found), list_claims(found), [f"report: {folder / 'report.html'}"]):
+            out.print("".join(f"\n{line}" for line in lines), end="\n" if lines else "", markup=False)
     compared = [c for c in found.verdict.comparisons if c.kind == "arms"]
     usable = any(comparison.word is not Word.INVALID for comparison in compared)
     if not usable:
@@ -397,6 +389,17 @@ def _print_table(
     for row in rows:
         table.add_row(*row)
     out.print(table)
+
+
+def _print_whole(titles: Sequence[str], rows: Iterable[Sequence[str]], heading: str) -> None:
+    """Columns as wide as their longest cell: where the terminal is narrower it wraps, and nothing is cut."""
+    lines = [tuple(titles), *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    if heading:
+        out.print(heading, style="bold", markup=False)
+    for number, line in enumerate(lines):
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        out.print(text, style=None if number else "bold", markup=False)
 
 
 def _print_json(value: object) -> None:

@@ -14,8 +14,8 @@ ABSENT = "–"
 """Stands where there is no number."""
 HEADLINE_METRICS = (Metric.P50_LATENCY_US, Metric.THROUGHPUT_RPS, Metric.P99_LATENCY_US)
 """The answer is given on the first of these that has a ratio: the p50 is the steadiest."""
-MOST_CLAUSES = 4
-"""Arms that the one sentence speaks of."""
+MOST_CLAUSES = 3
+"""Of more arms than these, the one sentence speaks of those that a claim names."""
 
 
 def format_number(value: float) -> str:
@@ -54,14 +54,16 @@ def format_percent(ratio: float, interval: Interval, *, signed: bool) -> str:
 
 
 def format_difference(comparison: Comparison) -> str:
-    """Candidate minus baseline with its 95 % interval: `+7.89 us [7.09, 8.70]`."""
-    if comparison.difference is None:
+    """Candidate minus baseline with its 95 % interval."""
+    return format_change(comparison.difference, comparison.difference_ci95, comparison.unit)
+
+
+def format_change(difference: float | None, interval: Interval | None, unit: str) -> str:
+    """A signed difference with its 95 % interval: `+7.89 us [7.09, 8.70]`."""
+    if difference is None:
         return ABSENT
-    sign = "+" if comparison.difference > 0 else ""
-    return (
-        f"{sign}{format_number(comparison.difference)} {comparison.unit}"
-        f" {format_interval(comparison.difference_ci95)}"
-    )
+    sign = "+" if difference > 0 else ""
+    return f"{sign}{format_number(difference)} {unit} {format_interval(interval)}"
 
 
 def format_share(fraction: float) -> str:
@@ -82,6 +84,11 @@ def format_time(iso: str | None) -> str:
 def count(number: int, noun: str) -> str:
     """`1 slot`, `2 slots`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def name_condition(condition: str, what: str) -> str:
+    """`what`, after the condition under which it holds, if there are several."""
+    return f"{condition}: {what}" if condition else what
 
 
 def join_words(words: Sequence[str]) -> str:
@@ -150,19 +157,25 @@ def answer_sentence(run: Run) -> str:
     answered = {comparison.metric for comparison in compared if comparison.ratio is not None}
     if not answered:
         reasons = dict.fromkeys(note for comparison in compared for note in comparison.notes)
+        reasons |= {f"{arm} is NOT AVAILABLE here": None for arm in run.verdict.unavailable}
         return f"There is no answer: {'; '.join(reasons)}."
     metric = next(metric for metric in HEADLINE_METRICS if metric in answered)
     headline = [comparison for comparison in compared if comparison.metric is metric]
-    if len(run.conditions) == 1:
-        clauses = [describe_comparison(comparison) for comparison in headline]
-    else:
-        candidates = dict.fromkeys(comparison.candidate for comparison in headline)
-        clauses = [_describe_range([c for c in headline if c.candidate == name]) for name in candidates]
+    claimed = {name for claim in run.record.scenario.claims for name in (claim.better, claim.than)}
+    candidates = sorted(
+        dict.fromkeys(comparison.candidate for comparison in headline), key=lambda name: name not in claimed
+    )
     # The rest of many arms stands in the table: this is one sentence.
-    rest = len(clauses) - MOST_CLAUSES
-    more = f"; and {count(rest, 'more arm')} in the table" if rest > 0 else ""
+    told = candidates if len(candidates) <= MOST_CLAUSES else candidates[: max(len(claimed) - 1, 1)]
+    clauses = [_describe_candidate(run, [c for c in headline if c.candidate == name]) for name in told]
+    rest = len(candidates) - len(told)
+    more = f"; {count(rest, 'more arm')} in the tables" if rest else ""
     scope = f"for {describe_workload(run)}, seen from a client in a {run.scope['vantage']}"
-    return f"On this machine, {'; '.join(clauses[:MOST_CLAUSES])}{more}, {scope}."
+    return f"On this machine, {'; '.join(clauses)}{more}, {scope}."
+
+
+def _describe_candidate(run: Run, found: Sequence[Comparison]) -> str:
+    return describe_comparison(found[0]) if len(run.conditions) == 1 else _describe_range(found)
 
 
 def _describe_range(found: Sequence[Comparison]) -> str:
@@ -184,22 +197,6 @@ def _describe_range(found: Sequence[Comparison]) -> str:
     )
 
 
-def summary_rows(run: Run) -> list[tuple[str, str, str, str, str]]:
-    """A row a comparison of arms: condition, metric, ratio [95 %], difference [95 %], word."""
-    compared = comparisons_of_arms(run)
-    several = len({comparison.candidate for comparison in compared}) > 1
-    return [
-        (
-            comparison.condition,
-            f"{comparison.candidate}: {comparison.metric.label}" if several else comparison.metric.label,
-            format_ratio(comparison.ratio, comparison.ci95),
-            format_difference(comparison),
-            str(comparison.word),
-        )
-        for comparison in compared
-    ]
-
-
 def comparisons_of_arms(run: Run) -> list[Comparison]:
     """The comparisons of a candidate with the baseline, without the A/A pairs."""
     return [comparison for comparison in run.verdict.comparisons if comparison.kind == "arms"]
@@ -207,4 +204,4 @@ def comparisons_of_arms(run: Run) -> list[Comparison]:
 
 def pairs_of_arms(run: Run) -> list[Comparison]:
     """The A/A comparisons: an arm against itself."""
-    return [comparison for comparison in run.verdict.comparisons if comparison.kind != "arms"]
+    return [comparison for comparison in run.verdict.comparisons if comparison.kind == "A/A"]

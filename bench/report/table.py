@@ -1,0 +1,22 @@
+"""A table as text: what is said, without how it is laid out."""
+
+from dataclasses import dataclass
+
+NOT_AVAILABLE = "NOT AVAILABLE"
+"""In the place of a word, where an arm or a condition cannot be had on the machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A cell's first line is what it says, further lines stand small below it.
+
+    A cell that is a word of the verdict is shown as one. The first cell names its row.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    prose: frozenset[str] = frozenset()
+    """Columns whose cells may be broken into lines; numbers may not."""
+    folded: bool = False
+    """Of second rank: shown when it is asked for."""
