@@ -7,11 +7,16 @@ from bench.core.comparison import Word
 from bench.core.gates import MIN_REQUESTS_P99, Voids
 from bench.core.records import Status
 from bench.core.scenario import Metric
+from bench.report.panels import arm_names
+from bench.report.table import NOT_AVAILABLE
 from bench.report.text import comparisons_of_arms, count, format_percent, join_words, pairs_of_arms
 from bench.results import Run
 
 EXPECTED_NOTES = ("negligible", "larger than the margin", "not resolved against the margin")
 """Notes that begin so belong to a comparison's word, and stand in the table only."""
+
+MOST_PLACES = 4
+"""Where more places than these have the same fault, the tables tell which."""
 
 ENDINGS = {
     Status.RUNNING: "The run did not end: it is still going on, or it was killed and can be resumed.",
@@ -25,6 +30,7 @@ def find_cautions(run: Run) -> list[str]:
     """Every caution of `run`, the weightiest first; empty where there is none."""
     return [
         *_cautions_of_ending(run),
+        *_cautions_of_gaps(run),
         *run.verdict.warnings,
         *_cautions_of_slots(run),
         *_cautions_of_comparisons(run),
@@ -35,10 +41,32 @@ def find_cautions(run: Run) -> list[str]:
 def _cautions_of_ending(run: Run) -> Iterable[str]:
     record = run.record
     done, planned = len(record.slots), len(record.planned)
-    if record.status is not Status.COMPLETE:
+    if record.status in ENDINGS:
         yield f"{ENDINGS[record.status]} {done} of {count(planned, 'planned slot')} were measured."
-    elif done < planned:
+    elif record.status is Status.COMPLETE and record.remaining():
         yield f"{done} of {count(planned, 'planned slot')} were measured."
+
+
+def _cautions_of_gaps(run: Run) -> Iterable[str]:
+    """What the scenario asked for and this machine cannot give: nothing is concluded about it."""
+    scenario = run.record.scenario
+    for arm, reason in run.verdict.unavailable.items():
+        yield f"{arm} ({scenario.arm(arm).mode} mode) is {NOT_AVAILABLE} here: {_as_clause(reason)}."
+    for condition, reason in run.verdict.unavailable_conditions.items():
+        name = condition or "The only condition"
+        yield f"{name} is {NOT_AVAILABLE} here: {_as_clause(reason)}."
+    planned = run.record.planned
+    lost = sum(
+        slot.arm in run.record.unavailable or slot.condition in run.record.unavailable_conditions
+        for slot in planned
+    )
+    if lost:
+        yield f"So {lost} of {count(len(planned), 'planned slot')} could not be measured."
+
+
+def _as_clause(reason: str) -> str:
+    """A reason as another program gave it, on one line and without its full stop."""
+    return " ".join(reason.split()).rstrip(".")
 
 
 def _cautions_of_slots(run: Run) -> Iterable[str]:
@@ -61,18 +89,20 @@ def _cautions_of_slots(run: Run) -> Iterable[str]:
             f"Throughput is void in {count(len(saturated), 'slot')}, latency is not: gate"
             f" {join_words([f'{name} ({number})' for name, number in reasons.most_common()])}."
         )
-    few = [record for record in slots if record.valid and record.values.get(Metric.P99_LATENCY_US) is None]
+    loaded = [record for record in slots if record.valid and record.slot.arm in arm_names(run)]
+    few = [record for record in loaded if record.values.get(Metric.P99_LATENCY_US) is None]
     if few:
         yield (
-            f"{count(len(few), 'valid slot')} of {len(slots)} gave no p99: a slot needs"
+            f"{count(len(few), 'valid slot')} of {len(loaded)} gave no p99: a slot needs"
             f" {MIN_REQUESTS_P99:,} requests for it, and the least was {min(r.requests for r in few):,}."
             " A longer measure_s gives it."
         )
 
 
 def _cautions_of_comparisons(run: Run) -> Iterable[str]:
-    """What is said of several comparisons is said once, with the places where it holds."""
+    """What is said of several comparisons is said once, with the places where it holds, or their number."""
     places: dict[str, list[str]] = {}
+    arms: dict[str, list[str]] = {}
     for comparison in comparisons_of_arms(run):
         notes = [note for note in comparison.notes if not note.startswith(EXPECTED_NOTES)]
         if comparison.word is Word.INVALID:
@@ -80,8 +110,10 @@ def _cautions_of_comparisons(run: Run) -> Iterable[str]:
         place = _name_place(f"{comparison.metric.label} of {comparison.candidate}", comparison.condition)
         for note in notes:
             places.setdefault(note, []).append(place)
+            arms.setdefault(note, []).append(comparison.candidate)
     for note, found in places.items():
-        yield f"{join_words(found)}: {note}."
+        many = f"{len(found)} comparisons, of {join_words(list(dict.fromkeys(arms[note])))}"
+        yield f"{join_words(found) if len(found) <= MOST_PLACES else many}: {note}."
 
 
 def _cautions_of_pairs(run: Run) -> Iterable[str]:
@@ -93,9 +125,10 @@ def _cautions_of_pairs(run: Run) -> Iterable[str]:
         if pair.ratio is not None and pair.ci95 is not None and (pair.ci95[0] > 1 or pair.ci95[1] < 1)
     ]
     if off:
+        rest = f"; and {len(off) - MOST_PLACES} more" if len(off) > MOST_PLACES else ""
         yield (
             f"{len(off)} of {count(len(pairs), 'A/A pair')} show a difference where there is none:"
-            f" {'; '.join(off)}. One in twenty does by chance."
+            f" {'; '.join(off[:MOST_PLACES])}{rest}. One in twenty does by chance."
         )
 
 

@@ -1,119 +1,17 @@
-"""A run becomes the rows of the report's tables: what is said, without how it is laid out."""
+"""Arms, gates and slots become the rows of tables: what is said, without how it is laid out."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from statistics import median
 
-from bench.core.comparison import Comparison, Word
 from bench.core.gates import Gate, Voids
 from bench.core.records import SlotRecord
 from bench.core.scenario import Metric
-from bench.report.panels import arm_names, name_failed_gates, slots_of
-from bench.report.text import (
-    ABSENT,
-    comparisons_of_arms,
-    format_difference,
-    format_interval,
-    format_number,
-    format_p_value,
-    format_ratio,
-    format_share,
-    format_value,
-    pairs_of_arms,
-)
+from bench.report.panels import arm_names, name_failed_gates, present_conditions, slots_of
+from bench.report.text import ABSENT, format_number
 from bench.results import Run
 
-DIFFERS = "DIFFERS"
-"""In place of BETTER and WORSE where an arm stands against itself: neither half can be better."""
 LONGEST_LIST = 3
 """More different texts than this are counted instead of listed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One comparison, or A/A pair, as text."""
-
-    arm: str
-    metric: str
-    baseline_value: str
-    candidate_value: str
-    ratio: str
-    ci90: str
-    difference: str
-    margin: str
-    blocks: str
-    word: str
-    notes: tuple[str, ...]
-    bootstrap_ci95: str
-    t_p_value: str
-    sign_flip_p_value: str
-    hodges_lehmann_ratio: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Group:
-    """Comparisons that stand in one table: of one condition, and one candidate where arms are compared."""
-
-    condition: str
-    baseline: str
-    candidate: str
-    rows: tuple[Row, ...]
-
-    @property
-    def title(self) -> str:
-        """What the table compares."""
-        arms = f"{self.candidate} against {self.baseline}" if self.candidate else "A/A pairs"
-        return f"{self.condition}: {arms}" if self.condition else arms
-
-
-def group_comparisons(run: Run) -> list[Group]:
-    """A group for each condition and candidate, in the scenario's order."""
-    return _group(comparisons_of_arms(run), by_candidate=True)
-
-
-def group_pairs(run: Run) -> list[Group]:
-    """A group of A/A pairs for each condition."""
-    return _group(pairs_of_arms(run), by_candidate=False)
-
-
-def _group(comparisons: Sequence[Comparison], *, by_candidate: bool) -> list[Group]:
-    found: dict[tuple[str, str], list[Comparison]] = {}
-    for comparison in comparisons:
-        key = (comparison.condition, comparison.candidate if by_candidate else "")
-        found.setdefault(key, []).append(comparison)
-    return [
-        Group(
-            condition=condition,
-            baseline=members[0].baseline if by_candidate else "",
-            candidate=candidate,
-            rows=tuple(map(_row, members)),
-        )
-        for (condition, candidate), members in found.items()
-    ]
-
-
-def _row(comparison: Comparison) -> Row:
-    blocks = f"{comparison.blocks}"
-    if comparison.unit_of_replication != "block":
-        blocks += f" (interval over {comparison.unit_of_replication}s)"
-    is_pair = comparison.kind != "arms"
-    return Row(
-        arm=comparison.candidate,
-        metric=comparison.metric.label,
-        baseline_value=format_value(comparison.baseline_value, comparison.unit),
-        candidate_value=format_value(comparison.candidate_value, comparison.unit),
-        ratio=format_ratio(comparison.ratio, comparison.ci95),
-        ci90=format_interval(comparison.ci90, lambda end: f"{end:.3f}"),
-        difference=format_difference(comparison),
-        margin=format_share(comparison.margin),
-        blocks=blocks,
-        word=DIFFERS if is_pair and comparison.word in (Word.BETTER, Word.WORSE) else str(comparison.word),
-        notes=comparison.notes,
-        bootstrap_ci95=format_interval(comparison.bootstrap_ci95, lambda end: f"{end:.3f}"),
-        t_p_value=format_p_value(comparison.p_value),
-        sign_flip_p_value=format_p_value(comparison.sign_flip_p_value),
-        hodges_lehmann_ratio=format_ratio(comparison.hodges_lehmann_ratio, None),
-    )
 
 
 ARM_COLUMNS = ("Arm", "Valid slots", "Requests", "Errors", "p99.9 latency", "Start to first 200")
@@ -122,7 +20,7 @@ ARM_COLUMNS = ("Arm", "Valid slots", "Requests", "Errors", "p99.9 latency", "Sta
 def list_arms(run: Run) -> list[tuple[str, tuple[str, ...]]]:
     """By `ARM_COLUMNS`, for each condition and arm: medians over valid slots, with their range."""
     rows: list[tuple[str, tuple[str, ...]]] = []
-    for index, condition in enumerate(run.conditions):
+    for index in present_conditions(run):
         for arm in arm_names(run):
             measured = slots_of(run, index, arm)
             valid = [record for record in measured if record.valid]
@@ -134,7 +32,7 @@ def list_arms(run: Run) -> list[tuple[str, tuple[str, ...]]]:
                 _spread([record.p999_latency_us for record in valid], "us"),
                 _spread([record.start_to_first_200_ms for record in valid], "ms"),
             )
-            rows.append((condition.label, cells))
+            rows.append((run.conditions[index].label, cells))
     return rows
 
 
@@ -157,9 +55,10 @@ def list_gates(run: Run) -> list[tuple[str, ...]]:
         for gate in record.gates:
             found.setdefault(gate.name, {}).setdefault(record.slot.arm, []).append(gate)
     rows: list[tuple[str, ...]] = []
+    arms = dict.fromkeys([*arm_names(run), *(arm.name for arm in run.record.scenario.arms)])
     for name, by_arm in found.items():
-        of_gate = [_gate_cells(arm, by_arm[arm]) for arm in arm_names(run) if arm in by_arm]
-        if len({cells[2:] for cells in of_gate}) == 1:
+        of_gate = [_gate_cells(arm, by_arm[arm]) for arm in arms if arm in by_arm]
+        if len(of_gate) > 1 and len({cells[2:] for cells in of_gate}) == 1:
             of_gate = [_gate_cells("all", [gate for gates in by_arm.values() for gate in gates])]
         rows += [(name, *cells) for cells in of_gate]
     return rows

@@ -1,4 +1,4 @@
-"""A run becomes figures: pure functions, without pyplot and its global state; the caller saves or shows them.
+"""Slots become figures: pure functions, without pyplot and its global state; the caller saves or shows them.
 
 Every figure has a row of panels a condition, and a colour and a marker an arm.
 """
@@ -10,23 +10,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
-from bench.core.comparison import Comparison
 from bench.core.scenario import Metric
 from bench.core.statistics import estimate
 from bench.report.panels import (
+    FEW_ARMS,
     answered_latencies_us,
     arm_names,
     colour_of,
     label_condition,
     lay_lines,
+    make_arm_keys,
     make_key,
     make_panels,
     marker_of,
     name_failed_gates,
+    present_conditions,
     say_in_panel,
     slots_of,
     start_seconds,
@@ -50,8 +50,9 @@ def draw_latency(run: Run) -> Figure:
     A faint line on the left is one slot.
     """
     with matplotlib.rc_context(STYLE):
-        figure, grid = make_panels(2, [2.7] * len(run.conditions))
-        for condition, (body, tail) in enumerate(grid):
+        present = present_conditions(run)
+        figure, grid = make_panels(2, [2.7] * len(present))
+        for condition, (body, tail) in zip(present, grid, strict=True):
             label_condition(run, condition, body)
             pooled: dict[str, np.ndarray] = {}
             for arm in arm_names(run):
@@ -66,6 +67,9 @@ def draw_latency(run: Run) -> Figure:
             body.set_ylabel("share answered within")
         for axes in grid[-1]:
             axes.set_xlabel("latency, us")
+        if len(arm_names(run)) > FEW_ARMS:
+            keys = make_arm_keys(run, linestyle="-", linewidth=1.7)
+            figure.legend(handles=keys, loc="outside upper left", ncols=5)
         return figure
 
 
@@ -92,7 +96,8 @@ def _draw_body(run: Run, axes: Axes, pooled: dict[str, np.ndarray]) -> None:
     ends_us = [np.quantile(latencies_us, [0.005, 0.99]) for latencies_us in pooled.values()]
     _scale_latency(axes, min(low for low, _ in ends_us), max(high for _, high in ends_us))
     axes.set_ylim(0, 1)
-    axes.legend(loc="lower right")
+    if len(arm_names(run)) <= FEW_ARMS:
+        axes.legend(loc="lower right")
 
 
 def _draw_tail(run: Run, axes: Axes, pooled: dict[str, np.ndarray]) -> None:
@@ -134,71 +139,13 @@ def _scale_latency(axes: Axes, low_us: float, high_us: float) -> None:
         axes.set_xlim(low_us - room, high_us + room)
 
 
-def draw_block_ratios(run: Run) -> Figure:
-    """Ratio of every block, the pooled ratio with its 95 % interval, and below them the A/A pairs."""
-    rows = [
-        [
-            [c for c in run.verdict.comparisons if c.condition == condition.label and c.metric is metric]
-            for metric in Metric
-        ]
-        for condition in run.conditions
-    ]
-    with matplotlib.rc_context(STYLE):
-        heights_in = [0.35 + 0.42 * len(row[0]) for row in rows]
-        figure, grid = make_panels(len(Metric), heights_in, share_columns=True)
-        for condition, (panels, row) in enumerate(zip(grid, rows, strict=True)):
-            label_condition(run, condition, panels[0])
-            for axes, compared in zip(panels, row, strict=True):
-                _draw_ratios(run, axes, compared)
-            for axes in panels[1:]:
-                axes.set_yticklabels([])
-        for axes, metric in zip(grid[-1], Metric, strict=True):
-            axes.set_xlabel(f"{metric.label} ratio\n(> 1: {run.record.scenario.baseline} better)")
-        return figure
-
-
-def _draw_ratios(run: Run, axes: Axes, compared: list[Comparison]) -> None:
-    """One line of the panel a comparison, its blocks from top to bottom in order of time."""
-    margin = compared[0].margin
-    axes.axvspan(1 / (1 + margin), 1 + margin, color=INK, alpha=0.06, linewidth=0)
-    for edge in (1 / (1 + margin), 1 + margin):
-        axes.axvline(edge, color=INK, linewidth=0.8, linestyle="--")
-    axes.axvline(1, color=INK, linewidth=1)
-    for line, comparison in enumerate(compared):
-        if comparison.ratio is None or comparison.ci95 is None:
-            place = axes.get_yaxis_transform()
-            axes.text(
-                0.97, line, "INVALID: no ratio", transform=place, ha="right", va="center", style="italic"
-            )
-            continue
-        colour = colour_of(run, comparison.candidate)
-        low, high = comparison.ci95
-        own = comparison.kind == "A/A"
-        axes.add_patch(Rectangle((low, line - 0.4), high - low, 0.8, color=colour, alpha=0.25, linewidth=0))
-        axes.vlines(comparison.ratio, line - 0.4, line + 0.4, color=colour, linewidth=1.8)
-        blocks = len(comparison.block_ratios)
-        axes.plot(
-            comparison.block_ratios,
-            line + np.linspace(-0.3, 0.3, blocks),
-            linestyle="none",
-            marker=marker_of(run, comparison.candidate),
-            markersize=3,
-            color=colour,
-            markerfacecolor="none" if own else colour,
-            markeredgewidth=0.7,
-        )
-    names = [f"{c.candidate} vs {c.baseline}" if c.kind == "arms" else f"{c.baseline} A/A" for c in compared]
-    axes.set_yticks(range(len(compared)), names)
-    lay_lines(axes, len(compared))
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-
-
 def draw_throughput(run: Run) -> Figure:
     """Throughput of every valid slot, an arm's mean over blocks with its 95 % interval, and wrk's witness."""
     names = arm_names(run)
     with matplotlib.rc_context(STYLE):
-        figure, grid = make_panels(1, [0.6 + 0.45 * len(names)] * len(run.conditions))
-        for condition, (axes,) in enumerate(grid):
+        present = present_conditions(run)
+        figure, grid = make_panels(1, [0.6 + 0.45 * len(names)] * len(present))
+        for condition, (axes,) in zip(present, grid, strict=True):
             label_condition(run, condition, axes)
             for line, arm in enumerate(names):
                 _draw_throughput_of(run, axes, condition, line, arm)
@@ -252,19 +199,25 @@ def _draw_throughput_of(run: Run, axes: Axes, condition: int, line: int, arm: st
 
 def draw_slot_timeline(run: Run) -> Figure:
     """The p50 of every slot at the time when it was measured; an INVALID slot bears the mark of its gate."""
-    failed = sorted({name_failed_gates(record) for record in run.record.slots if not record.valid})
+    arms = arm_names(run)
+    failed = sorted(
+        {
+            name_failed_gates(record)
+            for record in run.record.slots
+            if not record.valid and record.slot.arm in arms
+        }
+    )
     marks = {gates: GATE_MARKERS[index % len(GATE_MARKERS)] for index, gates in enumerate(failed)}
     with matplotlib.rc_context(STYLE):
-        figure, grid = make_panels(1, [1.9] * len(run.conditions), share_columns=True)
-        for condition, (axes,) in enumerate(grid):
+        present = present_conditions(run)
+        height_in = 1.9 if len(arms) <= FEW_ARMS else 2.7
+        figure, grid = make_panels(1, [height_in] * len(present), share_columns=True)
+        for condition, (axes,) in zip(present, grid, strict=True):
             label_condition(run, condition, axes)
             _draw_timeline(run, axes, condition, marks)
             axes.set_ylabel("p50 latency, us")
         grid[-1][0].set_xlabel("time since the run began, s")
-        handles: list[Line2D] = [
-            make_key(marker_of(run, arm), arm, color=colour_of(run, arm), markersize=4)
-            for arm in arm_names(run)
-        ]
+        handles = make_arm_keys(run)
         handles += [make_key(mark, f"INVALID: {gates}", markersize=9) for gates, mark in marks.items()]
         figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 4))
         return figure
@@ -287,7 +240,7 @@ def _draw_timeline(run: Run, axes: Axes, condition: int, marks: dict[str, str]) 
             if value is not None:
                 values.append(value)
                 axes.plot([second], [value], marker_of(run, arm), markerfacecolor="none", **look)
-            mark = marks[name_failed_gates(record)]
+            mark = marks.get(name_failed_gates(record), ".")
             axes.plot([second], [height], mark, color=INK, markersize=11, markeredgewidth=1.4, **place)
         values += [value for _, value in valid]
         if valid:

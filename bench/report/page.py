@@ -10,9 +10,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from bench.edges import store
-from bench.report import content, wording
+from bench.report import card, changes, comparisons, content, evidence, steps, wording
+from bench.report.captions import describe_figures
 from bench.report.cautions import find_cautions
-from bench.report.figures import draw_block_ratios, draw_latency, draw_slot_timeline, draw_throughput
+from bench.report.effect_figures import draw_block_ratios, draw_costs, draw_ladder
+from bench.report.figures import draw_latency, draw_slot_timeline, draw_throughput
 from bench.report.rerun import scenario_toml
 from bench.report.svg import inline_svg, render_svg
 from bench.report.text import answer_sentence, count, format_p_value, format_time
@@ -70,12 +72,14 @@ def _illustrate(run: Run) -> list[Illustration]:
         "block-ratios": draw_block_ratios,
         "throughput": draw_throughput,
         "slot-timeline": draw_slot_timeline,
+        "ladder": draw_ladder,
+        "changes": draw_costs,
     }
     # Without a valid slot there is nothing to show but when each failed, and at which gate.
     has_valid = any(record.valid for record in run.record.slots)
     return [
         Illustration(name, title, caption, render_svg(drawn[name](run), f"figure-{name}", title, caption))
-        for name, title, caption in wording.describe_figures(run)
+        for name, title, caption in describe_figures(run)
         if has_valid or name == "slot-timeline"
     ]
 
@@ -90,7 +94,10 @@ def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template).render(_facts(run), illustrations=illustrations)
+    # Two figures belong to sections of their own.
+    placed = {figure.name: figure for figure in illustrations if figure.name in ("ladder", "changes")}
+    rest = [figure for figure in illustrations if figure.name not in placed]
+    return environment.get_template(template).render(_facts(run), illustrations=rest, placed=placed)
 
 
 def _bind_units(value: Any) -> Any:
@@ -105,6 +112,7 @@ def _escape_markdown(value: Any) -> Any:
     """Keep a run's texts from being read as tables, code or HTML, and on one line."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
+    value = re.sub(r"\s*\n\s*", " · ", value)
     return re.sub(r"([\\|`*<])", r"\\\1", re.sub(r"\s+", " ", value))
 
 
@@ -121,8 +129,20 @@ def _facts(run: Run) -> Mapping[str, Any]:
             for claim in record.scenario.claims
         ],
         "cautions": find_cautions(run),
-        "groups": content.group_comparisons(run),
-        "pairs": content.group_pairs(run),
+        "cards": card.tabulate_modes(run),
+        "steps": steps.tabulate_steps(run),
+        "steps_said": steps.describe_steps(run),
+        "changes": changes.tabulate_changes(run),
+        "changes_said": changes.describe_changes(run),
+        "comparisons": comparisons.tabulate_comparisons(run),
+        "pairs": comparisons.tabulate_pairs(run),
+        "methods": comparisons.tabulate_methods(run),
+        "walkthrough": None,  # What the article's statements came to: templates/walkthrough.*.j2.
+        "modes": wording.list_modes(run),
+        "controls": evidence.describe_controls(run),
+        "sameness_said": evidence.describe_sameness(run),
+        "sameness": evidence.tabulate_sameness(run),
+        "paths": evidence.tabulate_paths(run),
         "arm_columns": content.ARM_COLUMNS,
         "arms": content.list_arms(run),
         "gate_columns": content.GATE_COLUMNS,
@@ -134,6 +154,7 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "limits": wording.describe_limits(run),
         "words": wording.explain_words(run),
         "claim_words": wording.explain_claim_words(),
+        "change_words": wording.explain_change_words(),
         "symbols": wording.SYMBOLS,
         "environment": [
             ("Machine", record.machine),
@@ -144,7 +165,8 @@ def _facts(run: Run) -> Mapping[str, Any]:
         ],
         "scenario_toml": scenario_toml(record.scenario),
         "command": f"bench run {record.scenario.name}.toml --seed {record.seed}"
-        + (f" --budget {record.budget_s:g}s" if record.budget_s else ""),
+        + (f" --budget {record.budget_s:g}s" if record.budget_s else "")
+        + (f" --precision {record.precision * 100:g}%" if record.precision else ""),
         "format_time": format_time,
         "format_p_value": format_p_value,
         "count": count,

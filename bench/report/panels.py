@@ -14,9 +14,23 @@ from bench.core.records import SlotRecord
 from bench.report.svg import INK
 from bench.results import Run
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe & Ito's colours that stand out on white and on black; colour-blind readers tell them apart."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+PALETTE = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#8228DC",
+    "#A04628",
+    "#BEA064",
+    "#A04682",
+)
+"""Okabe & Ito's six that stand out on white and on black, and four more that are farthest from them and
+from one another, for colour-blind readers too (Machado 2009; 17 or more in CIELAB, the six have 16)."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "*", "<")
+FEW_ARMS = 4
+"""The key of more arms than these stands outside of the panels."""
 WIDTH_IN = 7.2
 
 
@@ -65,14 +79,28 @@ def arm_names(run: Run) -> list[str]:
     return sorted(names, key=lambda name: name != scenario.baseline)
 
 
+def present_conditions(run: Run) -> list[int]:
+    """Conditions that could be had, by index into `run.conditions`."""
+    return [index for index in range(len(run.conditions)) if index not in run.record.unavailable_conditions]
+
+
 def colour_of(run: Run, arm: str) -> str:
     """Colour of an arm, the same in every figure of a run."""
     return PALETTE[arm_names(run).index(arm) % len(PALETTE)]
 
 
 def marker_of(run: Run, arm: str) -> str:
-    """Marker of an arm, so that colour is never the only mark."""
-    return MARKERS[arm_names(run).index(arm) % len(MARKERS)]
+    """Marker of an arm, so that colour is never the only mark; no two arms share both."""
+    index = arm_names(run).index(arm)
+    return MARKERS[(index + index // len(PALETTE)) % len(MARKERS)]
+
+
+def make_arm_keys(run: Run, **look: Any) -> list[Line2D]:
+    """A legend's entry an arm."""
+    return [
+        make_key(marker_of(run, arm), arm, **{"color": colour_of(run, arm), "markersize": 4, **look})
+        for arm in arm_names(run)
+    ]
 
 
 def slots_of(run: Run, condition: int, arm: str) -> list[SlotRecord]:

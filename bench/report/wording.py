@@ -1,10 +1,14 @@
 """What the report says about its method: the words, how it was measured, what it does not tell."""
 
+from bench.core.change import ChangeWord
 from bench.core.claim import ClaimWord
 from bench.core.comparison import Word
-from bench.core.scenario import Metric
-from bench.report.content import DIFFERS
-from bench.report.text import comparisons_of_arms, count, describe_workload, join_words
+from bench.core.hosts import docker_host_of
+from bench.core.modes import MODES
+from bench.core.scenario import Arm
+from bench.report.comparisons import DIFFERS
+from bench.report.table import NOT_AVAILABLE
+from bench.report.text import count, describe_workload, format_share, join_words
 from bench.results import Run
 
 SYMBOLS = {
@@ -14,6 +18,9 @@ SYMBOLS = {
     Word.INCONCLUSIVE: "?",
     Word.INVALID: "✕",
     DIFFERS: "≠",
+    NOT_AVAILABLE: "∅",
+    ChangeWord.CHANGED: "Δ",
+    ChangeWord.NO_PRACTICAL_CHANGE: "=",
     ClaimWord.SUPPORTED: "✓",
     ClaimWord.NEGLIGIBLE: "≈",
     ClaimWord.NO_DIFFERENCE: "=",
@@ -39,6 +46,19 @@ def explain_words(run: Run) -> list[tuple[str, str]]:
             "neither: the interval is too wide to tell, and only more blocks or less noise would",
         ),
         (Word.INVALID, "too few complete and valid blocks, or A/A pairs that differ: no conclusion is drawn"),
+        (NOT_AVAILABLE, "this machine cannot give it, and says why; nothing is concluded about it"),
+    ]
+
+
+def explain_change_words() -> list[tuple[str, str]]:
+    """The words on a change between two conditions. There are many, so p-values are corrected by Holm."""
+    return [
+        (
+            ChangeWord.CHANGED,
+            "the 95 % interval of the ratio excludes 1, and so it does after Holm's correction",
+        ),
+        (ChangeWord.NO_PRACTICAL_CHANGE, "the 90 % interval lies inside the margin on both sides of 1"),
+        (ChangeWord.INCONCLUSIVE, "neither"),
     ]
 
 
@@ -57,65 +77,14 @@ def explain_claim_words() -> list[tuple[str, str]]:
     ]
 
 
-def describe_figures(run: Run) -> list[tuple[str, str, str]]:
-    """Name, title and caption of every figure; a caption says what to see."""
-    ratios = [
-        ratio
-        for comparison in comparisons_of_arms(run)
-        if comparison.metric is Metric.P50_LATENCY_US
-        for ratio in comparison.block_ratios
-    ]
-    ahead = sum(ratio > 1 for ratio in ratios)
-    seen = f"{ahead} of {len(ratios)} blocks have a p50 ratio above 1; a mark" if ratios else "A mark"
-    invalid = sum(not record.valid for record in run.record.slots)
-    failed = (
-        f"{invalid} of {count(len(run.record.slots), 'slot')} failed a gate" if invalid else "No slot failed"
-    )
-    return [
-        (
-            "latency",
-            "Latency of every request",
-            (
-                "The further right a curve runs, the slower its arm: on the left (valid slots pooled,"
-                " faint lines the slots) the dotted line spans the medians, and on the right you see"
-                " whether the distance lasts into the slowest requests."
-            ),
-        ),
-        (
-            "block-ratios",
-            "Ratio of every block, and the noise floor",
-            (
-                f"{seen} is a block, the line in its box the pooled ratio and its 95 % interval, the"
-                " grey zone the margin; hollow marks are A/A pairs, whose spread around 1 is what"
-                " noise alone does here."
-            ),
-        ),
-        (
-            "throughput",
-            "Throughput of every slot",
-            (
-                "Arms may overlap here and still differ, because drift moves all of them: the ratios"
-                " above pair them block by block, which these marks do not (within an arm, time runs"
-                " downwards)."
-            ),
-        ),
-        (
-            "slot-timeline",
-            "Every slot in the order of time",
-            (
-                f"{failed}; what moves all arms together is the machine and cancels in the ratios, what"
-                " moves one arm alone would be a reason to doubt them."
-            ),
-        ),
-    ]
-
-
 def describe_method(run: Run) -> list[str]:
     """How the run was measured, a paragraph each."""
     baseline = run.record.scenario.baseline
-    arms = join_words([f"{arm.name} (Docker network mode {arm.mode})" for arm in run.record.scenario.arms])
     return [
-        f"Arms: {arms}. They differ in nothing else: one image, one Apache configuration, the same cores.",
+        (
+            "Arms differ in their network and in nothing else: one image, one Apache configuration, the"
+            " same cores."
+        ),
         _describe_slot(run),
         _describe_schedule(run),
         _describe_lab(run),
@@ -134,6 +103,25 @@ def describe_method(run: Run) -> list[str]:
     ]
 
 
+def list_modes(run: Run) -> list[tuple[str, str]]:
+    """Each arm and how its Apache is joined to the network."""
+    return [(arm.name, _describe_arm(run, arm)) for arm in run.record.scenario.arms]
+
+
+def _describe_arm(run: Run, arm: Arm) -> str:
+    own = MODES[arm.kind].summary
+    shared = f", here that of {arm.target}" if arm.target else ""
+    place = _name_hosts(run, arm)
+    return f"{own}{shared} ({place}, port {arm.port})"
+
+
+def _name_hosts(run: Run, arm: Arm) -> str:
+    """The Docker hosts on which an arm ran, one for each engine that it needs."""
+    scenario = run.record.scenario
+    found = dict.fromkeys(docker_host_of(scenario, arm, condition).name for condition in run.conditions)
+    return join_words(list(found))
+
+
 def _describe_slot(run: Run) -> str:
     load = run.record.scenario.load
     text = (
@@ -148,13 +136,19 @@ def _describe_schedule(run: Run) -> str:
     record, schedule = run.record, run.record.scenario.schedule
     per_block = len(record.scenario.arms) * schedule.slots_per_arm * len(run.conditions)
     condition = f" under each of {count(len(run.conditions), 'condition')}" if len(run.conditions) > 1 else ""
+    precision = (
+        f" The run was to end where every p50 ratio is known to ± {format_share(record.precision)}; it"
+        " looked at widths alone, never at what they said."
+        if record.precision
+        else ""
+    )
     sessions = f" in {count(schedule.sessions, 'session')}, the engine restarted between two"
     return (
         f"A block is {per_block} slots, {schedule.slots_per_arm} of each arm{condition}, in a random"
         f" order drawn from the seed {record.seed} before there was data. Planned were"
-        f" {count(schedule.blocks, 'block')}"
+        f" {count(record.planned[-1].block + 1, 'block')}"
         f" ({count(len(record.planned), 'slot')}){sessions if schedule.sessions > 1 else ''}; measured"
-        f" were {count(len(record.slots), 'slot')}."
+        f" were {count(len(record.slots), 'slot')}.{precision}"
     )
 
 
@@ -165,6 +159,12 @@ def _describe_lab(run: Run) -> str:
         "lab.hold_idle_states": f"idle states {'held' if scenario.lab.hold_idle_states else 'left free'}",
         "lab.receive_steering": f"receive steering {'on' if scenario.lab.receive_steering else 'off'}",
     }
+    controls = {
+        "lab.forward_rules": (scenario.lab.forward_rules, "more rules in the forwarding path"),
+        "lab.server_wait_us": (scenario.lab.server_wait_us, "us of waiting before each response"),
+        "lab.link_mbit": (scenario.lab.link_mbit, "Mbit/s as the limit of the client's link"),
+    }
+    settings |= {field: f"{size:,} {what}" for field, (size, what) in controls.items() if size}
     fixed = [words for field, words in settings.items() if field not in scenario.factors]
     varied = [field.split(".")[1] for field in scenario.factors]
     return " ".join(
@@ -179,6 +179,11 @@ def _describe_lab(run: Run) -> str:
 def describe_limits(run: Run) -> list[str]:
     """What the run does not tell."""
     capacity = "With one connection, throughput is the inverse of mean latency: it says nothing of capacity."
+    steps = (
+        "A step is the difference between two whole paths, measured as they stand. What it adds need not"
+        " be one part's own cost: a part may also change what the parts beside it cost."
+    )
+    engines = "lab.engine" in run.record.scenario.factors
     one_connection = any(condition.load.connections == 1 for condition in run.conditions)
     return [
         (
@@ -186,12 +191,20 @@ def describe_limits(run: Run) -> list[str]:
             " network card and no wire is in the path. Where a request takes longer, the ratio is"
             " nearer to 1; the difference in microseconds travels better than the ratio."
         ),
-        "The intervals hold for this machine in this hour, not for other machines, kernels or versions.",
+        (
+            "The intervals hold for this machine in this hour, not for other machines, kernels or"
+            f" {'engines than those named' if engines else 'versions'}."
+        ),
         *([capacity] if one_connection else []),
         (
             "It is one static page from Apache, over kept-alive connections, in a"
             f" {run.record.scenario.load.model} loop: new connections, TLS, other applications and a"
             " fixed arrival rate are other questions."
         ),
-        "What a mode gives up, in isolation, in ports and in firewalling, is not measured.",
+        (
+            "What a mode gives up besides speed (ports, replicas, firewall, who can reach it) stands on the"
+            " decision card by what Docker and the kernel are known to do; of it this run measured the"
+            " start alone, and proved the path."
+        ),
+        *([steps] if run.record.scenario.ladder else []),
     ]
