@@ -1,0 +1,120 @@
+"""What the tests of the report share: stored runs with everything in them that a report must cope with."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.core import statistics
+from bench.core.gates import check_control, check_path
+from bench.core.path import UNITS, Counter, Expected
+from bench.core.plan import Slot, plan_slots
+from bench.core.records import SlotRecord
+from bench.core.scenario import Arm, Claim, Scenario
+from bench.edges import store
+from bench.report.table import Table
+from bench.results import Run
+
+from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record, noise
+
+ARMS = tuple(
+    Arm(name=name, mode=mode)
+    for name, mode in {
+        "native": "native",
+        "host": "host",
+        "host-mapped": "container:host",
+        "macvlan": "macvlan",
+        "wired": "wired",
+        "bridge-routed": "bridge-routed",
+        "bridge": "bridge",
+        "bridge-mapped": "container:bridge",
+        "user-bridge": "user-bridge",
+        "proxy": "proxy",
+        "ipvlan": "ipvlan",
+        "none": "none",
+    }.items()
+)
+LADDER = ("native", "host", "wired", "bridge-routed", "bridge", "user-bridge", "proxy")
+ADDED_US = {
+    "wired": 0.9,
+    "bridge-routed": 2.0,
+    "bridge": 2.3,
+    "bridge-mapped": 2.3,
+    "user-bridge": 3.4,
+    "proxy": 28,
+}
+NO_IPVLAN = {"ipvlan": "failed to create the ipvlan port: operation not supported"}
+CLAIM = Claim(id="article", text="Host is faster.", better="host", than="bridge")
+REQUESTS, CONNECTIONS = 1_000, 4
+
+
+def make_ladder(*, blocks: int = 4, **changes: Any) -> Scenario:
+    """All modes but those of IPv6, as scenarios/ladder.toml has them, and a control."""
+    return make_scenario(blocks=blocks, **({"arms": ARMS, "ladder": LADDER, "claims": (CLAIM,)} | changes))
+
+
+def measure(scenario: Scenario, slot: Slot, latency_us: float | None = None) -> SlotRecord:
+    """A slot whose counters are as its mode demands; a control has gates of its own and no load."""
+    network = scenario.network(scenario.arm(slot.arm))
+    if not network.reachable:
+        return SlotRecord(slot=slot, gates=tuple(check_control(["lo"], "200", False)))
+    expected = {Counter.UPLINK: Expected.EACH_REQUEST, Counter.SERVED: Expected.EACH_CONNECTION} | dict(
+        network.path
+    )
+    if Counter.FORWARDED in expected:
+        expected[Counter.FILTER] = Expected.EACH_REQUEST
+    moved = {
+        Expected.EACH_REQUEST: 2 * REQUESTS,
+        Expected.EACH_CONNECTION: CONNECTIONS,
+        Expected.SOME: 5_000_000,
+    }
+    counters = {counter: moved[expected[counter]] if counter in expected else 0 for counter in UNITS}
+    gates = check_path(network.path, counters, CONNECTIONS, REQUESTS // 2, forwarding_rules=True)
+    return make_slot_record(
+        slot,
+        latency_us or (20 + ADDED_US.get(slot.arm, 0)) * noise(slot, 0.002),
+        counters=counters,
+        evidence={"requests recorded": str(REQUESTS), "connections opened": str(CONNECTIONS)},
+        gates=(make_gate(), *gates),
+    )
+
+
+def store_run(folder: Path, scenario: Scenario, *, requests: bool = False, **changes: Any) -> Run:
+    """A stored run of `scenario`, without the slots of what is unavailable, opened."""
+    planned = plan_slots(scenario, seed=1)
+    gaps = changes.get("unavailable", {}), changes.get("unavailable_conditions", {})
+    slots = tuple(
+        measure(scenario, slot)
+        for slot in planned
+        if slot.arm not in gaps[0] and slot.condition not in gaps[1]
+    )
+    record = make_run(scenario, **({"slots": slots, "warnings": ()} | changes))
+    store.write_run(folder, record)
+    for slot in record.slots if requests else ():
+        if slot.requests:
+            rows = [{"sent_ns": 1_000 + 9 * n, "done_ns": 21_000 + n**2} for n in range(60)]
+            store.write_requests(folder, slot.slot.directory, make_records(rows))
+    return Run(folder)
+
+
+@contextmanager
+def few_resamples() -> Iterator[None]:
+    """With few resamples, whose time would be most of these tests'."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statistics, "RESAMPLES", 199)
+        yield
+
+
+def judged(run: Run) -> Run:
+    """`run` with its verdict reached, by few resamples."""
+    with few_resamples():
+        assert run.verdict
+    return run
+
+
+def row(table: Table, name: str) -> dict[str, str]:
+    """The row whose first cell begins with the line `name`, by column."""
+    [found] = [cells for cells in table.rows if cells[0].split("\n")[0] == name]
+    return dict(zip(table.columns, found, strict=True))

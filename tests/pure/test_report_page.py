@@ -1,0 +1,246 @@
+import re
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from bench import cli
+from bench.core.records import Status
+from bench.report import page
+from bench.report.captions import describe_figures
+from bench.report.cautions import find_cautions
+from bench.report.effect_figures import draw_block_ratios, draw_costs, draw_ladder, find_costs
+from bench.report.figures import draw_latency, draw_slot_timeline, draw_throughput
+from bench.report.panels import PALETTE, colour_of, marker_of
+from bench.report.summary import list_gaps, summarise
+from bench.results import Run
+
+from .conftest import make_gate, make_run, make_scenario
+from .reports import ARMS, LADDER, NO_IPVLAN, judged, make_ladder, measure, store_run
+from .verdicts import ENGINES
+
+FIGURES = (draw_latency, draw_block_ratios, draw_throughput, draw_slot_timeline, draw_ladder, draw_costs)
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """All at once: 10 arms, a control, ipvlan unavailable, every slot of macvlan INVALID, 3 engines of
+    which one is unavailable."""
+    engines = {"lab.engine": (*ENGINES["lab.engine"], "debian:forky")}
+    scenario = make_ladder(blocks=3, factors=engines)
+    slots = [measure(scenario, slot) for slot in make_run(scenario).planned]
+    failed = (make_gate(passed=False, name="quiet cores"),)
+    return judged(
+        store_run(
+            tmp_path_factory.mktemp("crowded"),
+            scenario,
+            requests=True,
+            unavailable=NO_IPVLAN,
+            unavailable_conditions={2: "no such suite"},
+            slots=tuple(
+                record.model_copy(update={"gates": failed}) if record.slot.arm == "macvlan" else record
+                for record in slots
+                if record.slot.arm != "ipvlan" and record.slot.condition != 2
+            ),
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def html(crowded: Run) -> str:
+    return page.render_html(crowded)
+
+
+@pytest.fixture(scope="module")
+def markdown(crowded: Run) -> str:
+    return page.render_markdown(crowded)
+
+
+def texts_of(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_the_page_has_every_section_and_needs_nothing_else(html: str) -> None:
+    for section in ("card", "steps", "changes", "comparison", "noise", "figures", "method", "gates", "slots"):
+        assert f'<h2 id="{section}">' in html
+    for figure in ("latency", "block-ratios", "throughput", "slot-timeline", "ladder", "changes"):
+        assert html.count(f'<svg id="figure-{figure}"') == 1
+    assert "<script" not in html
+    assert not re.search(r'(src|href)="(?!#)', html)
+
+
+def test_gaps_stand_above_the_first_table(html: str, markdown: str) -> None:
+    for text, table in ((html, "<table"), (markdown, "| --- |")):
+        above = text[: text.index(table)]
+        assert "ipvlan (ipvlan mode) is NOT AVAILABLE here: failed to create the ipvlan port" in above
+        assert "engine=debian:forky is NOT AVAILABLE here: no such suite" in above
+
+
+def test_no_row_of_a_markdown_table_is_broken(markdown: str) -> None:
+    tables = re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE)
+
+    assert len(tables) > 20
+    for table in tables:
+        cells = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+        assert len(cells) == 1, table[:300]
+
+
+def test_words_have_their_signs_and_folded_tables_their_captions(html: str) -> None:
+    assert '<span class="word NOT_AVAILABLE"><span aria-hidden="true">∅ </span>NOT AVAILABLE</span>' in html
+    assert "<summary>Modes that are not in this run</summary>" in html
+    assert html.count("<details") == html.count("</details>")
+
+
+def test_a_run_of_two_arms_has_a_card_but_no_sections_on_steps_and_changes(tmp_path: Path) -> None:
+    text = page.render_html(judged(store_run(tmp_path, make_scenario(blocks=3), requests=True)))
+
+    assert '<h2 id="card">' in text
+    assert '<h2 id="steps">' not in text
+    assert '<h2 id="changes">' not in text
+
+
+@pytest.mark.parametrize("slots", [(), None])
+def test_a_run_without_a_valid_slot_still_has_a_report(slots: tuple[()] | None, tmp_path: Path) -> None:
+    scenario = make_ladder(blocks=2)
+    failed = tuple(
+        measure(scenario, slot).model_copy(update={"gates": (make_gate(passed=False),)})
+        for slot in make_run(scenario).planned
+    )
+    run = judged(store_run(tmp_path, scenario, slots=failed if slots is None else slots))
+
+    assert "There is no answer" in page.render_html(run)
+    assert "There is no answer" in page.render_markdown(run)
+
+
+def test_a_run_that_became_precise_has_ended_well_and_is_run_again_as_it_was(tmp_path: Path) -> None:
+    scenario = make_scenario(blocks=4)
+    slots = tuple(measure(scenario, slot) for slot in make_run(scenario).planned[:12])
+    run = judged(
+        store_run(tmp_path, scenario, requests=True, slots=slots, status=Status.PRECISE, precision=0.01)
+    )
+
+    assert not any("planned slot" in caution for caution in find_cautions(run))
+    assert "--precision 1%" in page.render_markdown(run)
+
+
+# Figures.
+
+
+@pytest.mark.parametrize("draw", FIGURES)
+def test_every_figure_can_be_drawn_of_many_arms_and_conditions_and_gaps(
+    draw: Callable[[Run], Figure], crowded: Run
+) -> None:
+    figure = draw(crowded)
+
+    assert figure.axes
+    assert not any("forky" in axes.get_title(loc="left") for axes in figure.axes)
+
+
+def test_no_two_arms_look_the_same(crowded: Run) -> None:
+    names = [arm.name for arm in ARMS if arm.name not in ("ipvlan", "none")]
+
+    assert len({colour_of(crowded, name) for name in names}) == len(names) == len(PALETTE)
+    assert len({marker_of(crowded, name) for name in names}) == len(names)
+
+
+def test_every_colour_stands_out_on_white_and_on_the_dark_page() -> None:
+    def luminance(colour: str) -> float:
+        linear = [((c + 0.055) / 1.055) ** 2.4 if c > 0.04045 else c / 12.92 for c in to_rgb(colour)]
+        return sum(share * c for share, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    for colour in PALETTE:
+        assert 1.05 / (luminance(colour) + 0.05) > 2
+        assert (luminance(colour) + 0.05) / (luminance("#14181d") + 0.05) > 2
+
+
+def test_the_ladder_names_every_step_and_says_what_is_missing(crowded: Run) -> None:
+    figure = draw_ladder(crowded)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+
+    assert labels == [*LADDER, "host-mapped", "macvlan", "bridge-mapped", "ipvlan"]
+    said = texts_of(figure)
+    assert said.count("NOT AVAILABLE") == 2
+    assert said.count("INVALID: no difference") == 2
+    assert [text for text in said if text.startswith("+0.9")]
+
+
+def test_the_ladder_draws_no_step_over_a_rung_that_has_no_answer(tmp_path: Path) -> None:
+    scenario = make_ladder(blocks=3)
+    failed = (make_gate(passed=False),)
+    slots = tuple(
+        record.model_copy(update={"gates": failed}) if record.slot.arm == "user-bridge" else record
+        for record in (measure(scenario, slot) for slot in make_run(scenario).planned)
+    )
+    [axes] = draw_ladder(judged(store_run(tmp_path, scenario, slots=slots))).axes
+
+    assert len(axes.patches) == len(LADDER) - 1 - 2
+
+
+def test_an_arm_far_beyond_the_others_does_not_squeeze_them(crowded: Run) -> None:
+    costs = find_costs(crowded, 0)
+    axes = draw_ladder(crowded).axes[0]
+
+    assert costs["proxy"].us > axes.get_xlim()[1] > costs["user-bridge"].us
+    assert any(f"(at {costs['proxy'].us:+.1f})" in text.get_text() for text in axes.texts)
+
+
+def test_captions_are_given_for_the_figures_that_there_are(crowded: Run, tmp_path: Path) -> None:
+    plain = judged(store_run(tmp_path, make_scenario(blocks=3)))
+
+    assert {name for name, *_ in describe_figures(crowded)} - {n for n, *_ in describe_figures(plain)} == {
+        "ladder",
+        "changes",
+    }
+
+
+def test_a_figure_is_a_well_formed_document(crowded: Run, tmp_path: Path) -> None:
+    page.write_report(crowded, tmp_path)
+
+    for file in sorted((tmp_path / "figures").glob("*.svg")):
+        assert ET.parse(file).getroot().tag.endswith("svg")
+    assert (tmp_path / "figures" / "ladder.svg").exists()
+
+
+# The terminal.
+
+
+def test_of_many_arms_the_terminal_shows_the_p50_a_row_an_arm(crowded: Run) -> None:
+    tables = summarise(crowded)
+    first = tables[0]
+
+    assert first.caption == "engine=machine: p50 latency against host"
+    assert [cells[0] for cells in first.rows] == [
+        *(arm.name for arm in ARMS if arm.name not in ("host", "ipvlan", "none")),
+        "ipvlan",
+    ]
+    assert [table.columns[0] for table in tables] == ["arm", "arm", "step", "step", "from → to"]
+
+
+def test_of_two_arms_the_terminal_shows_every_metric(tmp_path: Path) -> None:
+    [table] = summarise(judged(store_run(tmp_path, make_scenario(blocks=3))))
+
+    assert [cells[0] for cells in table.rows] == ["p50 latency", "p99 latency", "throughput"]
+
+
+def test_gaps_are_said_in_the_terminal_with_their_reasons(crowded: Run) -> None:
+    assert list_gaps(crowded) == [
+        "ipvlan: NOT AVAILABLE here: failed to create the ipvlan port: operation not supported",
+        "engine=debian:forky: NOT AVAILABLE here: no such suite",
+    ]
+
+
+def test_no_cell_is_cut_in_a_narrow_terminal(
+    crowded: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli.out, "width", 40)
+    for table in summarise(crowded):
+        cli._print_whole(table.columns, table.rows, table.caption)
+    printed = capsys.readouterr().out
+
+    for table in summarise(crowded):
+        for cells in table.rows:
+            assert "  ".join(cells).replace(" ", "") in printed.replace(" ", "")
+    assert "…" not in printed

@@ -1,0 +1,338 @@
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from bench.core.change import ChangeWord
+from bench.core.comparison import Word
+from bench.core.gates import check_path
+from bench.core.modes import MODES
+from bench.core.path import UNITS
+from bench.core.scenario import Metric
+from bench.edges import store
+from bench.report import card, changes, comparisons, content, evidence, steps, wording
+from bench.report.cautions import find_cautions
+from bench.report.table import NOT_AVAILABLE
+from bench.report.text import answer_sentence
+from bench.results import Run
+
+from .conftest import make_run, make_scenario
+from .reports import LADDER, NO_IPVLAN, judged, make_ladder, measure, row, store_run
+from .verdicts import costing_by_condition, make_factors
+
+ENGINES = {
+    "docker1": {"what": "the machine's own engine", "version": "20.10.24+dfsg1"},
+    "docker2": {"what": "engine of debian:trixie", "version": "26.1.5+dfsg1"},
+}
+
+
+@pytest.fixture(scope="module")
+def ladder(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Every mode, ipvlan unavailable, `none` a control."""
+    scenario = make_ladder()
+    folder = tmp_path_factory.mktemp("ladder")
+    run = store_run(folder, scenario, unavailable=NO_IPVLAN)
+    return judged(run)
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    scenario = make_factors(blocks=8)
+    folder = tmp_path_factory.mktemp("engines")
+    store.write_run(folder, make_run(scenario, costing_by_condition(1.1, 1.2), engines=ENGINES))
+    return judged(Run(folder))
+
+
+# Gaps and controls.
+
+
+def test_an_arm_that_cannot_be_had_is_a_caution_and_a_row_of_every_comparison(ladder: Run) -> None:
+    assert f"ipvlan (ipvlan mode) is NOT AVAILABLE here: {NO_IPVLAN['ipvlan']}." in find_cautions(ladder)
+    for table in comparisons.tabulate_comparisons(ladder):
+        assert row(table, "ipvlan")["Word"] == NOT_AVAILABLE
+        assert row(table, "ipvlan")["Notes"] == NO_IPVLAN["ipvlan"]
+
+
+def test_slots_that_could_not_be_had_are_counted_and_are_not_said_to_be_missing(ladder: Run) -> None:
+    cautions = find_cautions(ladder)
+
+    assert "So 8 of 96 planned slots could not be measured." in cautions
+    assert not any("were measured" in caution for caution in cautions)
+
+
+def test_a_condition_that_cannot_be_had_is_a_caution_and_stands_in_a_table(tmp_path: Path) -> None:
+    run = judged(store_run(tmp_path, make_factors(blocks=3), unavailable_conditions={1: "no such suite"}))
+    reason = {"Word": NOT_AVAILABLE, "Why": "no such suite"}
+
+    assert "engine=debian:trixie is NOT AVAILABLE here: no such suite." in find_cautions(run)
+    last = comparisons.tabulate_comparisons(run)[-1]
+    assert row(last, "engine=debian:trixie").items() >= reason.items()
+
+
+def test_without_its_only_candidate_a_run_says_why_there_is_no_answer(tmp_path: Path) -> None:
+    run = judged(store_run(tmp_path, make_scenario(blocks=3), unavailable={"bridge": "no bridge module"}))
+    [table] = comparisons.tabulate_comparisons(run)
+
+    assert answer_sentence(run) == "There is no answer: bridge is NOT AVAILABLE here."
+    assert row(table, "bridge")["Why"] == "no bridge module"
+
+
+def test_a_control_is_said_to_have_proved_what_its_gates_saw(ladder: Run) -> None:
+    [said] = evidence.describe_controls(ladder)
+
+    assert said.startswith("Control none (")
+    assert "alive in 8 of 8 (HTTP status on its own loopback: 200)" in said
+    assert "unreachable in 8 of 8" in said
+
+
+def test_the_gates_of_a_control_stand_in_the_table_of_gates(ladder: Run) -> None:
+    found = {cells[0]: cells for cells in content.list_gates(ladder)}
+
+    assert found["control: unreachable"][1:4] == ("none", "8 of 8", "no answer")
+
+
+def test_a_control_is_not_blamed_for_giving_no_p99(ladder: Run) -> None:
+    assert not any("gave no p99" in caution for caution in find_cautions(ladder))
+
+
+# Comparisons.
+
+
+def test_several_candidates_stand_in_one_table_a_metric_of_which_the_first_is_open(ladder: Run) -> None:
+    tables = comparisons.tabulate_comparisons(ladder)
+
+    assert [table.caption for table in tables] == [f"{metric.label} against host" for metric in Metric]
+    assert [table.folded for table in tables] == [False, True, True]
+    assert [cells[0] for cells in tables[0].rows][:2] == ["native", "host-mapped"]
+
+
+def test_the_metrics_of_one_candidate_stand_in_one_table(tmp_path: Path) -> None:
+    run = judged(store_run(tmp_path, make_scenario(blocks=3)))
+    [table] = comparisons.tabulate_comparisons(run)
+
+    assert table.caption == "bridge against host"
+    assert [cells[0] for cells in table.rows] == [metric.label for metric in Metric]
+    assert not table.folded
+
+
+def test_only_an_arm_against_itself_differs_and_steps_are_better_or_worse(ladder: Run) -> None:
+    better = next(step for step in ladder.verdict.steps if step.word is Word.BETTER)
+
+    assert comparisons.word_of(better) == "BETTER"
+    assert comparisons.word_of(better.model_copy(update={"kind": "arms"})) == "BETTER"
+    assert comparisons.word_of(better.model_copy(update={"kind": "A/A"})) == comparisons.DIFFERS
+
+
+def test_of_many_arms_the_answer_speaks_of_the_claimed_ones_and_counts_the_rest(ladder: Run) -> None:
+    answer = answer_sentence(ladder)
+
+    assert "better than bridge at p50 latency" in answer
+    assert "8 more arms in the tables" in answer
+    assert "wired" not in answer
+
+
+# Steps.
+
+
+def test_each_step_has_a_row_that_says_what_is_added_with_its_difference_before_its_ratio(
+    ladder: Run,
+) -> None:
+    first, *later = steps.tabulate_steps(ladder)
+
+    assert [cells[0] for cells in first.rows] == [f"{low} → {high}" for low, high in pairwise(LADDER)]
+    assert first.columns.index("Difference, 95 %") < first.columns.index("Ratio, 95 %")
+    assert [table.folded for table in (first, *later)] == [False, True, True]
+    routed = row(first, "wired → bridge-routed")["What is added"]
+    assert routed.startswith("docker0 without a port mapping")
+    assert routed.endswith("new on its path: packets on Docker's bridges")
+
+
+def test_the_steps_are_counted_by_what_they_do_and_the_largest_is_named(ladder: Run) -> None:
+    [sentence] = steps.describe_steps(ladder)
+
+    assert sentence.startswith("Of 6 steps at p50 latency, ")
+    assert "the largest is user-bridge → proxy, +24" in sentence
+
+
+# Changes.
+
+
+def test_a_level_of_the_engine_is_named_by_its_version(engines: Run) -> None:
+    assert changes.name_level(engines, "lab.engine", "debian:trixie") == "Docker 26.1.5 (debian:trixie)"
+    assert changes.name_level(engines, "lab.receive_steering", "false") == "receive steering off"
+    assert changes.name_level(engines, "load.connections", "16") == "connections 16"
+
+
+def test_a_change_of_cost_is_a_sentence_and_the_first_row_of_its_table(engines: Run) -> None:
+    first = changes.tabulate_changes(engines)[0]
+    [sentence] = changes.describe_changes(engines)
+
+    assert first.caption == "p50 latency: Docker 20.10.24 (the machine's own) → Docker 26.1.5 (debian:trixie)"
+    assert [cells[0] for cells in first.rows] == [
+        "bridge's cost against host",
+        "host itself",
+        "bridge itself",
+    ]
+    assert first.rows[0][first.columns.index("Word")] == ChangeWord.CHANGED
+    assert sentence.startswith(
+        "Between Docker 20.10.24 (the machine's own) and Docker 26.1.5 (debian:trixie), bridge's cost"
+        " against host at p50 latency changed by +"
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        (ChangeWord.NO_PRACTICAL_CHANGE, "did not change in a way that matters"),
+        (ChangeWord.INCONCLUSIVE, "cannot tell whether"),
+        (ChangeWord.INVALID, "nothing can be said of"),
+    ],
+)
+def test_the_sentence_on_a_change_says_no_more_than_its_word(
+    word: ChangeWord, said: str, engines: Run
+) -> None:
+    sentence = changes.describe_change(engines, engines.verdict.changes[0].model_copy(update={"word": word}))
+
+    assert said in sentence
+    assert "changed by" not in sentence
+
+
+def test_other_factors_are_named_where_both_conditions_have_the_same_level(tmp_path: Path) -> None:
+    factors = {"lab.receive_steering": (True, False), "load.connections": (1, 16)}
+    run = judged(store_run(tmp_path, make_factors(factors, blocks=3)))
+    captions = [table.caption for table in changes.tabulate_changes(run)]
+
+    assert "p50 latency: receive steering on → receive steering off, at connections=16" in captions
+    assert "p50 latency: connections 1 → connections 16, at receive_steering=false" in captions
+
+
+# The decision card.
+
+
+def test_every_mode_has_a_row_and_every_arm_of_a_mode_one_of_its_own(ladder: Run) -> None:
+    here, elsewhere = card.tabulate_modes(ladder)
+    names = [cells[0].split("\n")[0] for cells in (*here.rows, *elsewhere.rows)]
+
+    assert {"host-mapped", "bridge-mapped", "host-ipv6", "bridge-ipv6", "none", "ipvlan"} <= set(names)
+    assert len(names) == len(set(names)) == len(MODES) + 1
+    assert elsewhere.folded
+    assert row(elsewhere, "host-ipv6")["p50 latency against host"] == card.NOT_IN_RUN
+
+
+def test_the_card_says_cost_start_and_what_is_given_up(ladder: Run) -> None:
+    here, _ = card.tabulate_modes(ladder)
+    proxy = row(here, "proxy")
+    cost = proxy["p50 latency against host"].split("\n")
+
+    assert cost[0].startswith("+28.")
+    assert "us [" in cost[0]
+    assert "% [" in cost[1]
+    assert proxy["Start to first 200"] == "123.5 ms"
+    assert proxy["Client's address"] == "LOST: the server sees docker0's address"
+    assert row(here, "host")["p50 latency against host"] == "the baseline"
+    assert row(here, "none")["p50 latency against host"] == "a control: out of reach in 8 of 8 slots"
+    assert row(here, "ipvlan")["p50 latency against host"] == f"{NOT_AVAILABLE}\n{NO_IPVLAN['ipvlan']}"
+
+
+def test_the_start_on_the_card_is_the_median_of_valid_slots(tmp_path: Path) -> None:
+    scenario = make_scenario(blocks=3)
+    run = make_run(scenario)
+    starts = iter((100.0, 300.0, 200.0, 9_000.0, 9_000.0, 9_000.0))
+    slots = []
+    for record in run.slots:
+        update: dict[str, object] = {}
+        if record.slot.arm == "host":
+            start = next(starts)
+            failed = record.gates[0].model_copy(update={"passed": start < 9_000})
+            update = {"start_to_first_200_ms": start, "gates": (failed,)}
+        slots.append(record.model_copy(update=update))
+    found = judged(store_run(tmp_path, scenario, slots=tuple(slots)))
+
+    assert row(card.tabulate_modes(found)[0], "host")["Start to first 200"] == "200.0 ms"
+
+
+def test_the_costs_under_many_conditions_are_the_ends_of_their_range(tmp_path: Path) -> None:
+    scenario = make_factors({"load.connections": (1, 2, 4, 8)}, blocks=3)
+    run = judged(store_run(tmp_path, scenario))
+    said = card.describe_cost(run, scenario.arm("bridge")).split("\n")
+
+    assert said[0] == "ends over 4 conditions"
+    assert len(said) == 3
+
+
+# Evidence.
+
+
+def test_counters_are_shares_of_all_requests_that_were_sent_or_of_connections(ladder: Run) -> None:
+    table = evidence.tabulate_paths(ladder)
+
+    assert row(table, "packets on Docker's bridges")["bridge"] == "2\n≥ 2"
+    assert row(table, "packets on Docker's bridges")["host"] == "0\nnone"
+    assert row(table, "port-mapping hits")["bridge"] == "1\n= 1"
+    assert row(table, "us of docker-proxy")["proxy"] == "5\n> 0"
+    assert "none" not in table.columns
+
+
+def test_every_demand_of_a_path_gate_has_a_short_form() -> None:
+    for mode in MODES.values():
+        for gate in check_path(mode.path, dict.fromkeys(UNITS, 0), 1, 1, forwarding_rules=True):
+            assert gate.unit.rpartition(", ")[2] in evidence.DEMANDS
+            assert gate.name in {evidence.gate_name(counter) for counter in UNITS}
+
+
+def test_differences_that_a_mode_explains_are_grouped_and_others_are_cautions(tmp_path: Path) -> None:
+    scenario = make_scenario(blocks=3)
+    around = {
+        "host": {"net.ipv4.ip_forward": "1", "file httpd.conf": "a"},
+        "bridge": {"net.ipv4.ip_forward": "0", "file httpd.conf": "b"},
+    }
+    slots = tuple(
+        record.model_copy(update={"surroundings": record.slot.arm}) for record in make_run(scenario).slots
+    )
+    run = judged(store_run(tmp_path, scenario, slots=slots, surroundings=around))
+    table, facts = evidence.tabulate_sameness(run)
+    [cells] = table.rows
+
+    assert cells[1:] == ("bridge", "1")
+    assert facts == [(cells[0], ["net.ipv4.ip_forward"])]
+    assert evidence.describe_sameness(run).endswith(
+        "brings about: 1; that nothing explains: 1 (see the cautions above)."
+    )
+    assert any(caution.startswith("file httpd.conf is not the same") for caution in find_cautions(run))
+
+
+# What is said of the method.
+
+
+def test_what_a_mode_gives_up_is_not_said_to_be_left_out(ladder: Run) -> None:
+    limits = " ".join(wording.describe_limits(ladder))
+
+    assert "is not measured" not in limits
+    assert "decision card" in limits
+
+
+def test_arms_are_described_by_their_modes_and_their_docker_hosts(ladder: Run) -> None:
+    modes = dict(wording.list_modes(ladder))
+
+    assert modes["proxy"].endswith("(docker2, port 80)")
+    assert "here that of bridge" in modes["bridge-mapped"]
+    assert list(modes) == [arm.name for arm in ladder.record.scenario.arms]
+
+
+def test_every_word_has_a_sign() -> None:
+    assert {*Word, *ChangeWord, NOT_AVAILABLE, comparisons.DIFFERS} <= wording.SYMBOLS.keys()
+
+
+def test_measured_slots_are_as_their_modes_demand() -> None:
+    """Otherwise these tests would be of INVALID slots."""
+    scenario = make_ladder(blocks=2)
+
+    assert all(measure(scenario, slot).valid for slot in make_run(scenario).planned)
+
+
+def test_a_fault_of_many_comparisons_is_one_caution_that_counts_them(tmp_path: Path) -> None:
+    scenario = make_ladder(blocks=2)
+    cautions = find_cautions(judged(store_run(tmp_path, scenario, unavailable=NO_IPVLAN)))
+
+    [few_blocks] = [caution for caution in cautions if "blocks are complete" in caution]
+    assert few_blocks.startswith("27 comparisons, of native, host-mapped,")
