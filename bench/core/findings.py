@@ -52,6 +52,13 @@ class Evidence(Stored):
     status: int = 0
     """Exit status."""
 
+    @property
+    def as_typed(self) -> str:
+        """The command and its output as a terminal shows them."""
+        output = f"\n{self.output}" if self.output else ""
+        status = f"\n(exit status {self.status})" if self.status else ""
+        return f"[{self.host}] {self.command}{output}{status}"
+
 
 class Finding(Stored):
     """One statement, tried under one engine."""

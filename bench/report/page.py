@@ -16,6 +16,7 @@ from bench.report.cautions import find_cautions
 from bench.report.effect_figures import draw_block_ratios, draw_costs, draw_ladder
 from bench.report.figures import draw_latency, draw_slot_timeline, draw_throughput
 from bench.report.rerun import scenario_toml
+from bench.report.statements import tabulate_statements
 from bench.report.svg import inline_svg, render_svg
 from bench.report.text import answer_sentence, count, format_p_value, format_time
 from bench.results import Run
@@ -137,7 +138,7 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "comparisons": comparisons.tabulate_comparisons(run),
         "pairs": comparisons.tabulate_pairs(run),
         "methods": comparisons.tabulate_methods(run),
-        "walkthrough": None,  # What the article's statements came to: templates/walkthrough.*.j2.
+        "walkthrough": tabulate_statements(run.walkthrough),
         "modes": wording.list_modes(run),
         "controls": evidence.describe_controls(run),
         "sameness_said": evidence.describe_sameness(run),

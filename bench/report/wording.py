@@ -1,5 +1,6 @@
 """What the report says about its method: the words, how it was measured, what it does not tell."""
 
+from bench.core import findings
 from bench.core.change import ChangeWord
 from bench.core.claim import ClaimWord
 from bench.core.comparison import Word
@@ -27,6 +28,9 @@ SYMBOLS = {
     ClaimWord.REFUTED: "✕",
     ClaimWord.MIXED: "±",
     ClaimWord.INCONCLUSIVE: "?",
+    findings.Word.CONFIRMED: "✓",
+    findings.Word.CHANGED_SINCE: "Δ",
+    findings.Word.NOT_TESTABLE: "∅",
 }
 """A sign before each word, so that colour is never the only mark."""
 

@@ -7,7 +7,6 @@ from bench.core.findings import (
     FINDING_COLUMNS,
     MEANINGS,
     EngineWalk,
-    Evidence,
     Finding,
     WalkthroughRecord,
     comparison_columns,
@@ -87,16 +86,9 @@ def _finding(finding: Finding) -> Iterator[str]:
     if finding.checks or finding.left_behind:
         yield ""
     if finding.evidence:
-        shown = "\n".join(_typed(evidence) for evidence in finding.evidence)
+        shown = "\n".join(evidence.as_typed for evidence in finding.evidence)
         yield _fenced(shown)
         yield ""
-
-
-def _typed(evidence: Evidence) -> str:
-    """A command and its output as a terminal shows them."""
-    status = f"\n(exit status {evidence.status})" if evidence.status else ""
-    output = f"\n{evidence.output}" if evidence.output else ""
-    return f"[{evidence.host}] {evidence.command}{output}{status}"
 
 
 def _fenced(text: str) -> str:
