@@ -8,7 +8,8 @@ from bench.report.page import render_html, render_markdown
 from bench.report.statements import tabulate_statements
 from bench.results import Run
 
-from .conftest import make_run, make_scenario
+from .conftest import make_scenario
+from .reports import store_run
 from .test_findings import make_finding, make_record, make_walk
 
 OLD = make_walk("debian:bookworm", Word.CONFIRMED, Word.CONFIRMED)
@@ -30,7 +31,7 @@ def test_a_word_that_every_engine_came_to_stands_once_and_others_name_their_engi
 def test_a_report_shows_the_commands_and_what_they_printed_and_escapes_them(tmp_path: Path) -> None:
     hostile = make_finding("hostile", Word.REFUTED, seen="<script>alert(1)</script> | `x`")
     walk = OLD.model_copy(update={"findings": (*OLD.findings, hostile)})
-    store.write_run(tmp_path, make_run(make_scenario()))
+    store_run(tmp_path, make_scenario(), requests=True)
     (tmp_path / store.WALKTHROUGH_FILE).write_text(
         make_record(walk, unavailable={"debian:sid": "no mirror"}).model_dump_json()
     )
@@ -44,6 +45,6 @@ def test_a_report_shows_the_commands_and_what_they_printed_and_escapes_them(tmp_
 
 
 def test_a_run_without_a_walkthrough_has_no_such_section(tmp_path: Path) -> None:
-    store.write_run(tmp_path, make_run(make_scenario()))
+    store_run(tmp_path, make_scenario(), requests=True)
 
     assert "one by one" not in render_html(Run(tmp_path)) + render_markdown(Run(tmp_path))
