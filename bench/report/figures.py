@@ -139,20 +139,20 @@ def draw_block_ratios(run: Run) -> Figure:
     rows = [
         [
             [c for c in run.verdict.comparisons if c.condition == condition.label and c.metric is metric]
-            for metric in Metric
+            for metric in run.record.scenario.metrics
         ]
         for condition in run.conditions
     ]
     with matplotlib.rc_context(STYLE):
         heights_in = [0.35 + 0.42 * len(row[0]) for row in rows]
-        figure, grid = make_panels(len(Metric), heights_in, share_columns=True)
+        figure, grid = make_panels(len(rows[0]), heights_in, share_columns=True)
         for condition, (panels, row) in enumerate(zip(grid, rows, strict=True)):
             label_condition(run, condition, panels[0])
             for axes, compared in zip(panels, row, strict=True):
                 _draw_ratios(run, axes, compared)
             for axes in panels[1:]:
                 axes.set_yticklabels([])
-        for axes, metric in zip(grid[-1], Metric, strict=True):
+        for axes, metric in zip(grid[-1], run.record.scenario.metrics, strict=True):
             axes.set_xlabel(f"{metric.label} ratio\n(> 1: {run.record.scenario.baseline} better)")
         return figure
 

@@ -179,7 +179,9 @@ def _describe_lab(run: Run) -> str:
 def describe_limits(run: Run) -> list[str]:
     """What the run does not tell."""
     capacity = "With one connection, throughput is the inverse of mean latency: it says nothing of capacity."
-    one_connection = any(condition.load.connections == 1 for condition in run.conditions)
+    load = run.record.scenario.load
+    one_connection = not load.is_open and any(c.load.connections == 1 for c in run.conditions)
+    other = "how much could be served at most" if load.is_open else "a fixed arrival rate"
     return [
         (
             f"Client and server share a machine and a kernel (vantage: {run.scope['vantage']}), so no"
@@ -190,8 +192,8 @@ def describe_limits(run: Run) -> list[str]:
         *([capacity] if one_connection else []),
         (
             "It is one static page from Apache, over kept-alive connections, in a"
-            f" {run.record.scenario.load.model} loop: new connections, TLS, other applications and a"
-            " fixed arrival rate are other questions."
+            f" {load.describe_loop(run.record.scenario.factors)}: new connections, TLS, other"
+            f" applications and {other} are other questions."
         ),
         "What a mode gives up, in isolation, in ports and in firewalling, is not measured.",
     ]
