@@ -1,10 +1,12 @@
 """What the report says about its method: the words, how it was measured, what it does not tell."""
 
+from statistics import median
+
 from bench.core.claim import ClaimWord
 from bench.core.comparison import Word
 from bench.core.scenario import Metric
 from bench.report.content import DIFFERS
-from bench.report.text import comparisons_of_arms, count, describe_workload, join_words
+from bench.report.text import comparisons_of_arms, count, describe_workload, format_number, join_words
 from bench.results import Run
 
 SYMBOLS = {
@@ -117,6 +119,7 @@ def describe_method(run: Run) -> list[str]:
     return [
         f"Arms: {arms}. They differ in nothing else: one image, one Apache configuration, the same cores.",
         _describe_slot(run),
+        *_describe_open_loop(run),
         _describe_schedule(run),
         _describe_lab(run),
         (
@@ -142,6 +145,30 @@ def _describe_slot(run: Run) -> str:
     )
     witness = f" Then wrk measured the same container for {load.wrk_witness_s} s."
     return text + witness if load.wrk_witness_s else text
+
+
+def _describe_open_loop(run: Run) -> list[str]:
+    """What latency is in an open loop, beside the service time, and where throughput went."""
+    if not run.record.scenario.load.is_open:
+        return []
+    found: dict[str, list[tuple[float, float]]] = {}
+    for slot in run.record.slots:
+        if slot.valid and slot.service_p50_us is not None and slot.service_p99_us is not None:
+            name = " ".join(filter(None, (slot.slot.arm, run.conditions[slot.slot.condition].label)))
+            found.setdefault(name, []).append((slot.service_p50_us, slot.service_p99_us))
+    medians = {name: [median(values) for values in zip(*pairs, strict=True)] for name, pairs in found.items()}
+    seen = [
+        f"{name}: p50 {format_number(p50)} us, p99 {format_number(p99)} us"
+        for name, (p50, p99) in medians.items()
+    ]
+    return [
+        (
+            "Requests arrived at times drawn beforehand, the same in every slot of a block. Latency is the"
+            " response time: it counts from a request's own time, so that waiting for a free connection is"
+            " part of it. Throughput is the rate that was given, so arms are not compared on it. Service"
+            f" time alone, from the sending, medians of slots: {'; '.join(seen) or 'unknown'}."
+        )
+    ]
 
 
 def _describe_schedule(run: Run) -> str:
