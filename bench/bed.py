@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from bench.core.errors import BenchError, EnvironmentLacks, MeasurementInvalid
 from bench.core.hosts import DockerHost, docker_host_of, docker_hosts
 from bench.core.modes import MODES, Mode
-from bench.core.scenario import OWN_ENGINE, Arm, Condition, Scenario, conditions
+from bench.core.scenario import OWN_ENGINE, Arm, Condition, LabSettings, Scenario, conditions
 from bench.edges import machine
 from bench.edges.apache import Apache, Site, apache, network_inode
 from bench.edges.engine import Engine, engine
 from bench.edges.generator import Generator, generator
 from bench.edges.image import Image, provide_image
+from bench.edges.injection import set_forward_rules, set_link_rate
 from bench.edges.journal import Journal, undo
-from bench.edges.lab import Lab, hosts_of_lab, lab, set_receive_steering
+from bench.edges.lab import Lab, hosts_of_lab, lab, port_of, set_receive_steering
 
 TRIAL_S = 4.0
 """Patience with one answer of a mode that is tried."""
@@ -34,13 +35,14 @@ class Bed:
     """Docker host -> why its engine cannot be had."""
     image: Image
     generator: Generator
-    steering: bool | None = field(default=None)
-    """Receive steering as it is set on the hosts now; None before it was set."""
+    arranged: LabSettings | None = field(default=None)
+    """The settings that the hosts have now; None before they were set."""
 
     def site(self, arm: Arm, condition: Condition) -> Site:
         """Where `arm` is put under `condition`."""
         place = docker_host_of(self.scenario, arm, condition)
-        return Site(self.engines[place.name], self.lab.client, place, self.image.id)
+        wait_us = condition.lab.server_wait_us
+        return Site(self.engines[place.name], self.lab.client, place, self.image.id, wait_us)
 
     @contextmanager
     def serve(self, arm: Arm, condition: Condition, name: str) -> Iterator[Apache]:
@@ -49,12 +51,33 @@ class Bed:
         with apache(self.site(arm, condition), arm, network, name, shared=arm.target is not None) as server:
             yield server
 
-    def steer(self, on: bool) -> None:
-        """Set receive steering on every host, where it is not set so already."""
-        if self.steering is not on:
+    def arrange(self, wanted: LabSettings) -> None:
+        """Set what a slot wants of the hosts, where it is not set so already."""
+        now = self.arranged or LabSettings(receive_steering=not wanted.receive_steering)
+        if wanted.receive_steering is not now.receive_steering:
             for host in (self.lab.client, *self.lab.docker.values()):
-                set_receive_steering(host, on)
-            self.steering = on
+                set_receive_steering(host, wanted.receive_steering)
+        if wanted.forward_rules != now.forward_rules:
+            for host in self.lab.docker.values():
+                set_forward_rules(host, wanted.forward_rules)
+        if wanted.link_mbit != now.link_mbit:
+            set_link_rate(self.lab.switch, port_of(self.lab.client.name), wanted.link_mbit)
+        self.arranged = wanted
+
+    def describe_dead_engines(self) -> str:
+        """Each engine that ended by itself, with its last words; empty while all live."""
+        return "; ".join(
+            f"the engine of {name} has ended: {living.last_words()[-300:]}"
+            for name, living in self.engines.items()
+            if not living.is_alive
+        )
+
+    def revive_engines(self) -> list[str]:
+        """Start engines again that ended by themselves; returns their hosts."""
+        dead = [name for name, living in self.engines.items() if not living.is_alive]
+        for name in dead:
+            self.engines[name].start()
+        return dead
 
     def restart_engines(self) -> None:
         """A new session."""

@@ -18,11 +18,10 @@ from bench.edges import machine, store
 from bench.edges.generator import Generator, generator
 from bench.edges.host import Endpoint, Host
 from bench.edges.image import CACHE
-from bench.edges.journal import Journal, machine_lock, undo
+from bench.edges.journal import Journal, machine_lock, undo, undo_dead_runs
 from bench.edges.lab import hosts_of_lab, lab, set_receive_steering
 from bench.edges.null_server import null_server
 from bench.edges.wrk import measure_with_wrk
-from bench.run import clean_dead_runs
 
 CONNECTIONS = (1, 16, 64)
 ENGINES = ("raw", "fasthttp", "wrk")
@@ -78,7 +77,7 @@ def measure_ceilings(seconds: int, rounds: int, tell: Callable[[str], None]) -> 
     run_id = store.new_run_id(datetime.now(UTC))
     rows = [Ceiling(connections, engine) for connections in CONNECTIONS for engine in ENGINES]
     with machine_lock("bench calibrate"):
-        clean_dead_runs()
+        undo_dead_runs()
         journal = Journal(run_id)
         try:
             with ExitStack() as stack:

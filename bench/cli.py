@@ -25,7 +25,7 @@ from rich.table import Column, Table
 from bench import __version__
 from bench.core.comparison import Word
 from bench.core.errors import BenchError, ExitCode, InputError, Interrupted
-from bench.core.scenario import Scenario, parse_scenario
+from bench.core.scenario import ENGINE_PATTERN, OWN_ENGINE, Scenario, parse_scenario
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -199,11 +199,10 @@ def report(
 @app.command()
 def clean() -> None:
     """Remove what dead runs left on this machine, from their journals, and nothing else."""
-    from bench.edges.journal import machine_lock
-    from bench.run import clean_dead_runs
+    from bench.edges.journal import machine_lock, undo_dead_runs
 
     with machine_lock("bench clean"):
-        removed = clean_dead_runs()
+        removed = undo_dead_runs()
     for line in removed:
         out.print(f"removed {line}", markup=False)
     out.print(f"{len(removed)} things removed" if removed else "nothing was left behind")
@@ -249,6 +248,40 @@ def calibrate(
     out.print(
         f"N connections; medians; null server and generator on a core each; {found.scope}", markup=False
     )
+
+
+@app.command()
+def walkthrough(
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="machine|debian:SUITE",
+            help="Engine to try it under; give it again for several to compare.",
+        ),
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Folder that it is written to.")] = Path("results"),
+    as_json: JsonOption = False,
+) -> None:
+    """Try every statement of the article in its lab: confirmed or refuted, with the evidence."""
+    from bench.core import findings
+    from bench.walkthrough import begin_walkthrough
+
+    folder, record = begin_walkthrough(
+        read_engines(engine or [OWN_ENGINE]), results, lambda what: err.print(what, markup=False)
+    )
+    if as_json:
+        _print_json({"walkthrough": str(folder), "record": record.model_dump(mode="json")})
+        return
+    for walk in record.walks:
+        heading = f"Docker {walk.version} ({walk.engine}): {findings.summarise(walk)}"
+        _print_table(findings.FINDING_COLUMNS, findings.finding_rows(walk), heading, wrap_last=True)
+    if len(record.walks) > 1:
+        rows = findings.comparison_rows(record)
+        _print_table(findings.comparison_columns(record), rows, "Engines compared")
+    for source, reason in record.unavailable.items():
+        out.print(f"engine {source}: cannot be had: {reason}", markup=False)
+    out.print("\nThe article's claim about performance is judged by `bench run article`.", markup=False)
+    out.print(f"evidence: {folder / 'walkthrough.md'}", markup=False)
 
 
 @app.callback(invoke_without_command=True)
@@ -298,6 +331,18 @@ def read_scenario(named: str) -> Scenario:
     return parse_scenario(text, named)
 
 
+def read_engines(named: Sequence[str]) -> list[str]:
+    """Engines by name, each once. Raises InputError for one that no lab could have."""
+    wrong = [name for name in named if not re.fullmatch(ENGINE_PATTERN, name)]
+    if wrong:
+        raise InputError(
+            "Reading the options",
+            f"--engine is {wrong[0]}",
+            "Say --engine machine, or --engine debian:trixie.",
+        )
+    return list(dict.fromkeys(named))
+
+
 def bundled_scenarios() -> Path:
     """Folder of the scenarios that come with bench: in an installed package, or in a checkout."""
     package = Path(__file__).parent
@@ -341,10 +386,14 @@ def interruptible() -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def _print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], heading: str = "") -> None:
+def _print_table(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], heading: str = "", *, wrap_last: bool = False
+) -> None:
     if heading:
         out.print(heading, style="bold", markup=False)
-    table = Table(*(Column(title, no_wrap=True) for title in titles), box=None)
+    columns = [Column(title, no_wrap=True) for title in titles]
+    columns[-1].no_wrap = not wrap_last
+    table = Table(*columns, box=None)
     for row in rows:
         table.add_row(*row)
     out.print(table)

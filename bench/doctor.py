@@ -10,9 +10,8 @@ from bench.core.modes import MODES, Mode
 from bench.core.scenario import Arm, Scenario
 from bench.edges import store
 from bench.edges.engine_root import SUITES, cached_suites
-from bench.edges.journal import machine_lock
+from bench.edges.journal import machine_lock, undo_dead_runs
 from bench.edges.machine import Requirement, requirements
-from bench.run import clean_dead_runs
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def _try_modes(tell: Callable[[str], None]) -> dict[Mode, str]:
         arms=tuple(arms),
     )
     with machine_lock("bench doctor"):
-        clean_dead_runs()
+        undo_dead_runs()
         with prepare_bed(scenario, store.new_run_id(datetime.now(UTC)), tell) as bed:
             tell("modes: each is created, started, asked, and torn down")
             gaps, _ = find_gaps(bed)

@@ -103,6 +103,11 @@ def planned_changes(scenario: Scenario) -> list[str]:
         f"keep the image in {CACHE} for later runs"
         + ("" if image.is_cached() else "; it is not there yet, and is built from Debian's packages first"),
     ]
+    settings = [condition.lab for condition in conditions(scenario)]
+    if rules := max(lab.forward_rules for lab in settings):
+        changes.append(f"during some slots, inside every Docker host: up to {rules} rules that match nothing")
+    if any(lab.link_mbit for lab in settings):
+        changes.append("during some slots, inside switch: a rate limit (tc tbf) on the client's link")
     if any_hold:
         changes.append("hold /dev/cpu_dma_latency at 0 us during slots; ends with the process")
     return changes

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.core.findings import WalkthroughRecord
 from bench.core.records import RunRecord, SlotRecord
 from bench.core.sameness import Difference, find_differences
 from bench.core.scenario import Condition, conditions
@@ -24,6 +25,11 @@ class Run:
     def slots(self) -> pd.DataFrame:
         """One row a measured slot, every metric; the same columns as slots.csv."""
         return pd.DataFrame([store.slot_row(slot) for slot in self.record.slots])
+
+    @cached_property
+    def walkthrough(self) -> WalkthroughRecord | None:
+        """The article's statements as they were tried beside this run; None where they were not."""
+        return store.read_walkthrough(self.path)
 
     @cached_property
     def conditions(self) -> tuple[Condition, ...]:

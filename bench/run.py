@@ -15,10 +15,11 @@ from bench.core.precision import extend, is_reached, predict_blocks
 from bench.core.records import SCHEMA_VERSION, RunRecord, SlotRecord, Status
 from bench.core.scenario import Condition, Scenario, conditions
 from bench.edges import machine, store
-from bench.edges.journal import dead_runs, machine_lock, undo
+from bench.edges.journal import machine_lock, undo_dead_runs
 from bench.report.page import write_report
 from bench.results import load
 from bench.slot import measure_slot
+from bench.walkthrough.walk import walk, write_walkthrough
 
 COMPARABLE = ("kernel", "cpu", "usable_cores", "architecture")
 """Facts of the machine that must be equal for a run to go on."""
@@ -79,9 +80,13 @@ def begin_run(
 
 
 def resume_run(folder: Path, progress: Progress, web_ui_port: int | None = None) -> None:
-    """Measure what remains of the run in `folder`, in its planned order and without a budget."""
+    """Measure what remains of the run in `folder`, in its planned order and without a budget.
+
+    Slots that could not be measured (an engine died, a disk was full) are tried again.
+    """
     machine.require_all()
     record = store.read_run(folder)
+    record = record.model_copy(update={"slots": tuple(slot for slot in record.slots if slot.measured)})
     if not record.remaining() or _is_precise(record):
         raise InputError(
             f"Resuming the run {record.id}",
@@ -102,16 +107,14 @@ def write_results(folder: Path) -> None:
     store.write_sums(folder)
 
 
-def clean_dead_runs() -> list[str]:
-    """Remove what dead runs left, from their journals; returns a line a thing. Needs the machine lock."""
-    return [line for run_id in dead_runs() for line in undo(run_id)]
-
-
 def _execute(folder: Path, record: RunRecord, progress: Progress, web_ui_port: int | None) -> None:
     """Measure the slots that remain; every one is on the disk before the next begins."""
-    clean_dead_runs()
+    undo_dead_runs()
     status = Status.FAILED
     try:
+        if record.scenario.walkthrough and not (folder / store.WALKTHROUGH_FILE).exists():
+            engines = [condition.lab.engine for condition in conditions(record.scenario)]
+            write_walkthrough(folder, walk(engines, progress.stage))
         with prepare_bed(record.scenario, record.id, progress.stage, web_ui_port) as bed:
             progress.stage("modes: each arm is tried")
             record = _describe_bed(record, bed)
@@ -204,10 +207,12 @@ def _measure(bed: Bed, record: RunRecord, folder: Path, progress: Progress) -> I
             bed.restart_engines()
         session, block = slot.session, slot.block
         measured, facts = measure_slot(bed, slot, settings[slot.condition], folder)
+        for name in bed.revive_engines():
+            progress.stage(f"engine: {name}'s had ended, and is started again")
         failed_in_a_row = 0 if measured.valid or measured.requests else failed_in_a_row + 1
         record = record.model_copy(
             update={
-                "slots": (*record.slots, measured),
+                "slots": tuple(sorted((*record.slots, measured), key=lambda slot: slot.slot.index)),
                 "surroundings": {**record.surroundings, measured.surroundings: facts}
                 if measured.surroundings
                 else record.surroundings,

@@ -5,6 +5,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
 from bench.bed import CONTROL_S, Bed
 from bench.core.errors import BenchError, MeasurementInvalid
 from bench.core.gates import (
@@ -20,16 +23,17 @@ from bench.core.gates import (
     usable_metrics,
 )
 from bench.core.metrics import measure_requests
+from bench.core.modes import UPLINK
 from bench.core.plan import Slot
-from bench.core.records import SlotRecord
+from bench.core.records import UNMEASURED, SlotRecord
 from bench.core.sameness import Facts, digest
 from bench.core.scenario import Condition
 from bench.edges import store
 from bench.edges.activity import begin_activity, end_activity
-from bench.edges.apache import network_inode
+from bench.edges.apache import Apache, network_inode
 from bench.edges.counters import read_network_counters
 from bench.edges.generator import GeneratorDied
-from bench.edges.host import parse_cpus
+from bench.edges.host import Host, parse_cpus
 from bench.edges.machine import hold_idle_states
 from bench.edges.surroundings import read_surroundings
 from bench.edges.wrk import measure_with_wrk
@@ -57,6 +61,8 @@ def measure_slot(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tu
         raise
     except BenchError as fault:
         record = _unmeasured(slot, str(fault))
+    except (DockerException, RequestException) as fault:
+        record = _unmeasured(slot, f"The engine failed: {fault}; {bed.describe_dead_engines() or 'it lives'}")
     seconds = time.monotonic() - begun
     timed = {"started_at": started_at, "seconds": seconds, "overhead_s": seconds - loaded_s}
     return record.model_copy(update=timed), facts
@@ -68,7 +74,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
     site = bed.site(arm, condition)
     client, docker_host = bed.lab.client, site.engine.host
     load, path = condition.load, f"/{condition.load.page_bytes}"
-    bed.steer(condition.lab.receive_steering)
+    bed.arrange(condition.lab)
     with (
         hold_idle_states(condition.lab.hold_idle_states) as held,
         bed.serve(arm, condition, f"bench-{slot.index:03d}-{arm.name}") as server,
@@ -86,9 +92,18 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         facts = read_surroundings(docker_host, server.pid)
         before = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
         activity = begin_activity()
-        result = bed.generator.load(load, server.endpoint, arm.name, slot.arrival_seed)
+        try:
+            result = bed.generator.load(load, server.endpoint, arm.name, slot.arrival_seed)
+        except MeasurementInvalid:
+            _require_alive(server, docker_host)  # If it ended, that is the reason.
+            raise
         quiet = end_activity(activity, [bed.generator.process.pid], bed.lab.hosts)
-        after = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
+        _require_alive(server, docker_host)
+        try:
+            after = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
+        except (FileNotFoundError, ProcessLookupError):
+            _require_alive(server, docker_host)  # It ended between the two lines above.
+            raise
         witness_rps = None
         if load.wrk_witness_s:
             witness_rps = measure_with_wrk(
@@ -100,7 +115,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share),
         *(check_open_loop(metrics.open_loop, metrics.values) if metrics.open_loop else []),
         *check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share),
-        *check_network(counted.retransmits, counted.conntrack_drops),
+        *check_network(counted.losses, counted.room),
         *check_path(
             network.path,
             counted.path,
@@ -141,13 +156,25 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
             "endpoint": f"{server.endpoint.address} port {server.endpoint.port}",
             "container": str(server.container.id) if server.container else "none: native",
             "idle states": "held" if held else "free",
-            "receive steering": "on" if bed.steering else "off",
+            "receive steering": "on" if condition.lab.receive_steering else "off",
             "requests recorded": str(len(result.records)),
             "requests by Locust's count": str(result.locust_requests),
             "connections opened": str(result.opened),
         },
     )
     return record, facts
+
+
+def _require_alive(server: Apache, docker_host: Host) -> None:
+    """Raise MeasurementInvalid where what was measured ended under its load."""
+    state, link = server.state(docker_host), docker_host.link_state(UPLINK)
+    if (state, link) != ("running", "up"):
+        raise MeasurementInvalid(
+            "Looking at the server after its load",
+            f"Apache is {state}, {docker_host.name}'s uplink is {link}; Apache's last words:"
+            f" {server.last_words() or 'none'}",
+            "The slot is INVALID.",
+        )
 
 
 def _watch_control(bed: Bed, slot: Slot, condition: Condition) -> SlotRecord:
@@ -166,7 +193,7 @@ def _watch_control(bed: Bed, slot: Slot, condition: Condition) -> SlotRecord:
 
 def _unmeasured(slot: Slot, reason: str) -> SlotRecord:
     gate = Gate(
-        name="answered",
+        name=UNMEASURED,
         passed=False,
         seen="no",
         limit="yes",

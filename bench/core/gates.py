@@ -5,6 +5,7 @@ A slot that fails a gate is INVALID and says why; it stays in the run and in the
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -30,6 +31,9 @@ MAX_NEW_PROCESSES_PER_S = 25.0
 """Processes started on the machine during a slot: a build next door is many short ones."""
 MAX_STEAL_SHARE = 0.02
 """Share of the cores' time that the hypervisor took away, of ticks (4 ms), so coarse for short slots."""
+MAX_SHARE_IN_USE = 0.8
+"""Of ports and of tracked connections. Measured: with its ports gone, a client of 25,000 new connections
+a second falls to 600, and the last of them are searched for ever longer before they are gone."""
 MIN_REQUESTS = 1_000
 """Fewer measured requests than this describe no distribution."""
 MIN_REQUESTS_P99 = 10_000
@@ -146,17 +150,50 @@ def check_quiet(stray_cpu: Mapping[str, float], new_processes_per_s: float, stea
     ]
 
 
-def check_network(retransmits: int, conntrack_drops: int) -> list[Gate]:
-    """Gates on loss: the lab's links lose nothing, so one retransmit is a fault to be looked at."""
-    return [
-        Gate(name="retransmits", passed=retransmits == 0, seen=retransmits, limit=0, unit="TCP segments"),
+class Losses(NamedTuple):
+    """What the network stacks lost over a slot's load."""
+
+    retransmits: int
+    """TCP segments sent again by client, Docker host or server (SNMP tcpRetransSegs)."""
+    conntrack_drops: int
+    """Packets dropped or entries refused by connection tracking."""
+    listen_drops: int
+    """Connections that the server's listening socket had no room for (ListenDrops, TCPReqQFullDrop)."""
+
+
+class Room(NamedTuple):
+    """What a load of new connections can run out of, at the end of a slot."""
+
+    ports_in_use: int
+    """Sockets of the client, those in TIME_WAIT included."""
+    ports: int
+    """Ephemeral ports of the client's addresses."""
+    tracked: int
+    trackable: int
+    """Connections that the Docker host tracks, and can track; zero where it tracks none."""
+
+
+def check_network(losses: Losses, room: Room) -> list[Gate]:
+    """Gates on loss and on room: the lab's links lose nothing, so one retransmit is to be looked at."""
+    units = ("TCP segments sent again", "packets dropped or entries refused", "connections dropped")
+    lost = [
+        Gate(name=name.replace("_", " "), passed=seen == 0, seen=seen, limit=0, unit=unit)
+        for (name, seen), unit in zip(losses._asdict().items(), units, strict=True)
+    ]
+    shares = (
+        ("client ports", room.ports_in_use, room.ports, "share of the client's ephemeral ports in use"),
+        ("conntrack room", room.tracked, room.trackable, "share of the connections that can be tracked"),
+    )
+    return lost + [
         Gate(
-            name="conntrack drops",
-            passed=conntrack_drops == 0,
-            seen=conntrack_drops,
-            limit=0,
-            unit="packets dropped or entries refused",
-        ),
+            name=name,
+            passed=used <= MAX_SHARE_IN_USE * most,
+            seen=round(used / most, 4) if most else 0.0,
+            limit=MAX_SHARE_IN_USE,
+            unit=f"{unit}, at most",
+            detail=f"{used:,} of {most:,}",
+        )
+        for name, used, most, unit in shares
     ]
 
 

@@ -16,6 +16,10 @@ SCHEMA_VERSION = 2
 """Of run.json and of everything beside it; raised when an older reader would misread a run."""
 
 
+UNMEASURED = "answered"
+"""Name of the one gate of a slot that never came to its load."""
+
+
 class Status(StrEnum):
     """How far a run came."""
 
@@ -75,6 +79,11 @@ class SlotRecord(Stored):
     def valid(self) -> bool:
         """Whether the slot counts."""
         return is_valid(list(self.gates))
+
+    @property
+    def measured(self) -> bool:
+        """Whether it came to a load, or to what a control shows; if not, a resumed run tries it again."""
+        return not any(gate.name == UNMEASURED and not gate.passed for gate in self.gates)
 
     @property
     def failed_gates(self) -> list[Gate]:

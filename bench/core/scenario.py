@@ -24,6 +24,7 @@ MAX_SCENARIO_BYTES = 1_000_000
 
 OWN_ENGINE = "machine"
 """The machine's own dockerd."""
+ENGINE_PATTERN = r"^(machine|debian:[a-z]{3,20})$"
 ADDRESSES = ("198.18.0.100", "198.18.0.200")
 """The two addresses of the article's docker1; further Docker hosts have two of their own."""
 MAX_ARMS = 50
@@ -115,8 +116,14 @@ class LabSettings(Frozen):
     """Hold /dev/cpu_dma_latency at 0 us, so that cores do not sleep between packets."""
     receive_steering: bool = True
     """RPS: each host pays for its own receive path, as a separate machine would."""
-    engine: str = Field(default=OWN_ENGINE, pattern=r"^(machine|debian:[a-z]{3,20})$")
+    engine: str = Field(default=OWN_ENGINE, pattern=ENGINE_PATTERN)
     """Docker Engine of the Docker hosts: the machine's own, or that of a Debian suite."""
+    forward_rules: int = Field(default=0, ge=0, le=100_000)
+    """Positive control: rules that every forwarded packet looks at in vain. Costs routed modes alone."""
+    server_wait_us: int = Field(default=0, ge=0, le=1_000_000)
+    """Positive control: us that the server waits, busy, before each response. Costs every mode alike."""
+    link_mbit: int = Field(default=0, ge=0, le=1_000_000)
+    """Positive control: rate of the client's link in Mbit/s towards the client; 0: no limit."""
 
 
 class Schedule(Frozen):
@@ -197,8 +204,11 @@ FACTORS = {
     "load.page_bytes",
     "load.rate_rps",
     "lab.engine",
+    "lab.forward_rules",
     "lab.hold_idle_states",
+    "lab.link_mbit",
     "lab.receive_steering",
+    "lab.server_wait_us",
 }
 """Settings that may take several levels in one run; every block holds every level. `load.model` is
 none of them: closed and open loops answer different questions, and are never compared.

@@ -4,14 +4,15 @@ How each mode is started is data (`core.modes`); this module is its one interpre
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from docker.types import EndpointConfig, IPAMConfig, IPAMPool
+from requests.exceptions import RequestException
 
 from bench.core.errors import MeasurementInvalid
 from bench.core.hosts import DockerHost
@@ -22,8 +23,11 @@ from bench.edges.engine import Engine
 from bench.edges.host import Endpoint, Host
 
 CONTAINER_PORT = 80
+NOTICE_S = 10
 API_VERSION = "1.41"
 """Of Docker 20.10, the oldest engine that is tried: what an endpoint's options are written for."""
+BUSY_WAIT = "/usr/lib/bench/busy_wait.so"
+"""In the image; of bench/image/busy_wait.c."""
 MEANWHILE = ["/bin/sleep", "3600"]
 """What the container whose network is shared runs: an hour is longer than any slot."""
 
@@ -36,6 +40,8 @@ class Site:
     client: Host
     place: DockerHost
     image_id: str
+    wait_us: int = 0
+    """Positive control: microseconds that the server waits, busy, before each response."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,22 @@ class Apache:
             return ""
         return self.container.logs(tail=20).decode(errors="replace")[-1000:]
 
+    def state(self, host: Host) -> str:
+        """`running`, or how its first process ended."""
+        # A process that is dead and waits for its parent to take notice has no namespaces any more.
+        lives = (host.proc / str(self.pid) / "ns" / "net").exists()
+        if self.container is None:
+            return "running" if lives else "ended"
+        if not lives:
+            self.container.wait(timeout=NOTICE_S)  # Docker notices a moment after the kernel.
+        self.container.reload()
+        state = self.container.attrs["State"]
+        if state["OOMKilled"]:
+            return "killed by the kernel: out of its memory"
+        if state["Status"] == "running":
+            return "running"
+        return f"{state['Status']}, exit code {state['ExitCode']}{state['Error'] and ': '}{state['Error']}"
+
 
 @contextmanager
 def apache(
@@ -72,6 +94,8 @@ def apache(
     address = site.place.address_ipv6 if network.ipv6 else site.place.address(arm)
     listen = f"[{address}]" if network.ipv6 else address
     environment = {"BENCH_LISTEN": f"{listen}:{arm.port}" if network.in_host_network else f"{CONTAINER_PORT}"}
+    if site.wait_us:
+        environment |= {"LD_PRELOAD": BUSY_WAIT, "BENCH_BUSY_WAIT_NS": f"{site.wait_us * 1000}"}
     with ExitStack() as stack:
         if network.docker is None:
             root = native.unpack(site.engine.client, site.image_id, site.engine.host)
@@ -140,8 +164,7 @@ def _container(site: Site, arm: Arm, name: str, options: Mapping[str, Any]) -> I
     try:
         yield container
     finally:
-        with suppress(NotFound):
-            container.remove(force=True)
+        _remove(container.remove, engine, force=True)
 
 
 def _start(container: Container, arm: Arm) -> None:
@@ -173,8 +196,18 @@ def _network(site: Site, name: str, network: DockerNetwork) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(NotFound):
-            created.remove()
+        _remove(created.remove, site.engine)
+
+
+def _remove(remove: Callable[..., None], engine: Engine, **how: bool) -> None:
+    """Remove something of a slot's. What is gone, or was a dead engine's, needs no removing."""
+    try:
+        remove(**how)
+    except NotFound:
+        pass
+    except (DockerException, RequestException):
+        if engine.is_alive:
+            raise
 
 
 @contextmanager

@@ -5,8 +5,9 @@ kernel's parent-death signal), so that nothing of a run survives its controller.
 """
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -43,6 +44,40 @@ def run(argv: Sequence[str], *, timeout_s: float = 60.0, text_in: str | None = N
             "Run it by hand to see why.",
         )
     return done.stdout
+
+
+@dataclass(frozen=True)
+class Done:
+    """A program that was let fail: its exit status, and all that a terminal would show of it."""
+
+    status: int
+    output: str
+
+
+def attempt(
+    argv: Sequence[str], *, timeout_s: float, environment: Mapping[str, str], text_in: str | None = None
+) -> Done:
+    """Run `argv` whose failure is as good an answer as its success.
+
+    Raises CommandFailed where it did not end within `timeout_s`, or is not there.
+    """
+    try:
+        done = subprocess.run(
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            input=text_in or "",
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            env=environment,
+            check=False,
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired) as fault:
+        raise CommandFailed(
+            f"Running `{' '.join(argv)}`", str(fault), "Run it by hand to see why."
+        ) from fault
+    return Done(done.returncode, done.stdout)
 
 
 def start(

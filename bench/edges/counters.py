@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.core.gates import Losses, Room
 from bench.core.modes import UPLINK
 from bench.core.path import Counter
 from bench.edges.host import Host
@@ -17,15 +18,15 @@ class NetworkCounters:
     """Counters of the hosts' network stacks at one moment."""
 
     path: Mapping[Counter, int]
-    retransmits: int
-    conntrack_drops: int
+    losses: Losses
+    room: Room
 
     def since(self, start: "NetworkCounters") -> "NetworkCounters":
-        """What was counted from `start` to here."""
+        """What was counted from `start` to here, and the room that is left here."""
         return NetworkCounters(
             {counter: value - start.path[counter] for counter, value in self.path.items()},
-            self.retransmits - start.retransmits,
-            self.conntrack_drops - start.conntrack_drops,
+            Losses(*(now - before for now, before in zip(self.losses, start.losses, strict=True))),
+            self.room,
         )
 
 
@@ -44,6 +45,7 @@ def read_network_counters(client: Host, docker_host: Host, server_pid: int, *, i
         found = _rules(docker_host.run([tool, "-c"]))
         dnat, accepts = dnat + found[0], accepts + found[1]
     bridges = _bridges(docker_host)
+    tracked, trackable = _tracking(docker_host)
     shared = _same_network(host, server)
     return NetworkCounters(
         path={
@@ -57,13 +59,22 @@ def read_network_counters(client: Host, docker_host: Host, server_pid: int, *, i
             Counter.OPENED: tcp["ActiveOpens"],
             Counter.SERVED: _snmp(server, "Tcp")["PassiveOpens"],
             Counter.PROXY_CPU: _cpu_ns(docker_host, "docker-proxy"),
-            Counter.CONNTRACK: _tracked(docker_host),
+            Counter.CONNTRACK: tracked,
         },
-        retransmits=sum(
-            _snmp(process, "Tcp")["RetransSegs"]
-            for process in (client.proc / "1", host, *([] if shared else [server]))
+        losses=Losses(
+            retransmits=sum(
+                _snmp(process, "Tcp")["RetransSegs"]
+                for process in (client.proc / "1", host, *([] if shared else [server]))
+            ),
+            conntrack_drops=_conntrack_drops(host),
+            listen_drops=_netstat(server)["ListenDrops"] + _netstat(server)["TCPReqQFullDrop"],
         ),
-        conntrack_drops=_conntrack_drops(host),
+        room=Room(
+            ports_in_use=_client_ports_in_use(client.proc / "1"),
+            ports=_client_ports(client),
+            tracked=tracked,
+            trackable=trackable,
+        ),
     )
 
 
@@ -134,10 +145,37 @@ def _cpu_ns(host: Host, program: str) -> int:
     return total
 
 
-def _tracked(host: Host) -> int:
+def _tracking(host: Host) -> tuple[int, int]:
+    """(connections that are tracked, that can be); zeros where the kernel tracks none."""
     # Of the reader's namespace, whoever's /proc it is: so it must be read from inside.
-    text = host.run(["sh", "-c", "cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null || echo 0"])
-    return int(text)
+    script = "cd /proc/sys/net/netfilter 2>/dev/null && cat nf_conntrack_count nf_conntrack_max || echo 0 0"
+    tracked, trackable = host.run(["sh", "-c", script]).split()
+    return int(tracked), int(trackable)
+
+
+def _client_ports(client: Host) -> int:
+    """Ephemeral ports of all of the client's IPv4 addresses together."""
+    first, last = client.run(["cat", "/proc/sys/net/ipv4/ip_local_port_range"]).split()
+    addresses = sum(":" not in address for address in client.addresses)
+    return (int(last) - int(first) + 1) * addresses
+
+
+def _client_ports_in_use(process: Path) -> int:
+    """Sockets of the namespace, those in TIME_WAIT included, which hold their port for a minute."""
+    for line in (process / "net" / "sockstat").read_text().splitlines():
+        if line.startswith("TCP:"):
+            words = line.split()
+            return int(words[words.index("inuse") + 1]) + int(words[words.index("tw") + 1])
+    return 0
+
+
+def _netstat(process: Path) -> dict[str, int]:
+    names, values = [
+        line.split()[1:]
+        for line in (process / "net" / "netstat").read_text().splitlines()
+        if line.startswith("TcpExt:")
+    ]
+    return dict(zip(names, map(int, values), strict=True))
 
 
 def _conntrack_drops(process: Path) -> int:

@@ -45,6 +45,11 @@ class Engine:
         return bool(json.loads((self.host.folder / "daemon.json").read_text()).get("iptables", True))
 
     @property
+    def is_alive(self) -> bool:
+        """Whether dockerd still runs."""
+        return self.process.poll() is None
+
+    @property
     def daemon_pid(self) -> int:
         """Process id of dockerd, as the host numbers them."""
         return int((self.host.folder / "dockerd.pid").read_text())
@@ -68,6 +73,17 @@ class Engine:
         Raises EnvironmentLacks where it does not end.
         """
         self.client.close()
+        self._stop()
+        self.start()
+
+    def start(self) -> None:
+        """Start dockerd again after it ended; containers of before are removed."""
+        self.process = _start(self.host, self.argv)
+        self.client = _connect(self.host, self.process)
+        for left in self.client.containers.list(all=True, ignore_removed=True):
+            left.remove(force=True)
+
+    def _stop(self) -> None:
         # Not the process that was started: that is nsenter, which hands no signal on to dockerd.
         self.host.run(["kill", str(self.daemon_pid)])
         if not command.has_ended(self.process, STOP_S):
@@ -76,8 +92,6 @@ class Engine:
                 f"dockerd did not end within {STOP_S:g} s: {self.last_words()}",
                 "Try again; if it stays so, report it with `dockerd --version`.",
             )
-        self.process = _start(self.host, self.argv)
-        self.client = _connect(self.host, self.process)
 
 
 def engine_argv(host_folder: str, cgroup: str) -> list[str]:

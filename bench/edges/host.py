@@ -39,6 +39,11 @@ class Host:
         """/proc as the host sees it, processes numbered as there; read from outside, without entering."""
         return Path(f"/proc/{self.init_pid}/root/proc")
 
+    def link_state(self, link: str) -> str:
+        """`up`, `down`, ...: the kernel's word on a link of this host."""
+        path = Path(f"/proc/{self.init_pid}/root/run/sysfs/class/net/{link}/operstate")
+        return path.read_text().strip() if path.exists() else "gone"
+
     def argv(self, argv: Sequence[str]) -> list[str]:
         """`argv` as it must be started to run on this host, on this host's cores."""
         return [

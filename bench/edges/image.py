@@ -102,6 +102,8 @@ def _build_context() -> Iterator[Path]:
         shutil.copy(dockerfile(), context / "Dockerfile")
         with resources.as_file(resources.files("bench") / "image" / "httpd.conf") as configuration:
             shutil.copy(configuration, context / "httpd.conf")
+        with resources.as_file(resources.files("bench") / "image" / "busy_wait.c") as source:
+            command.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(context / "busy_wait.so"), str(source)])
         (context / "pages").mkdir()
         for size in PAGE_SIZES:
             (context / "pages" / str(size)).write_bytes(b"bench" * (size // 5) + b"." * (size % 5))
@@ -119,7 +121,7 @@ def _build(client: docker.DockerClient, base: Path, context: Path, archive: Path
     tag = base.stem
     client.api.import_image_from_file(str(base), repository="bench-base", tag=tag)
     image, _ = client.images.build(
-        path=str(context), buildargs={"BASE": f"bench-base:{tag}"}, tag=f"bench:{archive.stem}"
+        path=str(context), buildargs={"BASE": f"bench-base:{tag}"}, tag=f"bench:{archive.stem}", rm=True
     )
     partial = archive.with_suffix(".partial")
     with partial.open("wb") as stream:

@@ -84,6 +84,11 @@ def dead_runs() -> list[str]:
     return sorted(folder.name for folder in STATE.iterdir() if folder.is_dir())
 
 
+def undo_dead_runs() -> list[str]:
+    """Remove what dead runs left; returns a line a thing. Needs `machine_lock`."""
+    return [line for run_id in dead_runs() for line in undo(run_id)]
+
+
 def undo(run_id: str) -> list[str]:
     """Remove what the journal of `run_id` names, last first; returns a line for each thing removed.
 

@@ -78,11 +78,16 @@ class Lab:
         return self.client, *self.docker.values(), self.switch
 
 
+def port_of(host: str) -> str:
+    """Name of the switch's end of the link to `host`."""
+    return f"p-{host}"
+
+
 def wiring(plans: Sequence[HostPlan]) -> list[tuple[str, list[str]]]:
     """(host, argv) of every command that joins the hosts: the same list that `bench plan` prints."""
     steps = [("switch", ["ip", "link", "add", SWITCH, "type", "bridge"])]
     for plan in plans:
-        port = f"p-{plan.name}"
+        port = port_of(plan.name)
         # fmt: off
         steps.append(("switch", ["ip", "link", "add", port, "type", "veth",
                                  "peer", "name", UPLINK, "netns", "{" + plan.name + "}"]))

@@ -24,6 +24,7 @@ REQUIRED_TOOLS = {
     "mmdebstrap": "mmdebstrap",
     "ethtool": "ethtool",
     "curl": "curl",
+    "cc": "gcc",
 }
 """Program -> the Debian package that has it."""
 CPU_DMA_LATENCY = Path("/dev/cpu_dma_latency")

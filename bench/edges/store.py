@@ -15,12 +15,14 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from bench.core.errors import EnvironmentLacks, InputError
+from bench.core.findings import WalkthroughRecord
 from bench.core.records import SCHEMA_VERSION, RunRecord, SlotRecord
 from bench.core.scenario import Metric
 from bench.core.verdict import Verdict
 from bench.load_generator.connections import Outcome
 
 RUN_FILE, VERDICT_FILE, SLOTS_FILE, SUMS_FILE = "run.json", "verdict.json", "slots.csv", "SHA256SUMS"
+WALKTHROUGH_FILE, WALKTHROUGH_PAGE = "walkthrough.json", "walkthrough.md"
 
 
 def new_run_id(now: datetime) -> str:
@@ -102,6 +104,24 @@ def read_verdict(folder: Path) -> Verdict:
             f"Reading the verdict of {folder}",
             str(fault).splitlines()[0],
             f"`bench report {folder}` makes it.",
+        ) from fault
+
+
+def read_walkthrough(folder: Path) -> WalkthroughRecord | None:
+    """What a walkthrough found, of the run or walkthrough in `folder`; None where there was none.
+
+    Raises InputError where it cannot be read.
+    """
+    path = folder / WALKTHROUGH_FILE
+    if not path.exists():
+        return None
+    try:
+        return WalkthroughRecord.model_validate_json(path.read_text())
+    except (OSError, UnicodeDecodeError, ValidationError) as fault:
+        raise InputError(
+            f"Reading {path}",
+            str(fault).splitlines()[0],
+            "Read it with the version of bench that wrote it, or delete it.",
         ) from fault
 
 

@@ -13,7 +13,7 @@ from bench.core.modes import MODES, Mode
 from bench.core.plan import Slot
 from bench.core.records import SlotRecord
 from bench.core.sameness import find_differences
-from bench.core.scenario import Arm, Load, Scenario, conditions
+from bench.core.scenario import Arm, LabSettings, Load, Scenario, conditions
 from bench.edges import store
 from bench.edges.journal import machine_lock
 from bench.slot import measure_slot
@@ -49,9 +49,12 @@ def gaps(bed: Bed) -> dict[str, str]:
     return find_gaps(bed)[0]
 
 
-def measure(bed: Bed, arm: str, folder: Path) -> tuple[SlotRecord, dict[str, str]]:
+def measure(
+    bed: Bed, arm: str, folder: Path, lab: LabSettings | None = None
+) -> tuple[SlotRecord, dict[str, str]]:
     slot = Slot(index=0, session=0, block=0, arm=arm, condition=0, repeat=0)
-    record, facts = measure_slot(bed, slot, conditions(bed.scenario)[0], folder)
+    condition = conditions(bed.scenario)[0].model_copy(update={"lab": lab or LabSettings()})
+    record, facts = measure_slot(bed, slot, condition, folder)
     return record, dict(facts)
 
 
@@ -170,3 +173,51 @@ def test_another_mtu_inside_one_arm_is_a_difference_that_nothing_explains(
         ("link mtu", "1400", None),
         ("net.ipv6.conf.<link>.mtu", "1400", None),
     }
+
+
+def test_injected_rules_are_met_by_forwarded_packets_alone_and_taken_away_again(
+    bed: Bed, tmp_path: Path
+) -> None:
+    docker1 = bed.lab.docker["docker1"]
+
+    def looked_at() -> list[int]:
+        rules = docker1.run(["iptables-save", "-c"]).splitlines()
+        return [int(rule[1:].split(":")[0]) for rule in rules if "-A FORWARD -j BENCH-EXTRA" in rule]
+
+    def chain() -> list[str]:
+        return [line for line in docker1.run(["iptables", "-S"]).splitlines() if "-A BENCH-EXTRA" in line]
+
+    bed.arrange(LabSettings(forward_rules=50))
+    assert len(chain()) == 50
+    measure(bed, "host", tmp_path, LabSettings(forward_rules=50))
+    assert looked_at() == [0]
+    record, _ = measure(bed, "bridge", tmp_path, LabSettings(forward_rules=50))
+    assert looked_at() >= [2 * record.requests]
+    assert of_the_mode(record) == []
+    bed.arrange(LabSettings())
+    assert chain() == []
+    assert looked_at() == []
+
+
+def test_an_injected_wait_is_inside_the_server_and_nowhere_without_being_asked_for(
+    bed: Bed, tmp_path: Path
+) -> None:
+    [condition] = conditions(bed.scenario)
+    for wait_us in (0, 30):
+        changed = condition.model_copy(update={"lab": LabSettings(server_wait_us=wait_us)})
+        for arm in ("native", "bridge"):
+            with bed.serve(bed.scenario.arm(arm), changed, f"wait-{arm}") as server:
+                host = bed.site(bed.scenario.arm(arm), changed).engine.host
+                maps = (host.proc / str(server.pid) / "maps").read_text()
+                assert ("busy_wait.so" in maps) is (wait_us > 0)
+
+
+def test_an_injected_link_rate_is_a_queue_on_the_client_s_link_until_it_is_taken_away(bed: Bed) -> None:
+    def queue() -> str:
+        return bed.lab.switch.run_in_network(["tc", "qdisc", "show", "dev", "p-client"])
+
+    bed.arrange(LabSettings(link_mbit=100))
+    assert "tbf" in queue()
+    assert "rate 100Mbit" in queue()
+    bed.arrange(LabSettings())
+    assert "tbf" not in queue()

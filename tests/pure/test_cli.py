@@ -43,6 +43,7 @@ BAD_OPTIONS = {
     "a budget that is no time": (["run", "quick", "--budget", "soon"], "'soon' is not a time"),
     "a negative seed": (["run", "quick", "--seed", "-1"], "--seed"),
     "an unknown command": (["brun"], "brun"),
+    "an engine of no distribution": (["walkthrough", "--engine", "podman"], "podman"),
     "an unknown form": (["report", "RUN", "--format", "pdf"], "pdf"),
 }
 

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from bench.core.gates import (
     Gate,
+    Losses,
+    Room,
     Voids,
     check_control,
     check_identity,
@@ -112,17 +114,37 @@ def test_the_busiest_neighbour_is_named_with_its_share() -> None:
     assert (gate.detail, gate.seen) == ("cc1", 0.9)
 
 
+ROOM = Room(ports_in_use=80, ports=100, tracked=800, trackable=1_000)
+
+
 @pytest.mark.parametrize(
-    ("retransmits", "drops", "names"),
+    ("losses", "names"),
     [
-        (0, 0, []),
-        (1, 0, ["retransmits"]),
-        (0, 1, ["conntrack drops"]),
-        (2, 3, ["retransmits", "conntrack drops"]),
+        (Losses(0, 0, 0), []),
+        (Losses(1, 0, 0), ["retransmits"]),
+        (Losses(0, 1, 0), ["conntrack drops"]),
+        (Losses(0, 0, 1), ["listen drops"]),
+        (Losses(2, 3, 4), ["retransmits", "conntrack drops", "listen drops"]),
     ],
 )
-def test_one_lost_packet_is_a_fault(retransmits: int, drops: int, names: list[str]) -> None:
-    assert failed(check_network(retransmits, drops)) == names
+def test_one_lost_packet_is_a_fault(losses: Losses, names: list[str]) -> None:
+    assert failed(check_network(losses, ROOM)) == names
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({}, []),
+        ({"ports_in_use": 81}, ["client ports"]),
+        ({"tracked": 801}, ["conntrack room"]),
+        ({"tracked": 0, "trackable": 0}, []),
+        ({"tracked": 1, "trackable": 0}, ["conntrack room"]),
+    ],
+)
+def test_a_load_that_is_about_to_run_out_of_ports_or_entries_is_caught(
+    change: dict[str, int], names: list[str]
+) -> None:
+    assert failed(check_network(Losses(0, 0, 0), ROOM._replace(**change))) == names
 
 
 REQUESTS, CONNECTIONS = 1_000, 4
@@ -255,7 +277,7 @@ def test_every_gate_is_the_same_after_a_way_through_json() -> None:
     gates = [
         *check_load(**LOADED),
         *check_quiet({"cron": 0.01}, 3.0, 0.0),
-        *check_network(0, 1),
+        *check_network(Losses(0, 1, 0), ROOM),
         *check_path(MODES[Mode.PROXY].path, dict.fromkeys(Counter, 3), 3, 4, forwarding_rules=False),
         *check_namespace(True, 4_026_531_840, 4_026_531_841),
         *check_control(["lo"], "200", False),

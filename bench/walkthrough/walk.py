@@ -1,0 +1,229 @@
+"""The runner: a lab for each engine, every statement tried in it, and proof that none leaves a trace."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+import bench
+from bench.core.errors import BenchError, EnvironmentLacks
+from bench.core.findings import WALKTHROUGH_SCHEMA_VERSION, EngineWalk, Finding, WalkthroughRecord, Word
+from bench.core.hosts import DockerHost
+from bench.core.scenario import OWN_ENGINE
+from bench.edges import machine, store
+from bench.edges.engine import engine
+from bench.edges.host import Host
+from bench.edges.image import provide_image
+from bench.edges.journal import Journal, machine_lock, undo, undo_dead_runs
+from bench.edges.lab import hosts_of_lab, lab
+from bench.walkthrough.ask import IMAGE_TAG
+from bench.walkthrough.page import render_markdown
+from bench.walkthrough.statements import SUBJECTS
+from bench.walkthrough.trial import Ground, Outcome, Statement, Trial
+
+SETTLE_S = 3.0
+"""How long a host has to be as it was before a statement: links of a removed container go a moment later."""
+Tell = Callable[[str], None]
+
+
+def begin_walkthrough(engines: Sequence[str], results: Path, tell: Tell) -> tuple[Path, WalkthroughRecord]:
+    """Walk through the article and store what was found below `results`; returns the folder and the record.
+
+    Raises EnvironmentLacks where no lab or none of the engines can be had.
+    """
+    machine.require_all()
+    folder = results / "walkthrough" / store.new_run_id(datetime.now(UTC))
+    try:
+        folder.mkdir(parents=True)
+    except OSError as fault:
+        raise EnvironmentLacks(
+            f"Making the folder {folder}", str(fault), "Give a folder that can be written with --results."
+        ) from fault
+    with _kept_only_if_filled(folder), machine_lock(f"bench walkthrough {folder.name}"):
+        undo_dead_runs()
+        record = walk(engines, tell).model_copy(update={"id": folder.name})
+        write_walkthrough(folder, record)
+    return folder, record
+
+
+def write_walkthrough(folder: Path, record: WalkthroughRecord) -> None:
+    """Write walkthrough.json, and walkthrough.md for a person."""
+    store.write_atomically(folder / store.WALKTHROUGH_FILE, record.model_dump_json(indent=1).encode())
+    store.write_atomically(folder / store.WALKTHROUGH_PAGE, render_markdown(record).encode())
+
+
+def walk(engines: Sequence[str], tell: Tell) -> WalkthroughRecord:
+    """Try every statement under each of `engines`, each in a lab of its own. Needs the machine lock.
+
+    An engine that cannot be had is `unavailable`; EnvironmentLacks is raised where that leaves none.
+    """
+    started_at = _now()
+    walks: list[EngineWalk] = []
+    unavailable: dict[str, str] = {}
+    for source in dict.fromkeys(engines):
+        try:
+            walks.append(_walk_engine(source, tell))
+        except EnvironmentLacks as fault:
+            unavailable[source] = f"{fault.doing}: {fault.seen}"
+            tell(f"{source}: cannot be had: {fault.seen}")
+            if len(engines) == 1:
+                raise
+    if not walks:
+        raise EnvironmentLacks(
+            "Starting an engine for the walkthrough",
+            "; ".join(f"{source}: {reason}" for source, reason in unavailable.items()),
+            f"Name one that can be had here, or none for {OWN_ENGINE}.",
+        )
+    plans = hosts_of_lab(*machine.divide_cores(), _places(OWN_ENGINE), ipv6=False)
+    return WalkthroughRecord(
+        schema_version=WALKTHROUGH_SCHEMA_VERSION,
+        id=store.new_run_id(datetime.now(UTC)),
+        bench_version=bench.__version__,
+        started_at=started_at,
+        finished_at=_now(),
+        machine=machine.describe_machine(),
+        tools=machine.tool_versions(),
+        hosts={plan.name: ", ".join(plan.addresses) for plan in plans},
+        walks=tuple(walks),
+        unavailable=unavailable,
+    )
+
+
+def _places(source: str) -> tuple[DockerHost, ...]:
+    """The article's two Docker hosts, and one whose engine writes no firewall rules."""
+    return DockerHost(0, source, {}), DockerHost(1, source, {}), DockerHost(2, source, {"iptables": False})
+
+
+def _walk_engine(source: str, tell: Tell) -> EngineWalk:
+    with _ground(source, tell) as ground:
+        described = ground.docker1.describe()
+        findings = []
+        for subject, statements in SUBJECTS.items():
+            for statement in statements:
+                found = _try(ground, subject, statement)
+                findings.append(found)
+                tell(f"{statement.id}: {found.word}")
+        return EngineWalk(engine=source, **described, findings=tuple(findings))
+
+
+@contextmanager
+def _ground(source: str, tell: Tell) -> Iterator[Ground]:
+    run_id = store.new_run_id(datetime.now(UTC))
+    journal = Journal(run_id)
+    places = _places(source)
+    try:
+        with ExitStack() as stack:
+            tell(f"lab: client, docker1, docker2 and docker3, with engines of {source}")
+            plans = hosts_of_lab(*machine.divide_cores(), places, ipv6=False)
+            found = stack.enter_context(lab(plans, journal))
+            engines = []
+            for place in places:
+                living = stack.enter_context(
+                    engine(found.docker[place.name], journal, place.engine, place.options)
+                )
+                image = provide_image(living.client)
+                living.client.images.get(image.id).tag(IMAGE_TAG)
+                engines.append(living)
+            docker1, docker2, docker3 = engines
+            yield Ground(found.client, docker1, docker2, docker3, docker1.describe()["version"])
+    finally:
+        undo(run_id)
+
+
+def _try(ground: Ground, subject: str, statement: Statement) -> Finding:
+    """One statement, undone. What stops it is the reason why it is not testable here."""
+    before = _state(ground)
+    trial = Trial(ground)
+    left_behind: list[str] = []
+    try:
+        outcome = statement.attempt(trial)
+    except (BenchError, DockerException, RequestException) as fault:
+        outcome = Outcome(Word.NOT_TESTABLE, f"It could not be tried. {fault}")
+    finally:
+        try:
+            trial.take_back()
+        except (BenchError, DockerException, RequestException) as fault:
+            left_behind.append(f"taking back failed: {fault}")
+    return Finding(
+        id=statement.id,
+        subject=subject,
+        source=statement.source,
+        statement=statement.text,
+        done=statement.done,
+        word=outcome.word,
+        seen=outcome.seen,
+        checks=outcome.checks,
+        evidence=tuple(trial.evidence),
+        left_behind=(*left_behind, *_changes(ground, before)),
+    )
+
+
+def _changes(ground: Ground, before: dict[str, list[str]]) -> list[str]:
+    """What is not as `before`, once the hosts had time to settle."""
+    deadline = time.monotonic() + SETTLE_S
+    while (after := _state(ground)) != before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return [
+        f"{what}: {sign} {line}"
+        for what, lines in before.items()
+        for sign, found, other in (("gone", lines, after[what]), ("new", after[what], lines))
+        for line in found
+        if line not in other
+    ] + [f"{what}: the order changed" for what in before if _reordered(before[what], after[what])]
+
+
+def _reordered(one: list[str], other: list[str]) -> bool:
+    return one != other and sorted(one) == sorted(other)
+
+
+def _state(ground: Ground) -> dict[str, list[str]]:
+    """Rules, listening sockets, links, routes and containers of every host."""
+    found: dict[str, list[str]] = {}
+    hosts: tuple[Host, ...] = (ground.client, *(living.host for living in ground.engines))
+    for host in hosts:
+        # A kernel without IPv6 has no rules for it.
+        saved = host.run_in_network(["sh", "-c", "iptables-save; ip6tables-save || true"])
+        found[f"rules of {host.name}"] = rules_of(saved)
+        listening = host.run_in_network(["ss", "-Hltn"]).splitlines()
+        found[f"listening sockets of {host.name}"] = sorted(line.split()[3] for line in listening)
+        links = host.run_in_network(["ip", "-brief", "link"]).splitlines()
+        found[f"links of {host.name}"] = [line.split()[0] for line in links]
+        found[f"routes of {host.name}"] = host.run_in_network(["ip", "route"]).splitlines()
+    for living in ground.engines:
+        names = [row["Names"][0] for row in living.client.api.containers(all=True)]
+        found[f"containers of {living.host.name}"] = names
+    return found
+
+
+def rules_of(saved: str) -> list[str]:
+    """Rules and policies of iptables-save's output, without counters, comments and tables that hold none."""
+    found = []
+    table = ""
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif line.startswith(":"):
+            chain, policy = line[1:].split()[:2]
+            # A table is made by the first look at it: its built-in chains, left as they are, are no trace.
+            if policy != "ACCEPT":
+                found.append(f"{table} {chain} {policy}")
+        elif line.startswith("-"):
+            found.append(f"{table} {line}")
+    return found
+
+
+@contextmanager
+def _kept_only_if_filled(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
