@@ -109,7 +109,8 @@ class Run:
             "kernel": record.machine.get("kernel", "unknown"),
             "engine": _describe_engines(record),
             "workload": f"GET of {load.page_bytes:,} bytes, keep-alive; connections: {load.connections}",
-            "rate": f"{load.model} loop, engine {load.engine}",
+            "rate": f"{load.describe_loop(factors)}, engine {load.engine}"
+            + ("; throughput is the rate that was given, and is not compared" if load.is_open else ""),
             "factors": "; ".join(f"{key}: {', '.join(map(str, levels))}" for key, levels in factors.items()),
             "vantage": record.lab.get("vantage", "unknown"),
         }
@@ -130,17 +131,25 @@ class Run:
         return _table(Change, self.verdict.changes)
 
     def requests(self, slot: int, *, warm_up: bool = False) -> pd.DataFrame:
-        """Requests of slot number `slot`: those sent inside the window, or with `warm_up` all.
+        """Requests of slot number `slot`: those of the window (closed loop: sent inside it; open
+        loop: intended inside it), or with `warm_up` all.
 
         Columns: `intended_ns`, `sent_ns`, `first_byte_ns`, `done_ns` (int64, CLOCK_MONOTONIC; 0
-        where the moment never came), `bytes`, `connection`, `status`, `outcome`, `latency_us`.
+        where the moment never came), `bytes`, `connection`, `status`, `outcome`; `response_us` (done
+        minus intended), `service_us` (done minus sent) and `latency_us`, which is the one that the
+        metrics are of: response in an open loop, service in a closed one.
         """
         record = self._slot(slot)
         frame = pd.read_parquet(self.path / record.slot.directory / "requests.parquet")
-        frame["latency_us"] = ((frame["done_ns"] - frame["sent_ns"]) / 1e3).where(frame["done_ns"] > 0)
+        load = self.conditions[record.slot.condition].load
+        for name, begun in (("response_us", "intended_ns"), ("service_us", "sent_ns")):
+            frame[name] = ((frame["done_ns"] - frame[begun]) / 1e3).where(frame["done_ns"] > 0)
+        frame["latency_us"] = frame["response_us" if load.is_open else "service_us"]
         if warm_up:
             return frame
-        inside = frame["sent_ns"].between(record.window_start_ns, record.window_end_ns, inclusive="left")
+        inside = frame[load.begin_column].between(
+            record.window_start_ns, record.window_end_ns, inclusive="left"
+        )
         return frame[inside].reset_index(drop=True)
 
     def _slot(self, index: int) -> SlotRecord:

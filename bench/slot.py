@@ -17,6 +17,7 @@ from bench.core.gates import (
     check_load,
     check_namespace,
     check_network,
+    check_open_loop,
     check_path,
     check_quiet,
     usable_metrics,
@@ -92,7 +93,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         before = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
         activity = begin_activity()
         try:
-            result = bed.generator.load(load, server.endpoint, arm.name)
+            result = bed.generator.load(load, server.endpoint, arm.name, slot.arrival_seed)
         except MeasurementInvalid:
             _require_alive(server, docker_host)  # If it ended, that is the reason.
             raise
@@ -108,10 +109,11 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
             witness_rps = measure_with_wrk(
                 client, server.endpoint, path, load.connections, load.wrk_witness_s
             )
-    metrics = measure_requests(result.records, result.window_start_ns, result.window_end_ns)
+    metrics = measure_requests(result.records, result.window_start_ns, result.window_end_ns, load)
     counted = after.since(before)
     gates = [
         *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share),
+        *(check_open_loop(metrics.open_loop, metrics.values) if metrics.open_loop else []),
         *check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share),
         *check_network(counted.losses, counted.room),
         *check_path(
@@ -140,6 +142,8 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         unfinished=metrics.unfinished,
         values=usable_metrics(metrics.values, metrics.requests, gates),
         p999_latency_us=metrics.p999_latency_us,
+        service_p50_us=metrics.service_p50_us,
+        service_p99_us=metrics.service_p99_us,
         mean_latency_us=metrics.mean_latency_us,
         start_to_first_200_ms=(first_200_ns - server.started_ns) / 1e6,
         wrk_witness_rps=witness_rps,

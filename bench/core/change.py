@@ -123,7 +123,7 @@ def find_changes(
     pairs = list(pair_conditions(measured.scenario, unavailable))
     return [
         change
-        for metric in Metric
+        for metric in measured.scenario.metrics
         for change in choose_words(
             [
                 _measure_change(measured, own_pairs, pair, *subject, metric)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from bench.core.metrics import OpenLoop
 from bench.core.path import EXACT, STILL_SHARE, UNITS, Counter, Expected, Path
 from bench.core.scenario import Metric
 
@@ -16,6 +17,15 @@ MAX_ERROR_SHARE = 1e-4
 """Errors per request. RFC 9411 has the same idea; one in ten thousand moves no p99."""
 MAX_GENERATOR_CPU = 0.95
 """Busy share of the generator's core above which throughput is the generator's, not the server's."""
+MIN_ACHIEVED_SHARE = 0.99
+"""Of an open loop's arrivals, done by the window. Below it a queue grows for as long as the window lasts."""
+MAX_LATENESS_US = 50.0
+"""Of an open loop's generator, at the p99. Measured on 2 cores against the null server at 1,000 to 20,000/s:
+4 to 30 us evenly spaced, 12 to 32 us Poisson (a request behind the sending of another), and milliseconds
+once the generator had to share its core.
+"""
+MAX_LATENESS_SHARE = 0.1
+"""Of the slot's p50, where that is more: slow answers do not need a generator as prompt."""
 MAX_STRAY_CPU = 0.05
 """Core-share of one foreign process. Measured: a busy neighbour makes a p99 effect of 3x from nothing."""
 MAX_NEW_PROCESSES_PER_S = 25.0
@@ -78,6 +88,35 @@ def check_load(requests: int, errors: int, unfinished: int, generator_cpu: float
             limit=MAX_GENERATOR_CPU,
             unit="busy share of the generator's core, at most",
             voids=Voids.THROUGHPUT,
+        ),
+    ]
+
+
+def check_open_loop(open_loop: OpenLoop, values: Mapping[Metric, float]) -> list[Gate]:
+    """Gates on an open loop: the server kept up with the arrivals, and the generator kept to them.
+
+    The generator is judged where a connection was free. Where none was, the server was slow.
+    """
+    achieved_rps = values.get(Metric.THROUGHPUT_RPS, 0.0)
+    share = achieved_rps / open_loop.offered_rps if open_loop.offered_rps else 0.0
+    limit_us = max(MAX_LATENESS_US, MAX_LATENESS_SHARE * values.get(Metric.P50_LATENCY_US, 0.0))
+    p50_us, p99_us, most_us = open_loop.lateness_us or (0.0, 0.0, 0.0)
+    return [
+        Gate(
+            name="achieved",
+            passed=share >= MIN_ACHIEVED_SHARE,
+            seen=round(share, 4),
+            limit=MIN_ACHIEVED_SHARE,
+            unit="of the rate offered, at least",
+            detail=f"{achieved_rps:,.0f} of {open_loop.offered_rps:,.0f} a second",
+        ),
+        Gate(
+            name="generator lateness",
+            passed=open_loop.lateness_us is not None and p99_us <= limit_us,
+            seen=round(p99_us, 1) if open_loop.lateness_us else "no request that found a connection free",
+            limit=round(limit_us, 1),
+            unit="us from a request's time to its sending where a connection was free, p99, at most",
+            detail=f"p50 {p50_us:.1f}, most {most_us:,.0f} us; {open_loop.waited:,} found no connection free",
         ),
     ]
 

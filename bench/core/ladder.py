@@ -9,7 +9,6 @@ from itertools import pairwise
 
 from bench.core.comparison import Comparison, OwnPairs, compare
 from bench.core.samples import Measured
-from bench.core.scenario import Metric
 
 
 def list_steps(rungs: Sequence[str], unavailable: Collection[str]) -> list[tuple[str, str, list[str]]]:
@@ -26,7 +25,7 @@ def compare_steps(
     for lighter, heavier, passed in list_steps(measured.scenario.ladder, unavailable):
         sides = (measured.side(lighter, condition), measured.side(heavier, condition))
         notes = tuple(f"{rung} is NOT AVAILABLE here: this step goes past it" for rung in passed)
-        for metric in Metric:
+        for metric in measured.scenario.metrics:
             step = compare(measured, own_pairs, "step", sides, metric)
             steps.append(step.model_copy(update={"notes": notes + step.notes}))
     return steps

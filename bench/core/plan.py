@@ -32,6 +32,8 @@ class Slot(BaseModel):
     """Index into `conditions(scenario)`."""
     repeat: int
     """Which of the arm's slots in this block (0, 1, ...); given before shuffling, so it is random in time."""
+    arrival_seed: int = 0
+    """Of an open loop's arrivals; of no use in a closed one."""
 
     @property
     def directory(self) -> str:
@@ -40,7 +42,12 @@ class Slot(BaseModel):
 
 
 def plan_slots(scenario: Scenario, seed: int) -> tuple[Slot, ...]:
-    """Slots of a whole run in order; the same seed gives the same order."""
+    """Slots of a whole run in order; the same seed gives the same order.
+
+    All slots of a block have one seed of arrivals (common random numbers): which bursts a window
+    happens to hold is then no difference between its arms, nor within an A/A pair, and blocks
+    differ in it, so that no answer hangs on one lucky sequence.
+    """
     shuffled = random.Random(seed)
     slots: list[Slot] = []
     for block in range(scenario.schedule.blocks):
@@ -51,6 +58,8 @@ def plan_slots(scenario: Scenario, seed: int) -> tuple[Slot, ...]:
             for repeat in range(scenario.schedule.slots_per_arm)
         ]
         shuffled.shuffle(cells)
+        # 53 bits, which every reader of JSON keeps whole.
+        arrival_seed = random.Random(f"arrivals of block {block}, seed {seed}").getrandbits(53)
         for arm_name, condition, repeat in cells:
             slots.append(
                 Slot(
@@ -60,6 +69,7 @@ def plan_slots(scenario: Scenario, seed: int) -> tuple[Slot, ...]:
                     arm=arm_name,
                     condition=condition,
                     repeat=repeat,
+                    arrival_seed=arrival_seed,
                 )
             )
     return tuple(slots)

@@ -51,13 +51,16 @@ class SlotRecord(Stored):
     realtime_offset_ns: int = 0
     """CLOCK_REALTIME minus CLOCK_MONOTONIC at the slot's end."""
     requests: int = 0
-    """Sent inside the window, and the base of every metric."""
+    """Sent inside the window (open loop: intended inside it), and the base of every metric."""
     errors: int = 0
     unfinished: int = 0
     values: Mapping[Metric, float | None] = {}
     p999_latency_us: float | None = None
     """Descriptive only: a slot holds too few requests for a comparison of it."""
     mean_latency_us: float | None = None
+    service_p50_us: float | None = None
+    """Of done minus sent, whatever waited before; descriptive, as the next."""
+    service_p99_us: float | None = None
     start_to_first_200_ms: float | None = None
     """From asking the engine to start the container to the first 200 at the client."""
     wrk_witness_rps: float | None = None

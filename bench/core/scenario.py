@@ -6,7 +6,7 @@ Pure: text in, model out. All faults of a file are reported at once, each with i
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from itertools import product
@@ -72,13 +72,41 @@ class Load(Frozen):
     """The HTTP load of one slot, the same in every arm."""
 
     engine: Literal["raw", "fasthttp", "http"] = "raw"
-    model: Literal["closed"] = "closed"
+    model: Literal["closed", "open"] = "closed"
+    """Closed: the next request leaves when the last is answered. Open: at times drawn beforehand."""
+    rate_rps: float | None = Field(default=None, gt=0, le=1_000_000)
+    """Of the open model: arrivals a second, on the mean."""
+    arrivals: Literal["poisson", "uniform"] = "poisson"
+    """Of the open model; uniform: evenly spaced."""
     connections: int = Field(default=1, ge=1, le=10_000)
     page_bytes: Literal[1024, 65536, 1048576] = 1024
     warm_up_s: Seconds = 0.25
     measure_s: Seconds = 1.0
     wrk_witness_s: int = Field(default=0, ge=0, le=3600)
     """Seconds of `wrk` on the same container after the measured window; 0: no witness."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests arrive at given times, whatever became of those before them."""
+        return self.model == "open"
+
+    @property
+    def begin_column(self) -> Literal["intended_ns", "sent_ns"]:
+        """The stamp that says whether a request is of the window, and from which its latency counts.
+
+        In a closed loop a request is intended when the last is done: what lies between is the
+        generator's own time.
+        """
+        return "intended_ns" if self.is_open else "sent_ns"
+
+    def describe_loop(self, varied: Collection[str] = ()) -> str:
+        """`closed loop`, or `open loop, Poisson arrivals at 3,000/s`; without the factors in `varied`."""
+        if not self.is_open:
+            return "closed loop"
+        kind = {"poisson": "Poisson arrivals", "uniform": "evenly spaced arrivals"}[self.arrivals]
+        kind = "arrivals" if "load.arrivals" in varied else kind
+        rate = "" if "load.rate_rps" in varied or self.rate_rps is None else f" at {self.rate_rps:,.12g}/s"
+        return f"open loop, {kind}{rate}"
 
 
 class LabSettings(Frozen):
@@ -170,9 +198,11 @@ class Claim(Frozen):
 
 
 FACTORS = {
+    "load.arrivals",
     "load.connections",
     "load.engine",
     "load.page_bytes",
+    "load.rate_rps",
     "lab.engine",
     "lab.forward_rules",
     "lab.hold_idle_states",
@@ -180,7 +210,9 @@ FACTORS = {
     "lab.receive_steering",
     "lab.server_wait_us",
 }
-"""Settings that may take several levels in one run; every block holds every level."""
+"""Settings that may take several levels in one run; every block holds every level. `load.model` is
+none of them: closed and open loops answer different questions, and are never compared.
+"""
 
 
 class Scenario(Frozen):
@@ -210,6 +242,7 @@ class Scenario(Frozen):
             *self._faults_of_claims(),
             *self._faults_of_ladder(),
             *self._faults_of_factors(),
+            *self._faults_of_loop(),
         ]
         if faults:
             raise ValueError("\n".join(faults))
@@ -227,6 +260,13 @@ class Scenario(Frozen):
     def compared(self) -> tuple[Arm, ...]:
         """Arms that are measured against one another: all but the controls."""
         return tuple(arm for arm in self.arms if self.network(arm).reachable)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Metrics that arms are compared on. In an open loop the rate is given: both arms have it."""
+        if self.load.is_open:
+            return tuple(metric for metric in Metric if metric is not Metric.THROUGHPUT_RPS)
+        return tuple(Metric)
 
     def _faults_of_names(self) -> Iterator[str]:
         names = [arm.name for arm in self.arms]
@@ -281,6 +321,8 @@ class Scenario(Frozen):
                     yield f"claims.{index}.{role}: there is no arm {getattr(claim, role)}"
                 elif self._is_control(getattr(claim, role)):
                     yield f"claims.{index}.{role}: {getattr(claim, role)} is a control that nothing can reach"
+            if not set(claim.metrics) & set(self.metrics):
+                yield f"claims.{index}.metrics: throughput is the given rate in an open loop: not compared"
             if self.baseline not in {claim.better, claim.than} or claim.better == claim.than:
                 yield f"claims.{index}: compare the baseline ({self.baseline}) with another arm"
 
@@ -297,6 +339,25 @@ class Scenario(Frozen):
         engines = {self.load.engine, *self.factors.get("load.engine", ())}
         if self.load.wrk_witness_s and engines != {"raw"}:
             yield "load.wrk_witness_s: the witness stands beside the raw engine only"
+
+    def _faults_of_loop(self) -> Iterator[str]:
+        """What an open loop needs and a closed one cannot have; of `[load]` and of the factors."""
+        if not self.load.is_open:
+            given = {"load.rate_rps": self.load.rate_rps, "load.arrivals": self.load.arrivals != "poisson"}
+            for key, present in given.items():
+                if present:
+                    yield f"{key}: is of the open model, and load.model is closed"
+                if key in self.factors:
+                    yield f"factors.{key}: is of the open model, and load.model is closed"
+            return
+        if self.load.rate_rps is None and "load.rate_rps" not in self.factors:
+            yield "load.rate_rps: is missing: the open model needs the rate of its arrivals"
+        if self.load.engine != "raw":
+            yield f"load.engine: the open model has the raw engine only, not {self.load.engine}"
+        if set(self.factors.get("load.engine", ())) - {"raw"}:
+            yield "factors.load.engine: the open model has the raw engine only"
+        if self.load.wrk_witness_s:
+            yield "load.wrk_witness_s: wrk drives a closed loop, which is no witness of an open one"
 
     def _faults_of_levels(self, key: str, levels: tuple[Any, ...]) -> Iterator[str]:
         table, field = key.split(".")

@@ -9,7 +9,7 @@ from bench.core.claim import ClaimVerdict, judge_claim, leave_claim_open
 from bench.core.comparison import Comparison, compare, compare_with_itself
 from bench.core.ladder import compare_steps
 from bench.core.samples import Measured, SlotMetrics, sort_slots
-from bench.core.scenario import Metric, Scenario
+from bench.core.scenario import Scenario
 
 
 class Verdict(BaseModel):
@@ -52,7 +52,7 @@ def judge(
         (arm, condition, metric): compare_with_itself(measured, arm, condition, metric)
         for condition in present
         for arm in arms
-        for metric in Metric
+        for metric in scenario.metrics
     }
     comparisons: list[Comparison] = []
     steps: list[Comparison] = []
@@ -73,7 +73,7 @@ def judge(
             )
             for arm in arms
             if arm != scenario.baseline
-            for metric in Metric
+            for metric in scenario.metrics
         ]
         comparisons += of_arms
         comparisons += [pair for (_, index, _), pair in own_pairs.items() if index == condition]

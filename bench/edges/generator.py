@@ -33,7 +33,9 @@ class LoadResult:
     window_end_ns: int
     opened: int
     cpu_share: float
-    """Busy share of the generator's core over the load, warm-up included."""
+    """Busy share of the generator's core over the load, warm-up included; looking out for the next
+    arrival of an open loop is not counted.
+    """
     locust_requests: int
     """Locust's own count of the same load."""
     records: np.ndarray
@@ -54,8 +56,8 @@ class Generator:
         self._order(do="probe", address=endpoint.address, port=endpoint.port, path=path, timeout_s=timeout_s)
         return int(self._answer()["first_200_ns"]) or None
 
-    def load(self, load: Load, endpoint: Endpoint, name: str) -> LoadResult:
-        """Drive one slot's load and wait for its end."""
+    def load(self, load: Load, endpoint: Endpoint, name: str, arrival_seed: int = 0) -> LoadResult:
+        """Drive one slot's load and wait for its end. `arrival_seed` is for an open loop."""
         output = self.folder / "records.bin"
         self._order(
             do="load",
@@ -67,6 +69,9 @@ class Generator:
             connections=load.connections,
             warm_up_s=load.warm_up_s,
             measure_s=load.measure_s,
+            rate_rps=load.rate_rps,
+            arrivals=load.arrivals,
+            arrival_seed=arrival_seed,
             output=str(output),
         )
         answer = self._answer()

@@ -154,6 +154,8 @@ def slot_row(record: SlotRecord) -> dict[str, object]:
         **{metric.value: record.values.get(metric) for metric in Metric},
         "p999_latency_us": record.p999_latency_us,
         "mean_latency_us": record.mean_latency_us,
+        "service_p50_us": record.service_p50_us,
+        "service_p99_us": record.service_p99_us,
         "start_to_first_200_ms": record.start_to_first_200_ms,
         "wrk_witness_rps": record.wrk_witness_rps,
         "seconds": record.seconds,

@@ -87,7 +87,8 @@ class Generator:
         for _ in range(users):
             environment.orders[engine].put(order)
         order.finished.wait()
-        cpu_share = (time.process_time_ns() - cpu_ns) / (time.monotonic_ns() - begun_ns)
+        worked_ns = time.process_time_ns() - cpu_ns - order.spun_ns
+        cpu_share = worked_ns / (time.monotonic_ns() - begun_ns)
         if engine == "raw":
             environment.feed(order)
         records = order.log.records()

@@ -61,7 +61,7 @@ class Outcome(IntEnum):
     CONNECTION_ERROR = 3
     """The server closed or reset the connection."""
     UNFINISHED = 4
-    """Still in flight when the drain's time was up."""
+    """Still in flight when the drain's time was up; or, in an open loop, not even sent by then."""
 
 
 class RequestLog:
@@ -121,7 +121,10 @@ def authority(address: str, port: int) -> str:
 
 
 class Connections:
-    """N keep-alive connections to one server, with one request in flight on each (closed loop)."""
+    """N keep-alive connections to one server, with one request in flight on each (closed loop).
+
+    `_waiter`, `_wake_idle` and `_go_on` are what an open loop does differently: see open_loop.py.
+    """
 
     def __init__(
         self, address: str, port: int, path: str, count: int, log: RequestLog, connect_s: float = CONNECT_S
@@ -172,14 +175,15 @@ class Connections:
     def _turn(  # noqa: C901, PLR0912 - the hot path: a call costs what a branch does not
         self, send_until_ns: int, until_ns: int, pause: Callable[[], None]
     ) -> None:
-        clock, poll, write = time.monotonic_ns, self._epoll.poll, self._log.write
+        clock, poll, write = time.monotonic_ns, self._waiter(), self._log.write
         buffer, view = self._buffer, memoryview(self._buffer)
         ok, http_error = int(Outcome.OK), int(Outcome.HTTP_ERROR)  # A member costs 0.3 us to pack.
         now = clock()
         pause_at_ns = now + YIELD_NS
         while now < until_ns:
             if self._idle and now < send_until_ns:
-                self._wake_idle()
+                if not self._wake_idle():
+                    break
             elif not self._in_flight:
                 break
             for fd, _ in poll(POLL_S):
@@ -227,7 +231,7 @@ class Connections:
                 connection.sent_ns = 0
                 self._in_flight -= 1
                 if now < send_until_ns:
-                    self._send(connection)
+                    self._go_on(connection)
                 else:
                     self._idle.append(connection)
             if (now := clock()) >= pause_at_ns:
@@ -235,11 +239,17 @@ class Connections:
                 now = clock()
                 pause_at_ns = now + YIELD_NS
 
-    def _wake_idle(self) -> None:
+    def _waiter(self) -> Callable[[float], list[tuple[int, int]]]:
+        """What `_turn` waits with: seconds at most -> events."""
+        return self._epoll.poll
+
+    def _wake_idle(self) -> bool:
+        """Send on idle connections; returns whether there is anything to go on for."""
         idle, self._idle = self._idle, []
         for connection in idle:
             connection.intended_ns = connection.intended_ns or time.monotonic_ns()
             self._send(connection)
+        return True
 
     def _send(self, connection: _Connection) -> None:
         self._in_flight += 1
@@ -250,6 +260,9 @@ class Connections:
             complete = False
         if not complete:
             self._replace(connection, Outcome.CONNECTION_ERROR, connection.sent_ns)
+
+    _go_on = _send
+    """What a connection does as soon as it is free. The same function, so that it costs no call more."""
 
     def _take(self, connection: _Connection, received: memoryview, now: int) -> Outcome | None:
         """Take bytes of a response that needs several reads or whose head is new; returns a failure."""

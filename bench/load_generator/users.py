@@ -6,10 +6,11 @@ Locust's own clients, a user a connection, to cross-check it with.
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.load_generator.connections import Connections, authority, Outcome, RequestLog  # isort: skip
+from bench.load_generator.open_loop import OpenConnections  # isort: skip
 
 import gevent
 from gevent.event import Event
@@ -18,6 +19,7 @@ from locust import HttpUser, User, task
 from locust.contrib.fasthttp import FastHttpUser
 from locust.env import Environment
 
+from bench.core.arrivals import draw_arrivals
 from bench.load_generator.statistics_feed import feed
 
 DRAIN_NS = 2_000_000_000
@@ -38,11 +40,17 @@ class Order:
     warm_up_s: float
     measure_s: float
     users: int
+    rate_rps: float | None = None
+    """Of an open loop; None: closed."""
+    arrivals: Literal["poisson", "uniform"] = "poisson"
+    arrival_seed: int = 0
     log: RequestLog = field(default_factory=RequestLog)
     window_start_ns: int = 0
     window_end_ns: int = 0
     opened: int = 0
     """Connections opened, reconnects included; as far as the engine shows them."""
+    spun_ns: int = 0
+    """Time in which an open loop looked in vain for something to do, on the core all the while."""
     finished: Event = field(default_factory=Event)
     failure: str = ""
 
@@ -63,7 +71,8 @@ class OrderedEnvironment(Environment):
 
     def feed(self, order: Order) -> None:
         """Add what is new in the order's log to Locust's statistics."""
-        self.fed += feed(self, order.name, order.log.records()[self.fed :])
+        since = "sent_ns" if order.rate_rps is None else "intended_ns"
+        self.fed += feed(self, order.name, order.log.records()[self.fed :], since)
 
 
 class OrderedUser(User):
@@ -100,6 +109,9 @@ class RawHttpUser(OrderedUser):
 
     def drive(self, order: Order) -> None:
         """Drive every connection of the slot."""
+        if order.rate_rps is not None:
+            self._drive_open(order, order.rate_rps)
+            return
         connections = Connections(order.address, order.port, order.path, order.connections, order.log)
         try:
             order.begin()
@@ -115,6 +127,20 @@ class RawHttpUser(OrderedUser):
         finally:
             connections.close()
             order.opened = connections.opened
+
+    def _drive_open(self, order: Order, rate_rps: float) -> None:
+        """Drive them by arrivals; Locust's statistics are fed at the end, for a batch takes milliseconds."""
+        seconds = order.warm_up_s + order.measure_s
+        offsets_ns = draw_arrivals(order.arrivals, rate_rps, seconds, order.arrival_seed)
+        connections = OpenConnections(order.address, order.port, order.path, order.connections, order.log)
+        try:
+            order.begin()
+            connections.schedule(order.window_start_ns - round(order.warm_up_s * 1e9) + offsets_ns)
+            connections.drive(order.window_end_ns, pause)
+            connections.drain(time.monotonic_ns() + DRAIN_NS, pause)
+        finally:
+            connections.close()
+            order.opened, order.spun_ns = connections.opened, connections.spun_ns
 
 
 def pause() -> None:

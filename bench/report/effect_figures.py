@@ -41,21 +41,21 @@ def draw_block_ratios(run: Run) -> Figure:
     rows = [
         [
             [c for c in run.verdict.comparisons if c.condition == condition.label and c.metric is metric]
-            for metric in Metric
+            for metric in run.record.scenario.metrics
         ]
         for condition in (run.conditions[index] for index in present)
     ]
     with matplotlib.rc_context(STYLE):
         line_in = 0.42 if len(arm_names(run)) <= FEW_ARMS else 0.3
         heights_in = [0.35 + line_in * len(row[0]) for row in rows]
-        figure, grid = make_panels(len(Metric), heights_in, share_columns=True)
+        figure, grid = make_panels(len(run.record.scenario.metrics), heights_in, share_columns=True)
         for condition, panels, row in zip(present, grid, rows, strict=True):
             label_condition(run, condition, panels[0])
             for axes, compared in zip(panels, row, strict=True):
                 _draw_ratios(run, axes, compared)
             for axes in panels[1:]:
                 axes.set_yticklabels([])
-        for column, (axes, metric) in enumerate(zip(grid[-1], Metric, strict=True)):
+        for column, (axes, metric) in enumerate(zip(grid[-1], run.record.scenario.metrics, strict=True)):
             _keep_near([panels[column] for panels in grid], [row[column] for row in rows])
             axes.set_xlabel(f"{metric.label} ratio\n(> 1: {run.record.scenario.baseline} better)")
         return figure

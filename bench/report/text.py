@@ -143,7 +143,7 @@ def describe_workload(run: Run) -> str:
     said = {
         "load.page_bytes": f"GET of {load.page_bytes:,} bytes",
         "load.connections": count(load.connections, "keep-alive connection"),
-        "load.model": f"{load.model} loop",
+        "load.model": load.describe_loop(varied),
         "load.engine": f"load engine {load.engine}",
     }
     return ", ".join(words for field, words in said.items() if field not in varied)

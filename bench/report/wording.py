@@ -1,5 +1,7 @@
 """What the report says about its method: the words, how it was measured, what it does not tell."""
 
+from statistics import median
+
 from bench.core import findings
 from bench.core.change import ChangeWord
 from bench.core.claim import ClaimWord
@@ -9,7 +11,7 @@ from bench.core.modes import MODES
 from bench.core.scenario import Arm
 from bench.report.comparisons import DIFFERS
 from bench.report.table import NOT_AVAILABLE
-from bench.report.text import count, describe_workload, format_share, join_words
+from bench.report.text import count, describe_workload, format_number, format_share, join_words
 from bench.results import Run
 
 SYMBOLS = {
@@ -90,6 +92,7 @@ def describe_method(run: Run) -> list[str]:
             " same cores."
         ),
         _describe_slot(run),
+        *_describe_open_loop(run),
         _describe_schedule(run),
         _describe_lab(run),
         (
@@ -134,6 +137,30 @@ def _describe_slot(run: Run) -> str:
     )
     witness = f" Then wrk measured the same container for {load.wrk_witness_s} s."
     return text + witness if load.wrk_witness_s else text
+
+
+def _describe_open_loop(run: Run) -> list[str]:
+    """What latency is in an open loop, beside the service time, and where throughput went."""
+    if not run.record.scenario.load.is_open:
+        return []
+    found: dict[str, list[tuple[float, float]]] = {}
+    for slot in run.record.slots:
+        if slot.valid and slot.service_p50_us is not None and slot.service_p99_us is not None:
+            name = " ".join(filter(None, (slot.slot.arm, run.conditions[slot.slot.condition].label)))
+            found.setdefault(name, []).append((slot.service_p50_us, slot.service_p99_us))
+    medians = {name: [median(values) for values in zip(*pairs, strict=True)] for name, pairs in found.items()}
+    seen = [
+        f"{name}: p50 {format_number(p50)} us, p99 {format_number(p99)} us"
+        for name, (p50, p99) in medians.items()
+    ]
+    return [
+        (
+            "Requests arrived at times drawn beforehand, the same in every slot of a block. Latency is the"
+            " response time: it counts from a request's own time, so that waiting for a free connection is"
+            " part of it. Throughput is the rate that was given, so arms are not compared on it. Service"
+            f" time alone, from the sending, medians of slots: {'; '.join(seen) or 'unknown'}."
+        )
+    ]
 
 
 def _describe_schedule(run: Run) -> str:
@@ -188,7 +215,9 @@ def describe_limits(run: Run) -> list[str]:
         " be one part's own cost: a part may also change what the parts beside it cost."
     )
     engines = "lab.engine" in run.record.scenario.factors
-    one_connection = any(condition.load.connections == 1 for condition in run.conditions)
+    load = run.record.scenario.load
+    one_connection = not load.is_open and any(c.load.connections == 1 for c in run.conditions)
+    other = "how much could be served at most" if load.is_open else "a fixed arrival rate"
     return [
         (
             f"Client and server share a machine and a kernel (vantage: {run.scope['vantage']}), so no"
@@ -202,8 +231,8 @@ def describe_limits(run: Run) -> list[str]:
         *([capacity] if one_connection else []),
         (
             "It is one static page from Apache, over kept-alive connections, in a"
-            f" {run.record.scenario.load.model} loop: new connections, TLS, other applications and a"
-            " fixed arrival rate are other questions."
+            f" {load.describe_loop(run.record.scenario.factors)}: new connections, TLS, other"
+            f" applications and {other} are other questions."
         ),
         (
             "What a mode gives up besides speed (ports, replicas, firewall, who can reach it) stands on the"

@@ -110,6 +110,8 @@ def make_slot_record(slot: Slot, latency_us: float = 20.0, **changes: Any) -> Sl
         "values": make_values(latency_us),
         "p999_latency_us": 5 * latency_us,
         "mean_latency_us": 1.1 * latency_us,
+        "service_p50_us": 0.9 * latency_us,
+        "service_p99_us": 2.5 * latency_us,
         "start_to_first_200_ms": 123.456,
         "wrk_witness_rps": None,
         "seconds": 1.75,

@@ -14,11 +14,13 @@ from bench.core.gates import (
     check_load,
     check_namespace,
     check_network,
+    check_open_loop,
     check_path,
     check_quiet,
     is_valid,
     usable_metrics,
 )
+from bench.core.metrics import OpenLoop
 from bench.core.modes import MODES, Mode
 from bench.core.path import Counter, Expected, Path
 from bench.core.scenario import Metric
@@ -51,6 +53,36 @@ def failed(gates: list[Gate]) -> list[str]:
 )
 def test_the_load_passes_up_to_its_limits_and_not_beyond(change: dict[str, Any], names: list[str]) -> None:
     assert failed(check_load(**(LOADED | change))) == names
+
+
+@pytest.mark.parametrize(
+    ("achieved_rps", "p50_us", "lateness_us", "names"),
+    [
+        (1_000.0, 20.0, (1.0, 50.0, 9e9), []),
+        (990.0, 20.0, (1.0, 5.0, 5.0), []),
+        (989.9, 20.0, (1.0, 5.0, 5.0), ["achieved"]),
+        (1_010.0, 20.0, (1.0, 5.0, 5.0), []),
+        (1_000.0, 20.0, (1.0, 50.1, 60.0), ["generator lateness"]),
+        (1_000.0, 5_000.0, (1.0, 500.0, 600.0), []),
+        (1_000.0, 5_000.0, (1.0, 500.1, 600.0), ["generator lateness"]),
+        (1_000.0, 20.0, None, ["generator lateness"]),
+    ],
+)
+def test_an_open_loop_keeps_its_rate_and_its_times(
+    achieved_rps: float, p50_us: float, lateness_us: tuple[float, float, float] | None, names: list[str]
+) -> None:
+    values = {Metric.P50_LATENCY_US: p50_us, Metric.THROUGHPUT_RPS: achieved_rps}
+    gates = check_open_loop(OpenLoop(offered_rps=1_000, lateness_us=lateness_us, waited=3), values)
+
+    assert failed(gates) == names
+    assert {gate.voids for gate in gates} == {Voids.SLOT}
+    assert [Gate.model_validate_json(gate.model_dump_json()) for gate in gates] == gates
+
+
+def test_an_open_loop_without_an_answer_or_an_arrival_is_void() -> None:
+    nothing = OpenLoop(offered_rps=0, lateness_us=None, waited=0)
+
+    assert failed(check_open_loop(nothing, {})) == ["achieved", "generator lateness"]
 
 
 def test_the_gate_on_errors_says_how_many_there_were_of_how_many() -> None:

@@ -12,6 +12,10 @@ from bench.core.scenario import Load, Scenario, conditions
 
 from .conftest import make_scenario
 
+ORDER_OF_SEED_1 = [
+    *(("bridge", 1), ("host", 0), ("bridge", 0), ("host", 1)),
+    *(("bridge", 1), ("host", 1), ("host", 0), ("bridge", 0)),
+]
 FACTORS: dict[str, tuple[Any, ...]] = {"load.connections": (1, 16, 64)}
 
 
@@ -63,6 +67,23 @@ def test_sessions_hold_whole_blocks_in_equal_parts(scenario: Scenario, seed: int
 
     assert len(session_of_block) == scenario.schedule.blocks
     assert max(sizes.values()) - min(sizes.values()) <= 1
+
+
+@given(scenarios(), st.integers())
+def test_the_arrivals_are_those_of_the_block_in_all_of_its_slots_and_in_no_other(
+    scenario: Scenario, seed: int
+) -> None:
+    seeds = {(slot.block, slot.arrival_seed) for slot in plan_slots(scenario, seed)}
+
+    assert len(seeds) == len({arrival_seed for _, arrival_seed in seeds}) == scenario.schedule.blocks
+    assert all(0 <= arrival_seed < 2**53 for _, arrival_seed in seeds)
+    assert not seeds & {(slot.block, slot.arrival_seed) for slot in plan_slots(scenario, seed + 1)}
+
+
+def test_the_order_of_a_seed_is_that_of_earlier_versions() -> None:
+    slots = plan_slots(make_scenario(blocks=2), seed=1)
+
+    assert [(slot.arm, slot.repeat) for slot in slots] == ORDER_OF_SEED_1
 
 
 def test_another_seed_gives_another_order() -> None:

@@ -6,7 +6,7 @@ import pytest
 import bench
 from bench.core.errors import InputError
 from bench.core.records import RunRecord
-from bench.core.scenario import Claim, Metric
+from bench.core.scenario import Claim, Load, Metric
 from bench.core.verdict import judge
 from bench.edges import store
 
@@ -89,6 +89,36 @@ def test_latency_is_done_minus_sent_in_microseconds_and_unknown_where_it_never_e
 
     assert requests["latency_us"].isna().tolist() == [True, False, False]
     assert requests["latency_us"][1:].tolist() == [20.5, 20.5]
+
+
+def test_response_counts_from_the_intended_time_and_service_from_the_sending(folder: Path) -> None:
+    requests = bench.load(folder).requests(3)
+
+    assert requests["service_us"][1:].tolist() == requests["latency_us"][1:].tolist() == [20.5, 20.5]
+    assert requests["response_us"][1:].tolist() == [20.6, 2_019.599]
+    assert requests["response_us"].isna().tolist() == [True, False, False]
+
+
+def test_requests_of_an_open_loop_are_those_intended_in_the_window_and_their_latency_is_the_response(
+    tmp_path: Path,
+) -> None:
+    run = make_run(make_scenario(blocks=4, load=Load(model="open", rate_rps=3_000)))
+    store.write_run(tmp_path, run)
+    rows = [
+        {"intended_ns": 999, "sent_ns": 1_001, "done_ns": 2_000},
+        {"intended_ns": 1_000, "sent_ns": 2_000_500, "done_ns": 2_001_000},
+        {"intended_ns": 1_999_999, "sent_ns": 0, "done_ns": 0, "outcome": 4, "connection": -1},
+    ]
+    store.write_requests(tmp_path, run.planned[0].directory, make_records(rows))
+    found = bench.load(tmp_path)
+    requests = found.requests(0)
+
+    assert requests["intended_ns"].tolist() == [1_000, 1_999_999]
+    assert requests["latency_us"].fillna(-1).tolist() == [2_000.0, -1]
+    assert requests["service_us"].fillna(-1).tolist() == [0.5, -1]
+    assert found.scope["rate"].startswith("open loop, Poisson arrivals at 3,000/s, engine raw; throughput")
+    assert found.verdict.comparisons
+    assert Metric.THROUGHPUT_RPS not in {comparison.metric for comparison in found.verdict.comparisons}
 
 
 def test_a_slot_that_was_not_measured_is_a_key_error(folder: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import ExitCode, InputError
-from bench.core.scenario import MAX_SCENARIO_BYTES, Metric, Scenario, conditions, parse_scenario
+from bench.core.scenario import MAX_SCENARIO_BYTES, Load, Metric, Scenario, conditions, parse_scenario
 
 from .conftest import make_scenario
 
@@ -24,6 +24,8 @@ name = "bridge"
 mode = "bridge"
 """
 VALID = HEAD + ARMS
+OPEN = VALID + '[load]\nmodel = "open"\n'
+"""An open loop that lacks its rate."""
 CLAIM = """
 [[claims]]
 id = "article"
@@ -217,6 +219,45 @@ BAD = [
         VALID + '[factors]\n"lab.engine" = ["machine", "28.5"]\n',
         "factors.lab.engine",
     ),
+    ("a model that does not exist", VALID + '[load]\nmodel = "ajar"\n', "load.model"),
+    ("an open loop without a rate", OPEN, "load.rate_rps"),
+    ("a rate of a closed loop", VALID + "[load]\nrate_rps = 100\n", "load.rate_rps"),
+    ("arrivals of a closed loop", VALID + '[load]\narrivals = "uniform"\n', "load.arrivals"),
+    ("a rate of zero", OPEN + "rate_rps = 0\n", "load.rate_rps"),
+    ("a negative rate", OPEN + "rate_rps = -5.0\n", "load.rate_rps"),
+    ("a rate without end", OPEN + "rate_rps = inf\n", "load.rate_rps"),
+    ("a rate that is no number", OPEN + "rate_rps = nan\n", "load.rate_rps"),
+    ("a rate as text", OPEN + 'rate_rps = "100"\n', "load.rate_rps"),
+    ("a rate as a boolean", OPEN + "rate_rps = true\n", "load.rate_rps"),
+    ("arrivals of no kind", OPEN + 'rate_rps = 100\narrivals = "bursty"\n', "load.arrivals"),
+    ("an open loop of another engine", OPEN + 'rate_rps = 100\nengine = "fasthttp"\n', "load.engine"),
+    ("a witness of an open loop", OPEN + "rate_rps = 100\nwrk_witness_s = 1\n", "load.wrk_witness_s"),
+    ("both models in one run", VALID + '[factors]\n"load.model" = ["closed", "open"]\n', "factors"),
+    (
+        "another engine as a level of an open loop",
+        OPEN + 'rate_rps = 100\n[factors]\n"load.engine" = ["raw", "http"]\n',
+        "factors.load.engine",
+    ),
+    (
+        "rates as levels of a closed loop",
+        VALID + '[factors]\n"load.rate_rps" = [100, 200]\n',
+        "factors.load.rate_rps",
+    ),
+    (
+        "arrivals as levels of a closed loop",
+        VALID + '[factors]\n"load.arrivals" = ["poisson", "uniform"]\n',
+        "factors.load.arrivals",
+    ),
+    (
+        "a level that is no rate",
+        OPEN + 'rate_rps = 100\n[factors]\n"load.rate_rps" = [100, 0]\n',
+        "factors.load.rate_rps",
+    ),
+    (
+        "a claim on the throughput of an open loop",
+        OPEN + "rate_rps = 100\n" + CLAIM + 'metrics = ["throughput_rps"]\n',
+        "claims.0.metrics",
+    ),
     ("an empty file", "", "name"),
 ]
 
@@ -338,3 +379,67 @@ def test_a_scenario_is_the_same_after_a_way_through_json() -> None:
 def test_throughput_alone_is_a_metric_of_which_more_is_better() -> None:
     assert [metric.higher_is_better for metric in Metric] == [False, False, True]
     assert [metric.unit for metric in Metric] == ["us", "us", "req/s"]
+
+
+# The open model.
+
+
+def test_an_open_loop_has_a_rate_and_poisson_arrivals_unless_it_says_otherwise() -> None:
+    load = parse_scenario(OPEN + "rate_rps = 3000\n", "unit.toml").load
+
+    assert (load.is_open, load.rate_rps, load.arrivals, load.begin_column) == (
+        True,
+        3_000.0,
+        "poisson",
+        "intended_ns",
+    )
+    assert (Load().is_open, Load().begin_column) == (False, "sent_ns")
+
+
+def test_rates_and_arrivals_may_be_factors_and_the_rate_is_then_not_asked_for_twice() -> None:
+    factors = '[factors]\n"load.rate_rps" = [100, 2000.5]\n"load.arrivals" = ["poisson", "uniform"]\n'
+    found = conditions(parse_scenario(OPEN + factors, "unit.toml"))
+
+    assert [(condition.load.rate_rps, condition.load.arrivals) for condition in found] == [
+        (100, "poisson"),
+        (100, "uniform"),
+        (2000.5, "poisson"),
+        (2000.5, "uniform"),
+    ]
+
+
+def test_what_is_wrong_with_an_open_loop_is_said_all_at_once() -> None:
+    text = OPEN + 'engine = "http"\nwrk_witness_s = 1\n'
+
+    assert set(fields_at_fault(text)) == {"load.rate_rps", "load.engine", "load.wrk_witness_s"}
+
+
+def test_arms_of_an_open_loop_are_compared_on_latency_alone() -> None:
+    scenario = parse_scenario(OPEN + "rate_rps = 100\n" + CLAIM, "unit.toml")
+
+    assert scenario.metrics == (Metric.P50_LATENCY_US, Metric.P99_LATENCY_US)
+    assert make_scenario().metrics == tuple(Metric)
+    assert Scenario.model_validate_json(scenario.model_dump_json()) == scenario
+
+
+@pytest.mark.parametrize(
+    ("load", "varied", "words"),
+    [
+        (Load(), (), "closed loop"),
+        (Load(model="open", rate_rps=3_000), (), "open loop, Poisson arrivals at 3,000/s"),
+        (Load(model="open", rate_rps=0.5), (), "open loop, Poisson arrivals at 0.5/s"),
+        (Load(model="open", rate_rps=1_000_000), (), "open loop, Poisson arrivals at 1,000,000/s"),
+        (Load(model="open", rate_rps=1_234.5), (), "open loop, Poisson arrivals at 1,234.5/s"),
+        (
+            Load(model="open", rate_rps=20_000, arrivals="uniform"),
+            (),
+            "open loop, evenly spaced arrivals at 20,000/s",
+        ),
+        (Load(model="open", rate_rps=9), ("load.arrivals",), "open loop, arrivals at 9/s"),
+        (Load(model="open"), ("load.rate_rps",), "open loop, Poisson arrivals"),
+    ],
+)
+def test_a_loop_in_words_leaves_out_what_the_conditions_vary(
+    load: Load, varied: tuple[str, ...], words: str
+) -> None:
+    assert load.describe_loop(varied) == words

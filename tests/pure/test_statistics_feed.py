@@ -48,6 +48,12 @@ returned = [
     feed(environment, "host", records((3 * 10**9, 98_765_432, 5, int(Outcome.HTTP_ERROR)))),
     feed(environment, "bridge", records((0, 50_000, 1024, 0))),
 ]
+# Of an open loop: one that waited, and one that was never sent.
+waited = records((2_000_000, 50_000, 1024, 0), (0, 0, 0, int(Outcome.UNFINISHED)))
+waited["intended_ns"] = now
+waited["sent_ns"][1] = 0
+open_loop = Environment()
+feed(open_loop, "open", waited, "intended_ns")
 entries = environment.stats.entries
 print(json.dumps({
     "returned": returned,
@@ -55,6 +61,7 @@ print(json.dumps({
     "host": describe(entries["host", "GET"]),
     "bridge": describe(entries["bridge", "GET"]),
     "total": describe(environment.stats.total),
+    "open": describe(open_loop.stats.total),
 }))
 """
 
@@ -101,3 +108,12 @@ def test_requests_are_counted_in_the_second_of_the_wall_clock_in_which_they_ende
     assert all(-60 < second < 60 for second in host["seconds"])
     assert 2 <= max(host["seconds"]) - min(host["seconds"]) <= 4
     assert host["last"] == pytest.approx(max(host["seconds"]), abs=1)
+
+
+def test_a_response_counts_from_its_intended_time_and_one_never_sent_is_a_failure_of_that_time(
+    seen: dict[str, Any],
+) -> None:
+    found = seen["open"]
+
+    assert (found["requests"], found["failures"], found["times"]) == (2, 1, [[2.05, 1]])
+    assert all(-60 < second < 60 for second in found["seconds"])

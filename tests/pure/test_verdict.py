@@ -5,7 +5,7 @@ from bench.core.comparison import Word
 from bench.core.modes import Mode
 from bench.core.plan import Slot
 from bench.core.samples import SlotMetrics
-from bench.core.scenario import Arm, LabSettings, Margins, Metric, Schedule
+from bench.core.scenario import Arm, LabSettings, Load, Margins, Metric, Schedule
 from bench.core.verdict import Verdict, judge
 
 from .conftest import BRIDGE, HOST, make_scenario, make_slots, noise
@@ -166,3 +166,19 @@ def test_a_verdict_with_gaps_is_the_same_after_a_way_through_json() -> None:
     verdict = verdict_on(scenario, slots, unavailable=NO_IPVLAN, unavailable_conditions={2: "no"})
 
     assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+
+
+def test_an_open_loop_is_judged_on_latency_alone_its_claims_ladder_and_changes_as_well() -> None:
+    scenario = make_scenario(
+        blocks=4,
+        load=Load(model="open"),
+        factors={"load.rate_rps": (100, 200)},
+        ladder=("host", "bridge"),
+        claims=(CLAIM,),
+    )
+    verdict = verdict_on(scenario, make_slots(scenario, costing(1.2)))
+
+    assert {one.metric for one in (*verdict.comparisons, *verdict.steps)} == {P50, P99}
+    assert {change.metric for change in verdict.changes} == {P50, P99}
+    assert [set(claim.holm_p_values) for claim in verdict.claims] == [{P50, P99}] * 2
+    assert [claim.word for claim in verdict.claims] == [ClaimWord.SUPPORTED] * 2
