@@ -173,3 +173,25 @@ def test_factors_are_set_slot_by_slot_and_wrk_bears_witness(tmp_path: Path) -> N
         assert lab.hold_idle_states or record.evidence["idle states"] == "free"
         assert record.wrk_witness_rps
         assert record.wrk_witness_rps > 100
+
+
+def test_an_open_loop_sends_every_arrival_of_its_window_and_counts_from_its_own_time(
+    tmp_path: Path,
+) -> None:
+    scenario = write_scenario(tmp_path, 2)
+    text = scenario.read_text().replace(
+        "load = {", 'load = {model = "open", rate_rps = 4000, connections = 8, '
+    )
+    scenario.write_text(text)
+    done = bench("run", scenario, "--results", tmp_path / "results")
+    assert done.returncode in DONE, done.stderr
+    run = api.load(only_run(tmp_path / "results"))
+    for record in run.record.slots:
+        requests = run.requests(record.slot.index)
+        assert len(requests) == record.requests > 0
+        assert (requests["response_us"] >= requests["service_us"]).all()
+        gates = {gate.name for gate in record.gates}
+        assert {"achieved", "generator lateness"} <= gates
+    # Common arrivals within a block: every slot of it was asked for the same number of requests.
+    asked = run.slots.groupby("block")["requests"].nunique()
+    assert (asked == 1).all()
