@@ -1,8 +1,11 @@
 import io
 
+import numpy as np
 import pytest
 
 from bench.core.errors import InputError
+from bench.core.packets import PACKET_DTYPE
+from bench.core.segments import sort_segments
 from bench.core.taps import ID_DIGITS, Sight, find_exchanges, read_tap, request_target
 from tests.pure.packet_oracle import write_pcap
 from tests.pure.wire import CLIENT, HOST, HOST_PATH, PATH, Seen, View, make_world, segment
@@ -122,3 +125,11 @@ def test_a_request_without_its_response_has_a_fault_and_no_times() -> None:
 
     assert sight.exchanges["fault"].tolist() == [0, 3]
     assert sight.exchanges["first_ns"][1] == sight.exchanges["response_bytes"][1] == 0
+
+
+def test_a_connection_with_more_bytes_than_sequence_numbers_tell_apart_is_refused() -> None:
+    packets = np.zeros(40_000, PACKET_DTYPE)
+    packets["destination_port"], packets["payload_bytes"] = 80, 65_000
+
+    with pytest.raises(InputError, match="2 GiB"):
+        sort_segments(packets, "client")
