@@ -20,7 +20,7 @@ from bench.core.packets import PACKET_DTYPE, Kind, read_packets
 from bench.core.pcap import MAX_CAPTURED_BYTES, Link, read_records
 from tests.pure.packet_oracle import expected_row, mutate, random_packet, write_capture
 
-PACKETS = int(os.environ.get("DIFFERENTIAL_PACKETS", "4000"))
+PACKETS = int(os.environ.get("DIFFERENTIAL_PACKETS", "3000"))
 PACKETS_A_FILE = 25
 MUTANTS_A_FILE = 2
 REFUSED = "refused"
@@ -93,3 +93,15 @@ def test_scapy_and_the_reader_say_the_same_of_random_packets_and_of_their_mutati
     assert all(seen[kind.name] for kind in Kind)
     assert seen["refused files"]
     assert seen["TCP"] > seen["packets"] / 4
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("link", Link)
+def test_a_packet_that_is_cut_at_any_byte_is_the_same_to_both(link: Link) -> None:
+    logging.getLogger("scapy.runtime").setLevel(logging.CRITICAL)
+    dice = random.Random(link.value)
+    for _ in range(8):
+        packet = random_packet(dice, link)
+        content = write_capture([packet[:captured] for captured in range(min(len(packet), 112))], link)
+
+        assert read_with_bench(content, 1 << 20) == read_with_scapy(content)
