@@ -15,6 +15,7 @@ from tests.pure.wire import (
     BRIDGE_PATH,
     CLIENT,
     HOST,
+    HOST6_PATH,
     HOST_PATH,
     PATHS,
     PROXY_PATH,
@@ -100,6 +101,12 @@ def test_a_negative_hop_is_named_and_makes_the_capture_invalid() -> None:
     assert gate_words(hops) == {"capture: matched": False, "capture: order": False}
 
 
+def test_a_response_that_ends_at_a_later_tap_before_an_earlier_one_runs_backwards() -> None:
+    hops = match([make_sight("client", [(10, 50, 60)]), make_sight("uplink", [(20, 40, 61)])])
+
+    assert hops.backwards == {"response's end: uplink to client": 1}
+
+
 @pytest.mark.parametrize(("lost", "passed"), [(0, True), (1, True), (2, False)])
 def test_one_request_in_a_thousand_may_be_unmatched(lost: int, passed: bool) -> None:
     times = [(10, 50, 50)] * 1000
@@ -171,6 +178,15 @@ def test_a_request_of_which_anything_was_sent_again_is_left_out(label: str) -> N
     assert hops.rows["id"].tolist() == [0, 2, 3, 4]
     assert hops.unmatched == {"client: retransmitted": 1}
     assert [sight.counts["retransmitted"] for sight in world.sights()] == [1, 1]
+
+
+def test_ipv6_cannot_tell_a_copy_from_a_packet_sent_again_so_its_request_is_left_out() -> None:
+    world = make_world(HOST6_PATH)
+    place = world.at("uplink", "request 1")
+    seen = world.packets["uplink"][place]
+    world.packets["uplink"].insert(place + 1, seen._replace(ts_ns=seen.ts_ns + 1))
+
+    assert world.match().unmatched == {"uplink: retransmitted": 1}
 
 
 def test_a_request_whose_response_came_out_of_order_is_left_out() -> None:

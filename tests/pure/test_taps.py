@@ -82,20 +82,15 @@ def test_a_syn_sent_again_is_one_connection() -> None:
 
 
 def test_a_port_used_again_is_another_connection() -> None:
-    first = make_world(HOST_PATH, 2).packets["client"]
     later = View("client", CLIENT._replace(first_seq=9_000), HOST._replace(first_seq=2_000_000_000))
-    second = make_world([later], 4).packets["client"][3:]
-    syn = segment(later, to_server=True, seq=8_999, ack=0, flags="S")
-    # The second connection carries requests 2 and 3 only: numbers are never used twice.
-    second = [
-        p._replace(ts_ns=p.ts_ns + 10**9)
-        for p in second
-        if p.label[-1:] in "23" or p.label[9:10] in ("2", "3")
-    ]
-    sight = see([*first, Seen(second[0].ts_ns - 1_000, syn, "S"), *second])
+    earlier, later_packets = (
+        make_world([view], 3, first=first).packets["client"] for view, first in ((VIEW, 0), (later, 3))
+    )
+    sight = see([*earlier, *later_packets])
 
-    assert sight.counts["connections"] == 2
-    assert sight.counts["out of order"] == sight.counts["retransmitted"] == 0
+    assert sight.counts["connections"] == len(sight.handshakes) == 2
+    assert sight.exchanges["id"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert sight.exchanges["response_bytes"].tolist() == [1_400] * 6
 
 
 def test_resets_are_counted() -> None:

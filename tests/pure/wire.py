@@ -114,15 +114,16 @@ def make_world(
     requests: int = 5,
     *,
     seed: int = 1,
+    first: int = 0,
     segments: int = 2,
     handshake: bool = True,
     longer: Mapping[str, int] | None = None,
 ) -> World:
-    """`requests` on one connection, one after another, each answered in `segments` packets.
+    """`requests`, numbered from `first`, on one connection, each answered in `segments` packets.
 
     Each hop takes a random time of its own, and `longer[hop]` ns more.
     """
-    dice, now = random.Random(seed), 1_700_000_000_000_000_000
+    dice, now = random.Random(seed), 1_700_000_000_000_000_000 + first * 1_000_000_000
     taps = [view.tap for view in path]
     hops = list_hops(taps)
     world = World({tap: [] for tap in taps}, {hop.name: [] for hop in hops})
@@ -140,7 +141,7 @@ def make_world(
                 world.packets[view.tap].append(Seen(now + step * 1_000, content, flags))
     asked = answered = 0
     body = b"x" * 700
-    for number in range(requests):
+    for number in range(first, first + requests):
         now += 1_000_000
         request = f"GET {request_target(PATH, number)} HTTP/1.1\r\nHost: it\r\n\r\n".encode()
         times = {f"{taps[0]}_request_ns": now}
