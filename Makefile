@@ -4,9 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := docker.io tini iptables iproute2 util-linux tcpdump mmdebstrap ethtool curl wrk gcc libc6-dev
 
-.PHONY: help quick test check setup benchmark lock clean
+.PHONY: help quick test check setup benchmark benchmark-pcap differential lock clean
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
 quick: setup  ## set everything up, measure scenarios/quick.toml, print the verdict
 	$(BIN)/bench run scenarios/quick.toml
@@ -22,6 +22,12 @@ check: .venv/installed  ## formatting, lint, types and the direction of imports
 
 benchmark: setup  ## ceilings of the load generators on this machine
 	$(BIN)/bench calibrate
+
+benchmark-pcap: .venv/installed  ## bench's reader of captures beside scapy's, dpkt's and tshark's
+	$(BIN)/python benchmarks/pcap_readers.py
+
+differential: .venv/installed  ## bench's reader of captures against scapy's, on 100,000 random packets
+	DIFFERENTIAL_PACKETS=100000 $(BIN)/pytest -s tests/pure/test_packets_differential.py
 
 setup: .venv/installed system  ## virtual environment and system packages; idempotent
 
