@@ -6,9 +6,12 @@ layout and its moment, so they are pseudo-replicates (Kalibera & Jones, ISMM 201
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr, stdtrit
+
+from bench.core.resampling import bootstrap_interval, sign_flip_p_value
 
 SESSION_SHARE_LIMIT = 0.25
 """Share of the variance between sessions above which the session becomes the unit."""
@@ -51,23 +54,23 @@ def estimate(values: Sequence[float], sessions: Sequence[int]) -> Estimate:
     if session_share(values, sessions) > SESSION_SHARE_LIMIT:
         groups = [sample[np.asarray(sessions) == session] for session in sorted(set(sessions))]
         sample, unit = np.array([group.mean() for group in groups]), "session"
-    test = stats.ttest_1samp(sample, 0.0) if np.ptp(sample) > EQUAL else None
     mean = float(sample.mean())
+    spread = float(sample.std(ddof=1) / sqrt(len(sample))) if np.ptp(sample) > EQUAL else 0.0
     return Estimate(
         mean=mean,
-        ci95=_interval(test, mean, 0.95),
-        ci90=_interval(test, mean, 0.90),
+        ci95=_interval(mean, spread, len(sample) - 1, 0.95),
+        ci90=_interval(mean, spread, len(sample) - 1, 0.90),
         blocks=len(values),
         unit_of_replication=unit,
-        p_value=float(test.pvalue) if test else float(abs(mean) <= EQUAL),
+        p_value=float(2 * stdtr(len(sample) - 1, -abs(mean / spread)))
+        if spread
+        else float(abs(mean) <= EQUAL),
     )
 
 
-def _interval(test: object, mean: float, level: float) -> tuple[float, float]:
-    if test is None:  # all values are equal: the t statistic does not exist, and the interval is a point
-        return mean, mean
-    interval = test.confidence_interval(level)  # type: ignore[attr-defined]
-    return float(interval.low), float(interval.high)
+def _interval(mean: float, spread: float, freedom: int, level: float) -> tuple[float, float]:
+    half = float(stdtrit(freedom, (1 + level) / 2)) * spread
+    return mean - half, mean + half
 
 
 def session_share(values: Sequence[float], sessions: Sequence[int]) -> float:
@@ -94,20 +97,28 @@ def sensitivity(values: Sequence[float], seed: int) -> Sensitivity:
     never instead of it.
     """
     sample = np.asarray(values, dtype=float)
-    generator = np.random.default_rng(seed)
     if np.ptp(sample) <= EQUAL:
         low = high = float(sample.mean())
     else:
-        interval = stats.bootstrap(
-            (sample,), np.mean, n_resamples=RESAMPLES, method="BCa", rng=generator
-        ).confidence_interval
-        low, high = float(interval.low), float(interval.high)
-    flips = stats.permutation_test(
-        (sample,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, rng=generator
-    )
+        low, high = bootstrap_interval(sample, RESAMPLES, seed)
     walsh = (sample[:, None] + sample[None, :])[np.triu_indices(len(sample))] / 2
     return Sensitivity(
         bootstrap_ci95=(low, high),
-        sign_flip_p_value=float(flips.pvalue),
+        sign_flip_p_value=sign_flip_p_value(sample, RESAMPLES),
         hodges_lehmann=float(np.median(walsh)),
     )
+
+
+def correct_by_holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values that hold for all of a family together (Holm 1979), in their own order.
+
+    Not statsmodels': its multipletests collects garbage in every call, which takes longer than a
+    run's whole verdict.
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    corrected = [0.0] * len(p_values)
+    largest = 0.0
+    for place, index in enumerate(order):
+        largest = max(largest, min(1.0, p_values[index] * (len(p_values) - place)))
+        corrected[index] = largest
+    return corrected
