@@ -17,10 +17,10 @@ SUBSETS_SEED = 1
 def bootstrap_interval(sample: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
     """95 % interval of the mean, bias-corrected and accelerated (BCa; Efron 1987)."""
     count = len(sample)
-    means = np.sort(_draw_shares(count, resamples, seed) @ sample)
+    means = _draw_shares(count, resamples, seed) @ sample
     mean, rounding = sample.mean(), 1e-12 * np.abs(sample).max()
     # Resamples that are the sample itself in another order count half, whatever their rounding.
-    below = np.searchsorted(means, (mean - rounding, mean + rounding)).mean()
+    below = ((means < mean - rounding).sum() + (means <= mean + rounding).sum()) / 2
     bias = ndtri(below / resamples)
     influences = sample - mean
     acceleration = (influences**3).sum() / (6 * (influences**2).sum() ** 1.5)
@@ -49,6 +49,16 @@ def draw_subsets(count: int, most: int) -> np.ndarray:
     drawn = np.random.default_rng(SUBSETS_SEED).random((most, count)) < 0.5
     drawn[~drawn.any(axis=1)] = True
     return drawn.astype(float)
+
+
+def subset_means(sample: np.ndarray, most: int) -> np.ndarray:
+    """The mean of every subset that is not empty, or of `most` of them."""
+    return np.asarray(draw_subsets(len(sample), most) @ sample / _count_members(len(sample), most))
+
+
+@lru_cache(maxsize=8)
+def _count_members(count: int, most: int) -> np.ndarray:
+    return np.asarray(draw_subsets(count, most).sum(axis=1))
 
 
 def sign_flip_p_value(sample: np.ndarray, most: int) -> float:

@@ -45,7 +45,7 @@ class Row:
     word: str
     notes: tuple[str, ...]
     bootstrap_ci95: str
-    t_p_value: str
+    p_value: str
     sign_flip_p_value: str
     hodges_lehmann_ratio: str
 
@@ -110,7 +110,7 @@ def _row(comparison: Comparison) -> Row:
         word=DIFFERS if is_pair and comparison.word in (Word.BETTER, Word.WORSE) else str(comparison.word),
         notes=comparison.notes,
         bootstrap_ci95=format_interval(comparison.bootstrap_ci95, lambda end: f"{end:.3f}"),
-        t_p_value=format_p_value(comparison.p_value),
+        p_value=format_p_value(comparison.p_value),
         sign_flip_p_value=format_p_value(comparison.sign_flip_p_value),
         hodges_lehmann_ratio=format_ratio(comparison.hodges_lehmann_ratio, None),
     )

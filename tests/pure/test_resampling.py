@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -53,6 +53,7 @@ def test_subsets_are_all_that_are_not_empty_or_as_many_as_may_be(count: int, mos
 
 
 @given(st.lists(st.floats(0, 1), max_size=12))
+@settings(max_examples=15)
 def test_holms_correction_is_that_of_statsmodels(p_values: list[float]) -> None:
     expected = multipletests(p_values, method="holm")[1] if p_values else []
 
