@@ -2,8 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from multiprocessing import Pool
 from pathlib import Path
 
@@ -30,22 +31,46 @@ FAMILIES = tuple(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Count what is asked for; what is not is taken from the numbers that are there."""
+    """Count what is asked for, and write after every setting; what is not asked for stays as it is."""
     options = _parse(arguments)
     csv_file = options.docs / "false-verdicts.csv"
-    kept = read_csv(csv_file.read_text()) if csv_file.exists() else []
-    rates = list(_simulate(options.experiments, options.processes)) if options.experiments else []
-    rates = rates or [rate for rate in kept if rate.part != "recorded"]
-    recorded = [rate for run in options.runs for rate in relabel_run(load(run), options.relabellings)]
-    rates += recorded or [rate for rate in kept if rate.part == "recorded"]
-    (options.docs / "images").mkdir(parents=True, exist_ok=True)
-    csv_file.write_text(write_csv(rates))
-    (options.docs / "false-verdicts.md").write_text(write_page(rates))
-    (options.docs / "images" / "false-verdicts.svg").write_text(render_figure(rates))
+    rates = {_key(rate): rate for rate in read_csv(csv_file.read_text())} if csv_file.exists() else {}
+    if options.experiments and not options.resume:
+        rates = {key: rate for key, rate in rates.items() if rate.part == "recorded"}
+    if options.runs:
+        rates = {key: rate for key, rate in rates.items() if rate.part != "recorded"}
+    counted = chain(
+        _simulate(options.experiments, options.processes, set(rates)) if options.experiments else (),
+        (list(relabel_run(load(run), options.relabellings)) for run in options.runs),
+    )
+    for new in counted:
+        rates |= {_key(rate): rate for rate in new}
+        csv_file.write_text(write_csv(_sort(rates.values())))
+    _write(options.docs, _sort(rates.values()))
+
+
+def _key(rate: Rate) -> tuple[str, str, int, int, str]:
+    return rate.part, rate.setting, rate.blocks, rate.slots_per_arm, rate.measure
+
+
+def _sort(rates: Iterable[Rate]) -> list[Rate]:
+    """In the order of the settings, whatever the order in which they were counted."""
+    parts, names = ["simulated", "family", "recorded"], [noise.name for noise in NOISES]
+
+    def place(rate: Rate) -> tuple[int, int]:
+        return parts.index(rate.part), names.index(rate.setting) if rate.setting in names else 0
+
+    return sorted(rates, key=lambda rate: (*place(rate), rate.setting, rate.slots_per_arm, rate.blocks))
+
+
+def _write(docs: Path, rates: Sequence[Rate]) -> None:
+    (docs / "images").mkdir(parents=True, exist_ok=True)
+    (docs / "false-verdicts.md").write_text(write_page(rates))
+    (docs / "images" / "false-verdicts.svg").write_text(render_figure(rates))
     off = [rate for rate in rates if rate.is_off]
     for rate in off:
         print(f"off: {rate.setting}, {rate.blocks} x {rate.slots_per_arm}, {rate.measure}: {rate.share:.1%}")
-    print(f"{options.docs / 'false-verdicts.md'}: {len(rates)} rates, {len(off)} off target")
+    print(f"{docs / 'false-verdicts.md'}: {len(rates)} rates, {len(off)} off target")
 
 
 def relabel_run(run: Run, relabellings: int) -> Iterator[Rate]:
@@ -60,26 +85,28 @@ def relabel_run(run: Run, relabellings: int) -> Iterator[Rate]:
     )
 
 
-def _simulate(experiments: int, processes: int) -> Iterator[Rate]:
-    """In the same order and with the same counts whatever the number of processes."""
+def _simulate(
+    experiments: int, processes: int, known: Collection[tuple[str, str, int, int, str]]
+) -> Iterator[list[Rate]]:
+    """The rates of every setting that is not `known`, small ones first; the same whoever counts them."""
+    done = {key[:4] for key in known}
+    counts = {"simulated": count_experiments, "family": count_families}
+    wanted = [("simulated", setting) for setting in SETTINGS] + [("family", setting) for setting in FAMILIES]
     work: list[Callable[[], list[Rate]]] = [
-        *(partial(count_experiments, setting, experiments) for setting in SETTINGS),
-        *(partial(count_families, setting, experiments) for setting in FAMILIES),
+        partial(counts[part], setting, experiments)
+        for part, setting in sorted(wanted, key=lambda item: item[1].blocks * item[1].slots_per_arm)
+        if (part, setting.noise.name, setting.blocks, setting.slots_per_arm) not in done
     ]
     with Pool(processes) as pool:
-        yield from _report_progress(pool.imap(_call, work), len(work))
+        for number, rates in enumerate(pool.imap(_call, work), 1):
+            about = rates[0]
+            doing = f"{about.part}, {about.setting}, {about.blocks} x {about.slots_per_arm}"
+            print(f"{number} of {len(work)}: {doing}", file=sys.stderr, flush=True)
+            yield rates
 
 
 def _call(work: Callable[[], list[Rate]]) -> list[Rate]:
     return work()
-
-
-def _report_progress(results: Iterable[list[Rate]], count: int) -> Iterator[Rate]:
-    for number, rates in enumerate(results, 1):
-        first = rates[0]
-        doing = f"{number} of {count}: {first.part}, {first.setting}, {first.blocks} x {first.slots_per_arm}"
-        print(doing, file=sys.stderr, flush=True)
-        yield from rates
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -87,6 +114,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--experiments", type=int, default=1000, help="simulated, a rate; 0 keeps the numbers there are"
     )
+    parser.add_argument("--resume", action="store_true", help="keep settings that are counted already")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of runs to relabel")
     parser.add_argument("--relabellings", type=int, default=200, help="of each arm and condition of a run")
     parser.add_argument("--processes", type=int, default=1)

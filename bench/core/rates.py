@@ -21,6 +21,7 @@ from bench.core.verdict import Verdict, judge
 
 RESAMPLING_SEED = 1
 """Of every verdict here, so that all of a size share their resamples."""
+P50 = Metric.P50_LATENCY_US
 EQUAL = dict.fromkeys(Metric, 1.0)
 
 
@@ -90,7 +91,7 @@ class Rate:
 def count_experiments(setting: Setting, experiments: int) -> list[Rate]:
     """Rates of `setting`, each of so many experiments (of a tenth as many, for what is found)."""
     scenario = make_experiment(setting)
-    margin = {metric: 1 + scenario.margins.of(metric) for metric in Metric}
+    margin = 1 + scenario.margins.of(P50)
     seeds = _count_seeds(setting)
     found: list[tuple[Measure, bool]] = []
     for _ in range(experiments):
@@ -99,13 +100,12 @@ def count_experiments(setting: Setting, experiments: int) -> list[Rate]:
         found += _look_at_no_effect(compared)
         found.append((Measure.CLAIM_ALARM, _decides(verdict)))
     for number in range(experiments):
-        truth = {metric: ratio if number % 2 else 1 / ratio for metric, ratio in margin.items()}
+        truth = {P50: margin if number % 2 else 1 / margin}
         verdict = _judge(scenario, simulate(scenario, setting.noise, truth, next(seeds)))
         found += _look_at_margin(_main(verdict.comparisons, "arms"), truth)
     for measure, ratio in ((Measure.POWER_2, 1.02), (Measure.POWER_5, 1.05)):
-        truth = dict.fromkeys(Metric, ratio)
         for _ in range(experiments // 10):
-            verdict = _judge(scenario, simulate(scenario, setting.noise, truth, next(seeds)))
+            verdict = _judge(scenario, simulate(scenario, setting.noise, {P50: ratio}, next(seeds)))
             found.append((measure, _main(verdict.comparisons, "arms").word is Word.BETTER))
     return _tally("simulated", setting.noise.name, setting.blocks, setting.slots_per_arm, found)
 
@@ -120,7 +120,7 @@ def count_families(setting: Setting, experiments: int) -> list[Rate]:
         step = _main(verdict.steps, "step")
         if step.word is not Word.INVALID:
             found.append((Measure.STEP_ALARM, step.word in {Word.BETTER, Word.WORSE}))
-        changes = [change for change in verdict.changes if change.metric is Metric.P50_LATENCY_US]
+        changes = [change for change in verdict.changes if change.metric is P50]
         first = changes[0].ci95
         found.append((Measure.CHANGE_INTERVAL_ALARM, first is not None and excludes_one(first)))
         found.append((Measure.CHANGE_ALARM, any(change.word is ChangeWord.CHANGED for change in changes)))
@@ -170,7 +170,7 @@ def _count_seeds(setting: Setting) -> Iterator[int]:
     return count(crc32(name.encode()) << 20)
 
 
-def _main(comparisons: Iterable[Comparison], kind: str, metric: Metric = Metric.P50_LATENCY_US) -> Comparison:
+def _main(comparisons: Iterable[Comparison], kind: str, metric: Metric = P50) -> Comparison:
     """The first comparison of a kind on a metric: one an experiment, so that trials are independent."""
     return next(c for c in comparisons if (c.kind, c.metric) == (kind, metric))
 

@@ -29,8 +29,20 @@ def bootstrap_interval(sample: np.ndarray, resamples: int, seed: int) -> tuple[f
         levels = ndtr(bias + ends / (1 - acceleration * ends))
     if np.isnan(levels).any():  # the mean lies outside of all resamples' means, by rounding
         return float(mean), float(mean)
-    low, high = np.quantile(means, levels)
-    return float(low), float(high)
+    low, high = values_at(means, levels * (resamples - 1))
+    return low, high
+
+
+def values_at(values: np.ndarray, places: np.ndarray) -> list[float]:
+    """Values at `places` of their order, 0 the smallest; between places, in proportion between values.
+
+    What numpy's quantile does, at a third of its cost.
+    """
+    low = places.astype(int)
+    high = np.minimum(low + 1, len(values) - 1)
+    ordered = np.partition(values, np.unique((low, high)))
+    found: list[float] = (ordered[low] + (places - low) * (ordered[high] - ordered[low])).tolist()
+    return found
 
 
 @lru_cache(maxsize=8)

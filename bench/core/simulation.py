@@ -108,7 +108,8 @@ def _make_scenario(setting: Setting, arms: int, **more: object) -> Scenario:
 def simulate(scenario: Scenario, noise: Noise, truth: Mapping[Metric, float], seed: int) -> list[SlotMetrics]:
     """A run of `scenario` in which the baseline is better than every other arm by the ratios `truth`.
 
-    Throughput follows the latency; p99 has as much noise again of its own.
+    Throughput follows the latency; p99 has as much noise again of its own. A metric that `truth` lacks
+    is one that the slots could not give, and costs the verdict no time.
     """
     generator = np.random.default_rng(seed)
     planned = plan_slots(scenario, seed)
@@ -129,8 +130,9 @@ def simulate(scenario: Scenario, noise: Noise, truth: Mapping[Metric, float], se
             repeat=slot.repeat,
             valid=True,
             values={
-                metric: of_metric[index] * (1.0 if slot.arm == scenario.baseline else worsen(metric, truth))
-                for metric, of_metric in values.items()
+                metric: values[metric][index]
+                * (1.0 if slot.arm == scenario.baseline else worsen(metric, truth))
+                for metric in truth
             },
         )
         for index, slot in enumerate(planned)

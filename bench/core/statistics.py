@@ -11,12 +11,13 @@ from math import sqrt
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from bench.core.resampling import bootstrap_interval, sign_flip_p_value, subset_means
+from bench.core.resampling import bootstrap_interval, sign_flip_p_value, subset_means, values_at
 
 FEWEST_SUBSETS = 6
 """Values whose subsets give a 95 % interval: of n values 2 in 2^n lie outside of all their means."""
 EQUAL = 1e-12
 """Spread below which values (logarithms of ratios, or microseconds) are equal but for rounding."""
+LEVELS = np.array([0.025, 0.05, 0.95, 0.975])
 RESAMPLES = 9_999
 """Resamples of the bootstrap, and most subsets (odd, so that quantiles fall on values)."""
 
@@ -91,7 +92,7 @@ def _follow_student(sample: np.ndarray) -> Found:
 
 def _follow_subsets(sample: np.ndarray) -> Found:
     means = subset_means(sample, RESAMPLES)
-    low95, low90, high90, high95 = np.quantile(means, (0.025, 0.05, 0.95, 0.975), method="weibull").tolist()
+    low95, low90, high90, high95 = values_at(means, LEVELS * (len(means) + 1) - 1)
     below, above = means[means < 0], means[means > 0]
     if len(below) == len(means) or len(above) == len(means):
         # All agree in sign: subsets cannot say by how much, and Holm's correction must know.

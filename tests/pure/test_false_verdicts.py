@@ -89,8 +89,9 @@ def test_recorded_runs_are_added_to_the_numbers_that_are_there(
     )
 
     found = read_csv((tmp_path / "false-verdicts.csv").read_text())
-    assert found[: len(RATES)] == RATES
-    recorded = {rate.setting: rate for rate in found[len(RATES) :]}
+    assert [rate for rate in found if rate.setting == "iid"] == [r for r in RATES if r.setting == "iid"]
+    assert set(RATES) < set(found)
+    recorded = {rate.setting: rate for rate in found if rate.part == "recorded"}
     assert len(recorded) == 1 + 2 * 3
     assert recorded[f"unit {run.id}: as planned, all arms"].trials == 2 * 3
     assert f"unit {run.id}: bridge, condition 0, p99 latency" in recorded
@@ -98,3 +99,21 @@ def test_recorded_runs_are_added_to_the_numbers_that_are_there(
 
     command.main(["--experiments", "0", "--docs", str(tmp_path)])
     assert read_csv((tmp_path / "false-verdicts.csv").read_text()) == found
+
+
+def test_a_count_that_was_interrupted_goes_on_where_it_was_and_one_that_was_not_begins_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--experiments", "10", "--docs", str(tmp_path)]
+    command.main(arguments)
+    numbers = tmp_path / "false-verdicts.csv"
+    whole = numbers.read_text()
+    numbers.write_text(write_csv([rate for rate in read_csv(whole) if rate.setting != NOISES[1].name]))
+    capsys.readouterr()
+    command.main([*arguments, "--resume"])
+
+    assert numbers.read_text() == whole
+    assert capsys.readouterr().err.splitlines() == [f"1 of 1: simulated, {NOISES[1].name}, 6 x 2"]
+    command.main(arguments)
+    assert numbers.read_text() == whole
+    assert "3 of 3" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from bench.core.resampling import bootstrap_interval, draw_subsets, sign_flip_p_value
+from bench.core.resampling import bootstrap_interval, draw_subsets, sign_flip_p_value, values_at
 from bench.core.statistics import correct_by_holm
 
 
@@ -50,6 +50,13 @@ def test_subsets_are_all_that_are_not_empty_or_as_many_as_may_be(count: int, mos
     assert subsets.any(axis=1).all()
     if rows == 2**count - 1:
         assert len(np.unique(subsets, axis=0)) == rows
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=30), st.lists(st.floats(0, 1), min_size=1))
+def test_values_at_places_are_quantiles(values: list[float], levels: list[float]) -> None:
+    found = values_at(np.array(values), np.array(levels) * (len(values) - 1))
+
+    assert found == pytest.approx(np.quantile(values, levels).tolist(), abs=1e-12)
 
 
 @given(st.lists(st.floats(0, 1), max_size=12))
