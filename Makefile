@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := docker.io tini iptables iproute2 util-linux tcpdump mmdebstrap ethtool curl wrk gcc libc6-dev
 
-.PHONY: help quick test check setup benchmark benchmark-pcap differential lock clean
+.PHONY: help quick test check setup benchmark benchmark-pcap differential rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
@@ -53,6 +53,11 @@ install:
 	  echo "Missing system packages, which may not be installed from here. Run this, then try again:" >&2; \
 	  echo "  sudo apt-get install --no-install-recommends $(PACKAGES)" >&2; exit 3; \
 	fi
+
+EXPERIMENTS ?= 1000
+RUNS ?=
+rates: .venv/installed  ## count false verdicts anew, simulated and of RUNS='results/... ...': docs/false-verdicts.md
+	$(BIN)/python -m bench.rates --experiments $(EXPERIMENTS) --processes $$(nproc) --runs $(RUNS)
 
 lock: .venv/installed  ## write requirements.txt anew from pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --extra dev --no-header \

@@ -11,12 +11,12 @@ from enum import StrEnum
 from itertools import product
 
 from pydantic import BaseModel, ConfigDict
-from statsmodels.stats.multitest import multipletests
 
 from bench.core.comparison import NEGLIGIBLE, OwnPairs, Word, choose_word, describe_doubt, find_doubt
 from bench.core.effect import BOOTSTRAP_DISAGREES, excludes_one, measure_effect
 from bench.core.samples import Measured
 from bench.core.scenario import Metric, Scenario
+from bench.core.statistics import correct_by_holm
 
 ALPHA = 0.05
 """Of the changes on one metric together, by Holm's correction."""
@@ -140,9 +140,9 @@ def choose_words(changes: Sequence[Change]) -> list[Change]:
     Those that are INVALID already take no part in the correction.
     """
     usable = [change for change in changes if change.word is not ChangeWord.INVALID]
-    corrected = iter(multipletests([c.p_value for c in usable], method="holm")[1] if usable else ())
+    corrected = iter(correct_by_holm([c.p_value for c in usable if c.p_value is not None]))
     return [
-        change if change.word is ChangeWord.INVALID else _with_word(change, float(next(corrected)))
+        change if change.word is ChangeWord.INVALID else _with_word(change, next(corrected))
         for change in changes
     ]
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
-from statsmodels.stats.multitest import multipletests
 
 from bench.core.comparison import NEGLIGIBLE, Comparison, Word
 from bench.core.scenario import Claim, Metric
+from bench.core.statistics import correct_by_holm
 
 
 class ClaimWord(StrEnum):
@@ -41,10 +41,8 @@ def judge_claim(
     other = claim.than if claim.better == baseline else claim.better
     of_claim = [c for c in comparisons if c.candidate == other and c.metric in claim.metrics]
     usable = [c for c in of_claim if c.p_value is not None and c.word is not Word.INVALID]
-    adjusted: dict[Metric, float] = {}
-    if usable:
-        corrected = multipletests([c.p_value for c in usable], method="holm")[1]
-        adjusted = {c.metric: float(p) for c, p in zip(usable, corrected, strict=True)}
+    corrected = correct_by_holm([c.p_value for c in usable if c.p_value is not None])
+    adjusted = {c.metric: p for c, p in zip(usable, corrected, strict=True)}
     favourable = Word.BETTER if claim.better == baseline else Word.WORSE
     unfavourable = Word.WORSE if favourable is Word.BETTER else Word.BETTER
     better = [c for c in usable if c.word is favourable and adjusted[c.metric] < 0.05]

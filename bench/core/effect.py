@@ -12,6 +12,8 @@ from bench.core.samples import Sample
 from bench.core.scenario import Metric
 from bench.core.statistics import estimate, sensitivity
 
+FEW_SESSIONS = 3
+"""With so few or fewer, the interval is twice as wide or more than that of one session's blocks."""
 BOOTSTRAP_DISAGREES = "the bootstrap interval does not exclude 1: treat as INCONCLUSIVE"
 
 
@@ -50,8 +52,8 @@ def measure_effect(sample: Sample, signs: Sequence[int], metric: Metric, seed: i
     lost = sample.begun - len(sample.blocks)
     if lost:
         notes.append(f"{lost} of {sample.begun} blocks left out: a slot in them lacks this metric")
-    if ratio.unit_of_replication == "session":
-        notes.append("sessions differ by more than their blocks explain: the interval is over sessions")
+    if 1 < len(set(sessions)) <= FEW_SESSIONS:
+        notes.append(f"only {len(set(sessions))} sessions: the interval over them is wide")
     return Effect(
         ratio=exp(ratio.mean),
         ci95=_exp(ratio.ci95),

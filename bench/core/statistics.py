@@ -6,16 +6,20 @@ layout and its moment, so they are pseudo-replicates (Kalibera & Jones, ISMM 201
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
-SESSION_SHARE_LIMIT = 0.25
-"""Share of the variance between sessions above which the session becomes the unit."""
+from bench.core.resampling import bootstrap_interval, sign_flip_p_value, subset_means, values_at
+
+FEWEST_SUBSETS = 6
+"""Values whose subsets give a 95 % interval: of n values 2 in 2^n lie outside of all their means."""
 EQUAL = 1e-12
 """Spread below which values (logarithms of ratios, or microseconds) are equal but for rounding."""
+LEVELS = np.array([0.025, 0.05, 0.95, 0.975])
 RESAMPLES = 9_999
-"""Resamples of the bootstrap and of the sign-flip test (odd, so that quantiles fall on values)."""
+"""Resamples of the bootstrap, and most subsets (odd, so that quantiles fall on values)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +31,14 @@ class Estimate:
     ci90: tuple[float, float]
     blocks: int
     unit_of_replication: str
-    """`block`, or `session` where sessions differ by more than their blocks explain."""
+    """`block`, or `session` where there are several."""
     p_value: float
-    """Two-sided, of a mean of zero, from the same t distribution as the intervals."""
+    """Two-sided, of a mean of zero; below 0.05 where the 95 % interval excludes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """The same mean by methods that assume less; printed beside the estimate."""
+    """The same by other methods, printed beside the estimate."""
 
     bootstrap_ci95: tuple[float, float]
     sign_flip_p_value: float
@@ -42,72 +46,95 @@ class Sensitivity:
 
 
 def estimate(values: Sequence[float], sessions: Sequence[int]) -> Estimate:
-    """t-interval of the mean of `values` (one a block), each from the session of that place.
+    """Interval of the mean of `values` (one a block), each from the session of that place.
 
-    Needs two values or more. Where more than `SESSION_SHARE_LIMIT` of the variance lies between
-    sessions, their means are the sample and the interval is that much wider.
+    Needs two values or more. Where there are several sessions, their means are the sample: what a
+    session does to one arm and not to another is in every block of it alike.
+
+    The interval of six or more is that of the means of all subsets of the sample: where values lie
+    evenly about the truth, it is as likely to lie between any two neighbouring ones (Hartigan,
+    JASA 64, 1969). It inverts the sign-flip test, and the plan's shuffle is all that it assumes.
+    Of fewer it is Student's.
     """
     sample, unit = np.asarray(values, dtype=float), "block"
-    if session_share(values, sessions) > SESSION_SHARE_LIMIT:
-        groups = [sample[np.asarray(sessions) == session] for session in sorted(set(sessions))]
-        sample, unit = np.array([group.mean() for group in groups]), "session"
-    test = stats.ttest_1samp(sample, 0.0) if np.ptp(sample) > EQUAL else None
-    mean = float(sample.mean())
+    labels = np.asarray(sessions)
+    if len(set(sessions)) > 1:
+        unit = "session"
+        sample = np.array([sample[labels == session].mean() for session in sorted(set(sessions))])
+    if np.ptp(sample) <= EQUAL:  # a point: there is nothing to tell how far off it may be
+        mean = float(sample.mean())
+        ci95, ci90, p_value = (mean, mean), (mean, mean), float(abs(mean) <= EQUAL)
+    elif len(sample) < FEWEST_SUBSETS:
+        ci95, ci90, p_value = _follow_student(sample)
+    else:
+        ci95, ci90, p_value = _follow_subsets(sample)
     return Estimate(
-        mean=mean,
-        ci95=_interval(test, mean, 0.95),
-        ci90=_interval(test, mean, 0.90),
+        mean=float(sample.mean()),
+        ci95=ci95,
+        ci90=ci90,
         blocks=len(values),
         unit_of_replication=unit,
-        p_value=float(test.pvalue) if test else float(abs(mean) <= EQUAL),
+        p_value=p_value,
     )
 
 
-def _interval(test: object, mean: float, level: float) -> tuple[float, float]:
-    if test is None:  # all values are equal: the t statistic does not exist, and the interval is a point
-        return mean, mean
-    interval = test.confidence_interval(level)  # type: ignore[attr-defined]
-    return float(interval.low), float(interval.high)
+Found = tuple[tuple[float, float], tuple[float, float], float]
+"""95 % interval, 90 % interval, p-value of a mean of zero."""
 
 
-def session_share(values: Sequence[float], sessions: Sequence[int]) -> float:
-    """Share of the variance that lies between sessions, 0 to 1: one-way ANOVA estimator.
+def _follow_student(sample: np.ndarray) -> Found:
+    mean, freedom = float(sample.mean()), len(sample) - 1
+    error = float(sample.std(ddof=1)) / sqrt(len(sample))
+    half95, half90 = (float(stdtrit(freedom, level)) * error for level in (0.975, 0.95))
+    p_value = float(2 * stdtr(freedom, -abs(mean) / error))
+    return (mean - half95, mean + half95), (mean - half90, mean + half90), p_value
 
-    (MSB - MSW) / (MSB + (n - 1) MSW) with n the mean blocks a session, never below 0
-    (Searle, Casella & McCulloch, Variance Components, 1992, chapter 3).
-    """
-    sample, labels = np.asarray(values, dtype=float), np.asarray(sessions)
-    groups = [sample[labels == session] for session in sorted(set(sessions))]
-    if len(groups) < 2 or len(sample) <= len(groups):
-        return 0.0
-    between = sum(len(g) * (g.mean() - sample.mean()) ** 2 for g in groups) / (len(groups) - 1)
-    within = sum(((g - g.mean()) ** 2).sum() for g in groups) / (len(sample) - len(groups))
-    per_session = len(sample) / len(groups)
-    total = between + (per_session - 1) * within
-    return float(max(0.0, (between - within) / total)) if total > 0 else 0.0
+
+def _follow_subsets(sample: np.ndarray) -> Found:
+    means = subset_means(sample, RESAMPLES)
+    low95, low90, high90, high95 = values_at(means, LEVELS * (len(means) + 1) - 1)
+    below, above = means[means < 0], means[means > 0]
+    if len(below) == len(means) or len(above) == len(means):
+        # All agree in sign: subsets cannot say by how much, and Holm's correction must know.
+        p_value = min(2 / (len(means) + 1), _follow_student(sample)[2])
+    else:
+        # The places of the first and the last mean that are zero, or of zero between two.
+        first, last = len(below) + 1.0, float(len(means) - len(above))
+        if first > last:
+            first = last = last + below.max() / (below.max() - above.min())
+        p_value = float(min(1.0, 2 * min(last, len(means) + 1 - first) / (len(means) + 1)))
+    return (low95, high95), (low90, high90), p_value
 
 
 def sensitivity(values: Sequence[float], seed: int) -> Sensitivity:
     """Bootstrap interval, sign-flip test and Hodges-Lehmann estimate of the mean of `values`.
 
-    The bootstrap (BCa) under-covers below about 15 blocks: it stands beside the t-interval,
-    never instead of it.
+    The bootstrap (BCa) under-covers below about 15 blocks: it stands beside the interval, never
+    instead of it.
     """
     sample = np.asarray(values, dtype=float)
-    generator = np.random.default_rng(seed)
     if np.ptp(sample) <= EQUAL:
         low = high = float(sample.mean())
     else:
-        interval = stats.bootstrap(
-            (sample,), np.mean, n_resamples=RESAMPLES, method="BCa", rng=generator
-        ).confidence_interval
-        low, high = float(interval.low), float(interval.high)
-    flips = stats.permutation_test(
-        (sample,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, rng=generator
-    )
+        low, high = bootstrap_interval(sample, RESAMPLES, seed)
     walsh = (sample[:, None] + sample[None, :])[np.triu_indices(len(sample))] / 2
     return Sensitivity(
         bootstrap_ci95=(low, high),
-        sign_flip_p_value=float(flips.pvalue),
+        sign_flip_p_value=sign_flip_p_value(sample, RESAMPLES),
         hodges_lehmann=float(np.median(walsh)),
     )
+
+
+def correct_by_holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values that hold for all of a family together (Holm 1979), in their own order.
+
+    Not statsmodels': its multipletests collects garbage in every call, which takes longer than a
+    run's whole verdict.
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    corrected = [0.0] * len(p_values)
+    largest = 0.0
+    for place, index in enumerate(order):
+        largest = max(largest, min(1.0, p_values[index] * (len(p_values) - place)))
+        corrected[index] = largest
+    return corrected

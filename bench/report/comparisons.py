@@ -183,10 +183,10 @@ def tabulate_methods(run: Run) -> list[Table]:
             ),
             columns=(
                 "Arm" if several else "Metric",
-                "Ratio, t-interval",
+                "Ratio, interval",
                 "Bootstrap interval",
                 "Hodges-Lehmann ratio",
-                "t-test p",
+                "p",
                 "Sign-flip p",
             ),
             rows=tuple(

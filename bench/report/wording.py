@@ -98,7 +98,8 @@ def describe_method(run: Run) -> list[str]:
         (
             f"A ratio above 1 means that {baseline} is better. For latency it is the other arm's value"
             f" divided by {baseline}'s, for throughput {baseline}'s divided by the other arm's; it is"
-            " the exponential of the mean of the blocks' log-ratios, with a t-interval. The block is"
+            " the exponential of the mean of the blocks' log-ratios, with the interval of the means of"
+            " all subsets of blocks. The block (with several sessions: the session) is"
             f" the sample, never the request. A difference is the other arm's value minus {baseline}'s,"
             " with its own interval."
         ),

@@ -3,8 +3,8 @@ from scipy import stats
 
 from bench.core.plan import Slot
 from bench.core.precision import MIN_BLOCKS_TO_STOP, extend, half_width, is_reached, predict_blocks
-from bench.core.samples import SlotMetrics
-from bench.core.scenario import Scenario, Schedule
+from bench.core.samples import SlotMetrics, sort_slots
+from bench.core.scenario import Metric, Scenario, Schedule
 
 from .conftest import make_scenario, make_slots, noise
 
@@ -62,9 +62,10 @@ def test_the_widest_interval_counts_and_one_of_an_arm_that_cannot_be_had_does_no
 
 def test_the_forecast_is_the_least_number_of_blocks_whose_interval_is_narrow_enough() -> None:
     scenario, slots = slots_of(30, 0.05)
-    width = half_width(scenario, slots)
-    assert width is not None
-    spread = width * 30**0.5 / stats.t.ppf(0.975, 29)
+    measured = sort_slots(scenario, slots, seed=0)
+    sides = measured.side("host", 0), measured.side("bridge", 0)
+    sample = measured.sample(Metric.P50_LATENCY_US, sides)
+    spread = stats.tstd([block.logs[1] - block.logs[0] for block in sample.blocks])
     for precision in (0.002, 0.005, 0.01):
         blocks = predict_blocks(scenario, slots, precision)
         assert blocks is not None
