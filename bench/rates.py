@@ -65,7 +65,7 @@ def _sort(rates: Iterable[Rate]) -> list[Rate]:
 
 def _write(docs: Path, rates: Sequence[Rate]) -> None:
     (docs / "images").mkdir(parents=True, exist_ok=True)
-    (docs / "false-verdicts.md").write_text(write_page(rates))
+    (docs / "false-verdicts.md").write_text(write_page(rates, len(_plan({_key(rate) for rate in rates}))))
     (docs / "images" / "false-verdicts.svg").write_text(render_figure(rates))
     off = [rate for rate in rates if rate.is_off]
     for rate in off:
@@ -85,17 +85,24 @@ def relabel_run(run: Run, relabellings: int) -> Iterator[Rate]:
     )
 
 
+def _plan(known: Collection[tuple[str, str, int, int, str]]) -> list[tuple[str, Setting]]:
+    """The settings that are to be counted and are not `known`, small ones first."""
+    done = {key[:4] for key in known}
+    wanted = [("simulated", setting) for setting in SETTINGS] + [("family", setting) for setting in FAMILIES]
+    return [
+        (part, setting)
+        for part, setting in sorted(wanted, key=lambda item: item[1].blocks * item[1].slots_per_arm)
+        if (part, setting.noise.name, setting.blocks, setting.slots_per_arm) not in done
+    ]
+
+
 def _simulate(
     experiments: int, processes: int, known: Collection[tuple[str, str, int, int, str]]
 ) -> Iterator[list[Rate]]:
     """The rates of every setting that is not `known`, small ones first; the same whoever counts them."""
-    done = {key[:4] for key in known}
     counts = {"simulated": count_experiments, "family": count_families}
-    wanted = [("simulated", setting) for setting in SETTINGS] + [("family", setting) for setting in FAMILIES]
     work: list[Callable[[], list[Rate]]] = [
-        partial(counts[part], setting, experiments)
-        for part, setting in sorted(wanted, key=lambda item: item[1].blocks * item[1].slots_per_arm)
-        if (part, setting.noise.name, setting.blocks, setting.slots_per_arm) not in done
+        partial(counts[part], setting, experiments) for part, setting in _plan(known)
     ]
     with Pool(processes) as pool:
         for number, rates in enumerate(pool.imap(_call, work), 1):

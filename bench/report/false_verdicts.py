@@ -100,11 +100,15 @@ def read_csv(text: str) -> list[Rate]:
     ]
 
 
-def write_page(rates: Sequence[Rate]) -> str:
-    """The page in Markdown."""
+def write_page(rates: Sequence[Rate], missing: int = 0) -> str:
+    """The page in Markdown; `missing` settings are not counted yet, and the page says so."""
     judged = [rate for rate in rates if rate.measure in TARGETS]
     off = [rate for rate in judged if rate.is_off]
     found = f"Of {len(judged)} rates with a target, {len(off)} are off."
+    if missing:
+        found += (
+            f" **Incomplete**: {missing} settings are yet to be counted: `python -m bench.rates --resume`."
+        )
     lines = [OPENING, found, ""]
     for title, about, part, measures in (
         ("Simulated", NOISE, "simulated", SIMULATED),

@@ -53,6 +53,8 @@ def test_the_page_has_a_line_a_setting_with_every_rate_and_says_how_many_are_off
     assert "| broken | 6 x 2 |  |  | **88.0 [85.8, 89.9]** |" in page
     assert "Of 17 rates with a target, 1 are off." in page
     assert page.count("Not measured yet.") == 2
+    assert "Incomplete" not in page
+    assert "**Incomplete**: 7 settings" in write_page(RATES, missing=7)
 
 
 def test_the_figure_has_a_panel_a_measure_with_every_rate_and_is_the_same_each_time() -> None:
