@@ -87,6 +87,8 @@ class EngineWalk(Stored):
     version: str
     api: str
     storage_driver: str
+    root_sha256: str = ""
+    """Of the root file system of a Debian suite's engine; empty for the machine's own."""
     findings: tuple[Finding, ...]
 
     @property

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.core.scenario import Condition, Scenario, conditions
 
-SLOT_OVERHEAD_S = 0.3
+SLOT_OVERHEAD_S = 0.4
 """Start, readiness and removal of a container, between two loads: for time estimates only."""
-RUN_OVERHEAD_S = 6.0
+RUN_OVERHEAD_S = 8.0
 """Lab, engine, image and report of a run whose image is cached: for time estimates only."""
 SESSION_OVERHEAD_S = 3.0
 """An engine's restart: for time estimates only."""

@@ -36,6 +36,8 @@ class Engine:
     host: Host
     cgroup: str
     argv: list[str]
+    origin: Mapping[str, str]
+    """What it was made from: the digest of a Debian suite's root; empty for the machine's own."""
     client: docker.DockerClient
     process: command.Process
 
@@ -65,6 +67,7 @@ class Engine:
             "version": version["Version"],
             "api": version["ApiVersion"],
             "storage_driver": self.client.info()["Driver"],
+            **self.origin,
         }
 
     def restart(self) -> None:
@@ -118,11 +121,14 @@ def engine(host: Host, journal: Journal, source: str, options: Mapping[str, Any]
     journal.write("cgroup", name=cgroup)
     (host.folder / "daemon.json").write_text(json.dumps(dict(options)))
     argv = engine_argv(str(host.folder), cgroup)
+    origin = {}
     if source != OWN_ENGINE:
-        argv = argv_in_root(provide_engine_root(source.removeprefix("debian:")), host.folder, argv)
+        root = provide_engine_root(source.removeprefix("debian:"))
+        argv = argv_in_root(root, host.folder, argv)
+        origin = {"root_sha256": root.sha256}
     process = _start(host, argv)
     try:
-        found = Engine(host, cgroup, argv, _connect(host, process), process)
+        found = Engine(host, cgroup, argv, origin, _connect(host, process), process)
     except BaseException:
         command.stop(process)
         raise

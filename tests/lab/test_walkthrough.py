@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 from bench.core.findings import Finding, WalkthroughRecord, Word
+from bench.core.records import SlotRecord
+from bench.core.scenario import parse_scenario
+from bench.results import load
+from bench.run import begin_run
+from bench.walkthrough import walk
 from bench.walkthrough.statements import SUBJECTS
-from tests.lab.conftest import bench
+from tests.lab.conftest import bench, write_scenario
 from tests.lab.world import snapshot
 
 CONFIRMED, REFUTED = Word.CONFIRMED, Word.REFUTED
@@ -361,3 +366,31 @@ def test_an_engine_that_cannot_be_had_is_an_environment_that_lacks_it(tmp_path: 
 def test_json_is_the_stored_record_and_nothing_else(walked: Walked) -> None:
     stored = json.loads((walked.folder / "walkthrough.json").read_text())
     assert WalkthroughRecord.model_validate(stored | {}).model_dump(mode="json") == stored
+
+
+class Silent:
+    """Nobody watches."""
+
+    def stage(self, what: str) -> None:
+        """Nothing."""
+
+    def slot(self, record: SlotRecord, done: int, planned: int, seconds_left: float) -> None:
+        """Nothing."""
+
+
+def test_a_run_that_asks_for_it_tries_the_statements_first_and_reports_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject, statements = next(iter(SUBJECTS.items()))
+    monkeypatch.setattr(walk, "SUBJECTS", {subject: statements[:1]})
+    text = "walkthrough = true\n" + write_scenario(tmp_path, 2).read_text()
+    folder = begin_run(parse_scenario(text, "small"), 1, None, tmp_path / "results", Silent())
+
+    record = load(folder).walkthrough
+    assert record is not None
+    [found] = record.walks[0].findings
+    assert found.id == statements[0].id
+    assert record.walks[0].engine == "machine"
+    assert len(load(folder).record.slots) == 8
+    assert statements[0].text in (folder / "report.html").read_text()
+    assert "walkthrough.json" in (folder / "SHA256SUMS").read_text()
