@@ -1,5 +1,6 @@
 """The article's lab under the machine's own engine: every statement, its word, its key evidence."""
 
+import importlib
 import json
 import subprocess
 from pathlib import Path
@@ -11,7 +12,6 @@ from bench.core.records import SlotRecord
 from bench.core.scenario import parse_scenario
 from bench.results import load
 from bench.run import begin_run
-from bench.walkthrough import walk
 from bench.walkthrough.statements import SUBJECTS
 from tests.lab.conftest import bench, write_scenario
 from tests.lab.world import snapshot
@@ -382,7 +382,9 @@ def test_a_run_that_asks_for_it_tries_the_statements_first_and_reports_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subject, statements = next(iter(SUBJECTS.items()))
-    monkeypatch.setattr(walk, "SUBJECTS", {subject: statements[:1]})
+    # The package has a function of the module's name.
+    module = importlib.import_module("bench.walkthrough.walk")
+    monkeypatch.setattr(module, "SUBJECTS", {subject: statements[:1]})
     text = "walkthrough = true\n" + write_scenario(tmp_path, 2).read_text()
     folder = begin_run(parse_scenario(text, "small"), 1, None, tmp_path / "results", Silent())
 
