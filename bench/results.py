@@ -108,7 +108,7 @@ class Run:
             "machine": f"{record.machine.get('cpu')}, cores {record.machine.get('usable_cores')}",
             "kernel": record.machine.get("kernel", "unknown"),
             "engine": _describe_engines(record),
-            "workload": f"GET of {load.page_bytes:,} bytes, keep-alive; connections: {load.connections}",
+            "workload": f"GET of {load.page_bytes:,} bytes, {load.describe_connections()}",
             "rate": f"{load.describe_loop(factors)}, engine {load.engine}"
             + ("; throughput is the rate that was given, and is not compared" if load.is_open else ""),
             "factors": "; ".join(f"{key}: {', '.join(map(str, levels))}" for key, levels in factors.items()),

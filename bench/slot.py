@@ -107,7 +107,12 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         witness_rps = None
         if load.wrk_witness_s:
             witness_rps = measure_with_wrk(
-                client, server.endpoint, path, load.connections, load.wrk_witness_s
+                client,
+                server.endpoint,
+                path,
+                load.connections,
+                load.wrk_witness_s,
+                keep_alive=load.keep_alive,
             )
     metrics = measure_requests(result.records, result.window_start_ns, result.window_end_ns, load)
     counted = after.since(before)

@@ -79,6 +79,9 @@ class Load(Frozen):
     arrivals: Literal["poisson", "uniform"] = "poisson"
     """Of the open model; uniform: evenly spaced."""
     connections: int = Field(default=1, ge=1, le=10_000)
+    """That are open at a time; in an open loop more than are busy at a time."""
+    keep_alive: bool = True
+    """Off: a connection a request, whose handshake is part of its latency."""
     page_bytes: Literal[1024, 65536, 1048576] = 1024
     warm_up_s: Seconds = 0.25
     measure_s: Seconds = 1.0
@@ -98,6 +101,13 @@ class Load(Frozen):
         generator's own time.
         """
         return "intended_ns" if self.is_open else "sent_ns"
+
+    def describe_connections(self) -> str:
+        """`1 keep-alive connection`, or `16 connections at a time, a new one for every request`."""
+        number = f"{self.connections:,} {{}}connection{'' if self.connections == 1 else 's'}"
+        if self.keep_alive:
+            return number.format("keep-alive ")
+        return f"{number.format('')} at a time, a new one for every request"
 
     def describe_loop(self, varied: Collection[str] = ()) -> str:
         """`closed loop`, or `open loop, Poisson arrivals at 3,000/s`; without the factors in `varied`."""
@@ -201,6 +211,7 @@ FACTORS = {
     "load.arrivals",
     "load.connections",
     "load.engine",
+    "load.keep_alive",
     "load.page_bytes",
     "load.rate_rps",
     "lab.engine",
@@ -243,6 +254,7 @@ class Scenario(Frozen):
             *self._faults_of_ladder(),
             *self._faults_of_factors(),
             *self._faults_of_loop(),
+            *self._faults_of_keep_alive(),
         ]
         if faults:
             raise ValueError("\n".join(faults))
@@ -339,6 +351,14 @@ class Scenario(Frozen):
         engines = {self.load.engine, *self.factors.get("load.engine", ())}
         if self.load.wrk_witness_s and engines != {"raw"}:
             yield "load.wrk_witness_s: the witness stands beside the raw engine only"
+
+    def _faults_of_keep_alive(self) -> Iterator[str]:
+        if {self.load.keep_alive, *self.factors.get("load.keep_alive", ())} == {True}:
+            return
+        if self.load.is_open:
+            yield "load.keep_alive: the open model has kept-alive connections only"
+        if {self.load.engine, *self.factors.get("load.engine", ())} != {"raw"}:
+            yield "load.keep_alive: a connection a request is made by the raw engine only"
 
     def _faults_of_loop(self) -> Iterator[str]:
         """What an open loop needs and a closed one cannot have; of `[load]` and of the factors."""

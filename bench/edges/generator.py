@@ -67,6 +67,7 @@ class Generator:
             port=endpoint.port,
             path=f"/{load.page_bytes}",
             connections=load.connections,
+            keep_alive=load.keep_alive,
             warm_up_s=load.warm_up_s,
             measure_s=load.measure_s,
             rate_rps=load.rate_rps,

@@ -9,11 +9,24 @@ from bench.load_generator.connections import authority
 _RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)$", re.MULTILINE)
 
 
-def measure_with_wrk(client: Host, endpoint: Endpoint, path: str, connections: int, seconds: int) -> float:
+def measure_with_wrk(
+    client: Host, endpoint: Endpoint, path: str, connections: int, seconds: int, *, keep_alive: bool = True
+) -> float:
     """Requests/s that one thread of wrk reaches from the client host over `seconds`."""
     url = f"http://{authority(endpoint.address, endpoint.port)}{path}"
+    close = [] if keep_alive else ["--header", "Connection: close"]
     said = client.run(
-        ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", url],
+        [
+            "wrk",
+            "--threads",
+            "1",
+            "--connections",
+            str(connections),
+            "--duration",
+            f"{seconds}s",
+            *close,
+            url,
+        ],
         timeout_s=seconds + 30,
     )
     rate = _RATE.search(said)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.load_generator.connections import Connections, authority, Outcome, RequestLog  # isort: skip
+from bench.load_generator.fresh_connections import FreshConnections  # isort: skip
 from bench.load_generator.open_loop import OpenConnections  # isort: skip
 
 import gevent
@@ -40,6 +41,7 @@ class Order:
     warm_up_s: float
     measure_s: float
     users: int
+    keep_alive: bool = True
     rate_rps: float | None = None
     """Of an open loop; None: closed."""
     arrivals: Literal["poisson", "uniform"] = "poisson"
@@ -112,7 +114,8 @@ class RawHttpUser(OrderedUser):
         if order.rate_rps is not None:
             self._drive_open(order, order.rate_rps)
             return
-        connections = Connections(order.address, order.port, order.path, order.connections, order.log)
+        kind = Connections if order.keep_alive else FreshConnections
+        connections = kind(order.address, order.port, order.path, order.connections, order.log)
         try:
             order.begin()
             until_ns = order.window_start_ns

@@ -142,7 +142,7 @@ def describe_workload(run: Run) -> str:
     load, varied = scenario.load, set(scenario.factors)
     said = {
         "load.page_bytes": f"GET of {load.page_bytes:,} bytes",
-        "load.connections": count(load.connections, "keep-alive connection"),
+        "load.connections": load.describe_connections(),
         "load.model": load.describe_loop(varied),
         "load.engine": f"load engine {load.engine}",
     }

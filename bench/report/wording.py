@@ -231,8 +231,8 @@ def describe_limits(run: Run) -> list[str]:
         ),
         *([capacity] if one_connection else []),
         (
-            "It is one static page from Apache, over kept-alive connections, in a"
-            f" {load.describe_loop(run.record.scenario.factors)}: new connections, TLS, other"
+            f"It is one static page from Apache, over {load.describe_connections()}, in a"
+            f" {load.describe_loop(run.record.scenario.factors)}: TLS, other"
             f" applications and {other} are other questions."
         ),
         (

@@ -195,3 +195,20 @@ def test_an_open_loop_sends_every_arrival_of_its_window_and_counts_from_its_own_
     # Common arrivals within a block: every slot of it was asked for the same number of requests.
     asked = run.slots.groupby("block")["requests"].nunique()
     assert (asked == 1).all()
+
+
+def test_a_connection_a_request_is_mapped_once_a_request_and_leaves_the_client_its_ports(
+    tmp_path: Path,
+) -> None:
+    scenario = write_scenario(tmp_path, 2)
+    text = scenario.read_text().replace("load = {", "load = {keep_alive = false, connections = 2, ")
+    scenario.write_text(text)
+    done = bench("run", scenario, "--results", tmp_path / "results")
+    assert done.returncode in DONE, done.stderr
+    for record in api.load(only_run(tmp_path / "results")).record.slots:
+        gates = {gate.name: gate for gate in record.gates}
+        assert [name for name, gate in gates.items() if name.startswith("path: ") and not gate.passed] == []
+        opened = int(record.evidence["connections opened"])
+        assert opened == int(record.evidence["requests recorded"]) > 100
+        assert record.counters[Counter.DNAT] == (opened if record.slot.arm == "bridge" else 0)
+        assert gates["client ports"].passed

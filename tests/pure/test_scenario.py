@@ -213,6 +213,21 @@ BAD = [
         "ladder",
     ),
     ("a claim over a control", VALID.replace('mode = "bridge"', 'mode = "none"') + CLAIM, "claims.0.than"),
+    (
+        "a connection a request in an open loop",
+        VALID + '[load]\nmodel = "open"\nrate_rps = 5\nkeep_alive = false\n',
+        "load.keep_alive",
+    ),
+    (
+        "a connection a request by another engine",
+        VALID + '[load]\nengine = "http"\nkeep_alive = false\n',
+        "load.keep_alive",
+    ),
+    (
+        "a level of a connection a request by another engine",
+        VALID + '[load]\nengine = "http"\n[factors]\n"load.keep_alive" = [true, false]\n',
+        "load.keep_alive",
+    ),
     ("an engine that is none", VALID + '[lab]\nengine = "ubuntu:noble"\n', "lab.engine"),
     (
         "an engine's level that is none",

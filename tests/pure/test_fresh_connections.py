@@ -1,0 +1,131 @@
+"""A connection a request, against real servers on the loopback."""
+
+import socket
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bench.load_generator.connections import Framing, Outcome, RequestLog, parse_head
+from bench.load_generator.fresh_connections import FreshConnections
+
+from .test_connections import ADDRESS, Handler, read_request, serving
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
+
+
+def answer(*parts: bytes, after_s: float = 0.0) -> Handler:
+    """Answer one request with `parts`, a send each, and close."""
+
+    def handle(connection: socket.socket, _: int) -> None:
+        if read_request(connection):
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(after_s)
+
+    return handle
+
+
+def load(port: int, clients: int = 1, seconds: float = 0.2) -> tuple[np.ndarray, FreshConnections]:
+    log = RequestLog()
+    connections = FreshConnections(ADDRESS, port, "/1024", clients, log)
+    connections.drive(time.monotonic_ns() + round(seconds * 1e9), lambda: None)
+    connections.drain(time.monotonic_ns() + 2_000_000_000, lambda: None)
+    connections.close()
+    return log.records(), connections
+
+
+@pytest.mark.parametrize("clients", [1, 7])
+def test_every_request_has_a_connection_of_its_own_and_asks_for_its_end(clients: int) -> None:
+    asked: list[bytes] = []
+
+    def closing(connection: socket.socket, number: int) -> None:
+        asked.append(read_request(connection))
+        connection.sendall(HEAD + b"bench")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+
+    with serving(closing) as port:
+        records, connections = load(port, clients)
+
+    assert len(records) == connections.opened == len(asked) > clients
+    assert set(records["outcome"]) == {Outcome.OK}
+    assert set(records["bytes"]) == {5}
+    assert set(records["connection"]) == set(range(clients))
+    assert all(b"\r\nConnection: close\r\n" in request for request in asked)
+
+
+def test_the_stamps_of_a_request_are_in_order_and_count_from_before_its_handshake() -> None:
+    with serving(answer(HEAD, b"ben", b"ch", after_s=0.002)) as port:
+        records, _ = load(port, 2)
+
+    for earlier, later in (
+        ("intended_ns", "sent_ns"),
+        ("sent_ns", "first_byte_ns"),
+        ("first_byte_ns", "done_ns"),
+    ):
+        assert (records[earlier] <= records[later]).all()
+    of_one = records[records["connection"] == 0]
+    assert (of_one["intended_ns"][1:] >= of_one["done_ns"][:-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("handle", "outcome"),
+    [
+        (answer(HEAD + b"be"), Outcome.CONNECTION_ERROR),
+        (answer(b""), Outcome.CONNECTION_ERROR),
+        (answer(HEAD + b"bench!"), Outcome.FRAMING_ERROR),
+        (answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), Outcome.FRAMING_ERROR),
+        (answer(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"), Outcome.HTTP_ERROR),
+    ],
+    ids=["cut off", "no answer", "more than was stated", "of no stated length", "another status"],
+)
+def test_what_is_not_one_whole_response_is_a_counted_error(handle: Handler, outcome: Outcome) -> None:
+    with serving(handle) as port:
+        records, connections = load(port, seconds=0.05)
+
+    assert set(records["outcome"]) == {outcome}
+    assert len(records) == connections.opened
+
+
+def test_a_server_that_refuses_connections_is_a_counted_error() -> None:
+    with socket.create_server((ADDRESS, 0)) as listener:
+        port = listener.getsockname()[1]
+    records, connections = load(port, seconds=0.02)
+
+    assert set(records["outcome"]) == {Outcome.CONNECTION_ERROR}
+    assert len(records) == connections.opened > 0
+
+
+def test_a_request_that_is_never_answered_is_recorded_as_unfinished() -> None:
+    def silent(connection: socket.socket, _: int) -> None:
+        read_request(connection)
+        connection.recv(1)
+
+    log = RequestLog()
+    with serving(silent) as port:
+        connections = FreshConnections(ADDRESS, port, "/1024", 3, log)
+        connections.drive(time.monotonic_ns() + 50_000_000, lambda: None)
+        connections.drain(time.monotonic_ns() + 50_000_000, lambda: None)
+        connections.close()
+
+    assert list(log.records()["outcome"]) == [Outcome.UNFINISHED] * 3
+    assert (log.records()["done_ns"] == 0).all()
+
+
+def test_a_head_that_closes_is_refused_unless_it_may() -> None:
+    assert parse_head(HEAD, may_close=True) == (200, 5)
+    with pytest.raises(Framing):
+        parse_head(HEAD)
+
+
+def test_other_tasks_get_their_turn() -> None:
+    turns: list[Callable[[], None]] = []
+    log = RequestLog()
+    with serving(answer(HEAD + b"bench")) as port:
+        connections = FreshConnections(ADDRESS, port, "/1024", 1, log)
+        connections.drive(time.monotonic_ns() + 100_000_000, lambda: turns.append(print))
+        connections.close()
+
+    assert turns
