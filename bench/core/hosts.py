@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bench.core.errors import InputError
 from bench.core.scenario import ADDRESSES, OWN_ENGINE, Arm, Condition, Scenario, conditions
 
 MAX_DOCKER_HOSTS = 50
@@ -52,7 +53,10 @@ DOCKER1 = DockerHost(0, OWN_ENGINE, {})
 
 
 def docker_hosts(scenario: Scenario) -> tuple[DockerHost, ...]:
-    """The hosts that `scenario` needs, in the order in which its conditions and arms name them."""
+    """The hosts that `scenario` needs, in the order in which its conditions and arms name them.
+
+    Raises InputError where they are more than the lab has addresses for.
+    """
     found: dict[tuple[str, str], DockerHost] = {}
     for condition in conditions(scenario):
         for arm in scenario.arms:
@@ -60,6 +64,12 @@ def docker_hosts(scenario: Scenario) -> tuple[DockerHost, ...]:
             key = engine, json.dumps(dict(options), sort_keys=True)
             if key not in found:
                 found[key] = DockerHost(len(found), engine, options)
+    if len(found) > MAX_DOCKER_HOSTS:
+        raise InputError(
+            f"Placing the arms of {scenario.name}",
+            f"they need {len(found)} Docker hosts, and the lab has addresses for {MAX_DOCKER_HOSTS}",
+            "Name fewer engines in one scenario.",
+        )
     return tuple(found.values())
 
 

@@ -7,7 +7,7 @@ Commands are lists of words in which {address}, {port}, {container_address} and 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -188,6 +188,14 @@ _BRIDGE_TRADE_OFFS = TradeOffs(
     reachable_from="wherever the host is, by the published port",
     advice="Take it unless its microseconds hurt, and mind that -p opens the host's firewall.",
 )
+_LAN_TRADE_OFFS = TradeOffs(
+    ports="none shared: an address of its own",
+    replicas="one an address of the LAN",
+    client_address="kept",
+    firewall="none of the host's rules are met",
+    reachable_from="the LAN, but not from its own host",
+    advice="Take it where the LAN has addresses to give: a port 80 for each container.",
+)
 
 MODES: Mapping[Mode, NetworkMode] = {
     Mode.NATIVE: NetworkMode(
@@ -195,12 +203,9 @@ MODES: Mapping[Mode, NetworkMode] = {
         docker=None,
         in_host_network=True,
         path=LOCAL,
-        trade_offs=TradeOffs(
-            ports="clash: one listener an address and port",
-            replicas="one an address and port",
-            client_address="kept",
+        trade_offs=replace(
+            _HOST_TRADE_OFFS,
             firewall="the host's INPUT rules decide",
-            reachable_from="wherever the host is, its own loopback included",
             advice="The floor of this table: what is left when Docker is taken away altogether.",
         ),
     ),
@@ -302,11 +307,8 @@ MODES: Mapping[Mode, NetworkMode] = {
         network=DockerNetwork("bridge", USER_NETWORK),
         publishes=True,
         path=PUBLISHED,
-        trade_offs=TradeOffs(
-            ports="mapped: many containers may listen on 80",
-            replicas="one a free host port",
-            client_address="kept for other hosts",
-            firewall="Docker opens the port past the host's INPUT rules",
+        trade_offs=replace(
+            _BRIDGE_TRADE_OFFS,
             reachable_from="wherever the host is, by the published port; by name from its own network",
             advice="Take it rather than docker0 when containers must find one another by name.",
         ),
@@ -317,12 +319,10 @@ MODES: Mapping[Mode, NetworkMode] = {
         publishes=True,
         path=PROXIED,
         engine_options={"iptables": False},
-        trade_offs=TradeOffs(
-            ports="mapped: many containers may listen on 80",
-            replicas="one a free host port",
+        trade_offs=replace(
+            _BRIDGE_TRADE_OFFS,
             client_address="LOST: the server sees docker0's address",
             firewall="the host's INPUT rules decide; Docker writes none",
-            reachable_from="wherever the host is, by the published port",
             advice="Avoid it for load: every byte is copied by a process, and the client's address is lost.",
         ),
     ),
@@ -333,14 +333,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         container_address=LAN_CONTAINER,
         reached_at_container=True,
         path={},
-        trade_offs=TradeOffs(
-            ports="none shared: an address of its own",
-            replicas="one an address of the LAN",
-            client_address="kept",
-            firewall="none of the host's rules are met",
-            reachable_from="the LAN, but not from its own host",
-            advice="Take it where the LAN has addresses to give: a port 80 for each container.",
-        ),
+        trade_offs=_LAN_TRADE_OFFS,
     ),
     Mode.IPVLAN: NetworkMode(
         summary="ipvlan (L2): as macvlan, with the host's MAC address",
@@ -349,12 +342,8 @@ MODES: Mapping[Mode, NetworkMode] = {
         container_address=LAN_CONTAINER,
         reached_at_container=True,
         path={},
-        trade_offs=TradeOffs(
-            ports="none shared: an address of its own",
-            replicas="one an address of the LAN",
-            client_address="kept",
-            firewall="none of the host's rules are met",
-            reachable_from="the LAN, but not from its own host",
+        trade_offs=replace(
+            _LAN_TRADE_OFFS,
             advice="Take it instead of macvlan where the switch allows one MAC address a port.",
         ),
     ),

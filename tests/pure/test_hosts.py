@@ -1,4 +1,7 @@
-from bench.core.hosts import DOCKER1, docker_host_of, docker_hosts
+import pytest
+
+from bench.core.errors import InputError
+from bench.core.hosts import DOCKER1, MAX_DOCKER_HOSTS, docker_host_of, docker_hosts
 from bench.core.scenario import Arm, LabSettings, conditions
 
 from .conftest import BRIDGE, HOST, make_scenario
@@ -53,3 +56,13 @@ def test_an_arm_on_the_second_address_is_served_by_its_host_s_second_address() -
 
     assert [first.address(HOST), first.address(second)] == ["198.18.0.100", "198.18.0.200"]
     assert [other.address(HOST), other.address(second)] == ["198.18.0.101", "198.18.0.201"]
+
+
+def test_more_engines_than_the_lab_has_addresses_for_are_refused() -> None:
+    def engines(count: int) -> dict[str, tuple[str, ...]]:
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        return {"lab.engine": tuple(f"debian:suite{letters[n // 26]}{letters[n % 26]}" for n in range(count))}
+
+    assert len(docker_hosts(make_scenario(factors=engines(MAX_DOCKER_HOSTS)))) == MAX_DOCKER_HOSTS
+    with pytest.raises(InputError, match="51 Docker hosts"):
+        docker_hosts(make_scenario(factors=engines(MAX_DOCKER_HOSTS + 1)))
