@@ -12,9 +12,10 @@ from bench.core.sameness import Facts
 from bench.core.samples import SlotMetrics
 from bench.core.scenario import Metric, Scenario
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of run.json and of everything beside it; raised when an older reader would misread a run."""
-
+READABLE_VERSIONS = (2, SCHEMA_VERSION)
+"""What a later version added has a default here, so that runs of these versions load as they are."""
 
 UNMEASURED = "answered"
 """Name of the one gate of a slot that never came to its load."""
@@ -38,6 +39,36 @@ class Stored(BaseModel):
     """Immutable, stored as JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TapRecord(Stored):
+    """What one tap of a capture slot saw."""
+
+    name: str
+    """Its place on the path: `client`, `uplink`, `bridge`, `veth` (the host's side), `container`."""
+    host: str
+    """In whose network namespace: `client`, `docker1`, ..., or `container`."""
+    link: str
+    """The interface that was captured on."""
+    received: int
+    """Packets that passed the filter, by the kernel's count."""
+    dropped: int
+    """Of them, those that the kernel had no room for."""
+    counts: Mapping[str, int]
+    """Packets, and signs of loss among them: the names of `taps.Sight.counts`."""
+    handshakes_us: tuple[float, ...] = ()
+    """First SYN to first SYN-ACK, of every connection whose both were seen here."""
+
+
+class CaptureRecord(Stored):
+    """The captures of one slot, matched; each request's times are in the slot's hops.parquet."""
+
+    taps: tuple[TapRecord, ...]
+    """In the order in which requests pass them."""
+    expected: int
+    """Requests of the window that were answered."""
+    matched: int
+    """Of them, those that were found whole at every tap."""
 
 
 class SlotRecord(Stored):
@@ -72,6 +103,8 @@ class SlotRecord(Stored):
     """What the Docker host counted over the load."""
     surroundings: str = ""
     """Digest of what Apache found around it: a key of the run's `surroundings`."""
+    capture: CaptureRecord | None = None
+    """Of a slot with taps."""
     gates: tuple[Gate, ...]
     evidence: Mapping[str, str] = {}
 

@@ -128,6 +128,9 @@ class LabSettings(Frozen):
     """RPS: each host pays for its own receive path, as a separate machine would."""
     engine: str = Field(default=OWN_ENGINE, pattern=ENGINE_PATTERN)
     """Docker Engine of the Docker hosts: the machine's own, or that of a Debian suite."""
+    taps: bool = False
+    """Capture every packet at each link that it passes: where the time goes, at a cost of its own. A
+    condition with taps is never compared with the baseline for a verdict."""
     forward_rules: int = Field(default=0, ge=0, le=100_000)
     """Positive control: rules that every forwarded packet looks at in vain. Costs routed modes alone."""
     server_wait_us: int = Field(default=0, ge=0, le=1_000_000)
@@ -220,6 +223,7 @@ FACTORS = {
     "lab.link_mbit",
     "lab.receive_steering",
     "lab.server_wait_us",
+    "lab.taps",
 }
 """Settings that may take several levels in one run; every block holds every level. `load.model` is
 none of them: closed and open loops answer different questions, and are never compared.

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from bench.core.errors import EnvironmentLacks, InputError
 from bench.core.findings import WalkthroughRecord
-from bench.core.records import SCHEMA_VERSION, RunRecord, SlotRecord
+from bench.core.records import READABLE_VERSIONS, SCHEMA_VERSION, RunRecord, SlotRecord
 from bench.core.scenario import Metric
 from bench.core.verdict import Verdict
 from bench.load_generator.connections import Outcome
@@ -68,7 +68,7 @@ def read_run(folder: Path) -> RunRecord:
             f"its run.json is not of schema version {SCHEMA_VERSION} ({place}: {first['msg']})",
             "Read it with the version of bench that wrote it.",
         ) from fault
-    if record.schema_version != SCHEMA_VERSION:
+    if record.schema_version not in READABLE_VERSIONS:
         raise InputError(
             doing,
             f"its run.json is of schema version {record.schema_version}, not {SCHEMA_VERSION}",
