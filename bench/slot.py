@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from bench.bed import CONTROL_S, Bed
+from bench.captures import begin_capture, read_captures, store_captures
 from bench.core.errors import BenchError, MeasurementInvalid
 from bench.core.gates import (
     Gate,
@@ -91,13 +93,20 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         inode = network_inode(server, site.engine)
         facts = read_surroundings(docker_host, server.pid)
         before = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
-        activity = begin_activity()
-        try:
-            result = bed.generator.load(load, server.endpoint, arm.name, slot.arrival_seed)
-        except MeasurementInvalid:
-            _require_alive(server, docker_host)  # If it ended, that is the reason.
-            raise
-        quiet = end_activity(activity, [bed.generator.process.pid], bed.lab.hosts)
+        with ExitStack() as taps:
+            capturing = (
+                taps.enter_context(begin_capture(client, docker_host, server.pid, server.endpoint))
+                if condition.lab.taps
+                else None
+            )
+            activity = begin_activity()
+            try:
+                result = bed.generator.load(load, server.endpoint, arm.name, slot.arrival_seed)
+            except MeasurementInvalid:
+                _require_alive(server, docker_host)  # If it ended, that is the reason.
+                raise
+            quiet = end_activity(activity, [bed.generator.process.pid], bed.lab.hosts)
+            captured = capturing.end() if capturing else []
         _require_alive(server, docker_host)
         try:
             after = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
@@ -137,6 +146,12 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         ),
     ]
     store.write_requests(folder, slot.directory, result.records)
+    capture = None
+    if captured:
+        found = read_captures(captured, path, result)
+        store_captures(folder, slot.directory, captured, found)
+        capture = found.record
+        gates += found.gates
     record = SlotRecord(
         slot=slot,
         window_start_ns=result.window_start_ns,
@@ -154,6 +169,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         wrk_witness_rps=witness_rps,
         counters=counted.path,
         surroundings=digest(facts),
+        capture=capture,
         gates=tuple(gates),
         evidence={
             "docker host": site.place.name,

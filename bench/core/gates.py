@@ -62,6 +62,19 @@ class Gate(BaseModel):
     detail: str = ""
 
 
+def check_captures(missing: Mapping[str, int]) -> Gate:
+    """Gate on captures: `missing` packets of each tap, dropped by the kernel or not handed over."""
+    lost = {tap: packets for tap, packets in missing.items() if packets}
+    return Gate(
+        name="capture: drops",
+        passed=not lost,
+        seen=sum(lost.values()),
+        limit=0,
+        unit="packets that passed a tap and were not captured, at most",
+        detail=", ".join(f"{tap} {packets:,}" for tap, packets in lost.items()),
+    )
+
+
 def check_load(requests: int, errors: int, unfinished: int, generator_cpu: float) -> list[Gate]:
     """Gates on the load itself. `generator_cpu`: busy share of its core, 0 to 1."""
     failed_share = (errors + unfinished) / max(requests, 1)

@@ -82,6 +82,16 @@ def measure_requests(
     )
 
 
+def number_requests(records: np.ndarray) -> np.ndarray:
+    """Number that each request of an open loop carried in its target (int64, as `records`, all of a slot's).
+
+    They are numbered in the order of their arrivals, and every arrival has its record.
+    """
+    numbers = np.empty(len(records), np.int64)
+    numbers[np.argsort(records["intended_ns"], kind="stable")] = np.arange(len(records))
+    return numbers
+
+
 def find_free(records: np.ndarray, connections: int) -> np.ndarray:
     """Whether each request found one of `connections` free at its intended time (bool, as `records`).
 

@@ -259,6 +259,7 @@ class Scenario(Frozen):
             *self._faults_of_factors(),
             *self._faults_of_loop(),
             *self._faults_of_keep_alive(),
+            *self._faults_of_taps(),
         ]
         if faults:
             raise ValueError("\n".join(faults))
@@ -382,6 +383,13 @@ class Scenario(Frozen):
             yield "factors.load.engine: the open model has the raw engine only"
         if self.load.wrk_witness_s:
             yield "load.wrk_witness_s: wrk drives a closed loop, which is no witness of an open one"
+
+    def _faults_of_taps(self) -> Iterator[str]:
+        if True in {self.lab.taps, *self.factors.get("lab.taps", ())} and not self.load.is_open:
+            yield (
+                "lab.taps: needs load.model open at a low rate: its requests carry a number by which captures"
+                " find them, and a closed loop has more packets than can be captured beside it"
+            )
 
     def _faults_of_levels(self, key: str, levels: tuple[Any, ...]) -> Iterator[str]:
         table, field = key.split(".")

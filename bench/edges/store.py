@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from bench.core.errors import EnvironmentLacks, InputError
 from bench.core.findings import WalkthroughRecord
+from bench.core.pcap import FILE_HEADER_BYTES, read_records
 from bench.core.records import READABLE_VERSIONS, SCHEMA_VERSION, RunRecord, SlotRecord
 from bench.core.scenario import Metric
 from bench.core.verdict import Verdict
@@ -23,6 +24,9 @@ from bench.load_generator.connections import Outcome
 
 RUN_FILE, VERDICT_FILE, SLOTS_FILE, SUMS_FILE = "run.json", "verdict.json", "slots.csv", "SHA256SUMS"
 WALKTHROUGH_FILE, WALKTHROUGH_PAGE = "walkthrough.json", "walkthrough.md"
+
+KEPT_PACKETS = 200
+"""Of each capture: the handshakes and some dozens of requests. All of them would be megabytes a slot."""
 
 
 def new_run_id(now: datetime) -> str:
@@ -85,6 +89,26 @@ def write_requests(folder: Path, slot_directory: str, records: np.ndarray) -> No
     columns = {name: np.ascontiguousarray(records[name]) for name in records.dtype.names or ()}
     outcome = pa.DictionaryArray.from_arrays(pa.array(columns.pop("outcome").astype(np.int8)), names)
     table = pa.table({**columns, "outcome": outcome})
+    _write_parquet(target, table)
+
+
+def write_hops(folder: Path, slot_directory: str, rows: np.ndarray) -> None:
+    """Write a capture slot's hops.parquet: `Hops.rows`, a row a matched request."""
+    columns = {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names or ()}
+    _write_parquet(folder / slot_directory / "hops.parquet", pa.table(columns))
+
+
+def write_packets(folder: Path, slot_directory: str, tap: str, capture: Path) -> None:
+    """Keep the first packets of a tap's `capture` as `<tap>.pcap` in the slot's folder."""
+    with capture.open("rb", buffering=0) as stream:
+        records = next(read_records(stream, tap))
+        stream.seek(0)
+        last = min(KEPT_PACKETS, len(records.starts)) - 1
+        kept = 0 if last < 0 else int(records.starts[last]) + int(records.captured_bytes[last])
+        write_atomically(folder / slot_directory / f"{tap}.pcap", stream.read(FILE_HEADER_BYTES + kept))
+
+
+def _write_parquet(target: Path, table: pa.Table) -> None:
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", compression_level=1)
     write_atomically(target, sink.getvalue())

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from bench.core.taps import ID_DIGITS, request_target
 from bench.load_generator.connections import (
     CONNECT_S,
     YIELD_NS,
@@ -44,14 +45,19 @@ NO_CONNECTION = -1
 class OpenConnections(Connections):
     """N keep-alive connections that take requests at given times, first come, first served.
 
-    Every scheduled request is recorded once, those too that were never sent.
+    Every scheduled request is recorded once, those too that were never sent. In its target it carries
+    its number, from 0 in the order of the arrivals, by which captures find it again.
     """
 
     def __init__(
         self, address: str, port: int, path: str, count: int, log: RequestLog, connect_s: float = CONNECT_S
     ) -> None:
         """Open `count` connections. Raises OSError where one cannot be opened in `connect_s`."""
-        super().__init__(address, port, path, count, log, connect_s)
+        target = request_target(path, 0)
+        super().__init__(address, port, target, count, log, connect_s)
+        number_at = len(f"GET {target}") - ID_DIGITS
+        self._before_number = self._request[:number_at]
+        self._after_number = self._request[number_at + ID_DIGITS :]
         self._arrivals = array("q")
         self._taken = 0
         """Arrivals that were sent; the next one is due at `_next_ns`."""
@@ -113,6 +119,7 @@ class OpenConnections(Connections):
             return self._in_flight > 0 or not self._draining
         connection = self._idle.pop(0)
         connection.intended_ns = self._next_ns
+        self._request = b"%b%0*d%b" % (self._before_number, ID_DIGITS, self._taken, self._after_number)
         self._taken += 1
         self._look_ahead()
         self._send(connection)
