@@ -10,6 +10,7 @@ from bench.core.modes import MODES, Mode
 from bench.core.scenario import OWN_ENGINE, Arm, Condition, LabSettings, Scenario, conditions
 from bench.edges import machine
 from bench.edges.apache import Apache, Site, apache, network_inode
+from bench.edges.capture import STAMP_BEFORE_QUEUE, set_stamp_before_queue
 from bench.edges.engine import Engine, engine
 from bench.edges.generator import Generator, generator
 from bench.edges.image import Image, provide_image
@@ -60,6 +61,8 @@ class Bed:
         if wanted.forward_rules != now.forward_rules:
             for host in self.lab.docker.values():
                 set_forward_rules(host, wanted.forward_rules)
+        if wanted.stamp_before_queue not in (None, now.stamp_before_queue):
+            set_stamp_before_queue(wanted.stamp_before_queue)
         if wanted.link_mbit != now.link_mbit:
             set_link_rate(self.lab.switch, port_of(self.lab.client.name), wanted.link_mbit)
         self.arranged = wanted
@@ -100,6 +103,8 @@ def prepare_bed(
     journal = Journal(run_id)
     try:
         with ExitStack() as stack:
+            if any(condition.lab.stamp_before_queue is not None for condition in conditions(scenario)):
+                journal.write_setting(STAMP_BEFORE_QUEUE)
             tell("lab: hosts, switch and links, sealed")
             plans = hosts_of_lab(client_cpus, docker_cpus, places, ipv6=ipv6)
             found = stack.enter_context(lab(plans, journal))

@@ -9,6 +9,7 @@ from bench.core.plan import Slot, expected_seconds, plan_slots
 from bench.core.precision import predict_blocks
 from bench.core.scenario import OWN_ENGINE, Arm, Scenario, Schedule, conditions
 from bench.edges import image, machine, store
+from bench.edges.capture import STAMP_BEFORE_QUEUE
 from bench.edges.engine import engine_argv
 from bench.edges.image import CACHE
 from bench.edges.journal import STATE
@@ -108,6 +109,16 @@ def planned_changes(scenario: Scenario) -> list[str]:
         changes.append(f"during some slots, inside every Docker host: up to {rules} rules that match nothing")
     if any(lab.link_mbit for lab in settings):
         changes.append("during some slots, inside switch: a rate limit (tc tbf) on the client's link")
+    if any(lab.taps for lab in settings):
+        changes.append(
+            "during some slots: a tcpdump at every link of the arm's path, on the client's cores, into"
+            f" {folder}; removed at the end but for its first packets"
+        )
+    if any(lab.stamp_before_queue is not None for lab in settings):
+        changes.append(
+            f"set {STAMP_BEFORE_QUEUE}, one for the whole machine: where received packets get their time;"
+            " put back at the end"
+        )
     if any_hold:
         changes.append("hold /dev/cpu_dma_latency at 0 us during slots; ends with the process")
     return changes

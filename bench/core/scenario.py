@@ -131,6 +131,9 @@ class LabSettings(Frozen):
     taps: bool = False
     """Capture every packet at each link that it passes: where the time goes, at a cost of its own. A
     condition with taps is never compared with the baseline for a verdict."""
+    stamp_before_queue: bool | None = None
+    """Of taps: whether a received packet is stamped before it waits in a core's queue (as Linux does by
+    default) or after. None: as the machine is. The setting is the whole machine's, and is put back."""
     forward_rules: int = Field(default=0, ge=0, le=100_000)
     """Positive control: rules that every forwarded packet looks at in vain. Costs routed modes alone."""
     server_wait_us: int = Field(default=0, ge=0, le=1_000_000)
@@ -223,6 +226,7 @@ FACTORS = {
     "lab.link_mbit",
     "lab.receive_steering",
     "lab.server_wait_us",
+    "lab.stamp_before_queue",
     "lab.taps",
 }
 """Settings that may take several levels in one run; every block holds every level. `load.model` is
@@ -385,7 +389,11 @@ class Scenario(Frozen):
             yield "load.wrk_witness_s: wrk drives a closed loop, which is no witness of an open one"
 
     def _faults_of_taps(self) -> Iterator[str]:
-        if True in {self.lab.taps, *self.factors.get("lab.taps", ())} and not self.load.is_open:
+        taps = True in {self.lab.taps, *self.factors.get("lab.taps", ())}
+        stamps = {self.lab.stamp_before_queue, *self.factors.get("lab.stamp_before_queue", ())}
+        if stamps != {None} and not taps:
+            yield "lab.stamp_before_queue: is of taps, and lab.taps is off"
+        if taps and not self.load.is_open:
             yield (
                 "lab.taps: needs load.model open at a low rate: its requests carry a number by which captures"
                 " find them, and a closed loop has more packets than can be captured beside it"

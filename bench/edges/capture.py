@@ -28,6 +28,10 @@ HANDED_OVER_S = 1.1
 1,000 ms) that tcpdump asks for; what lies in a block that is not full when tcpdump is ended is lost.
 """
 END_S = 10.0
+STAMP_BEFORE_QUEUE = Path("/proc/sys/net/core/netdev_tstamp_prequeue")
+"""Whether a received packet is stamped before it waits in a core's queue, or after (the kernel's
+Documentation/admin-guide/sysctl/net.rst). One setting for the whole machine; it alters no packet's way.
+"""
 _COUNT = re.compile(r"^([0-9]+) packets? (captured|received by filter|dropped by kernel)$", re.MULTILINE)
 
 
@@ -57,6 +61,11 @@ class Captured:
     """Of them, those that tcpdump was given."""
     dropped: int
     """Of them, those that the kernel had no room for."""
+
+
+def set_stamp_before_queue(before: bool) -> None:
+    """Have taps see received packets before they wait in a core's queue, or after."""
+    STAMP_BEFORE_QUEUE.write_text(f"{before:d}")
 
 
 def find_taps(client: Host, docker_host: Host, server_pid: int, endpoint: Endpoint) -> tuple[TapPlace, ...]:

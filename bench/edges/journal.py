@@ -2,8 +2,9 @@
 
 The lab's namespaces, engines and load generator die with the controller by themselves (the kernel
 ends them, see `command.start` and `lab`). What can survive a SIGKILL is a process in that instant,
-a control group and a folder; the journal holds those, each with an identity that cannot be taken
-for another's: pid with start time, or a path that carries the run's random id.
+a control group, a folder and a setting of the kernel; the journal holds those, each with an identity that
+cannot be taken for another's: pid with start time, or a path that carries the run's random id. Of a
+setting it holds the value that was there.
 """
 
 import fcntl
@@ -43,6 +44,10 @@ class Journal:
     def write_process(self, pid: int, what: str) -> None:
         """Put a process on the disk by pid and start time."""
         self.write("process", pid=pid, started=start_time(pid) or 0, what=what)
+
+    def write_setting(self, path: Path) -> None:
+        """Put a setting of the kernel on the disk as it is now, so that it will be so again."""
+        self.write("setting", path=str(path), value=path.read_text().strip())
 
 
 @contextmanager
@@ -106,6 +111,8 @@ def undo(run_id: str) -> list[str]:
         if entry["kind"] == "process" and entry["started"] == start_time(entry["pid"]):
             _kill(entry["pid"])
             removed.append(f"process {entry['pid']} ({entry['what']})")
+        elif entry["kind"] == "setting":
+            removed += _restore(Path(entry["path"]), entry["value"])
         elif entry["kind"] == "cgroup":
             removed += [f"control group {path}" for path in _remove_cgroups(entry["name"])]
     if (STATE / run_id).exists():
@@ -130,6 +137,14 @@ def _kill(pid: int) -> None:
         if start_time(pid) is None:
             return
         time.sleep(0.01)
+
+
+def _restore(setting: Path, value: str) -> list[str]:
+    """Set a setting of the kernel to `value` again, where it is not so already."""
+    if setting.read_text().strip() == value:
+        return []
+    setting.write_text(value)
+    return [f"value of {setting}, {value} as before"]
 
 
 def _remove_cgroups(name: str) -> list[str]:

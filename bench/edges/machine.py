@@ -23,6 +23,7 @@ REQUIRED_TOOLS = {
     "unshare": "util-linux",
     "mmdebstrap": "mmdebstrap",
     "ethtool": "ethtool",
+    "tcpdump": "tcpdump",
     "curl": "curl",
     "cc": "gcc",
 }
@@ -135,6 +136,7 @@ def tool_versions() -> dict[str, str]:
         "containerd": ["containerd", "--version"],
         "iptables": ["iptables", "--version"],
         "iproute2": ["ip", "-V"],
+        "tcpdump": ["tcpdump", "--version"],
     }
     return {name: command.run(argv).splitlines()[0] for name, argv in asked.items()}
 

@@ -9,6 +9,7 @@ from bench.core.gates import (
     Losses,
     Room,
     Voids,
+    check_captures,
     check_control,
     check_identity,
     check_load,
@@ -254,6 +255,15 @@ def test_a_p99_wants_ten_thousand_requests() -> None:
     assert usable_metrics(values, 9_999, [make_gate()]) == values | {Metric.P99_LATENCY_US: None}
 
 
+def test_a_capture_that_misses_a_packet_anywhere_does_not_count() -> None:
+    assert check_captures({"client": 0, "uplink": 0}).passed
+    gate = check_captures({"client": 0, "uplink": 3})
+
+    assert not gate.passed
+    assert gate.voids is Voids.SLOT
+    assert (gate.seen, gate.detail) == (3, "uplink 3")
+
+
 def test_a_saturated_generator_voids_the_throughput_and_nothing_else() -> None:
     gates = check_load(**(LOADED | {"generator_cpu": 1.0}))
     values = make_values(20.0)
@@ -277,6 +287,7 @@ def test_every_gate_is_the_same_after_a_way_through_json() -> None:
     gates = [
         *check_load(**LOADED),
         *check_quiet({"cron": 0.01}, 3.0, 0.0),
+        check_captures({"client": 0}),
         *check_network(Losses(0, 1, 0), ROOM),
         *check_path(MODES[Mode.PROXY].path, dict.fromkeys(Counter, 3), 3, 4, forwarding_rules=False),
         *check_namespace(True, 4_026_531_840, 4_026_531_841),

@@ -236,3 +236,24 @@ def test_a_process_that_has_ended_has_no_start_time_though_nobody_has_waited_for
     assert is_there
     assert seen is None
     assert start_time(process.pid) is None
+
+
+def test_undo_puts_a_setting_back_to_what_it_was(tmp_path: Path) -> None:
+    setting = tmp_path / "netdev_tstamp_prequeue"
+    setting.write_text("1\n")
+    written = Journal(RUN)
+    written.write_setting(setting)
+    setting.write_text("0")
+
+    assert undo(RUN) == [f"value of {setting}, 1 as before", f"folder {written.folder}"]
+    assert setting.read_text() == "1"
+
+
+def test_undo_leaves_a_setting_alone_that_is_as_it_was(tmp_path: Path) -> None:
+    setting = tmp_path / "netdev_tstamp_prequeue"
+    setting.write_text("1\n")
+    written = Journal(RUN)
+    written.write_setting(setting)
+
+    assert undo(RUN) == [f"folder {written.folder}"]
+    assert setting.read_text() == "1\n"

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.core.arrivals import draw_arrivals
-from bench.core.metrics import find_free, measure_requests
+from bench.core.metrics import find_free, measure_requests, number_requests
 from bench.core.scenario import Load
+from bench.core.taps import request_target
 from bench.edges import command
 from bench.load_generator.connections import Connections, Outcome, RequestLog
 from bench.load_generator.open_loop import NO_CONNECTION, OpenConnections
@@ -77,6 +78,17 @@ def test_every_request_is_sent_at_or_after_its_time_and_is_answered() -> None:
     assert sorted(records["intended_ns"].tolist()) == arrivals.tolist()
     assert set(outcomes(records)) == {Outcome.OK}
     assert_stamps_in_order(records)
+
+
+def test_requests_carry_their_numbers_in_the_order_of_the_arrivals() -> None:
+    seen: list[bytes] = []
+    with serving(answering(response(), seen=seen)) as port:
+        records, _, _ = take_arrivals(port, range(0, 20 * MS, 2 * MS), count=3)
+
+    targets = [request.split(b" ")[1].decode() for request in seen]
+    assert sorted(targets) == [request_target("/1024", number) for number in range(10)]
+    by_number = np.argsort(number_requests(records))
+    assert (np.diff(records["intended_ns"][by_number]) > 0).all()
 
 
 def test_connections_take_turns() -> None:

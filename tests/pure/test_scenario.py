@@ -458,3 +458,13 @@ def test_a_loop_in_words_leaves_out_what_the_conditions_vary(
     load: Load, varied: tuple[str, ...], words: str
 ) -> None:
     assert load.describe_loop(varied) == words
+
+
+def test_taps_need_an_open_loop() -> None:
+    assert "lab.taps: needs load.model open" in refusal_of(VALID + "[lab]\ntaps = true\n").seen
+
+
+def test_where_packets_are_stamped_is_a_question_of_taps_alone() -> None:
+    text = OPEN + "rate_rps = 1000\n[lab]\nstamp_before_queue = true\n"
+    assert fields_at_fault(text) == ["lab.stamp_before_queue"]
+    assert parse_scenario(text + "taps = true\n", "unit.toml").lab.taps

@@ -12,6 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scapy.layers.l2 import Ether
+from scapy.utils import PcapReader, PcapWriter
 
 from bench.core.errors import EnvironmentLacks, ExitCode, InputError
 from bench.core.records import SCHEMA_VERSION, RunRecord
@@ -365,3 +367,25 @@ def test_a_run_record_does_not_take_a_field_that_it_does_not_know() -> None:
 
     with pytest.raises(ValueError, match="colour"):
         RunRecord.model_validate(stored)
+
+
+def test_the_packets_that_are_kept_are_whole_and_the_first(tmp_path: Path) -> None:
+    (tmp_path / "slot").mkdir()
+    packets = [bytes([number % 256]) * 60 for number in range(store.KEPT_PACKETS + 5)]
+    capture = tmp_path / "uplink.pcap"
+    with PcapWriter(str(capture), nano=True) as writer:
+        writer.write([Ether(packet) for packet in packets])
+    store.write_packets(tmp_path, "slot", "uplink", capture)
+
+    with PcapReader(str(tmp_path / "slot" / "uplink.pcap")) as reader:
+        assert [bytes(packet) for packet in reader] == packets[: store.KEPT_PACKETS]
+
+
+def test_a_capture_without_packets_is_kept_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "slot").mkdir()
+    capture = tmp_path / "uplink.pcap"
+    with PcapWriter(str(capture), nano=True, linktype=1) as writer:
+        writer.write_header(None)
+    store.write_packets(tmp_path, "slot", "uplink", capture)
+
+    assert (tmp_path / "slot" / "uplink.pcap").read_bytes() == capture.read_bytes()
