@@ -228,22 +228,29 @@ def doctor(as_json: JsonOption = False) -> None:
 
 @app.command()
 def calibrate(
-    seconds: Annotated[int, typer.Option(min=1, max=60, help="Of each load.")] = 2,
+    seconds: Annotated[int, typer.Option(min=1, max=60, help="Of each load against the null server.")] = 2,
     rounds: Annotated[int, typer.Option(min=3, max=50, help="Of every engine, in random order.")] = 5,
+    blocks: Annotated[int, typer.Option(min=6, max=1000, help="Of the two arms that are the same.")] = 12,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the ceiling of this machine's load generators against a server that does nothing."""
-    from bench.calibrate import measure_ceilings
+    """Find what this machine can tell: ceilings, noise floor, smallest effect. Later reports quote it."""
+    from bench.calibrate import calibrate as calibrate_machine
+    from bench.report.instrument import describe_instrument, list_ceilings, list_floors
 
-    found = measure_ceilings(seconds, rounds, lambda what: err.print(what, markup=False))
+    found = calibrate_machine(seconds, rounds, blocks, lambda what: err.print(what, markup=False))
     if as_json:
-        _print_json(found.as_dict())
+        _print_json(found.model_dump(mode="json"))
         return
-    titles = ("N", "engine", "req/s", "raw / this [95 %]", "recorded", "Locust's count")
-    _print_table(titles, [row.as_text() for row in found.rows])
-    out.print(
-        f"N connections; medians; null server and generator on a core each; {found.scope}", markup=False
+    _print_table(
+        ("N", "engine", "req/s", "raw / this [95 %]", "recorded", "Locust's count"), list_ceilings(found)
     )
+    out.print(
+        f"N connections; medians; null server and generator on a core each; {found.scope}\n", markup=False
+    )
+    _print_table(("metric", "A/A ratio [95 %]", "1 min", "5 min", "30 min"), list_floors(found))
+    out.print("Minutes: the smallest effect that a run of two arms finds in 80 of 100 tries.\n")
+    for line in describe_instrument(found):
+        out.print(line, markup=False)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import bench
 from bench.bed import Bed, find_gaps, prepare_bed
+from bench.core.calibration import SAME_MACHINE
 from bench.core.errors import EnvironmentLacks, InputError, Interrupted, MeasurementInvalid
 from bench.core.hosts import docker_hosts
 from bench.core.plan import plan_slots, slot_seconds
@@ -21,8 +22,6 @@ from bench.results import load
 from bench.slot import measure_slot
 from bench.walkthrough.walk import walk, write_walkthrough
 
-COMPARABLE = ("kernel", "cpu", "usable_cores", "architecture")
-"""Facts of the machine that must be equal for a run to go on."""
 MAX_FAILED_IN_A_ROW = 3
 """Slots that fail to start, one after another, before the run gives up."""
 
@@ -54,6 +53,7 @@ def begin_run(
     """
     machine.require_all()
     now = datetime.now(UTC)
+    here, calibration = machine.describe_machine(), store.read_calibration()
     run_id = store.new_run_id(now)
     with machine_lock(f"bench run {run_id} ({scenario.name})"):
         record = RunRecord(
@@ -67,7 +67,8 @@ def begin_run(
             budget_s=budget_s,
             precision=precision,
             planned=plan_slots(extend(scenario) if precision else scenario, seed),
-            machine=machine.describe_machine(),
+            machine=here,
+            calibration=calibration if calibration and calibration.is_of(here) else None,
             tools=machine.tool_versions(),
             lab={},
             engines={},
@@ -141,7 +142,7 @@ def _execute(folder: Path, record: RunRecord, progress: Progress, web_ui_port: i
 def _require_same_machine(record: RunRecord) -> None:
     """Slots of one run are compared with one another, so all are measured on one machine."""
     here = machine.describe_machine()
-    changed = [key for key in COMPARABLE if record.machine.get(key) != here.get(key)]
+    changed = [key for key in SAME_MACHINE if record.machine.get(key) != here.get(key)]
     if changed:
         raise EnvironmentLacks(
             f"Resuming the run {record.id}",

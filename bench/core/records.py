@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from bench.core.calibration import Calibration
 from bench.core.gates import Gate, is_valid
 from bench.core.path import Counter
 from bench.core.plan import Slot
@@ -158,6 +159,8 @@ class RunRecord(Stored):
     engines: Mapping[str, Mapping[str, str]]
     """Of each Docker host."""
     image: Mapping[str, str]
+    calibration: Calibration | None = None
+    """Of this machine, as it was when the run began; None where it never was calibrated."""
     unavailable: Mapping[str, str] = {}
     """Arm -> why its mode cannot be had on this machine; found by trying, before the first slot."""
     unavailable_conditions: Mapping[int, str] = {}

@@ -14,12 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from bench.core.calibration import Calibration
 from bench.core.errors import EnvironmentLacks, InputError
 from bench.core.findings import WalkthroughRecord
 from bench.core.pcap import FILE_HEADER_BYTES, read_records
 from bench.core.records import READABLE_VERSIONS, SCHEMA_VERSION, RunRecord, SlotRecord
 from bench.core.scenario import Metric
 from bench.core.verdict import Verdict
+from bench.edges.journal import STATE
 from bench.load_generator.connections import Outcome
 
 RUN_FILE, VERDICT_FILE, SLOTS_FILE, SUMS_FILE = "run.json", "verdict.json", "slots.csv", "SHA256SUMS"
@@ -27,6 +29,8 @@ WALKTHROUGH_FILE, WALKTHROUGH_PAGE = "walkthrough.json", "walkthrough.md"
 
 KEPT_PACKETS = 200
 """Of each capture: the handshakes and some dozens of requests. All of them would be megabytes a slot."""
+
+CALIBRATION_FILE = STATE / "calibration.json"
 
 
 def new_run_id(now: datetime) -> str:
@@ -147,6 +151,19 @@ def read_walkthrough(folder: Path) -> WalkthroughRecord | None:
             str(fault).splitlines()[0],
             "Read it with the version of bench that wrote it, or delete it.",
         ) from fault
+
+
+def write_calibration(calibration: Calibration) -> None:
+    """Replace this machine's calibration."""
+    write_atomically(CALIBRATION_FILE, calibration.model_dump_json(indent=1).encode())
+
+
+def read_calibration() -> Calibration | None:
+    """This machine's calibration; None where there is none that this version can read."""
+    try:
+        return Calibration.model_validate_json(CALIBRATION_FILE.read_text())
+    except (OSError, UnicodeDecodeError, ValidationError):
+        return None
 
 
 def write_slots_csv(folder: Path, slots: tuple[SlotRecord, ...]) -> None:

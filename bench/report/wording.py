@@ -10,6 +10,7 @@ from bench.core.hosts import docker_host_of
 from bench.core.modes import MODES
 from bench.core.scenario import Arm
 from bench.report.comparisons import DIFFERS
+from bench.report.instrument import describe_instrument
 from bench.report.table import NOT_AVAILABLE
 from bench.report.text import count, describe_workload, format_number, format_share, join_words
 from bench.results import Run
@@ -95,6 +96,7 @@ def describe_method(run: Run) -> list[str]:
         *_describe_open_loop(run),
         _describe_schedule(run),
         _describe_lab(run),
+        *(describe_instrument(run.record.calibration) if run.record.calibration else []),
         (
             f"A ratio above 1 means that {baseline} is better. For latency it is the other arm's value"
             f" divided by {baseline}'s, for throughput {baseline}'s divided by the other arm's; it is"

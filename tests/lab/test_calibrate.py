@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import pytest
+
+from bench import calibrate
+from bench.core.errors import MeasurementInvalid
+from bench.core.scenario import Metric
+from bench.edges import machine, store
+
+
+def test_a_calibration_holds_all_ceilings_and_is_kept_for_runs_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "CALIBRATION_FILE", tmp_path / "calibration.json")
+    assert store.read_calibration() is None
+    try:
+        found = calibrate.calibrate(seconds=1, rounds=3, blocks=6, tell=lambda _: None)
+    except MeasurementInvalid as fault:
+        pytest.skip(f"this machine has other work: {fault.seen}")
+
+    assert store.read_calibration() == found
+    assert found.is_of(machine.describe_machine())
+    assert [(c.connections, c.engine, len(c.rates_rps)) for c in found.ceilings] == [
+        (connections, engine, 3) for connections in calibrate.CONNECTIONS for engine in calibrate.ENGINES
+    ]
+    assert all(c.requests == c.locust_requests for c in found.ceilings if c.engine != "wrk")
+    assert Metric.P50_LATENCY_US in {floor.metric for floor in found.floors}
+    assert all(0 < floor.spread < 1 for floor in found.floors)

@@ -1,0 +1,83 @@
+import random
+from statistics import fmean
+
+import pytest
+
+from bench.core.calibration import TIMES_S, BeyondWire, Calibration, Ceiling, Floor, find_floor
+from bench.core.scenario import Metric
+from bench.core.statistics import estimate
+from bench.report.instrument import describe_instrument, list_ceilings, list_floors
+
+P50 = Metric.P50_LATENCY_US
+MACHINE = {"kernel": "6.1", "cpu": "a cpu", "usable_cores": "0,1", "architecture": "x86_64", "host": "one"}
+
+
+def make_calibration(spread: float = 0.02) -> Calibration:
+    floor = Floor(metric=P50, ratio=1.001, ci95=(0.99, 1.012), spread=spread, blocks=12)
+    return Calibration(
+        measured_at="2026-01-02T03:04:05+00:00",
+        bench_version="1",
+        machine=MACHINE,
+        scope="3 rounds",
+        ceilings=(Ceiling(connections=16, engine="raw", rates_rps=(100_000.0, 90_000.0, 95_000.0)),),
+        floors=(floor,),
+        block_s=6.0,
+        beyond_wire=BeyondWire(p50_us=12.3, p99_us=45.6, requests=6000),
+    )
+
+
+def test_the_floor_of_two_like_arms_is_their_blocks_spread() -> None:
+    floor = find_floor(P50, [0.01, -0.01, 0.02, -0.02])
+
+    assert floor.ratio == pytest.approx(1.0)
+    assert floor.spread == pytest.approx(0.018257, rel=1e-4)
+    assert floor.ci95[0] < 1 < floor.ci95[1]
+
+
+def test_more_time_resolves_smaller_effects() -> None:
+    effects = [effect for effect in make_calibration().smallest_effects(P50).values() if effect]
+
+    assert len(effects) == len(TIMES_S)
+    assert effects == sorted(effects, reverse=True)
+
+
+def test_time_for_less_than_two_blocks_resolves_nothing() -> None:
+    [floor] = make_calibration().floors
+
+    assert floor.smallest_effect(block_s=31.0, seconds=60) is None
+
+
+def test_an_effect_of_the_smallest_resolvable_size_is_found_in_four_of_five_runs() -> None:
+    spread, blocks = 0.02, 10
+    effect = Floor(metric=P50, ratio=1, ci95=(1, 1), spread=spread, blocks=12).smallest_effect(6.0, 60.0)
+    assert effect is not None
+    dice = random.Random(7)
+    found = [
+        estimate([dice.gauss(effect, spread) for _ in range(blocks)], [0] * blocks).ci95[0] > 0
+        for _ in range(400)
+    ]
+    assert 0.72 < fmean(found) < 0.88
+
+
+def test_a_calibration_is_of_machines_alike_in_what_figures_depend_on() -> None:
+    found = make_calibration()
+
+    assert found.is_of(MACHINE | {"host": "another name"})
+    assert not found.is_of(MACHINE | {"kernel": "6.2"})
+
+
+def test_a_calibration_is_the_same_after_a_way_through_json() -> None:
+    found = make_calibration()
+
+    assert Calibration.model_validate_json(found.model_dump_json()) == found
+
+
+def test_the_instrument_is_described_by_what_it_resolves_and_adds() -> None:
+    found = make_calibration()
+    [first, second] = describe_instrument(found)
+
+    assert all(f"in {seconds // 60} min" in first for seconds in TIMES_S)
+    assert "95,000 requests/s" in first
+    assert "12.3 us" in second
+    assert list_ceilings(found)[0][:3] == ("16", "raw", "95,000")
+    assert list_floors(found)[0][:2] == ("p50 latency", "1.0010 [0.9900, 1.0120]")
