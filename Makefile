@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := docker.io tini iptables iproute2 util-linux tcpdump mmdebstrap ethtool curl wrk gcc libc6-dev
 
-.PHONY: help quick test check setup benchmark benchmark-pcap differential rates lock clean
+.PHONY: help quick test check setup benchmark benchmark-pcap benchmark-naive differential rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
@@ -20,11 +20,14 @@ check: .venv/installed  ## formatting, lint, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-benchmark: setup  ## ceilings of the load generators on this machine
+benchmark: setup  ## what this machine can tell: ceilings, noise floor, smallest effect
 	$(BIN)/bench calibrate
 
 benchmark-pcap: .venv/installed  ## bench's reader of captures beside scapy's, dpkt's and tshark's
 	$(BIN)/python benchmarks/pcap_readers.py
+
+benchmark-naive: setup  ## how often the usual ways of comparing are wrong, on two containers that are the same
+	$(BIN)/python benchmarks/naive.py
 
 differential: .venv/installed  ## bench's reader of captures against scapy's, on 100,000 random packets
 	DIFFERENTIAL_PACKETS=100000 $(BIN)/pytest -s tests/pure/test_packets_differential.py
