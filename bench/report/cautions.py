@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from statistics import median
 
 from bench.core.comparison import Word
 from bench.core.gates import MIN_REQUESTS_P99, Voids
@@ -15,6 +16,9 @@ from bench.results import Run
 EXPECTED_NOTES = ("negligible", "larger than the margin", "not resolved against the margin")
 """Notes that begin so belong to a comparison's word, and stand in the table only."""
 
+LINK_BOUND_SHARE = 0.85
+"""Of a link's rate in pages alone, above which the link is full: headers, acknowledgements and the moments
+between two requests take the rest."""
 MOST_PLACES = 4
 """Where more places than these have the same fault, the tables tell which."""
 
@@ -33,6 +37,7 @@ def find_cautions(run: Run) -> list[str]:
         *_cautions_of_gaps(run),
         *run.verdict.warnings,
         *_cautions_of_slots(run),
+        *_cautions_of_link(run),
         *_cautions_of_comparisons(run),
         *_cautions_of_pairs(run),
     ]
@@ -97,6 +102,24 @@ def _cautions_of_slots(run: Run) -> Iterable[str]:
             f" {MIN_REQUESTS_P99:,} requests for it, and the least was {min(r.requests for r in few):,}."
             " A longer measure_s gives it."
         )
+
+
+def _cautions_of_link(run: Run) -> Iterable[str]:
+    """Where the client's link has a limit and is full, whoever is at its other end."""
+    for index, condition in enumerate(run.conditions):
+        load, limit_bps = condition.load, condition.lab.link_mbit * 1e6
+        rates = [
+            rate
+            for record in run.record.slots
+            if record.valid and record.slot.condition == index
+            if (rate := record.values.get(Metric.THROUGHPUT_RPS))
+        ]
+        share = median(rates) * load.page_bytes * 8 / limit_bps if limit_bps and rates else 0.0
+        if share >= LINK_BOUND_SHARE:
+            yield (
+                f"{condition.label or 'The load'} is link-bound: pages alone fill {share:.0%} of the link's"
+                f" {condition.lab.link_mbit:,} Mbit/s; its rates are the link's, whatever a mode could do."
+            )
 
 
 def _cautions_of_comparisons(run: Run) -> Iterable[str]:

@@ -8,7 +8,8 @@ from bench.core.comparison import Word
 from bench.core.gates import check_path
 from bench.core.modes import MODES
 from bench.core.path import UNITS
-from bench.core.scenario import Metric
+from bench.core.plan import plan_slots
+from bench.core.scenario import Load, Metric
 from bench.edges import store
 from bench.report import card, changes, comparisons, content, evidence, steps, wording
 from bench.report.cautions import find_cautions
@@ -336,3 +337,16 @@ def test_a_fault_of_many_comparisons_is_one_caution_that_counts_them(tmp_path: P
 
     [few_blocks] = [caution for caution in cautions if "blocks are complete" in caution]
     assert few_blocks.startswith("27 comparisons, of native, host-mapped,")
+
+
+def test_a_full_link_is_a_caution_under_the_condition_that_has_it(tmp_path: Path) -> None:
+    # 1,525 pages of 64 KiB a second are 800 Mbit/s.
+    scenario = make_scenario(load=Load(page_bytes=65536), factors={"lab.link_mbit": (0, 850, 2000)})
+    slots = tuple(
+        measure(scenario, slot).model_copy(update={"values": {Metric.THROUGHPUT_RPS: 1525.0}})
+        for slot in plan_slots(scenario, seed=1)
+    )
+    cautions = find_cautions(judged(store_run(tmp_path, scenario, slots=slots)))
+
+    [full] = [caution for caution in cautions if "link-bound" in caution]
+    assert full.startswith("link_mbit=850 is link-bound: pages alone fill 94%")
