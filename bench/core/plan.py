@@ -12,6 +12,8 @@ from bench.core.scenario import Condition, Scenario, conditions
 
 SLOT_OVERHEAD_S = 0.4
 """Start, readiness and removal of a container, between two loads: for time estimates only."""
+CAPTURE_OVERHEAD_S = 1.2
+"""More, where packets are captured: until the kernel has handed over the last, and to read them."""
 RUN_OVERHEAD_S = 8.0
 """Lab, engine, image and report of a run whose image is cached: for time estimates only."""
 SESSION_OVERHEAD_S = 3.0
@@ -78,7 +80,8 @@ def plan_slots(scenario: Scenario, seed: int) -> tuple[Slot, ...]:
 def slot_seconds(condition: Condition) -> float:
     """Expected seconds of one slot under `condition`, its overhead included."""
     load = condition.load
-    return load.warm_up_s + load.measure_s + load.wrk_witness_s + SLOT_OVERHEAD_S
+    overhead_s = SLOT_OVERHEAD_S + (CAPTURE_OVERHEAD_S if condition.lab.taps else 0.0)
+    return load.warm_up_s + load.measure_s + load.wrk_witness_s + overhead_s
 
 
 def expected_seconds(scenario: Scenario, slots: tuple[Slot, ...]) -> float:
