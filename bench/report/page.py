@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -22,6 +22,37 @@ from bench.report.text import answer_sentence, count, format_p_value, format_tim
 from bench.results import Run
 
 HTML_FILE, MARKDOWN_FILE, FIGURES_FOLDER = "report.html", "report.md", "figures"
+
+
+class Section(NamedTuple):
+    """A part of the HTML report, with a line in its table of contents."""
+
+    name: str
+    """Its id, and its template: sections/<name>.html.j2."""
+    title: str
+    needs: str = "record"
+    """The entry of `_facts` without which there is nothing to say: the section is left out."""
+
+
+SECTIONS = (
+    Section("card", "Which mode to take: cost beside what is given up"),
+    Section("steps", "What each step adds", "steps"),
+    Section("changes", "What changed between conditions", "changes"),
+    Section("comparison", "Comparison", "comparisons"),
+    Section("figures", "Figures", "illustrations"),
+    Section("noise", "Noise floor: each arm against itself", "pairs"),
+    Section("sensitivity", "Sensitivity: the same by other methods", "methods"),
+    Section("also", "Also seen, and not compared"),
+    Section("statements", "The article's statements, tried one by one", "walkthrough"),
+    Section("method", "How it was measured"),
+    Section("environment", "What it was measured on"),
+    Section("gates", "Gates: what every slot had to show", "slots"),
+    Section("slots", "All slots", "slots"),
+    Section("rerun", "Run exactly this again"),
+)
+"""In the order of the page."""
+PLACED = ("ladder", "changes")
+"""Figures that stand in a section of their own: `placed['ladder']`. The rest are in `figures`."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +126,11 @@ def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # Two figures belong to sections of their own.
-    placed = {figure.name: figure for figure in illustrations if figure.name in ("ladder", "changes")}
+    placed = {figure.name: figure for figure in illustrations if figure.name in PLACED}
     rest = [figure for figure in illustrations if figure.name not in placed]
-    return environment.get_template(template).render(_facts(run), illustrations=rest, placed=placed)
+    facts = {**_facts(run), "illustrations": rest, "placed": placed}
+    sections = [section for section in SECTIONS if facts[section.needs]]
+    return environment.get_template(template).render(facts, sections=sections)
 
 
 def _bind_units(value: Any) -> Any:
