@@ -5,6 +5,7 @@ from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
@@ -140,7 +141,7 @@ class Run:
         metrics are of: response in an open loop, service in a closed one.
         """
         record = self._slot(slot)
-        frame = pd.read_parquet(self.path / record.slot.directory / "requests.parquet")
+        frame = pd.read_parquet(self._requests_file(record))
         load = self.conditions[record.slot.condition].load
         for name, begun in (("response_us", "intended_ns"), ("service_us", "sent_ns")):
             frame[name] = ((frame["done_ns"] - frame[begun]) / 1e3).where(frame["done_ns"] > 0)
@@ -152,11 +153,31 @@ class Run:
         )
         return frame[inside].reset_index(drop=True)
 
+    def latencies_us(self, slot: int) -> np.ndarray:
+        """Latencies of slot number `slot`, of the window's requests that were answered with 200.
+
+        The column `latency_us` of `requests`, several times faster: for those who read all slots.
+        """
+        record = self._slot(slot)
+        begun = self.conditions[record.slot.condition].load.begin_column
+        frame = pd.read_parquet(self._requests_file(record), columns=[begun, "done_ns", "outcome"])
+        begun_ns = frame[begun].to_numpy()
+        inside = (begun_ns >= record.window_start_ns) & (begun_ns < record.window_end_ns)
+        counted = inside & (frame["outcome"] == "ok").to_numpy()
+        latencies_us: np.ndarray = (frame["done_ns"].to_numpy()[counted] - begun_ns[counted]) / 1e3
+        return latencies_us
+
+    def _requests_file(self, record: SlotRecord) -> Path:
+        return self.path / record.slot.directory / "requests.parquet"
+
+    @cached_property
+    def _by_index(self) -> dict[int, SlotRecord]:
+        return {record.slot.index: record for record in self.record.slots}
+
     def _slot(self, index: int) -> SlotRecord:
-        for record in self.record.slots:
-            if record.slot.index == index:
-                return record
-        raise KeyError(f"slot {index} is not measured in {self.path}")
+        if index not in self._by_index:
+            raise KeyError(f"slot {index} is not measured in {self.path}")
+        return self._by_index[index]
 
 
 def _table(kind: type[BaseModel], found: Sequence[BaseModel]) -> pd.DataFrame:

@@ -94,7 +94,8 @@ def _cautions_of_slots(run: Run) -> Iterable[str]:
             f"Throughput is void in {count(len(saturated), 'slot')}, latency is not: gate"
             f" {join_words([f'{name} ({number})' for name, number in reasons.most_common()])}."
         )
-    loaded = [record for record in slots if record.valid and record.slot.arm in arm_names(run)]
+    arms_loaded = set(arm_names(run))
+    loaded = [record for record in slots if record.valid and record.slot.arm in arms_loaded]
     few = [record for record in loaded if record.values.get(Metric.P99_LATENCY_US) is None]
     if few:
         yield (

@@ -16,6 +16,7 @@ from bench.report.panels import (
     FEW_ARMS,
     arm_names,
     colour_of,
+    draws_pixels,
     label_condition,
     lay_lines,
     make_panels,
@@ -108,6 +109,7 @@ def _draw_ratios(run: Run, axes: Axes, compared: list[Comparison]) -> None:
             color=colour,
             markerfacecolor="none" if own else colour,
             markeredgewidth=0.7,
+            rasterized=draws_pixels(run),
         )
     names = [f"{c.candidate} vs {c.baseline}" if c.kind == "arms" else f"{c.baseline} A/A" for c in compared]
     axes.set_yticks(range(len(compared)), names)

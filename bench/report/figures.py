@@ -12,13 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
+from bench.core.histogram import count_latencies, find_quantiles
 from bench.core.scenario import Metric
 from bench.core.statistics import estimate
 from bench.report.panels import (
     FEW_ARMS,
-    answered_latencies_us,
     arm_names,
     colour_of,
+    draws_pixels,
     label_condition,
     lay_lines,
     make_arm_keys,
@@ -42,44 +43,57 @@ LOG_FROM = 8.0
 """An axis whose ends differ by more than this factor is logarithmic."""
 FEWEST_BEYOND = 10
 """A tail is drawn as far as this many requests lie beyond it."""
+MOST_CURVES = 400
+"""Of more slots than these, those that are drawn one by one are spread evenly over the run."""
 
 
 def draw_latency(run: Run) -> Figure:
     """Latency of the requests of all valid slots, pooled by arm: the share answered in time, and the tail.
 
-    A faint line on the left is one slot.
+    A faint line on the left is one slot. No more than one slot's requests are held at a time.
     """
     with matplotlib.rc_context(STYLE):
-        present = present_conditions(run)
+        present, names = present_conditions(run), arm_names(run)
         figure, grid = make_panels(2, [2.7] * len(present))
+        most_curves = max(MOST_CURVES // (len(present) * len(names)), 3)
         for condition, (body, tail) in zip(present, grid, strict=True):
             label_condition(run, condition, body)
             pooled: dict[str, np.ndarray] = {}
-            for arm in arm_names(run):
-                slots = answered_latencies_us(run, slots_of(run, condition, arm))
-                for latencies_us in slots:
-                    curve = np.quantile(latencies_us, SLOT_QUANTILES)
+            for arm in names:
+                counts, curves = _read_latencies(run, condition, arm)
+                for curve in curves[:: max(-(-len(curves) // most_curves), 1)]:
                     body.plot(curve, SLOT_QUANTILES, color=colour_of(run, arm), linewidth=0.5, alpha=0.3)
-                if slots:
-                    pooled[arm] = np.concatenate(slots)
+                if counts.any():
+                    pooled[arm] = counts
             _draw_body(run, body, pooled)
             _draw_tail(run, tail, pooled)
             body.set_ylabel("share answered within")
         for axes in grid[-1]:
             axes.set_xlabel("latency, us")
-        if len(arm_names(run)) > FEW_ARMS:
+        if len(names) > FEW_ARMS:
             keys = make_arm_keys(run, linestyle="-", linewidth=1.7)
             figure.legend(handles=keys, loc="outside upper left", ncols=5)
         return figure
+
+
+def _read_latencies(run: Run, condition: int, arm: str) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Of an arm's valid slots: all latencies as counts, and the quantiles of each slot (`SLOT_QUANTILES`)."""
+    counts, curves = count_latencies(np.empty(0)), []
+    for record in slots_of(run, condition, arm):
+        latencies_us = run.latencies_us(record.slot.index) if record.valid and record.requests else ()
+        if len(latencies_us):
+            counts += count_latencies(latencies_us)
+            curves.append(np.quantile(latencies_us, SLOT_QUANTILES))
+    return counts, curves
 
 
 def _draw_body(run: Run, axes: Axes, pooled: dict[str, np.ndarray]) -> None:
     if not pooled:
         say_in_panel(axes, "no valid slot")
         return
-    p50s_us = {arm: float(np.median(latencies_us)) for arm, latencies_us in pooled.items()}
+    p50s_us = {arm: float(find_quantiles(counts, np.array([0.5]))[0]) for arm, counts in pooled.items()}
     baseline_us = p50s_us.get(run.record.scenario.baseline)
-    for arm, latencies_us in pooled.items():
+    for arm, counts in pooled.items():
         label = f"{arm}: p50 {format_number(p50s_us[arm])} us"
         if baseline_us is not None and arm != run.record.scenario.baseline:
             label += f" ({p50s_us[arm] - baseline_us:+.1f})"
@@ -89,11 +103,11 @@ def _draw_body(run: Run, axes: Axes, pooled: dict[str, np.ndarray]) -> None:
             "label": label,
             "markersize": 5,
         }
-        curve = np.quantile(latencies_us, QUANTILES)
+        curve = find_quantiles(counts, QUANTILES)
         middle = int(np.searchsorted(QUANTILES, 0.5))
         axes.plot(curve, QUANTILES, marker=marker_of(run, arm), markevery=[middle], **look)
     axes.hlines(0.5, min(p50s_us.values()), max(p50s_us.values()), color=INK, linewidth=1, linestyle=":")
-    ends_us = [np.quantile(latencies_us, [0.005, 0.99]) for latencies_us in pooled.values()]
+    ends_us = [find_quantiles(counts, np.array([0.005, 0.99])) for counts in pooled.values()]
     _scale_latency(axes, min(low for low, _ in ends_us), max(high for _, high in ends_us))
     axes.set_ylim(0, 1)
     if len(arm_names(run)) <= FEW_ARMS:
@@ -105,11 +119,11 @@ def _draw_tail(run: Run, axes: Axes, pooled: dict[str, np.ndarray]) -> None:
         say_in_panel(axes, "no valid slot")
         return
     ends_us = []
-    for arm, latencies_us in pooled.items():
-        beyond = (1 - QUANTILES) * len(latencies_us)
+    for arm, counts in pooled.items():
+        beyond = (1 - QUANTILES) * counts.sum()
         drawn = QUANTILES[(QUANTILES >= 0.5) & (beyond >= FEWEST_BEYOND)]
         if len(drawn):
-            curve = np.quantile(latencies_us, drawn)
+            curve = find_quantiles(counts, drawn)
             axes.plot(curve, 1 - drawn, color=colour_of(run, arm), linewidth=1.7, label=arm)
             every = [int(np.searchsorted(drawn, q)) for q in (0.5, 0.9, 0.99, 0.999) if q <= drawn[-1]]
             axes.plot(
@@ -176,14 +190,20 @@ def _draw_throughput_of(run: Run, axes: Axes, condition: int, line: int, arm: st
         return
     heights = line + np.linspace(-0.2, 0.34, len(usable))
     rates = [value for _, value in usable]
-    axes.plot(rates, heights, marker_of(run, arm), color=colour, markersize=3.5, alpha=0.7)
+    many = draws_pixels(run)
+    axes.plot(rates, heights, marker_of(run, arm), color=colour, markersize=3.5, alpha=0.7, rasterized=many)
     witnessed = [
         (record.wrk_witness_rps, height)
         for (record, _), height in zip(usable, heights, strict=True)
         if record.wrk_witness_rps
     ]
     if witnessed:
-        look: dict[str, Any] = {"color": colour, "markersize": 5, "markerfacecolor": "none"}
+        look: dict[str, Any] = {
+            "color": colour,
+            "markersize": 5,
+            "markerfacecolor": "none",
+            "rasterized": many,
+        }
         axes.plot(*zip(*witnessed, strict=True), "d", **look)
     blocks = pd.DataFrame(
         [(record.slot.session, record.slot.block, value) for record, value in usable],
@@ -210,11 +230,12 @@ def draw_slot_timeline(run: Run) -> Figure:
     marks = {gates: GATE_MARKERS[index % len(GATE_MARKERS)] for index, gates in enumerate(failed)}
     with matplotlib.rc_context(STYLE):
         present = present_conditions(run)
+        start_s = start_seconds(run)
         height_in = 1.9 if len(arms) <= FEW_ARMS else 2.7
         figure, grid = make_panels(1, [height_in] * len(present), share_columns=True)
         for condition, (axes,) in zip(present, grid, strict=True):
             label_condition(run, condition, axes)
-            _draw_timeline(run, axes, condition, marks)
+            _draw_timeline(run, axes, condition, start_s, marks)
             axes.set_ylabel("p50 latency, us")
         grid[-1][0].set_xlabel("time since the run began, s")
         handles = make_arm_keys(run)
@@ -223,28 +244,32 @@ def draw_slot_timeline(run: Run) -> Figure:
         return figure
 
 
-def _draw_timeline(run: Run, axes: Axes, condition: int, marks: dict[str, str]) -> None:
+def _draw_timeline(
+    run: Run, axes: Axes, condition: int, start_s: dict[int, float], marks: dict[str, str]
+) -> None:
     values: list[float] = []
-    start_s = start_seconds(run)
+    marked: dict[tuple[str, bool], list[tuple[float, float]]] = {}
     for arm in arm_names(run):
         look: dict[str, Any] = {"color": colour_of(run, arm), "markersize": 4}
-        valid: list[tuple[float, float]] = []
+        look |= {"marker": marker_of(run, arm), "rasterized": draws_pixels(run)}
+        points: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
         for record in slots_of(run, condition, arm):
             second, value = start_s[record.slot.index], record.values.get(Metric.P50_LATENCY_US)
-            if record.valid and value is not None:
-                valid.append((second, value))
-                continue
-            # A slot that gave no p50 has its mark on the axis.
-            place: dict[str, Any] = {"transform": axes.get_xaxis_transform()} if value is None else {}
-            height = 0.03 if value is None else value
             if value is not None:
-                values.append(value)
-                axes.plot([second], [value], marker_of(run, arm), markerfacecolor="none", **look)
-            mark = marks.get(name_failed_gates(record), ".")
-            axes.plot([second], [height], mark, color=INK, markersize=11, markeredgewidth=1.4, **place)
-        values += [value for _, value in valid]
-        if valid:
-            axes.plot(*zip(*valid, strict=True), marker=marker_of(run, arm), linewidth=0.5, **look)
+                points[record.valid].append((second, value))
+            if value is None or not record.valid:
+                key = marks.get(name_failed_gates(record), "."), value is None
+                # A slot that gave no p50 has its mark on the axis.
+                marked.setdefault(key, []).append((second, 0.03 if value is None else value))
+        values += [value for _, value in points[True] + points[False]]
+        if points[True]:
+            axes.plot(*zip(*points[True], strict=True), linewidth=0.5, **look)
+        if points[False]:
+            axes.plot(*zip(*points[False], strict=True), linestyle="none", markerfacecolor="none", **look)
+    for (mark, on_axis), found in marked.items():
+        x, y = zip(*found, strict=True)
+        place = axes.get_xaxis_transform() if on_axis else axes.transData
+        axes.plot(x, y, mark, color=INK, markersize=11, markeredgewidth=1.4, transform=place)
     if not values:
         say_in_panel(axes, "no slot gave a p50")
     elif max(values) > LOG_FROM * min(values):

@@ -1,10 +1,13 @@
 """The report of a run: an HTML file that needs nothing else, the same in Markdown, and its figures."""
 
+import base64
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -18,10 +21,43 @@ from bench.report.figures import draw_latency, draw_slot_timeline, draw_throughp
 from bench.report.rerun import scenario_toml
 from bench.report.statements import tabulate_statements
 from bench.report.svg import inline_svg, render_svg
-from bench.report.text import answer_sentence, count, format_p_value, format_time
+from bench.report.text import ABSENT, answer_sentence, count, format_p_value, format_time
 from bench.results import Run
 
 HTML_FILE, MARKDOWN_FILE, FIGURES_FOLDER = "report.html", "report.md", "figures"
+
+
+class Section(NamedTuple):
+    """A part of the HTML report, with a line in its table of contents."""
+
+    name: str
+    """Its id, and its template: sections/<name>.html.j2."""
+    title: str
+    needs: str = "record"
+    """The entry of `_facts` without which there is nothing to say: the section is left out."""
+
+
+SECTIONS = (
+    Section("card", "Which mode to take: cost beside what is given up"),
+    Section("steps", "What each step adds", "steps"),
+    Section("changes", "What changed between conditions", "changes"),
+    Section("comparison", "Comparison", "comparisons"),
+    Section("figures", "Distributions: every request, block and slot", "illustrations"),
+    Section("noise", "Noise floor: each arm against itself", "pairs"),
+    Section("sensitivity", "Sensitivity: the same by other methods", "methods"),
+    Section("also", "Also seen, and not compared"),
+    Section("statements", "The article's statements, tried one by one", "walkthrough"),
+    Section("method", "How it was measured"),
+    Section("environment", "What it was measured on"),
+    Section("gates", "Gates: what every slot had to show", "slots"),
+    Section("slots", "All slots", "slots"),
+    Section("rerun", "Run exactly this again"),
+)
+"""In the order of the page."""
+MOST_ROWS = 5_000
+"""Of more slots than these the table leaves some to slots.csv, so that a page's size has a bound."""
+PLACED = ("ladder", "changes")
+"""Figures that stand in a section of their own: `placed['ladder']`. The rest are in `figures`."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +131,11 @@ def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # Two figures belong to sections of their own.
-    placed = {figure.name: figure for figure in illustrations if figure.name in ("ladder", "changes")}
+    placed = {figure.name: figure for figure in illustrations if figure.name in PLACED}
     rest = [figure for figure in illustrations if figure.name not in placed]
-    return environment.get_template(template).render(_facts(run), illustrations=rest, placed=placed)
+    facts = {**_facts(run), "illustrations": rest, "placed": placed}
+    sections = [section for section in SECTIONS if facts[section.needs]]
+    return environment.get_template(template).render(facts, sections=sections)
 
 
 def _bind_units(value: Any) -> Any:
@@ -117,9 +154,25 @@ def _escape_markdown(value: Any) -> Any:
     return re.sub(r"([\\|`*<])", r"\\\1", re.sub(r"\s+", " ", value))
 
 
+def _choose_slots(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Rows of slots, as many as a page holds: those that failed a gate before those that did not."""
+    chosen = sorted(range(len(rows)), key=lambda place: rows[place][-1] == "valid")[:MOST_ROWS]
+    return [rows[place] for place in sorted(chosen)]
+
+
+def _drop_empty(
+    columns: Sequence[str], rows: Sequence[tuple[str, ...]]
+) -> tuple[list[str], list[tuple[str, ...]]]:
+    """The table without the columns in which no row has anything."""
+    kept = [place for place in range(len(columns)) if any(row[place] != ABSENT for row in rows)]
+    return [columns[place] for place in kept], [tuple(row[place] for place in kept) for row in rows]
+
+
 def _facts(run: Run) -> Mapping[str, Any]:
     """All that the templates say of a run."""
     record = run.record
+    slot_columns, slots = _drop_empty(content.SLOT_COLUMNS, content.list_slots(run))
+    script = (resources.files("bench.report") / "templates" / "tables.js").read_text()
     return {
         "record": record,
         "scenario": record.scenario,
@@ -148,8 +201,8 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "arms": content.list_arms(run),
         "gate_columns": content.GATE_COLUMNS,
         "gates": content.list_gates(run),
-        "slot_columns": content.SLOT_COLUMNS,
-        "slots": content.list_slots(run),
+        "slot_columns": slot_columns,
+        "slots": _choose_slots(slots),
         "has_conditions": len(run.conditions) > 1,
         "method": wording.describe_method(run),
         "limits": wording.describe_limits(run),
@@ -168,6 +221,8 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "command": f"bench run {record.scenario.name}.toml --seed {record.seed}"
         + (f" --budget {record.budget_s:g}s" if record.budget_s else "")
         + (f" --precision {record.precision * 100:g}%" if record.precision else ""),
+        "script": Markup(script),  # noqa: S704
+        "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "format_time": format_time,
         "format_p_value": format_p_value,
         "count": count,

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,6 +28,8 @@ PALETTE = (
 """Okabe & Ito's six that stand out on white and on black, and four more that are farthest from them and
 from one another, for colour-blind readers too (Machado 2009; 17 or more in CIELAB, the six have 16)."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "*", "<")
+MOST_VECTOR_SLOTS = 2_000
+"""Marks of a run of more slots than these are drawn as pixels: a figure's size has a bound."""
 FEW_ARMS = 4
 """The key of more arms than these stands outside of the panels."""
 WIDTH_IN = 7.2
@@ -110,19 +111,14 @@ def slots_of(run: Run, condition: int, arm: str) -> list[SlotRecord]:
     ]
 
 
+def draws_pixels(run: Run) -> bool:
+    """Whether what is drawn once a slot, or once a block, is drawn as pixels inside the SVG."""
+    return len(run.record.slots) > MOST_VECTOR_SLOTS
+
+
 def name_failed_gates(record: SlotRecord) -> str:
     """The gates that made a slot INVALID."""
     return ", ".join(gate.name for gate in record.failed_gates if gate.voids is Voids.SLOT)
-
-
-def answered_latencies_us(run: Run, records: Sequence[SlotRecord]) -> list[np.ndarray]:
-    """Latencies of the requests answered with 200, an array a valid slot that has any."""
-    found = []
-    for record in records:
-        if record.valid and record.requests:
-            requests = run.requests(record.slot.index)
-            found.append(requests.loc[requests["outcome"] == "ok", "latency_us"].to_numpy(dtype=float))
-    return [latencies_us for latencies_us in found if len(latencies_us)]
 
 
 def start_seconds(run: Run) -> dict[int, float]:

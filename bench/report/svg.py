@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 
 INK = "#010203"
 """Drawn in place of text and axes; in the SVG it becomes `currentColor`, which the style below sets."""
+PIXELS_PER_INCH = 200
+"""Of what is drawn as pixels; the rest has none."""
 LIGHT_INK, DARK_INK = "#24292f", "#d7dce2"
 
 STYLE: Any = {
@@ -51,7 +53,10 @@ def render_svg(figure: Figure, name: str, title: str, description: str) -> str:
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         _settle_layout(figure)
         figure.savefig(
-            text, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None}
+            text,
+            format="svg",
+            dpi=PIXELS_PER_INCH,
+            metadata={"Date": None, "Creator": None, "Type": None, "Format": None},
         )
     svg = text.getvalue().replace(INK, "currentColor")
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)

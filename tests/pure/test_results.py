@@ -116,9 +116,19 @@ def test_requests_of_an_open_loop_are_those_intended_in_the_window_and_their_lat
     assert requests["intended_ns"].tolist() == [1_000, 1_999_999]
     assert requests["latency_us"].fillna(-1).tolist() == [2_000.0, -1]
     assert requests["service_us"].fillna(-1).tolist() == [0.5, -1]
+    assert found.latencies_us(0).tolist() == [2_000.0]
     assert found.scope["rate"].startswith("open loop, Poisson arrivals at 3,000/s, engine raw; throughput")
     assert found.verdict.comparisons
     assert Metric.THROUGHPUT_RPS not in {comparison.metric for comparison in found.verdict.comparisons}
+
+
+def test_latencies_alone_are_those_of_the_answered_requests_of_the_window(folder: Path) -> None:
+    run = bench.load(folder)
+    requests = run.requests(3)
+    answered = requests[requests["outcome"] == "ok"]
+
+    assert 0 < len(answered) < len(requests)
+    assert run.latencies_us(3).tolist() == answered["latency_us"].tolist()
 
 
 def test_a_slot_that_was_not_measured_is_a_key_error(folder: Path) -> None:
