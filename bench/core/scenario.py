@@ -11,7 +11,7 @@ from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from itertools import product
 from math import prod
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -64,6 +64,7 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
+Parsed = TypeVar("Parsed", bound=Frozen)
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Margin = Annotated[float, Field(gt=0, lt=1)]
@@ -415,7 +416,7 @@ class Scenario(Frozen):
             try:
                 type(setting).model_validate({**setting.model_dump(), field: level})
             except ValidationError as fault:
-                yield f"factors.{key}: {_describe(fault.errors(include_url=False)[0])}"
+                yield f"factors.{key}: {_describe(fault.errors(include_url=False)[0], type(setting))}"
 
 
 class Condition(Frozen):
@@ -454,7 +455,11 @@ def parse_scenario(text: str, source: str) -> Scenario:
 
     Raises InputError with every fault of the file, one line each, by dotted field.
     """
-    doing = f"Reading the scenario {source}"
+    return parse_file(Scenario, text, f"Reading the scenario {source}")
+
+
+def parse_file(model: type[Parsed], text: str, doing: str) -> Parsed:
+    """Read a `model` from TOML `text`. Raises InputError with every fault, by dotted field."""
     if len(text) > MAX_SCENARIO_BYTES:
         raise InputError(
             doing, f"it is larger than {MAX_SCENARIO_BYTES:,} characters", "Give a scenario file."
@@ -468,9 +473,9 @@ def parse_scenario(text: str, source: str) -> Scenario:
             doing, f"it is not valid TOML for a scenario ({fault})", "Correct the file and try again."
         ) from fault
     try:
-        return Scenario.model_validate_json(table)
+        return model.model_validate_json(table)
     except ValidationError as fault:
-        described = [_describe(error) for error in fault.errors(include_url=False)]
+        described = [_describe(error, model) for error in fault.errors(include_url=False)]
         faults = [line.strip() for fault_ in described for line in fault_.splitlines()]
         raise InputError(
             doing,
@@ -479,13 +484,13 @@ def parse_scenario(text: str, source: str) -> Scenario:
         ) from fault
 
 
-def _describe(error: Any) -> str:
+def _describe(error: Any, model: type[Frozen]) -> str:
     field = ".".join(str(part) for part in error["loc"])
     message = re.sub(r"^Value error, ", "", error["msg"])
     if error["type"] == "missing":
         message = "is missing"
     elif error["type"] == "extra_forbidden":
-        message = f"is not an option here{_suggest_option(error['loc'])}"
+        message = f"is not an option here{_suggest_option(error['loc'], model)}"
     elif error["type"] != "value_error":
         message = f"{message[0].lower()}{message[1:]}, not {error['input']!r:.80}"
         if error["type"] in ("enum", "literal_error"):
@@ -505,10 +510,10 @@ TABLES: dict[str, type[Frozen]] = {
 """Tables of a scenario file, `[[arms]]` and `[[claims]]` among them, with what each may hold."""
 
 
-def _suggest_option(place: tuple[int | str, ...]) -> str:
+def _suggest_option(place: tuple[int | str, ...], root: type[Frozen]) -> str:
     """The nearest option of the same table, or the same one where it belongs."""
     *table, name = place
-    model = TABLES.get(str(table[0]), Scenario) if table else Scenario
+    model = TABLES.get(str(table[0]), root) if table else root
     before = "".join(f"{part}." for part in table)
     near = suggest(f"{before}{name}", [f"{before}{field}" for field in model.model_fields])
     elsewhere = [f"{title}.{name}" for title, other in TABLES.items() if name in other.model_fields]

@@ -86,6 +86,14 @@ def _illustrate(run: Run) -> list[Illustration]:
 
 
 def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
+    # Two figures belong to sections of their own.
+    placed = {figure.name: figure for figure in illustrations if figure.name in ("ladder", "changes")}
+    rest = [figure for figure in illustrations if figure.name not in placed]
+    return fill(template, {**_facts(run), "illustrations": rest, "placed": placed})
+
+
+def fill(template: str, facts: Mapping[str, Any]) -> str:
+    """`template` with `facts` in it, each escaped for the language that it is of."""
     environment = Environment(
         loader=PackageLoader("bench.report"),
         autoescape=select_autoescape(["html.j2"]),
@@ -95,10 +103,7 @@ def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # Two figures belong to sections of their own.
-    placed = {figure.name: figure for figure in illustrations if figure.name in ("ladder", "changes")}
-    rest = [figure for figure in illustrations if figure.name not in placed]
-    return environment.get_template(template).render(_facts(run), illustrations=rest, placed=placed)
+    return environment.get_template(template).render(facts, symbols=wording.SYMBOLS)
 
 
 def _bind_units(value: Any) -> Any:
@@ -156,7 +161,6 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "words": wording.explain_words(run),
         "claim_words": wording.explain_claim_words(),
         "change_words": wording.explain_change_words(),
-        "symbols": wording.SYMBOLS,
         "environment": [
             ("Machine", record.machine),
             *((f"Engine of {name}", facts) for name, facts in record.engines.items()),
