@@ -98,6 +98,4 @@ def measuring_seconds(scenario: Scenario, slots: tuple[Slot, ...]) -> float:
     """Of these, slots and the engine's restarts between sessions: what a budget limits."""
     settings = conditions(scenario)
     sessions = len({slot.session for slot in slots})
-    return SESSION_OVERHEAD_S * (sessions - 1) + sum(
-        slot_seconds(settings[slot.condition]) for slot in slots
-    )
+    return SESSION_OVERHEAD_S * (sessions - 1) + sum(slot_seconds(settings[slot.condition]) for slot in slots)
