@@ -39,7 +39,7 @@ first_steps.register(app)
 ScenariosArgument = Annotated[
     list[str],
     typer.Argument(
-        metavar="SCENARIO...",
+        metavar="SCENARIO",
         autocompletion=first_steps.complete_scenarios,
         help="A scenario file, or the name of one that comes with bench. Several, or a suite: one index.",
     ),
@@ -162,7 +162,7 @@ def plan(
     scenario: ScenariosArgument,
     seed: Annotated[int, typer.Option(min=0, help="Order of the slots.")] = 0,
     budget: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Of a suite: say how it is divided: 30m.")
+        str | None, typer.Option(metavar="TIME", help="Say what it is enough for: 30m.")
     ] = None,
     precision: Annotated[
         str | None, typer.Option(metavar="PERCENT", help="Say how long that takes, by an earlier run: 1%.")
@@ -182,10 +182,8 @@ def plan(
 
         print_plan(asked, precise_to, budget_s, results, as_json)
         return
-    if budget_s:
-        raise InputError("Reading the options", "--budget stands beside one scenario", "Name several.")
     [(_, single)] = asked.scenarios
-    found = preview(single, seed, precise_to, results)
+    found = preview(single, seed, precise_to, results, budget_s)
     if as_json:
         print_json(found.as_dict())
         return
@@ -198,6 +196,8 @@ def plan(
         f"\n{found.blocks} blocks in {found.sessions} session(s), {found.slots} slots,"
         f" about {clock(found.expected_s)} (m:ss) in all"
     )
+    if found.budget_blocks is not None:
+        out.print(f"the budget is enough for about {found.budget_blocks} of the blocks")
     if found.forecast:
         out.print(found.forecast, markup=False)
     out.print("first block: " + ", ".join(found.first_block), markup=False)

@@ -1,6 +1,6 @@
 """For who is new here: `bench` alone says what to do next, `bench list` what there is, and completion."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 from bench.core.errors import InputError
+from bench.core.records import Status
 from bench.edges.scenario_files import list_bundled
 from bench.shelf import Shelved, describe_age, list_shelf
 from bench.terminal import err, out, print_json, print_whole
 
 SHELLS = ("bash", "zsh", "fish")
+FINAL = (Status.COMPLETE, Status.PRECISE)
+"""There is nothing to go on with after these."""
 SHOWN = 20
 """Rows of `bench list`: a screen."""
 
@@ -22,31 +25,39 @@ def say_next(results: Path) -> None:
     shelved = list_shelf(results)
     if not shelved:
         out.print("bench measures what a Docker network mode costs an HTTP service, on this machine.\n")
-        print_whole(
-            ("next", ""),
-            [
-                ("bench doctor", "what this machine can measure, and what it lacks"),
-                ("bench plan quick", "what a first run would do, before it does it"),
-                ("bench run quick", "measure about a minute; `make quick` installs what is missing first"),
-                ("bench --help", "every command, with an example of each"),
-            ],
+        _print_steps(
+            {
+                "bench doctor": "what this machine can measure, and what it lacks",
+                "bench plan quick": "what a first run would do, before it does it",
+                "bench run quick": "measures about a minute; `make quick` installs what is missing first",
+                "bench --help": "every command; each has an example in its own --help",
+            }
         )
         return
     last = shelved[0]
     word = f": {last.word}" if last.word else ""
     age = describe_age(last.started_at, datetime.now(UTC))
     out.print(f"The last {last.kind} here is {last.name}, {last.status}, {age}{word}.", markup=False)
-    out.print(f"report: {last.report}\n", markup=False)
-    rows = [("bench list", f"all {len(shelved)} that are here" if len(shelved) > 1 else "what is here")]
-    if last.kind != "walkthrough":
-        if last.status in ("running", "interrupted", "failed", "budget spent"):
-            rows.insert(0, (f"bench resume {last.path}", "go on where it stopped"))
-        rows.append((f"bench report {last.path}", "judge it again and write its report"))
-    rows += [
-        ("bench run SCENARIO", f"another question: {', '.join(list_bundled())}"),
-        ("bench scenario new NAME", "a question of your own"),
-    ]
-    print_whole(("next", ""), rows)
+    if last.report.exists():
+        out.print(f"report: {last.report}", markup=False)
+    out.print()
+    resumable = last.kind != "walkthrough" and last.status not in FINAL
+    _print_steps(
+        {
+            **({f"bench resume {last.path}": "goes on where it stopped"} if resumable else {}),
+            "bench list": f"all {len(shelved)} that are here" if len(shelved) > 1 else "what is here",
+            "bench run SCENARIO": f"another question: {', '.join(list_bundled())}",
+            "bench scenario new NAME": "a question of your own",
+            "bench --help": "every command; each has an example in its own --help",
+        }
+    )
+
+
+def _print_steps(steps: Mapping[str, str]) -> None:
+    """A line for what to type and one for what it does: commands are copied whole at any width."""
+    for command, what in steps.items():
+        out.print(command, style="bold", markup=False)
+        out.print(f"    {what}", markup=False)
 
 
 def list_runs(
@@ -63,7 +74,7 @@ def list_runs(
         err.print(f"There is nothing in {results}: `bench run quick` makes a first run.", markup=False)
         return
     shown = shelved if everything else shelved[:SHOWN]
-    print_whole(("name", "status", "word", "age", "folder"), [_row(each) for each in shown])
+    print_whole(("status", "word", "age", "folder"), [_row(each) for each in shown])
     if len(shown) < len(shelved):
         err.print(f"{len(shelved) - len(shown)} older ones: bench list --all")
 
@@ -95,8 +106,7 @@ def complete_runs(incomplete: str) -> list[str]:
 
 def _row(each: Shelved) -> tuple[str, ...]:
     age = describe_age(each.started_at, datetime.now(UTC))
-    name = each.name if each.kind == "run" else f"{each.name} ({each.kind})"
-    return name, each.status, each.word or "–", age, str(each.path)
+    return each.status, each.word or "–", age, str(each.path)
 
 
 def register(app: typer.Typer) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.core.hosts import DockerHost, docker_hosts
 from bench.core.modes import MODES
-from bench.core.plan import Slot, expected_seconds, plan_slots
+from bench.core.plan import Slot, expected_seconds, measuring_seconds, plan_slots
 from bench.core.precision import predict_blocks
 from bench.core.records import Status
 from bench.core.scenario import OWN_ENGINE, Arm, Scenario, Schedule, conditions
@@ -36,6 +36,8 @@ class Preview:
     expected_s: float
     forecast: str
     """Blocks and time that a wished precision takes; empty where none was asked for."""
+    budget_blocks: int | None
+    """Blocks that a budget is enough for; None where there is none."""
     changes: list[str]
 
     def as_dict(self) -> dict[str, object]:
@@ -44,7 +46,11 @@ class Preview:
 
 
 def preview(
-    scenario: Scenario, seed: int, precision: float | None = None, results: Path = Path("results")
+    scenario: Scenario,
+    seed: int,
+    precision: float | None = None,
+    results: Path = Path("results"),
+    budget_s: float | None = None,
 ) -> Preview:
     """Describe the run of `scenario` with `seed`. Changes nothing and needs no right.
 
@@ -65,6 +71,7 @@ def preview(
         first_block=[_describe(slot, settings[slot.condition].label) for slot in slots if slot.block == 0],
         expected_s=expected_seconds(scenario, slots) + (0 if image.is_cached() else IMAGE_BUILD_S),
         forecast=_forecast(scenario, precision, results) if precision else "",
+        budget_blocks=_count_blocks(scenario, slots, budget_s) if budget_s else None,
         changes=planned_changes(scenario),
     )
 
@@ -127,6 +134,12 @@ def _last_seconds(scenario: Scenario, results: Path) -> float | None:
             begun, ended = map(datetime.fromisoformat, (record.started_at, record.finished_at))
             return (ended - begun).total_seconds()
     return None
+
+
+def _count_blocks(scenario: Scenario, slots: tuple[Slot, ...], budget_s: float) -> int:
+    """Whole blocks that fit; the first is measured in any case."""
+    blocks = scenario.schedule.blocks
+    return min(blocks, max(1, int(budget_s / measuring_seconds(scenario, slots) * blocks)))
 
 
 def _forecast(scenario: Scenario, precision: float, results: Path) -> str:

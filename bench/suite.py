@@ -121,6 +121,7 @@ def _run_entries(folder: Path, record: SuiteRecord, watcher: Watcher) -> None:
             status = Status.COMPLETE
     except Interrupted:
         status = Status.INTERRUPTED
+        watcher.say(f"`bench resume {folder}` goes on with the suite.")
         raise
     finally:
         finished_at = datetime.now(UTC).isoformat(timespec="seconds")

@@ -10,7 +10,7 @@ from bench.core.suite import Asked, Entry
 from bench.edges import store
 from bench.progress import clock, show_progress
 from bench.suite import Watcher, begin_suite, resume_suite
-from bench.terminal import err, out, print_json, print_whole
+from bench.terminal import err, out, print_json, print_table, print_whole
 
 
 def run_suite(
@@ -76,7 +76,8 @@ def print_plan(
         for row in found.rows
     ]
     share = ("share",) if budget_s else ()
-    print_whole(("scenario", "slots", "expected", "last time", *share, "question"), rows, "")
+    titles = ("scenario", "slots", "expected", "last time", *share, "question")
+    print_table(titles, rows, wrap_last=True)
     out.print(f"\n{len(rows)} scenarios, about {clock(found.expected_s)} (m:ss) in all", markup=False)
     if budget_s:
         out.print(f"with the budget at most about {clock(budget_s)}: each share is of its slots alone")

@@ -71,4 +71,4 @@ def _arm(mode: str, kind: Mode, arm: str) -> list[str]:
 
 def _option(key: str, value: str, comment: str = "") -> str:
     said = f"{key} = {value}" if value else key
-    return f"{said:{WIDTH}}# {comment}" if comment else said
+    return f"{said:{WIDTH - 2}}  # {comment}" if comment else said
