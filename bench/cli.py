@@ -3,13 +3,13 @@
 The only module that prints and exits. Data goes to standard output, everything else to standard error.
 """
 
-import json
+import os
 import re
 import secrets
 import signal
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,29 +17,40 @@ from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
+from typer._completion_classes import completion_init
 
-from bench import __version__
-from bench.core.comparison import Word
+from bench import __version__, first_steps
 from bench.core.errors import BenchError, ExitCode, InputError, Interrupted
-from bench.core.scenario import ENGINE_PATTERN, OWN_ENGINE, Scenario, parse_scenario
+from bench.core.scenario import ENGINE_PATTERN, OWN_ENGINE
+from bench.edges.scenario_files import read_asked
+from bench.edges.store import is_suite
+from bench.scenario_commands import scenario_app
+from bench.terminal import err, out, print_json, print_table, print_whole
 
 app = typer.Typer(
-    no_args_is_help=True,
+    add_completion=False,  # `bench completion` prints it; typer's own writes to the shell's start-up file.
     pretty_exceptions_enable=False,
     help="What does a Docker network mode cost an HTTP service, on this machine? Answers with evidence.",
-    epilog="Begin with: bench run quick",
+    epilog="Begin with: bench run quick. Each command has an example: bench run --help",
 )
-# A file or a pipe has no width of its own; a cell that is cut for one can be neither read nor parsed.
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
-err = Console(stderr=True, highlight=False)
+app.add_typer(scenario_app, name="scenario")
+first_steps.register(app)
 
-ScenarioArgument = Annotated[
-    str, typer.Argument(metavar="SCENARIO", help="A scenario file, or the name of one that comes with bench.")
+ScenariosArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SCENARIO",
+        autocompletion=first_steps.complete_scenarios,
+        help="A scenario file, or the name of one that comes with bench. Several, or a suite: one index.",
+    ),
 ]
 RunArgument = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run's folder: results/<scenario>/<time>-<id>.")
+    Path,
+    typer.Argument(
+        metavar="RUN",
+        autocompletion=first_steps.complete_runs,
+        help="Folder of a run, results/<scenario>/<time>-<id>, or of a suite, results/suite/<time>-<id>.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 WebUiOption = Annotated[
@@ -54,6 +65,10 @@ WebUiOption = Annotated[
 ]
 
 
+COMPLETION = "_BENCH_COMPLETE"
+"""Set by the shell's completion when it asks what may follow."""
+
+
 def main() -> NoReturn:
     """Run the command line and exit with a code of the contract."""
     sys.exit(run_app())
@@ -61,6 +76,8 @@ def main() -> NoReturn:
 
 def run_app() -> int:
     """Run the command line; returns the exit code."""
+    if COMPLETION in os.environ:
+        completion_init()
     try:
         with interruptible():
             app()
@@ -81,15 +98,19 @@ def run_app() -> int:
     return ExitCode.DONE
 
 
-@app.command()
+@app.command(epilog="Example: bench run quick --budget 90s; a suite: bench run scenarios/*.toml")
 def run(
-    scenario: ScenarioArgument,
+    scenario: ScenariosArgument,
     results: Annotated[Path, typer.Option(help="Folder that runs are written to.")] = Path("results"),
     seed: Annotated[
         int | None, typer.Option(min=0, help="Order of the slots; drawn and recorded if absent.")
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Begin no block that would end later: 90s, 5m, 1h.")
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Begin no block that would end later: 90s, 5m, 1h. Of a suite: for all of it, divided.",
+        ),
     ] = None,
     precision: Annotated[
         str | None,
@@ -105,30 +126,44 @@ def run(
     from bench.progress import show_progress
     from bench.run import begin_run
 
-    asked = read_scenario(scenario)
+    asked = read_asked(scenario)
     budget_s = parse_duration(budget) if budget else None
     precise_to = parse_percent(precision) if precision else None
+    if asked.is_suite:
+        from bench.suite_commands import run_suite
+
+        run_suite(asked, seed, budget_s, precise_to, results, web_ui, as_json)
+        return
+    [(_, single)] = asked.scenarios
     drawn = secrets.randbelow(2**31) if seed is None else seed
     with show_progress(err) as progress:
-        folder = begin_run(asked, drawn, budget_s, results, progress, web_ui, precise_to)
+        folder = begin_run(single, drawn, budget_s, results, progress, web_ui, precise_to)
     _print_verdict(folder, as_json)
 
 
-@app.command()
+@app.command(epilog="Example: bench resume results/quick/20261124T202906Z-d62b")
 def resume(run: RunArgument, web_ui: WebUiOption = None, as_json: JsonOption = False) -> None:
-    """Go on with a run that was interrupted, killed, or stopped by its budget."""
+    """Go on with a run that was interrupted, killed, or stopped by its budget; or with a suite."""
     from bench.progress import show_progress
     from bench.run import resume_run
 
+    if is_suite(run):
+        from bench.suite_commands import go_on
+
+        go_on(run, web_ui, as_json)
+        return
     with show_progress(err) as progress:
         resume_run(run, progress, web_ui)
     _print_verdict(run, as_json)
 
 
-@app.command()
+@app.command(epilog="Example: bench plan ladder; all of them: bench plan scenarios/*.toml")
 def plan(
-    scenario: ScenarioArgument,
+    scenario: ScenariosArgument,
     seed: Annotated[int, typer.Option(min=0, help="Order of the slots.")] = 0,
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Say what it is enough for: 30m.")
+    ] = None,
     precision: Annotated[
         str | None, typer.Option(metavar="PERCENT", help="Say how long that takes, by an earlier run: 1%.")
     ] = None,
@@ -139,9 +174,18 @@ def plan(
     from bench.preview import preview
     from bench.progress import clock
 
-    found = preview(read_scenario(scenario), seed, parse_percent(precision) if precision else None, results)
+    asked = read_asked(scenario)
+    precise_to = parse_percent(precision) if precision else None
+    budget_s = parse_duration(budget) if budget else None
+    if asked.is_suite:
+        from bench.suite_commands import print_plan
+
+        print_plan(asked, precise_to, budget_s, results, as_json)
+        return
+    [(_, single)] = asked.scenarios
+    found = preview(single, seed, precise_to, results, budget_s)
     if as_json:
-        _print_json(found.as_dict())
+        print_json(found.as_dict())
         return
     out.print(f"{found.scenario}: {found.question}\n", markup=False)
     for name, what in found.arms.items():
@@ -152,6 +196,8 @@ def plan(
         f"\n{found.blocks} blocks in {found.sessions} session(s), {found.slots} slots,"
         f" about {clock(found.expected_s)} (m:ss) in all"
     )
+    if found.budget_blocks is not None:
+        out.print(f"the budget is enough for about {found.budget_blocks} of the blocks")
     if found.forecast:
         out.print(found.forecast, markup=False)
     out.print("first block: " + ", ".join(found.first_block), markup=False)
@@ -160,7 +206,7 @@ def plan(
         out.print(f"  - {change}", markup=False)
 
 
-@app.command()
+@app.command(epilog="Example: bench report results/quick/20261124T202906Z-d62b --format md")
 def report(
     run: RunArgument,
     form: Annotated[
@@ -181,6 +227,11 @@ def report(
     forms = {"html": render_html, "md": render_markdown, "json": render_json}
     if form not in (None, *forms) or (output and not form):
         raise InputError("Reading the options", f"--format is {form}", "Say --format html, md or json.")
+    if is_suite(run):
+        from bench.suite_commands import write_report
+
+        write_report(run, form, output)
+        return
     if form is None:
         write_results(run)
         out.print(str(run / "report.html"), markup=False)
@@ -192,7 +243,7 @@ def report(
         write_atomically(output, text.encode())
 
 
-@app.command()
+@app.command(epilog="Example: bench clean")
 def clean() -> None:
     """Remove what dead runs left on this machine, from their journals, and nothing else."""
     from bench.edges.journal import machine_lock, undo_dead_runs
@@ -204,14 +255,14 @@ def clean() -> None:
     out.print(f"{len(removed)} things removed" if removed else "nothing was left behind")
 
 
-@app.command()
+@app.command(epilog="Example: bench doctor --json")
 def doctor(as_json: JsonOption = False) -> None:
     """Say what this machine can measure: what a run needs, and each network mode, by trying it."""
     from bench.doctor import examine
 
     found = examine(lambda what: err.print(what, markup=False, soft_wrap=True))
     if as_json:
-        _print_json(asdict(found))
+        print_json(asdict(found))
     else:
         for need in found.requirements:
             remedy = "" if need.met else f"  ->  {need.remedy}"
@@ -226,7 +277,7 @@ def doctor(as_json: JsonOption = False) -> None:
         raise typer.Exit(ExitCode.ENVIRONMENT)
 
 
-@app.command()
+@app.command(epilog="Example: bench calibrate --seconds 1 --rounds 3")
 def calibrate(
     seconds: Annotated[int, typer.Option(min=1, max=60, help="Of each load against the null server.")] = 2,
     rounds: Annotated[int, typer.Option(min=3, max=50, help="Of every engine, in random order.")] = 5,
@@ -239,21 +290,20 @@ def calibrate(
 
     found = calibrate_machine(seconds, rounds, blocks, lambda what: err.print(what, markup=False))
     if as_json:
-        _print_json(found.model_dump(mode="json"))
+        print_json(found.model_dump(mode="json"))
         return
-    _print_table(
-        ("N", "engine", "req/s", "raw / this [95 %]", "recorded", "Locust's count"), list_ceilings(found)
-    )
+    titles = ("N", "engine", "req/s", "raw / this [95 %]", "recorded", "Locust's count")
+    print_table(titles, list_ceilings(found))
     out.print(
         f"N connections; medians; null server and generator on a core each; {found.scope}\n", markup=False
     )
-    _print_table(("metric", "A/A ratio [95 %]", "1 min", "5 min", "30 min"), list_floors(found))
+    print_table(("metric", "A/A ratio [95 %]", "1 min", "5 min", "30 min"), list_floors(found))
     out.print("Minutes: the smallest effect that a run of two arms finds in 80 of 100 tries.\n")
     for line in describe_instrument(found):
         out.print(line, markup=False)
 
 
-@app.command()
+@app.command(epilog="Example: bench walkthrough --engine machine --engine debian:trixie")
 def walkthrough(
     engine: Annotated[
         list[str] | None,
@@ -273,14 +323,14 @@ def walkthrough(
         read_engines(engine or [OWN_ENGINE]), results, lambda what: err.print(what, markup=False)
     )
     if as_json:
-        _print_json({"walkthrough": str(folder), "record": record.model_dump(mode="json")})
+        print_json({"walkthrough": str(folder), "record": record.model_dump(mode="json")})
         return
     for walk in record.walks:
         heading = f"Docker {walk.version} ({walk.engine}): {findings.summarise(walk)}"
-        _print_table(findings.FINDING_COLUMNS, findings.finding_rows(walk), heading, wrap_last=True)
+        print_table(findings.FINDING_COLUMNS, findings.finding_rows(walk), heading, wrap_last=True)
     if len(record.walks) > 1:
         rows = findings.comparison_rows(record)
-        _print_table(findings.comparison_columns(record), rows, "Engines compared")
+        print_table(findings.comparison_columns(record), rows, "Engines compared")
     for source, reason in record.unavailable.items():
         out.print(f"engine {source}: cannot be had: {reason}", markup=False)
     out.print("\nThe article's claim about performance is judged by `bench run article`.", markup=False)
@@ -288,46 +338,34 @@ def walkthrough(
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _without_command(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
     if version:
         out.print(__version__)
-        raise typer.Exit
+    elif context.invoked_subcommand is None:
+        first_steps.say_next(Path("results"))
 
 
 def _print_verdict(folder: Path, as_json: bool) -> None:
     import bench
     from bench.report.summary import list_claims, list_gaps, summarise
     from bench.report.text import answer_sentence
+    from bench.run import exit_code_of
 
     found = bench.load(folder)
     if as_json:
-        _print_json({"run": str(folder), "verdict": found.verdict.model_dump(mode="json")})
+        print_json({"run": str(folder), "verdict": found.verdict.model_dump(mode="json")})
     else:
         out.print(answer_sentence(found), markup=False)
         for table in summarise(found):
             out.print()
-            _print_whole(table.columns, table.rows, table.caption)
+            print_whole(table.columns, table.rows, table.caption)
         for lines in (list_gaps(found), list_claims(found), [f"report: {folder / 'report.html'}"]):
             out.print("".join(f"\n{line}" for line in lines), end="\n" if lines else "", markup=False)
-    compared = [c for c in found.verdict.comparisons if c.kind == "arms"]
-    usable = any(comparison.word is not Word.INVALID for comparison in compared)
-    if not usable:
-        raise typer.Exit(ExitCode.INVALID_MEASUREMENT)
-
-
-def read_scenario(named: str) -> Scenario:
-    """The scenario in the file `named`, or the one of that name that comes with bench."""
-    path = Path(named)
-    if not path.exists() and re.fullmatch(r"[a-z0-9-]+", named):
-        path = bundled_scenarios() / f"{named}.toml"
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as fault:
-        known = ", ".join(sorted(found.stem for found in bundled_scenarios().glob("*.toml")))
-        raise InputError(
-            f"Reading the scenario {named}", str(fault), f"Give a TOML file, or one of: {known}."
-        ) from fault
-    return parse_scenario(text, named)
+    if (code := exit_code_of(folder)) is not ExitCode.DONE:
+        raise typer.Exit(code)
 
 
 def read_engines(named: Sequence[str]) -> list[str]:
@@ -340,13 +378,6 @@ def read_engines(named: Sequence[str]) -> list[str]:
             "Say --engine machine, or --engine debian:trixie.",
         )
     return list(dict.fromkeys(named))
-
-
-def bundled_scenarios() -> Path:
-    """Folder of the scenarios that come with bench: in an installed package, or in a checkout."""
-    package = Path(__file__).parent
-    installed = package / "scenarios"
-    return installed if installed.exists() else package.parent / "scenarios"
 
 
 def parse_duration(text: str) -> float:
@@ -383,31 +414,3 @@ def interruptible() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-
-
-def _print_table(
-    titles: Sequence[str], rows: Iterable[Sequence[str]], heading: str = "", *, wrap_last: bool = False
-) -> None:
-    if heading:
-        out.print(heading, style="bold", markup=False)
-    columns = [Column(title, no_wrap=True) for title in titles]
-    columns[-1].no_wrap = not wrap_last
-    table = Table(*columns, box=None)
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)
-
-
-def _print_whole(titles: Sequence[str], rows: Iterable[Sequence[str]], heading: str) -> None:
-    """Columns as wide as their longest cell: where the terminal is narrower it wraps, and nothing is cut."""
-    lines = [tuple(titles), *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    if heading:
-        out.print(heading, style="bold", markup=False)
-    for number, line in enumerate(lines):
-        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        out.print(text, style=None if number else "bold", markup=False)
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")

@@ -1,13 +1,16 @@
 """What a run would do, before it does it: slots, time, and every change to this machine."""
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from bench.core.hosts import DockerHost, docker_hosts
 from bench.core.modes import MODES
-from bench.core.plan import Slot, expected_seconds, plan_slots
+from bench.core.plan import Slot, expected_seconds, measuring_seconds, plan_slots
 from bench.core.precision import predict_blocks
+from bench.core.records import Status
 from bench.core.scenario import OWN_ENGINE, Arm, Scenario, Schedule, conditions
+from bench.core.suite import Asked, divide_budget
 from bench.edges import image, machine, store
 from bench.edges.capture import STAMP_BEFORE_QUEUE
 from bench.edges.engine import engine_argv
@@ -34,6 +37,8 @@ class Preview:
     expected_s: float
     forecast: str
     """Blocks and time that a wished precision takes; empty where none was asked for."""
+    budget_blocks: int | None
+    """Blocks that a budget is enough for; None where there is none."""
     changes: list[str]
 
     def as_dict(self) -> dict[str, object]:
@@ -42,7 +47,11 @@ class Preview:
 
 
 def preview(
-    scenario: Scenario, seed: int, precision: float | None = None, results: Path = Path("results")
+    scenario: Scenario,
+    seed: int,
+    precision: float | None = None,
+    results: Path = Path("results"),
+    budget_s: float | None = None,
 ) -> Preview:
     """Describe the run of `scenario` with `seed`. Changes nothing and needs no right.
 
@@ -63,8 +72,75 @@ def preview(
         first_block=[_describe(slot, settings[slot.condition].label) for slot in slots if slot.block == 0],
         expected_s=expected_seconds(scenario, slots) + (0 if image.is_cached() else IMAGE_BUILD_S),
         forecast=_forecast(scenario, precision, results) if precision else "",
+        budget_blocks=_count_blocks(scenario, slots, budget_s) if budget_s else None,
         changes=planned_changes(scenario),
     )
+
+
+@dataclass(frozen=True)
+class SuiteRow:
+    """One scenario of a suite before it is run."""
+
+    scenario: str
+    source: str
+    question: str
+    slots: int
+    expected_s: float
+    last_s: float | None
+    """What its newest complete run took; None where there is none of the same scenario."""
+    budget_s: float | None
+    """Its share of the suite's budget, for its slots."""
+
+
+@dataclass(frozen=True)
+class SuitePreview:
+    """A suite before it is run."""
+
+    name: str
+    question: str
+    expected_s: float
+    rows: list[SuiteRow]
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def preview_suite(asked: Asked, budget_s: float | None, results: Path) -> SuitePreview:
+    """Describe a suite of `asked`, in the order of running. Changes nothing and needs no right."""
+    scenarios = [scenario for _, scenario in asked.scenarios]
+    shares = divide_budget(scenarios, budget_s) if budget_s else [None] * len(scenarios)
+    rows = []
+    for (source, scenario), share_s in zip(asked.scenarios, shares, strict=True):
+        slots = plan_slots(scenario, seed=0)
+        rows.append(
+            SuiteRow(
+                scenario=scenario.name,
+                source=source,
+                question=scenario.question,
+                slots=len(slots),
+                expected_s=expected_seconds(scenario, slots),
+                last_s=_last_seconds(scenario, results),
+                budget_s=share_s,
+            )
+        )
+    build_s = 0 if image.is_cached() else IMAGE_BUILD_S
+    return SuitePreview(asked.name, asked.question, sum(row.expected_s for row in rows) + build_s, rows)
+
+
+def _last_seconds(scenario: Scenario, results: Path) -> float | None:
+    for path in sorted((results / scenario.name).glob("*/run.json"), reverse=True):
+        record = store.read_run(path.parent)
+        if record.scenario == scenario and record.status is Status.COMPLETE and record.finished_at:
+            begun, ended = map(datetime.fromisoformat, (record.started_at, record.finished_at))
+            return (ended - begun).total_seconds()
+    return None
+
+
+def _count_blocks(scenario: Scenario, slots: tuple[Slot, ...], budget_s: float) -> int:
+    """Whole blocks that fit; the first is measured in any case."""
+    blocks = scenario.schedule.blocks
+    return min(blocks, max(1, int(budget_s / measuring_seconds(scenario, slots) * blocks)))
 
 
 def _forecast(scenario: Scenario, precision: float, results: Path) -> str:

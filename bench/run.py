@@ -9,7 +9,8 @@ from typing import Protocol
 import bench
 from bench.bed import Bed, find_gaps, prepare_bed
 from bench.core.calibration import SAME_MACHINE
-from bench.core.errors import EnvironmentLacks, InputError, Interrupted, MeasurementInvalid
+from bench.core.comparison import Word
+from bench.core.errors import EnvironmentLacks, ExitCode, InputError, Interrupted, MeasurementInvalid
 from bench.core.hosts import docker_hosts
 from bench.core.plan import plan_slots, slot_seconds
 from bench.core.precision import extend, is_reached, predict_blocks
@@ -52,31 +53,44 @@ def begin_run(
     so, what was measured has its report, and the exception goes on.
     """
     machine.require_all()
-    now = datetime.now(UTC)
-    here, calibration = machine.describe_machine(), store.read_calibration()
-    run_id = store.new_run_id(now)
+    run_id = store.new_run_id(datetime.now(UTC))
     with machine_lock(f"bench run {run_id} ({scenario.name})"):
-        record = RunRecord(
-            schema_version=SCHEMA_VERSION,
-            id=run_id,
-            bench_version=bench.__version__,
-            status=Status.RUNNING,
-            started_at=now.isoformat(timespec="seconds"),
-            scenario=scenario,
-            seed=seed,
-            budget_s=budget_s,
-            precision=precision,
-            planned=plan_slots(extend(scenario) if precision else scenario, seed),
-            machine=here,
-            calibration=calibration if calibration and calibration.is_of(here) else None,
-            tools=machine.tool_versions(),
-            lab={},
-            engines={},
-            image={},
-        )
-        folder = store.create_run_folder(results, scenario.name, run_id)
-        store.write_run(folder, record)
-        _execute(folder, record, progress, web_ui_port)
+        return begin_locked(run_id, scenario, seed, budget_s, results, progress, web_ui_port, precision)
+
+
+def begin_locked(
+    run_id: str,
+    scenario: Scenario,
+    seed: int,
+    budget_s: float | None,
+    results: Path,
+    progress: Progress,
+    web_ui_port: int | None = None,
+    precision: float | None = None,
+) -> Path:
+    """`begin_run` for who holds the machine's lock, as a run of a name that is known beforehand."""
+    here, calibration = machine.describe_machine(), store.read_calibration()
+    record = RunRecord(
+        schema_version=SCHEMA_VERSION,
+        id=run_id,
+        bench_version=bench.__version__,
+        status=Status.RUNNING,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        scenario=scenario,
+        seed=seed,
+        budget_s=budget_s,
+        precision=precision,
+        planned=plan_slots(extend(scenario) if precision else scenario, seed),
+        machine=here,
+        calibration=calibration if calibration and calibration.is_of(here) else None,
+        tools=machine.tool_versions(),
+        lab={},
+        engines={},
+        image={},
+    )
+    folder = store.create_run_folder(results, scenario.name, run_id)
+    store.write_run(folder, record)
+    _execute(folder, record, progress, web_ui_port)
     return folder
 
 
@@ -87,6 +101,13 @@ def resume_run(folder: Path, progress: Progress, web_ui_port: int | None = None)
     """
     machine.require_all()
     record = store.read_run(folder)
+    with machine_lock(f"bench resume {record.id} ({record.scenario.name})"):
+        resume_locked(folder, progress, web_ui_port)
+
+
+def resume_locked(folder: Path, progress: Progress, web_ui_port: int | None = None) -> None:
+    """`resume_run` for who holds the machine's lock."""
+    record = store.read_run(folder)
     record = record.model_copy(update={"slots": tuple(slot for slot in record.slots if slot.measured)})
     if not record.remaining() or _is_precise(record):
         raise InputError(
@@ -95,8 +116,14 @@ def resume_run(folder: Path, progress: Progress, web_ui_port: int | None = None)
             f"`bench report {folder}` writes its report.",
         )
     _require_same_machine(record)
-    with machine_lock(f"bench resume {record.id} ({record.scenario.name})"):
-        _execute(folder, record.model_copy(update={"budget_s": None}), progress, web_ui_port)
+    _execute(folder, record.model_copy(update={"budget_s": None}), progress, web_ui_port)
+
+
+def exit_code_of(folder: Path) -> ExitCode:
+    """Done where the run in `folder` has a comparison of arms that can be used."""
+    compared = [found for found in load(folder).verdict.comparisons if found.kind == "arms"]
+    usable = any(comparison.word is not Word.INVALID for comparison in compared)
+    return ExitCode.DONE if usable else ExitCode.INVALID_MEASUREMENT
 
 
 def write_results(folder: Path) -> None:

@@ -25,8 +25,8 @@ class BenchError(Exception):
     exit_code = ExitCode.INTERNAL_ERROR
 
     def __init__(self, doing: str, seen: str, advice: str) -> None:
-        # What was seen is a sentence, or a list that ends with its last line.
-        end = "" if seen.endswith("\n") else ". "
+        # What was seen is a sentence, a question, or a list that ends with its last line.
+        end = "" if seen.endswith("\n") else " " if seen.endswith("?") else ". "
         super().__init__(f"{doing}: {seen.rstrip('.')}{end}{advice}")
         self.doing, self.seen, self.advice = doing, seen, advice
 

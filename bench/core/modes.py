@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from bench.core.path import Counter, Expected, Path
+from bench.core.spelling import suggest
 
 UPLINK = "eth0"
 """A host's one link to the switch."""
@@ -376,5 +377,6 @@ def parse_mode(text: str) -> tuple[Mode, str | None]:
     name, colon, target = text.partition(":")
     known = [mode.value if mode is not Mode.CONTAINER else "container:<arm>" for mode in MODES]
     if name not in set(Mode) or (name == MAPPED) != bool(target) or (colon and not target):
-        raise ValueError(f"there is no mode {text!r} (the modes are {', '.join(known)})")
+        near = suggest(text, [mode.value for mode in Mode])
+        raise ValueError(f"there is no mode {text!r} (the modes are {', '.join(known)}){near}")
     return Mode(name), target or None

@@ -18,6 +18,8 @@ RUN_OVERHEAD_S = 8.0
 """Lab, engine, image and report of a run whose image is cached: for time estimates only."""
 SESSION_OVERHEAD_S = 3.0
 """An engine's restart: for time estimates only."""
+WALKTHROUGH_S = 125.0
+"""The article's statements under one engine: for time estimates only."""
 
 
 class Slot(BaseModel):
@@ -86,10 +88,17 @@ def slot_seconds(condition: Condition) -> float:
 
 def expected_seconds(scenario: Scenario, slots: tuple[Slot, ...]) -> float:
     """Expected seconds of a run of `slots`, from start to report, with the image cached."""
+    return overhead_seconds(scenario) + measuring_seconds(scenario, slots)
+
+
+def overhead_seconds(scenario: Scenario) -> float:
+    """Of these, what passes before the first slot and after the last: no budget has a part in it."""
+    engines = {condition.lab.engine for condition in conditions(scenario)}
+    return RUN_OVERHEAD_S + (WALKTHROUGH_S * len(engines) if scenario.walkthrough else 0)
+
+
+def measuring_seconds(scenario: Scenario, slots: tuple[Slot, ...]) -> float:
+    """Of these, slots and the engine's restarts between sessions: what a budget limits."""
     settings = conditions(scenario)
     sessions = len({slot.session for slot in slots})
-    return (
-        RUN_OVERHEAD_S
-        + SESSION_OVERHEAD_S * (sessions - 1)
-        + sum(slot_seconds(settings[slot.condition]) for slot in slots)
-    )
+    return SESSION_OVERHEAD_S * (sessions - 1) + sum(slot_seconds(settings[slot.condition]) for slot in slots)

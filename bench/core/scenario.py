@@ -11,12 +11,13 @@ from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from itertools import product
 from math import prod
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.core.errors import InputError
 from bench.core.modes import LAN, MODES, Mode, NetworkMode, parse_mode
+from bench.core.spelling import suggest
 
 MAX_SCENARIO_BYTES = 1_000_000
 """A scenario is a page of text; anything larger is not one."""
@@ -60,9 +61,10 @@ class Metric(StrEnum):
 class Frozen(BaseModel):
     """Immutable, and strict about names and types: a typing slip must not become a default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
+Parsed = TypeVar("Parsed", bound=Frozen)
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Margin = Annotated[float, Field(gt=0, lt=1)]
@@ -72,6 +74,7 @@ class Load(Frozen):
     """The HTTP load of one slot, the same in every arm."""
 
     engine: Literal["raw", "fasthttp", "http"] = "raw"
+    """How Locust makes requests: by bench's own epoll loop, or by one of its stock clients."""
     model: Literal["closed", "open"] = "closed"
     """Closed: the next request leaves when the last is answered. Open: at times drawn beforehand."""
     rate_rps: float | None = Field(default=None, gt=0, le=1_000_000)
@@ -83,8 +86,11 @@ class Load(Frozen):
     keep_alive: bool = True
     """Off: a connection a request, whose handshake is part of its latency."""
     page_bytes: Literal[1024, 65536, 1048576] = 1024
+    """Of the page that is asked for."""
     warm_up_s: Seconds = 0.25
+    """Load before the window: kept, and not measured."""
     measure_s: Seconds = 1.0
+    """The window."""
     wrk_witness_s: int = Field(default=0, ge=0, le=3600)
     """Seconds of `wrk` on the same container after the measured window; 0: no witness."""
 
@@ -146,6 +152,7 @@ class Schedule(Frozen):
     """How many slots there are and in what structure."""
 
     blocks: int = Field(default=12, ge=2, le=10_000)
+    """Each holds every arm under every condition, in random order; the interval narrows with their root."""
     slots_per_arm: int = Field(default=2, ge=2, le=20)
     """Slots of every arm in a block: two or more, so that each block has its own A/A pairs."""
     sessions: int = Field(default=1, ge=1, le=100)
@@ -162,8 +169,11 @@ class Margins(Frozen):
     """Smallest ratio that matters, as a fraction (0.05: 5 %), declared before there is data."""
 
     p50_latency_us: Margin = 0.05
+    """Of the median latency."""
     p99_latency_us: Margin = 0.10
+    """Of the latency that one request in a hundred exceeds."""
     throughput_rps: Margin = 0.05
+    """Of requests a second."""
 
     def of(self, metric: Metric) -> float:
         """Margin of `metric`."""
@@ -186,9 +196,11 @@ class Arm(Frozen):
     """One alternative: a network mode under a name. Arms of a scenario differ in nothing else."""
 
     name: Name
+    """What the reports call it."""
     mode: Annotated[str, AfterValidator(_known_mode)]
     """A word of `modes.Mode`, or `container:<arm>`."""
     port: int = Field(default=80, ge=1, le=65535)
+    """Of the Docker host; a container listens on 80 inside."""
     address: Annotated[str, AfterValidator(_address_of_lab)] = ADDRESSES[0]
     """Which of the Docker host's addresses serves it."""
 
@@ -207,10 +219,15 @@ class Claim(Frozen):
     """A statement that the run judges: `better` outperforms `than` on `metrics`."""
 
     id: Name
+    """What the reports call it."""
     text: str = Field(min_length=1, max_length=2000)
+    """As somebody stated it; the reports quote it."""
     better: Name
+    """The arm that is claimed to be better."""
     than: Name
+    """The arm that it is claimed to be better than; one of the two is the baseline."""
     metrics: tuple[Metric, ...] = Field(default=tuple(Metric), min_length=1)
+    """On which it is judged: better on one of them, and worse on none."""
 
 
 FACTORS = {
@@ -238,15 +255,21 @@ class Scenario(Frozen):
     """A registered question: arms, load, schedule, margins and claims."""
 
     name: Name
+    """Of the folder below results/."""
     question: str = Field(min_length=1, max_length=500)
+    """What the run answers: the report's heading."""
     baseline: Name
+    """The arm that the others are compared with; a ratio above 1 means that it is better."""
     arms: tuple[Arm, ...]
+    """Network modes that are compared; they differ in nothing else."""
     load: Load = Load()
     lab: LabSettings = LabSettings()
     schedule: Schedule = Schedule()
     margins: Margins = Margins()
     factors: dict[str, tuple[Any, ...]] = {}
+    """Settings that take several levels; every block holds every combination of them."""
     claims: tuple[Claim, ...] = ()
+    """Statements that the run judges."""
     ladder: tuple[Name, ...] = ()
     """Arms from the lightest path to the heaviest: what each step adds is reported."""
     walkthrough: bool = False
@@ -296,7 +319,8 @@ class Scenario(Frozen):
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield f"arms: the name {name} is used twice"
         if self.baseline not in names:
-            yield f"baseline: there is no arm {self.baseline} (the arms are {', '.join(names)})"
+            near = suggest(self.baseline, names)
+            yield f"baseline: there is no arm {self.baseline} (the arms are {', '.join(names)}){near}"
 
     def _faults_of_networks(self) -> Iterator[str]:
         arms = {arm.name: arm for arm in self.arms}
@@ -328,7 +352,7 @@ class Scenario(Frozen):
         names = [arm.name for arm in self.arms]
         for name in self.ladder:
             if name not in names:
-                yield f"ladder: there is no arm {name}"
+                yield f"ladder: there is no arm {name}{suggest(name, names)}"
             elif self._is_control(name):
                 yield f"ladder: {name} is a control that nothing can reach"
         if len(self.ladder) == 1 or len(set(self.ladder)) < len(self.ladder):
@@ -339,7 +363,8 @@ class Scenario(Frozen):
         for index, claim in enumerate(self.claims):
             for role in ("better", "than"):
                 if getattr(claim, role) not in names:
-                    yield f"claims.{index}.{role}: there is no arm {getattr(claim, role)}"
+                    name = getattr(claim, role)
+                    yield f"claims.{index}.{role}: there is no arm {name}{suggest(name, names)}"
                 elif self._is_control(getattr(claim, role)):
                     yield f"claims.{index}.{role}: {getattr(claim, role)} is a control that nothing can reach"
             if not set(claim.metrics) & set(self.metrics):
@@ -350,7 +375,8 @@ class Scenario(Frozen):
     def _faults_of_factors(self) -> Iterator[str]:
         for key, levels in self.factors.items():
             if key not in FACTORS:
-                yield f"factors: {key} is not a factor (they are {', '.join(sorted(FACTORS))})"
+                known = ", ".join(sorted(FACTORS))
+                yield f"factors: {key} is not a factor (they are {known}){_suggest_factor(key)}"
             elif len(levels) < 2 or any(levels.count(level) > 1 for level in levels):
                 yield f"factors.{key}: give two or more different levels"
             else:
@@ -406,7 +432,7 @@ class Scenario(Frozen):
             try:
                 type(setting).model_validate({**setting.model_dump(), field: level})
             except ValidationError as fault:
-                yield f"factors.{key}: {_describe(fault.errors(include_url=False)[0])}"
+                yield f"factors.{key}: {_describe(fault.errors(include_url=False)[0], type(setting))}"
 
 
 class Condition(Frozen):
@@ -445,7 +471,11 @@ def parse_scenario(text: str, source: str) -> Scenario:
 
     Raises InputError with every fault of the file, one line each, by dotted field.
     """
-    doing = f"Reading the scenario {source}"
+    return parse_file(Scenario, text, f"Reading the scenario {source}")
+
+
+def parse_file(model: type[Parsed], text: str, doing: str) -> Parsed:
+    """Read a `model` from TOML `text`. Raises InputError with every fault, by dotted field."""
     if len(text) > MAX_SCENARIO_BYTES:
         raise InputError(
             doing, f"it is larger than {MAX_SCENARIO_BYTES:,} characters", "Give a scenario file."
@@ -459,9 +489,9 @@ def parse_scenario(text: str, source: str) -> Scenario:
             doing, f"it is not valid TOML for a scenario ({fault})", "Correct the file and try again."
         ) from fault
     try:
-        return Scenario.model_validate_json(table)
+        return model.model_validate_json(table)
     except ValidationError as fault:
-        described = [_describe(error) for error in fault.errors(include_url=False)]
+        described = [_describe(error, model) for error in fault.errors(include_url=False)]
         faults = [line.strip() for fault_ in described for line in fault_.splitlines()]
         raise InputError(
             doing,
@@ -470,13 +500,44 @@ def parse_scenario(text: str, source: str) -> Scenario:
         ) from fault
 
 
-def _describe(error: Any) -> str:
+def _describe(error: Any, model: type[Frozen]) -> str:
     field = ".".join(str(part) for part in error["loc"])
     message = re.sub(r"^Value error, ", "", error["msg"])
     if error["type"] == "missing":
         message = "is missing"
     elif error["type"] == "extra_forbidden":
-        message = "is not an option here"
+        message = f"is not an option here{_suggest_option(error['loc'], model)}"
     elif error["type"] != "value_error":
         message = f"{message[0].lower()}{message[1:]}, not {error['input']!r:.80}"
+        if error["type"] in ("enum", "literal_error"):
+            known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+            message += suggest(str(error["input"]), known)
     return f"{field}: {message}" if field else message
+
+
+TABLES: dict[str, type[Frozen]] = {
+    "load": Load,
+    "lab": LabSettings,
+    "schedule": Schedule,
+    "margins": Margins,
+    "arms": Arm,
+    "claims": Claim,
+}
+"""Tables of a scenario file, `[[arms]]` and `[[claims]]` among them, with what each may hold."""
+
+
+def _suggest_option(place: tuple[int | str, ...], root: type[Frozen]) -> str:
+    """The nearest option of the same table, or the same one where it belongs."""
+    *table, name = place
+    model = TABLES.get(str(table[0]), root) if table else root
+    before = "".join(f"{part}." for part in table)
+    near = suggest(f"{before}{name}", [f"{before}{field}" for field in model.model_fields])
+    elsewhere = [f"{title}.{name}" for title, other in TABLES.items() if name in other.model_fields]
+    if name not in model.model_fields and elsewhere:
+        return f"; did you mean {elsewhere[0]}?"
+    return near
+
+
+def _suggest_factor(key: str) -> str:
+    whole = [factor for factor in sorted(FACTORS) if factor.partition(".")[2] == key]
+    return f"; did you mean {whole[0]}?" if whole else suggest(key, sorted(FACTORS))

@@ -20,11 +20,13 @@ from bench.core.findings import WalkthroughRecord
 from bench.core.pcap import FILE_HEADER_BYTES, read_records
 from bench.core.records import READABLE_VERSIONS, SCHEMA_VERSION, RunRecord, SlotRecord
 from bench.core.scenario import Metric
+from bench.core.suite import SuiteRecord
 from bench.core.verdict import Verdict
 from bench.edges.journal import STATE
 from bench.load_generator.connections import Outcome
 
 RUN_FILE, VERDICT_FILE, SLOTS_FILE, SUMS_FILE = "run.json", "verdict.json", "slots.csv", "SHA256SUMS"
+SUITE_FILE, SUITES = "suite.json", "suite"
 WALKTHROUGH_FILE, WALKTHROUGH_PAGE = "walkthrough.json", "walkthrough.md"
 
 KEPT_PACKETS = 200
@@ -41,15 +43,47 @@ def new_run_id(now: datetime) -> str:
 def create_run_folder(results: Path, scenario_name: str, run_id: str) -> Path:
     """Make `results/<scenario>/<run id>/`. Raises EnvironmentLacks where it cannot be written."""
     folder = results / scenario_name / run_id
+    _make(folder / "slots", f"Making the run's folder {folder}")
+    return folder
+
+
+def create_suite_folder(results: Path, suite_id: str) -> Path:
+    """Make `results/suite/<suite id>/`. Raises EnvironmentLacks where it cannot be written."""
+    folder = results / SUITES / suite_id
+    _make(folder, f"Making the suite's folder {folder}")
+    return folder
+
+
+def _make(folder: Path, doing: str) -> None:
     try:
-        (folder / "slots").mkdir(parents=True)
+        folder.mkdir(parents=True)
     except OSError as fault:
         raise EnvironmentLacks(
-            f"Making the run's folder {folder}",
-            str(fault),
-            "Give a folder that can be written with --results.",
+            doing, str(fault), "Give a folder that can be written with --results."
         ) from fault
-    return folder
+
+
+def write_suite(folder: Path, record: SuiteRecord) -> None:
+    """Replace suite.json whole."""
+    write_atomically(folder / SUITE_FILE, record.model_dump_json(indent=1).encode())
+
+
+def is_suite(folder: Path) -> bool:
+    """Whether `folder` is a suite's, rather than a run's."""
+    return (folder / SUITE_FILE).exists()
+
+
+def read_suite(folder: Path) -> SuiteRecord:
+    """Read suite.json of the suite in `folder`. Raises InputError where there is none that can be read."""
+    try:
+        return SuiteRecord.model_validate_json((folder / SUITE_FILE).read_text())
+    except (OSError, UnicodeDecodeError, ValidationError) as fault:
+        raise InputError(
+            f"Opening the suite {folder}",
+            str(fault).splitlines()[0],
+            "Give the folder of a suite, results/suite/<time>-<id>/, and read it with the version of"
+            " bench that wrote it.",
+        ) from fault
 
 
 def write_run(folder: Path, record: RunRecord) -> None:

@@ -122,6 +122,14 @@ def _illustrate(run: Run) -> list[Illustration]:
 
 
 def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
+    placed = {figure.name: figure for figure in illustrations if figure.name in PLACED}
+    rest = [figure for figure in illustrations if figure.name not in placed]
+    facts = {**_facts(run), "illustrations": rest, "placed": placed}
+    return fill(template, facts | {"sections": [section for section in SECTIONS if facts[section.needs]]})
+
+
+def fill(template: str, facts: Mapping[str, Any]) -> str:
+    """`template` with `facts` in it, each escaped for the language that it is of."""
     environment = Environment(
         loader=PackageLoader("bench.report"),
         autoescape=select_autoescape(["html.j2"]),
@@ -131,11 +139,7 @@ def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    placed = {figure.name: figure for figure in illustrations if figure.name in PLACED}
-    rest = [figure for figure in illustrations if figure.name not in placed]
-    facts = {**_facts(run), "illustrations": rest, "placed": placed}
-    sections = [section for section in SECTIONS if facts[section.needs]]
-    return environment.get_template(template).render(facts, sections=sections)
+    return environment.get_template(template).render(facts, symbols=wording.SYMBOLS)
 
 
 def _bind_units(value: Any) -> Any:
@@ -209,7 +213,6 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "words": wording.explain_words(run),
         "claim_words": wording.explain_claim_words(),
         "change_words": wording.explain_change_words(),
-        "symbols": wording.SYMBOLS,
         "environment": [
             ("Machine", record.machine),
             *((f"Engine of {name}", facts) for name, facts in record.engines.items()),

@@ -1,0 +1,42 @@
+"""What the commands print with: data on standard output, everything else on standard error."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Column, Table
+
+# A file or a pipe has no width of its own; a cell that is cut for one can be neither read nor parsed.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+err = Console(stderr=True, highlight=False)
+
+
+def print_table(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], heading: str = "", *, wrap_last: bool = False
+) -> None:
+    """Columns of cells that are not broken, but for the last with `wrap_last`."""
+    if heading:
+        out.print(heading, style="bold", markup=False)
+    columns = [Column(title, no_wrap=True) for title in titles]
+    columns[-1].no_wrap = not wrap_last
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def print_whole(titles: Sequence[str], rows: Iterable[Sequence[str]], heading: str = "") -> None:
+    """Columns as wide as their longest cell: where the terminal is narrower it wraps, and nothing is cut."""
+    lines = [tuple(titles), *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    if heading:
+        out.print(heading, style="bold", markup=False)
+    for number, line in enumerate(lines):
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        out.print(text, style=None if number else "bold", markup=False)
+
+
+def print_json(value: object) -> None:
+    """`value`, for a script."""
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
