@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench import __version__
+from bench import __version__, judging
 from bench.core.comparison import Word
 from bench.core.errors import BenchError, ExitCode, InputError, Interrupted
 from bench.core.scenario import ENGINE_PATTERN, OWN_ENGINE, Scenario, parse_scenario
@@ -31,6 +31,7 @@ app = typer.Typer(
     help="What does a Docker network mode cost an HTTP service, on this machine? Answers with evidence.",
     epilog="Begin with: bench run quick",
 )
+app.add_typer(judging.app)
 # A file or a pipe has no width of its own; a cell that is cut for one can be neither read nor parsed.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False)

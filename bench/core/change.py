@@ -139,7 +139,7 @@ def find_changes(
 
 
 def choose_words(changes: Sequence[AnyChange]) -> list[AnyChange]:
-    """The changes of one family (here: on one metric) with the p-values that Holm's correction leaves them, and their words.
+    """The changes of one family, with the p-values that Holm's correction leaves them, and their words.
 
     Those that are INVALID already take no part in the correction.
     """

@@ -115,9 +115,7 @@ def require_comparable(before: RunRecord, after: RunRecord, across: Sequence[str
     return found
 
 
-def match_conditions(
-    before: Scenario, after: Scenario, across: Sequence[str] = ()
-) -> list[tuple[int, int]]:
+def match_conditions(before: Scenario, after: Scenario, across: Sequence[str] = ()) -> list[tuple[int, int]]:
     """Conditions whose settings are equal in everything but `across`, whatever the factors are called."""
     places = {_key(condition, across): index for index, condition in enumerate(conditions(after))}
     return [
@@ -159,9 +157,7 @@ def _check_across(plans: tuple[Scenario, Scenario], across: Sequence[str]) -> No
                 "That run's own report compares them, paired within blocks.",
             )
         if field not in {item.field for item in _compare_settings(plans)}:
-            raise InputError(
-                doing, f"--across is {field}, which is the same in both runs", "Leave it out."
-            )
+            raise InputError(doing, f"--across is {field}, which is the same in both runs", "Leave it out.")
 
 
 def _find_faults(

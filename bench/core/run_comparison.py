@@ -130,7 +130,7 @@ def _measure_change(
     ]
     if gaps:
         return RunChange(**about, word=ChangeWord.INVALID, notes=tuple(gaps))
-    effect = measure_shift(*samples, signs, metric, runs[1].seed)
+    effect = measure_shift(samples[0], samples[1], signs, metric, runs[1].seed)
     doubts = [
         f"{place} run: {describe_doubt(doubt)}"
         for place, run, of_run in zip(("first", "second"), runs, sides, strict=True)
@@ -138,7 +138,7 @@ def _measure_change(
         if (doubt := _find_own_doubt(run, side.arm, side.condition, metric, margin))
     ]
     alone = all(len({block.session for block in sample.blocks}) == 1 for sample in samples)
-    notes = (*effect.notes, *((ONE_SESSION,) if alone else ()), *doubts)
+    notes = (*effect.notes, *(doubts or ((ONE_SESSION,) if alone else ())))
     levels = [_estimate_level(sample, signs, metric) for sample in samples]
     return RunChange(
         **about,

@@ -92,10 +92,10 @@ def estimate_shift(
     Each needs two values or more; of a run with several sessions their means are the sample, as in
     `estimate`. Welch's t (Biometrika 34, 1947): the two may differ in spread and in number.
     """
-    samples, units = zip(
-        _replicate(before, before_sessions), _replicate(after, after_sessions), strict=True
-    )
-    shift = float(samples[1].mean() - samples[0].mean())
+    first, first_unit = _replicate(before, before_sessions)
+    second, second_unit = _replicate(after, after_sessions)
+    samples = first, second
+    shift = float(second.mean() - first.mean())
     shares = [float(sample.var(ddof=1)) / len(sample) for sample in samples]
     error = sqrt(sum(shares))
     if error <= EQUAL:
@@ -110,7 +110,7 @@ def estimate_shift(
         ci95=ci95,
         ci90=ci90,
         blocks=len(before) + len(after),
-        unit_of_replication=" and ".join(dict.fromkeys(units)),
+        unit_of_replication=" and ".join(dict.fromkeys((first_unit, second_unit))),
         p_value=p_value,
     )
 

@@ -86,6 +86,14 @@ def _illustrate(run: Run) -> list[Illustration]:
 
 
 def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
+    # Two figures belong to sections of their own.
+    placed = {figure.name: figure for figure in illustrations if figure.name in ("ladder", "changes")}
+    rest = [figure for figure in illustrations if figure.name not in placed]
+    return fill_template(template, {**_facts(run), "illustrations": rest, "placed": placed})
+
+
+def fill_template(template: str, facts: Mapping[str, Any]) -> str:
+    """A page of this package's templates, HTML or Markdown by its name, with every fact escaped for it."""
     environment = Environment(
         loader=PackageLoader("bench.report"),
         autoescape=select_autoescape(["html.j2"]),
@@ -95,10 +103,7 @@ def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # Two figures belong to sections of their own.
-    placed = {figure.name: figure for figure in illustrations if figure.name in ("ladder", "changes")}
-    rest = [figure for figure in illustrations if figure.name not in placed]
-    return environment.get_template(template).render(_facts(run), illustrations=rest, placed=placed)
+    return environment.get_template(template).render(facts)
 
 
 def _bind_units(value: Any) -> Any:
