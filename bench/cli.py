@@ -169,6 +169,12 @@ def report(
         typer.Option("--format", metavar="html|md|json", help="Print one form instead of writing all."),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="With --format: a file to write it to.")] = None,
+    github_summary: Annotated[
+        bool,
+        typer.Option(
+            "--github-summary", help="Append it to the summary of a GitHub job, or to the file of --output."
+        ),
+    ] = False,
 ) -> None:
     """Judge a stored run again and write its report. Needs no root and no Docker."""
     from bench.edges.store import write_atomically
@@ -180,6 +186,13 @@ def report(
         return found.verdict.model_dump_json(indent=1) + "\n"
 
     forms = {"html": render_html, "md": render_markdown, "json": render_json}
+    if github_summary:
+        if form:
+            raise InputError(
+                "Reading the options", "--github-summary has a form of its own", "Leave --format out."
+            )
+        judging.append_job_summary(load(run), output)
+        return
     if form not in (None, *forms) or (output and not form):
         raise InputError("Reading the options", f"--format is {form}", "Say --format html, md or json.")
     if form is None:

@@ -1,6 +1,8 @@
 """Commands that judge stored runs: `compare`, `history`, `check`. They need no root and no Docker."""
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +13,13 @@ from bench.core.errors import EnvironmentLacks, ExitCode, InputError
 from bench.core.scenario import Metric, Scenario
 
 if TYPE_CHECKING:
+    from bench.core.demands import Demand
     from bench.results import Run
 
 app = typer.Typer()
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 FORMS = {".html": "html", ".md": "md"}
 
 
@@ -82,8 +86,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """A gate for CI: exit code 10 where a demand is not met, 4 where the run cannot be judged."""
-    from bench.core.demands import demand_claim, demand_cost, demand_no_regression, exit_code
-    from bench.core.run_comparison import compare_runs
+    from bench.core.demands import demand_claim, demand_cost, exit_code
     from bench.edges.store import write_atomically
     from bench.report.demands import describe_demand, render_junit
     from bench.results import load
@@ -100,13 +103,7 @@ def check(
     if max_cost is not None:
         demands += demand_cost(found.verdict.comparisons, max_cost, *scope)
     if baseline is not None:
-        changes = compare_runs(load(baseline).record, found.record)
-        for sentence in changes.comparability.left_out:
-            typer.echo(f"not compared with {baseline}: {sentence}", err=True)
-        absent = [name for name in arm or [] if name not in changes.comparability.arms]
-        if absent:
-            raise InputError(doing, f"{baseline} has no arm {absent[0]}", "Give a run that measured it.")
-        demands += demand_no_regression(changes, *scope)
+        demands += _since(found, load(baseline), arm or [], scope)
     if not demands:
         raise InputError(
             doing,
@@ -126,6 +123,26 @@ def check(
             typer.echo(describe_demand(demand))
     if code:
         raise typer.Exit(code)
+
+
+def _since(
+    run: "Run", baseline: "Run", asked: list[str], scope: tuple[list[str], list[Metric]]
+) -> Iterator["Demand"]:
+    """The demands that no cost in `scope` grew; what `baseline` lacks is said, or refused if asked for."""
+    from bench.core.demands import demand_no_regression
+    from bench.core.run_comparison import compare_runs
+
+    found = compare_runs(baseline.record, run.record)
+    for sentence in found.comparability.left_out:
+        typer.echo(f"not compared with {baseline.path}: {sentence}", err=True)
+    for name in asked:
+        if name not in found.comparability.arms:
+            raise InputError(
+                f"Checking {name} against the run {baseline.path}",
+                "it was not measured there",
+                "Give a run that has this arm.",
+            )
+    yield from demand_no_regression(found, *scope)
 
 
 def _choose_arms(run: "Run", asked: list[str]) -> list[str]:
@@ -170,6 +187,31 @@ def _read_claims(scenario: Scenario, asked: list[str]) -> dict[str, ClaimWord]:
             )
         wanted[name] = ClaimWord(word) if word else ClaimWord.SUPPORTED
     return wanted
+
+
+def append_job_summary(run: "Run", output: Path | None) -> None:
+    """Append the run's summary to `output`, or to the file that GitHub names for the step.
+
+    Raises InputError where neither is given, EnvironmentLacks where it cannot be written.
+    """
+    from bench.report.job_summary import LIMIT_BYTES, render_job_summary
+
+    named = os.environ.get(SUMMARY_VARIABLE)
+    if output is None and not named:
+        raise InputError(
+            "Writing the summary of a job",
+            f"{SUMMARY_VARIABLE} is not set",
+            "Run it in a step of a GitHub workflow, or give --output FILE.",
+        )
+    path = output or Path(named or "")
+    try:
+        with path.open("ab") as stream:
+            # What the step wrote before counts for the limit too.
+            stream.write(render_job_summary(run, LIMIT_BYTES - stream.tell()).encode())
+    except OSError as fault:
+        raise EnvironmentLacks(
+            f"Writing the summary {path}", str(fault), "Give another file with --output."
+        ) from fault
 
 
 def _form_of(path: Path) -> str:
