@@ -19,7 +19,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer._completion_classes import completion_init
 
-from bench import __version__, first_steps
+from bench import __version__, first_steps, judging
 from bench.core.errors import BenchError, ExitCode, InputError, Interrupted
 from bench.core.scenario import ENGINE_PATTERN, OWN_ENGINE
 from bench.edges.scenario_files import read_asked
@@ -34,6 +34,7 @@ app = typer.Typer(
     epilog="Begin with: bench run quick. Each command has an example: bench run --help",
 )
 app.add_typer(scenario_app, name="scenario")
+app.add_typer(judging.app)
 first_steps.register(app)
 
 ScenariosArgument = Annotated[
@@ -214,6 +215,12 @@ def report(
         typer.Option("--format", metavar="html|md|json", help="Print one form instead of writing all."),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="With --format: a file to write it to.")] = None,
+    github_summary: Annotated[
+        bool,
+        typer.Option(
+            "--github-summary", help="Append it to the summary of a GitHub job, or to the file of --output."
+        ),
+    ] = False,
 ) -> None:
     """Judge a stored run again and write its report. Needs no root and no Docker."""
     from bench.edges.store import write_atomically
@@ -225,6 +232,13 @@ def report(
         return found.verdict.model_dump_json(indent=1) + "\n"
 
     forms = {"html": render_html, "md": render_markdown, "json": render_json}
+    if github_summary:
+        if form:
+            raise InputError(
+                "Reading the options", "--github-summary has a form of its own", "Leave --format out."
+            )
+        judging.append_job_summary(load(run), output)
+        return
     if form not in (None, *forms) or (output and not form):
         raise InputError("Reading the options", f"--format is {form}", "Say --format html, md or json.")
     if is_suite(run):

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -70,6 +71,9 @@ class Change(BaseModel):
     hodges_lehmann_ratio: float | None = None
     word: ChangeWord
     notes: tuple[str, ...] = ()
+
+
+AnyChange = TypeVar("AnyChange", bound=Change)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +138,8 @@ def find_changes(
     ]
 
 
-def choose_words(changes: Sequence[Change]) -> list[Change]:
-    """The changes on one metric with the p-values that Holm's correction leaves them, and their words.
+def choose_words(changes: Sequence[AnyChange]) -> list[AnyChange]:
+    """The changes of one family, with the p-values that Holm's correction leaves them, and their words.
 
     Those that are INVALID already take no part in the correction.
     """
@@ -165,7 +169,7 @@ def choose_change_word(
     return ChangeWord.INCONCLUSIVE, [chance] if resolved else []
 
 
-def _with_word(change: Change, p_holm: float) -> Change:
+def _with_word(change: AnyChange, p_holm: float) -> AnyChange:
     assert change.ci95 is not None
     assert change.ci90 is not None
     assert change.bootstrap_ci95 is not None

@@ -33,6 +33,18 @@ def bootstrap_interval(sample: np.ndarray, resamples: int, seed: int) -> tuple[f
     return low, high
 
 
+def bootstrap_shift_interval(
+    before: np.ndarray, after: np.ndarray, resamples: int, seed: int
+) -> tuple[float, float]:
+    """95 % interval of the difference of two samples' means, each resampled by itself (percentile)."""
+    shifts = (
+        _draw_shares(len(after), resamples, seed + 1) @ after
+        - _draw_shares(len(before), resamples, seed) @ before
+    )
+    low, high = values_at(shifts, np.array([0.025, 0.975]) * (resamples - 1))
+    return low, high
+
+
 def values_at(values: np.ndarray, places: np.ndarray) -> list[float]:
     """Values at `places` of their order, 0 the smallest; between places, in proportion between values.
 

@@ -11,7 +11,13 @@ from math import sqrt
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from bench.core.resampling import bootstrap_interval, sign_flip_p_value, subset_means, values_at
+from bench.core.resampling import (
+    bootstrap_interval,
+    bootstrap_shift_interval,
+    sign_flip_p_value,
+    subset_means,
+    values_at,
+)
 
 FEWEST_SUBSETS = 6
 """Values whose subsets give a 95 % interval: of n values 2 in 2^n lie outside of all their means."""
@@ -41,7 +47,8 @@ class Sensitivity:
     """The same by other methods, printed beside the estimate."""
 
     bootstrap_ci95: tuple[float, float]
-    sign_flip_p_value: float
+    sign_flip_p_value: float | None
+    """None of two samples: there are no signs to flip."""
     hodges_lehmann: float
 
 
@@ -56,11 +63,7 @@ def estimate(values: Sequence[float], sessions: Sequence[int]) -> Estimate:
     JASA 64, 1969). It inverts the sign-flip test, and the plan's shuffle is all that it assumes.
     Of fewer it is Student's.
     """
-    sample, unit = np.asarray(values, dtype=float), "block"
-    labels = np.asarray(sessions)
-    if len(set(sessions)) > 1:
-        unit = "session"
-        sample = np.array([sample[labels == session].mean() for session in sorted(set(sessions))])
+    sample, unit = _replicate(values, sessions)
     if np.ptp(sample) <= EQUAL:  # a point: there is nothing to tell how far off it may be
         mean = float(sample.mean())
         ci95, ci90, p_value = (mean, mean), (mean, mean), float(abs(mean) <= EQUAL)
@@ -78,13 +81,58 @@ def estimate(values: Sequence[float], sessions: Sequence[int]) -> Estimate:
     )
 
 
+def estimate_shift(
+    before: Sequence[float],
+    before_sessions: Sequence[int],
+    after: Sequence[float],
+    after_sessions: Sequence[int],
+) -> Estimate:
+    """How far the mean of `after` lies above that of `before`: two independent samples of blocks.
+
+    Each needs two values or more; of a run with several sessions their means are the sample, as in
+    `estimate`. Welch's t (Biometrika 34, 1947): the two may differ in spread and in number.
+    """
+    first, first_unit = _replicate(before, before_sessions)
+    second, second_unit = _replicate(after, after_sessions)
+    samples = first, second
+    shift = float(second.mean() - first.mean())
+    shares = [float(sample.var(ddof=1)) / len(sample) for sample in samples]
+    error = sqrt(sum(shares))
+    if error <= EQUAL:
+        ci95, ci90, p_value = (shift, shift), (shift, shift), float(abs(shift) <= EQUAL)
+    else:
+        freedom = sum(shares) ** 2 / sum(
+            share**2 / (len(sample) - 1) for share, sample in zip(shares, samples, strict=True)
+        )
+        ci95, ci90, p_value = _spread_by_student(shift, error, freedom)
+    return Estimate(
+        mean=shift,
+        ci95=ci95,
+        ci90=ci90,
+        blocks=len(before) + len(after),
+        unit_of_replication=" and ".join(dict.fromkeys((first_unit, second_unit))),
+        p_value=p_value,
+    )
+
+
+def _replicate(values: Sequence[float], sessions: Sequence[int]) -> tuple[np.ndarray, str]:
+    """What is independent of one another, and its name: the blocks, or the means of several sessions."""
+    sample, labels = np.asarray(values, dtype=float), np.asarray(sessions)
+    if len(set(sessions)) == 1:
+        return sample, "block"
+    return np.array([sample[labels == session].mean() for session in sorted(set(sessions))]), "session"
+
+
 Found = tuple[tuple[float, float], tuple[float, float], float]
 """95 % interval, 90 % interval, p-value of a mean of zero."""
 
 
 def _follow_student(sample: np.ndarray) -> Found:
-    mean, freedom = float(sample.mean()), len(sample) - 1
     error = float(sample.std(ddof=1)) / sqrt(len(sample))
+    return _spread_by_student(float(sample.mean()), error, len(sample) - 1)
+
+
+def _spread_by_student(mean: float, error: float, freedom: float) -> Found:
     half95, half90 = (float(stdtrit(freedom, level)) * error for level in (0.975, 0.95))
     p_value = float(2 * stdtr(freedom, -abs(mean) / error))
     return (mean - half95, mean + half95), (mean - half90, mean + half90), p_value
@@ -122,6 +170,16 @@ def sensitivity(values: Sequence[float], seed: int) -> Sensitivity:
         bootstrap_ci95=(low, high),
         sign_flip_p_value=sign_flip_p_value(sample, RESAMPLES),
         hodges_lehmann=float(np.median(walsh)),
+    )
+
+
+def sensitivity_of_shift(before: Sequence[float], after: Sequence[float], seed: int) -> Sensitivity:
+    """Percentile bootstrap and Hodges-Lehmann estimate of the shift from `before` to `after`."""
+    samples = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    return Sensitivity(
+        bootstrap_ci95=bootstrap_shift_interval(*samples, RESAMPLES, seed),
+        sign_flip_p_value=None,
+        hodges_lehmann=float(np.median(samples[1][:, None] - samples[0][None, :])),
     )
 
 

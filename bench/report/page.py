@@ -95,9 +95,9 @@ def render_html(run: Run) -> str:
     return _fill("report.html.j2", run, _illustrate(run))
 
 
-def render_markdown(run: Run) -> str:
-    """The report in Markdown; it refers to figures/*.svg beside it."""
-    return _fill("report.md.j2", run, _illustrate(run))
+def render_markdown(run: Run, *, figures: bool = True) -> str:
+    """The report in Markdown; its figures, if wanted, are files that it refers to: figures/*.svg."""
+    return _fill("report.md.j2", run, _illustrate(run) if figures else [])
 
 
 def _illustrate(run: Run) -> list[Illustration]:

@@ -20,3 +20,14 @@ class Table:
     """Columns whose cells may be broken into lines; numbers may not."""
     folded: bool = False
     """Of second rank: shown when it is asked for."""
+
+
+def lay_out(table: Table) -> str:
+    """The table for a terminal: columns as wide as their longest cell, nothing cut."""
+    lines = [table.columns, *table.rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rows = (
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+    return "\n".join([table.caption, *rows] if table.caption else rows)

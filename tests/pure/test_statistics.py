@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ttest_ind
 
 from bench.core import statistics
-from bench.core.statistics import Estimate, estimate, sensitivity
+from bench.core.statistics import Estimate, estimate, estimate_shift, sensitivity, sensitivity_of_shift
 
 # Logs of block ratios are of this size, and stamps of whole nanoseconds keep them this far apart.
 values = st.integers(-2_000_000, 2_000_000).map(lambda n: n / 1e6)
@@ -180,3 +181,34 @@ def test_values_that_differ_by_rounding_alone_have_numbers_as_bootstrap_interval
 
     assert low == pytest.approx(1.0)
     assert high == pytest.approx(1.0)
+
+
+@given(samples, samples)
+def test_a_shift_between_two_samples_is_that_of_welchs_test(before: list[float], after: list[float]) -> None:
+    found = estimate_shift(before, [0] * len(before), after, [0] * len(after))
+    assert found.mean == pytest.approx(fmean(after) - fmean(before), abs=1e-9)
+    if max(np.ptp(before), np.ptp(after)) < 1e-9:
+        assert found.ci95 == (found.mean, found.mean)
+        return
+    if min(np.ptp(before), np.ptp(after)) < 1e-3:
+        return  # of samples so nearly without spread theirs warns that it is not to be relied upon
+    theirs = ttest_ind(after, before, equal_var=False)
+    assert found.p_value == pytest.approx(theirs.pvalue, rel=1e-6, abs=1e-12)
+    for level, interval in ((0.95, found.ci95), (0.90, found.ci90)):
+        assert interval == pytest.approx(tuple(theirs.confidence_interval(level)), rel=1e-6, abs=1e-9)
+
+
+def test_of_a_shift_sessions_are_the_sample_of_the_run_that_has_them() -> None:
+    found = estimate_shift([1, 2, 3], [0, 0, 0], [1, 3, 5, 7], [0, 0, 1, 1])
+    by_means = estimate_shift([1, 2, 3], [0, 0, 0], [2, 6], [0, 0])
+    assert found.ci95 == by_means.ci95
+    assert found.unit_of_replication == "block and session"
+
+
+def test_the_bootstrap_interval_of_a_shift_holds_it_and_resamples_both_samples() -> None:
+    before, after = [1.0, 2.0, 4.0], [6.0, 7.0, 9.0]
+    found = sensitivity_of_shift(before, after, seed=1)
+    assert found.bootstrap_ci95[0] < 5 < found.bootstrap_ci95[1]
+    assert found.bootstrap_ci95[1] - found.bootstrap_ci95[0] > 2, "equal resamples would cancel"
+    assert found.hodges_lehmann == 5
+    assert found.sign_flip_p_value is None
