@@ -121,8 +121,8 @@ def read_requests(folder: Path, slot_directory: str) -> pa.Table:
         raise InputError(
             f"Reading the requests {path}",
             str(fault).splitlines()[0],
-            f"The slot's metrics are in {RUN_FILE} all the same. `sha256sum -c {SUMS_FILE}` says which files are"
-            " not as they were written.",
+            f"The slot's metrics are in {RUN_FILE} all the same. `sha256sum -c {SUMS_FILE}` says which files"
+            " are not as they were written.",
         ) from fault
 
 
