@@ -22,11 +22,19 @@ INTERVALS = ("ci95", "ci90", "difference_ci95", "bootstrap_ci95")
 
 
 class Run:
-    """A run's folder. Cheap to open: a slot's requests are read when they are asked for."""
+    """A run's folder. Cheap to open, whatever its size: run.json is read, and no request.
+
+    A slot's requests are read when they are asked for, and not kept; so a run of any size is gone
+    through with one slot in memory:
+
+        p99 = {slot: run.requests(slot)["latency_us"].quantile(0.99) for slot in run.slots["slot"]}
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        """The run's folder."""
         self.record: RunRecord = store.read_run(path)
+        """The whole of run.json, as typed models."""
 
     @cached_property
     def slots(self) -> pd.DataFrame:
@@ -139,9 +147,11 @@ class Run:
         where the moment never came), `bytes`, `connection`, `status`, `outcome`; `response_us` (done
         minus intended), `service_us` (done minus sent) and `latency_us`, which is the one that the
         metrics are of: response in an open loop, service in a closed one.
+
+        Raises KeyError where the slot was not measured, InputError where its file cannot be read.
         """
         record = self._slot(slot)
-        frame = pd.read_parquet(self._requests_file(record))
+        frame = store.read_requests(self.path, record.slot.directory).to_pandas()
         load = self.conditions[record.slot.condition].load
         for name, begun in (("response_us", "intended_ns"), ("service_us", "sent_ns")):
             frame[name] = ((frame["done_ns"] - frame[begun]) / 1e3).where(frame["done_ns"] > 0)
@@ -160,15 +170,13 @@ class Run:
         """
         record = self._slot(slot)
         begun = self.conditions[record.slot.condition].load.begin_column
-        frame = pd.read_parquet(self._requests_file(record), columns=[begun, "done_ns", "outcome"])
+        columns = [begun, "done_ns", "outcome"]
+        frame = store.read_requests(self.path, record.slot.directory, columns).to_pandas()
         begun_ns = frame[begun].to_numpy()
         inside = (begun_ns >= record.window_start_ns) & (begun_ns < record.window_end_ns)
         counted = inside & (frame["outcome"] == "ok").to_numpy()
         latencies_us: np.ndarray = (frame["done_ns"].to_numpy()[counted] - begun_ns[counted]) / 1e3
         return latencies_us
-
-    def _requests_file(self, record: SlotRecord) -> Path:
-        return self.path / record.slot.directory / "requests.parquet"
 
     @cached_property
     def _by_index(self) -> dict[int, SlotRecord]:
@@ -205,5 +213,8 @@ def _describe_engines(record: RunRecord) -> str:
 
 
 def load(path: str | Path) -> Run:
-    """Open the run in the folder `path`. Raises InputError where there is none."""
+    """Open the run in the folder `path`: `results/<scenario>/<time>-<id>`.
+
+    Raises InputError where there is none, or one whose schema version this bench cannot read.
+    """
     return Run(Path(path))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from bench.core.calibration import Calibration
 from bench.core.errors import EnvironmentLacks, InputError
@@ -101,7 +101,8 @@ def read_run(folder: Path) -> RunRecord:
             doing, str(fault), "Give the folder of a run: results/<scenario>/<time>-<id>/."
         ) from fault
     try:
-        record = RunRecord.model_validate_json(text)
+        _refuse_other_versions(_Version.model_validate_json(text), doing)
+        return RunRecord.model_validate_json(text)
     except ValidationError as fault:
         first = fault.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -110,13 +111,25 @@ def read_run(folder: Path) -> RunRecord:
             f"its run.json is not of schema version {SCHEMA_VERSION} ({place}: {first['msg']})",
             "Read it with the version of bench that wrote it.",
         ) from fault
-    if record.schema_version not in READABLE_VERSIONS:
-        raise InputError(
-            doing,
-            f"its run.json is of schema version {record.schema_version}, not {SCHEMA_VERSION}",
-            "Read it with the version of bench that wrote it.",
-        )
-    return record
+
+
+class _Version(BaseModel):
+    """What every version of run.json says of itself, whatever else is in it."""
+
+    schema_version: int
+    bench_version: str = "unknown"
+
+
+def _refuse_other_versions(found: _Version, doing: str) -> None:
+    if found.schema_version in READABLE_VERSIONS:
+        return
+    age = "older" if found.schema_version < READABLE_VERSIONS[0] else "newer"
+    raise InputError(
+        doing,
+        f"its run.json is of schema version {found.schema_version}, {age} than those that this bench"
+        f" reads: {', '.join(map(str, READABLE_VERSIONS))}",
+        f"Read it with the version of bench that wrote it: {found.bench_version}.",
+    )
 
 
 def write_requests(folder: Path, slot_directory: str, records: np.ndarray) -> None:
@@ -148,8 +161,34 @@ def write_packets(folder: Path, slot_directory: str, tap: str, capture: Path) ->
 
 def _write_parquet(target: Path, table: pa.Table) -> None:
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", compression_level=1)
+    stamps = [name for name in columns if name.endswith("_ns")]
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        compression_level=1,
+        # Stamps never repeat, and lie close together: their differences take half of the room.
+        use_dictionary=[name for name in table.column_names if name not in stamps],
+        column_encoding=dict.fromkeys(stamps, "DELTA_BINARY_PACKED"),
+    )
     write_atomically(target, sink.getvalue())
+
+
+def read_requests(folder: Path, slot_directory: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a slot's requests.parquet, warm-up included; some of its `columns`, or all.
+
+    Raises InputError where it cannot be read.
+    """
+    path = folder / slot_directory / "requests.parquet"
+    try:
+        return pq.read_table(path, columns=columns and list(columns))
+    except (OSError, pa.ArrowException) as fault:
+        raise InputError(
+            f"Reading the requests {path}",
+            str(fault).splitlines()[0],
+            f"The slot's metrics are in {RUN_FILE} all the same. `sha256sum -c {SUMS_FILE}` says which files"
+            " are not as they were written.",
+        ) from fault
 
 
 def write_verdict(folder: Path, verdict: Verdict) -> None:

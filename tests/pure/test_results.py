@@ -40,6 +40,40 @@ def test_what_is_not_a_run_is_bad_input(tmp_path: Path) -> None:
         bench.load(tmp_path)
 
 
+def test_opening_and_judging_a_run_reads_no_requests(folder: Path) -> None:
+    requests = folder / RUN.planned[3].directory / "requests.parquet"
+    requests.write_bytes(b"not Parquet")
+    run = bench.load(folder)
+
+    assert len(run.slots) == len(RUN.slots)
+    assert len(run.comparisons) == len(run.verdict.comparisons)
+    with pytest.raises(InputError, match="sha256sum"):
+        run.requests(3)
+
+
+def test_requests_whose_file_is_gone_are_bad_input_that_names_it(folder: Path) -> None:
+    (folder / RUN.planned[3].directory / "requests.parquet").unlink()
+
+    with pytest.raises(InputError, match=r"003-.*requests\.parquet"):
+        bench.load(folder).requests(3)
+
+
+def test_a_run_of_schema_version_2_is_judged_as_it_was_then(tmp_path: Path) -> None:
+    text = (Path(__file__).parent / "data/run-v2.json").read_text()
+    (tmp_path / "run.json").write_text(text)
+    run = bench.load(tmp_path)
+    words = run.comparisons.set_index(["kind", "candidate", "metric"])["word"]
+
+    assert run.record.schema_version == 2
+    assert len(run.slots) == 24
+    assert words["arms", "bridge", "p50_latency_us"] == "BETTER"
+    assert run.record.slots[0].capture is None
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (Path(bench.__file__).parent / "py.typed").is_file()
+
+
 def test_bench_has_no_other_attributes_than_it_says() -> None:
     with pytest.raises(AttributeError, match="loda"):
         _ = bench.loda

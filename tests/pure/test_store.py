@@ -133,10 +133,22 @@ def test_a_run_json_with_a_field_of_another_type_is_bad_input_that_names_it(tmp_
     assert "scenario.margins.p50_latency_us" in refusal_of(tmp_path)
 
 
-def test_a_run_of_a_later_schema_is_refused_although_its_fields_fit(tmp_path: Path) -> None:
-    store.write_run(tmp_path, RUN.model_copy(update={"schema_version": SCHEMA_VERSION + 1}))
+@pytest.mark.parametrize(("version", "age"), [(1, "older"), (SCHEMA_VERSION + 1, "newer"), (99, "newer")])
+def test_a_run_of_another_schema_is_refused_with_what_can_be_read_and_who_wrote_it(
+    version: int, age: str, tmp_path: Path
+) -> None:
+    later = RUN.model_copy(update={"schema_version": version, "bench_version": "7.6.5"})
+    store.write_run(tmp_path, later)
 
-    assert "schema version" in refusal_of(tmp_path)
+    said = refusal_of(tmp_path)
+    assert f"schema version {version}, {age} than those that this bench reads: 2, 3." in said
+    assert said.endswith("Read it with the version of bench that wrote it: 7.6.5.")
+
+
+def test_a_run_of_another_schema_is_refused_for_its_version_and_not_for_its_fields(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"schema_version": 1, "arms": []}')
+
+    assert "schema version 1, older" in refusal_of(tmp_path)
 
 
 def test_a_folder_without_a_run_is_bad_input(tmp_path: Path) -> None:
