@@ -151,7 +151,7 @@ class Run:
         Raises KeyError where the slot was not measured, InputError where its file cannot be read.
         """
         record = self._slot(slot)
-        frame = store.read_requests(self.path, record.slot.directory).to_pandas()
+        frame: pd.DataFrame = store.read_requests(self.path, record.slot.directory).to_pandas()
         load = self.conditions[record.slot.condition].load
         for name, begun in (("response_us", "intended_ns"), ("service_us", "sent_ns")):
             frame[name] = ((frame["done_ns"] - frame[begun]) / 1e3).where(frame["done_ns"] > 0)
@@ -171,7 +171,7 @@ class Run:
         record = self._slot(slot)
         begun = self.conditions[record.slot.condition].load.begin_column
         columns = [begun, "done_ns", "outcome"]
-        frame = store.read_requests(self.path, record.slot.directory, columns).to_pandas()
+        frame: pd.DataFrame = store.read_requests(self.path, record.slot.directory, columns).to_pandas()
         begun_ns = frame[begun].to_numpy()
         inside = (begun_ns >= record.window_start_ns) & (begun_ns < record.window_end_ns)
         counted = inside & (frame["outcome"] == "ok").to_numpy()

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -161,7 +162,7 @@ def write_packets(folder: Path, slot_directory: str, tap: str, capture: Path) ->
 
 def _write_parquet(target: Path, table: pa.Table) -> None:
     sink = io.BytesIO()
-    stamps = [name for name in columns if name.endswith("_ns")]
+    stamps = [name for name in table.column_names if name.endswith("_ns")]
     pq.write_table(
         table,
         sink,
