@@ -257,6 +257,7 @@ class Scenario(Frozen):
             *self._faults_of_claims(),
             *self._faults_of_ladder(),
             *self._faults_of_factors(),
+            *self._faults_of_taps(),
             *self._faults_of_loop(),
             *self._faults_of_keep_alive(),
         ]
@@ -356,6 +357,13 @@ class Scenario(Frozen):
         if self.load.wrk_witness_s and engines != {"raw"}:
             yield "load.wrk_witness_s: the witness stands beside the raw engine only"
 
+    def _faults_of_taps(self) -> Iterator[str]:
+        if False not in self.factors.get("lab.taps", (self.lab.taps,)):
+            yield (
+                "lab.taps: under taps nothing is compared, and this scenario has them throughout; give"
+                ' the factor "lab.taps" = [false, true]'
+            )
+
     def _faults_of_keep_alive(self) -> Iterator[str]:
         if {self.load.keep_alive, *self.factors.get("load.keep_alive", ())} == {True}:
             return
@@ -400,6 +408,11 @@ class Condition(Frozen):
     """Empty where a scenario has no factors."""
     load: Load
     lab: LabSettings
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether arms are judged under it: taps cost one arm more than another, by what they are."""
+        return not self.lab.taps
 
 
 def conditions(scenario: Scenario) -> tuple[Condition, ...]:
