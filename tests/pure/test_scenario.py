@@ -458,3 +458,25 @@ def test_a_loop_in_words_leaves_out_what_the_conditions_vary(
     load: Load, varied: tuple[str, ...], words: str
 ) -> None:
     assert load.describe_loop(varied) == words
+
+
+@pytest.mark.parametrize(
+    ("lab", "factors", "refused"),
+    [
+        ("taps = true", "", True),
+        ("taps = true", '[factors]\n"lab.taps" = [true, false]', False),
+        ("taps = false", '[factors]\n"lab.taps" = [false, true]', False),
+        ("taps = true", '[factors]\n"lab.receive_steering" = [false, true]', True),
+        ("taps = false", "", False),
+    ],
+)
+def test_a_scenario_with_taps_throughout_compares_nothing_and_is_refused(
+    lab: str, factors: str, refused: bool
+) -> None:
+    text = f"{VALID}\n[lab]\n{lab}\n{factors}\n"
+    if refused:
+        assert fields_at_fault(text) == ["lab.taps"]
+        assert "this scenario has them throughout" in refusal_of(text).seen
+    else:
+        found = conditions(parse_scenario(text, "it"))
+        assert [c.is_compared for c in found] == [not c.lab.taps for c in found]
