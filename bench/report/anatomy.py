@@ -88,6 +88,12 @@ def format_us(mean_us: float, interval: Interval | None, *, signed: bool = False
     return f"{round(mean_us, 2) + 0.0:{sign}.2f} us{ends}"
 
 
+def format_range(values_us: Sequence[float]) -> str:
+    """`24.9 to 25.2 us`."""
+    ends = dict.fromkeys(format_number(end) for end in (min(values_us), max(values_us)))
+    return f"{' to '.join(ends)} us"
+
+
 def describe_anatomy(run: Run) -> list[str]:
     """How many captures there are, and for each other arm what makes its difference."""
     anatomy = run.anatomy

@@ -38,7 +38,7 @@ SERVER = "server"
 PLACES = ("client", "uplink", "bridge", "veth", "container", SERVER)
 """Boxes of a path, from left to right; those that a mode does not have stay empty."""
 BOX_WIDTH, BOX_HEIGHT, ZONE_EDGE = 0.46, 0.34, 0.27
-EDGE_LETTERS = 21
+EDGE_LETTERS = 18
 """Letters of the words on an edge that is a column long."""
 ON_COLOUR = {Group.REQUEST: "#ffffff", Group.SERVER: "#111111", Group.RESPONSE: "#111111"}
 """What is read on each colour."""
@@ -244,7 +244,7 @@ def _draw_edge(axes: Axes, start: str, end: str, hop: NamedHop) -> None:
     x1, x2 = PLACES.index(start), PLACES.index(end)
     side = 1 if x2 > x1 else -1
     _draw_arrow(axes, (x1 + side * BOX_WIDTH / 2, x2 - side * BOX_WIDTH / 2), 0.08 * side, hop.row.group)
-    heights = (0.24, 0.44, 0.7) if side > 0 else (-0.46, -0.24, -0.62)
+    heights = (0.24, 0.44, 0.7) if side > 0 else (-0.48, -0.24, -0.68)
     _write_hop(axes, (x1, x2), hop, heights, above=side > 0)
 
 

@@ -10,7 +10,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from bench.edges import store
-from bench.report import card, changes, comparisons, content, evidence, steps, wording
+from bench.report import anatomy, card, changes, comparisons, content, evidence, steps, wording
+from bench.report.anatomy_figures import (
+    draw_contrasts,
+    draw_hops,
+    draw_paths,
+    draw_shares,
+    draw_waterfalls,
+)
 from bench.report.captions import describe_figures
 from bench.report.cautions import find_cautions
 from bench.report.effect_figures import draw_block_ratios, draw_costs, draw_ladder
@@ -22,6 +29,9 @@ from bench.report.text import answer_sentence, count, format_p_value, format_tim
 from bench.results import Run
 
 HTML_FILE, MARKDOWN_FILE, FIGURES_FOLDER = "report.html", "report.md", "figures"
+OF_ANATOMY = ("shares", "waterfall", "paths", "hops", "contrasts")
+PLACED = ("ladder", "changes", *OF_ANATOMY)
+"""Figures that belong to sections of their own."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,11 @@ def _illustrate(run: Run) -> list[Illustration]:
         "slot-timeline": draw_slot_timeline,
         "ladder": draw_ladder,
         "changes": draw_costs,
+        "shares": draw_shares,
+        "waterfall": draw_waterfalls,
+        "paths": draw_paths,
+        "hops": draw_hops,
+        "contrasts": draw_contrasts,
     }
     # Without a valid slot there is nothing to show but when each failed, and at which gate.
     has_valid = any(record.valid for record in run.record.slots)
@@ -95,8 +110,7 @@ def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # Two figures belong to sections of their own.
-    placed = {figure.name: figure for figure in illustrations if figure.name in ("ladder", "changes")}
+    placed = {figure.name: figure for figure in illustrations if figure.name in PLACED}
     rest = [figure for figure in illustrations if figure.name not in placed]
     return environment.get_template(template).render(_facts(run), illustrations=rest, placed=placed)
 
@@ -135,6 +149,8 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "steps_said": steps.describe_steps(run),
         "changes": changes.tabulate_changes(run),
         "changes_said": changes.describe_changes(run),
+        "anatomy": anatomy.summarise_anatomy(run),
+        "anatomy_figures": OF_ANATOMY,
         "comparisons": comparisons.tabulate_comparisons(run),
         "pairs": comparisons.tabulate_pairs(run),
         "methods": comparisons.tabulate_methods(run),

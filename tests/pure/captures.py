@@ -101,7 +101,9 @@ def store_captures(
             continue
         wire = wire_us(slot, took)
         if not found[slot.condition].lab.taps:
-            slots.append(make_slot_record(slot, (wire + CLIENT_US) * noise(slot, 0.002)))
+            p50_us = (wire + CLIENT_US) * noise(slot, 0.002)
+            slots.append(make_slot_record(slot, p50_us, window_end_ns=2_000_000 * requests))
+            _write_requests(folder, slot, np.full(requests, round(p50_us * 1e3)))
             continue
         names = taps_of(Mode(slot.arm))
         tapped_us = wire + CLIENT_US + TAP_US * len(names)
@@ -130,6 +132,7 @@ def _record(slot: Slot, p50_us: float, requests: int, failed: bool, changes: Map
     return make_slot_record(
         slot,
         p50_us * noise(slot, 0.002),
+        window_end_ns=2_000_000 * requests,
         gates=(make_gate(), make_gate(passed=not failed, name="capture: matched")),
         capture=CaptureRecord(taps=tuple(taps), expected=requests, matched=requests),
     )
@@ -156,13 +159,18 @@ def _write(folder: Path, slot: Slot, took: Took, requests: int, spread: float) -
     # One request is missing, as in real captures, so that an id is no row number.
     frame.drop(index=1).to_parquet(target / "hops.parquet")
     client_ns = np.round(CLIENT_US * 1e3 * np.exp(spread * dice.standard_normal(requests))).astype(np.int64)
-    wire_ns = (columns[f"{names[0]}_last_ns"] - columns[f"{names[0]}_request_ns"]).astype(np.int64)
+    wire_ns = columns[f"{names[0]}_last_ns"] - columns[f"{names[0]}_request_ns"]
+    _write_requests(folder, slot, wire_ns + client_ns)
+
+
+def _write_requests(folder: Path, slot: Slot, service_ns: np.ndarray) -> None:
+    """In the order of a file of the load generator's: here the last to begin ends first."""
     rows = [
         {
             "intended_ns": 1_000 + 2_000_000 * number,
             "sent_ns": 1_500 + 2_000_000 * number,
-            "done_ns": 1_500 + 2_000_000 * number + int(wire_ns[number] + client_ns[number]),
+            "done_ns": 1_500 + 2_000_000 * number + int(took),
         }
-        for number in range(requests)
+        for number, took in enumerate(service_ns)
     ]
     store.write_requests(folder, slot.directory, make_records(rows[::-1]))
