@@ -9,15 +9,32 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
+from bench.core.anatomy import Anatomy, Captured, dissect
 from bench.core.change import Change
 from bench.core.comparison import Comparison
+from bench.core.errors import InputError
 from bench.core.findings import WalkthroughRecord
-from bench.core.records import RunRecord, SlotRecord
+from bench.core.hops import Hops, tap_columns
+from bench.core.records import CaptureRecord, RunRecord, SlotRecord
 from bench.core.sameness import Difference, find_differences
 from bench.core.scenario import Condition, conditions
+from bench.core.trace import follow
 from bench.core.verdict import Verdict, judge
-from bench.edges import store
+from bench.edges import decoding, store
 
+TRACE_COLUMNS = (
+    "id",
+    "direction",
+    "tap",
+    "host",
+    "link",
+    "source",
+    "destination",
+    "source_mac",
+    "destination_mac",
+    "ttl",
+    "rewritten",
+)
 INTERVALS = ("ci95", "ci90", "difference_ci95", "bootstrap_ci95")
 
 
@@ -177,6 +194,98 @@ class Run:
         counted = inside & (frame["outcome"] == "ok").to_numpy()
         latencies_us: np.ndarray = (frame["done_ns"].to_numpy()[counted] - begun_ns[counted]) / 1e3
         return latencies_us
+
+    def hops(self, slot: int) -> pd.DataFrame:
+        """Times of capture slot number `slot` at its taps, a row a request that was found at all of them.
+
+        Columns, int64: `id` (the place of the request among all of the slot's by `intended_ns`), then
+        `<tap>_request_ns`, `<tap>_first_ns`, `<tap>_last_ns` (the response's first and last packet) for
+        each tap, in the order in which requests pass them; in the clock of the captures, CLOCK_REALTIME.
+        Raises KeyError where the slot was not measured, InputError where it was measured without taps.
+        """
+        record = self._slot(slot)
+        capture = self._capture(record)
+        frame = pd.read_parquet(self.path / record.slot.directory / "hops.parquet")
+        return frame[["id", *tap_columns([tap.name for tap in capture.taps])]]
+
+    @cached_property
+    def anatomy(self) -> Anatomy:
+        """Where the microseconds went in the valid capture slots; nothing in a run without any.
+
+        Reads the hops and requests of every such slot, one after another.
+        """
+        valid, left_out = [], dict[str, int]()
+        for record in self.tapped:
+            if record.valid and record.capture:
+                valid.append(self._read_captured(record))
+            else:
+                left_out[record.slot.arm] = left_out.get(record.slot.arm, 0) + 1
+        verdict = self.verdict
+        return dissect(self.record.scenario, valid, verdict.comparisons, verdict.changes, left_out)
+
+    @property
+    def tapped(self) -> list[SlotRecord]:
+        """The measured slots with taps, INVALID ones included."""
+        return [record for record in self.record.slots if self.conditions[record.slot.condition].lab.taps]
+
+    def trace(self, slot: int) -> pd.DataFrame:
+        """One request of capture slot number `slot` followed through its taps, there and back.
+
+        One row a tap and `direction` (`request`, `response`); `rewritten` names what is not as it was at
+        the tap before. Empty where the samples `<tap>.pcap` are not there or hold no request in common;
+        a tap without a sample is left out. Raises as `hops` does, and InputError for what is no pcap file.
+        """
+        record = self._slot(slot)
+        taps = {tap.name: tap for tap in self._capture(record).taps}
+        samples = {name: self.path / record.slot.directory / f"{name}.pcap" for name in taps}
+        found = follow({name: decoding.decode(path) for name, path in samples.items() if path.is_file()})
+        rows = [
+            (
+                seen.number,
+                str(seen.group),
+                seen.tap,
+                taps[seen.tap].host,
+                taps[seen.tap].link,
+                seen.packet.source,
+                seen.packet.destination,
+                seen.packet.source_mac,
+                seen.packet.destination_mac,
+                seen.packet.ttl,
+                "; ".join(seen.rewritten),
+            )
+            for seen in found
+        ]
+        return pd.DataFrame(rows, columns=list(TRACE_COLUMNS))
+
+    def _capture(self, record: SlotRecord) -> CaptureRecord:
+        if record.capture:
+            return record.capture
+        there = ", ".join(str(slot.slot.index) for slot in self.record.slots if slot.capture)
+        raise InputError(
+            f"Reading the captures of slot {record.slot.index} in {self.path}",
+            "it was measured without taps",
+            f"Ask for a slot with taps: {there}." if there else "No slot of this run has taps.",
+        )
+
+    def _read_captured(self, record: SlotRecord) -> Captured:
+        capture = self._capture(record)
+        rows = np.asarray(self.hops(record.slot.index).to_records(index=False))
+        requests = self.requests(record.slot.index, warm_up=True).sort_values("intended_ns", kind="stable")
+        service_ns = (requests["done_ns"] - requests["sent_ns"]).to_numpy()
+        return Captured(
+            arm=record.slot.arm,
+            condition=record.slot.condition,
+            hops=Hops(
+                taps=tuple(tap.name for tap in capture.taps),
+                rows=rows,
+                expected=capture.expected,
+                # Why requests are missing stands in the slot's gates.
+                unmatched={},
+                backwards={},
+            ),
+            service_ns=service_ns[rows["id"]],
+            taps=capture.taps,
+        )
 
     @cached_property
     def _by_index(self) -> dict[int, SlotRecord]:

@@ -97,7 +97,7 @@ def match(sights: Sequence[Sight], expected_ids: NDArray[np.int64] | None = None
         raise InputError("Matching captures", f"taps {', '.join(taps) or 'none'}", "Name each tap once.")
     seen = [sight.exchanges["id"] for sight in sights]
     ids = np.unique(np.concatenate(seen) if expected_ids is None else expected_ids)
-    rows = np.zeros(len(ids), [("id", "<i8"), *((column, "<i8") for column in _columns(taps))])
+    rows = np.zeros(len(ids), [("id", "<i8"), *((column, "<i8") for column in tap_columns(taps))])
     rows["id"] = ids
     reasons, kept = np.full(len(ids), "", object), np.ones(len(ids), bool)
     response_bytes = np.full(len(ids), -1, np.int64)
@@ -158,7 +158,8 @@ def wire_latency_ns(hops: Hops) -> NDArray[np.int64]:
     return hop_ns(hops.rows, Hop("wire", Group.SERVER, f"{first}_request_ns", f"{first}_last_ns"))
 
 
-def _columns(taps: Sequence[str]) -> list[str]:
+def tap_columns(taps: Sequence[str]) -> list[str]:
+    """The columns of a row behind its `id`."""
     return [f"{tap}_{column}" for tap in taps for column in ("request_ns", "first_ns", "last_ns")]
 
 

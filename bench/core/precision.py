@@ -80,7 +80,9 @@ def _contrasts(
     """(log-ratio of every complete block, its session) of every arm under every condition."""
     measured: Measured = sort_slots(scenario, slots, seed=0)
     found = []
-    for condition in range(len(measured.conditions)):
+    for condition, about in enumerate(measured.conditions):
+        if not about.is_compared:
+            continue
         base = measured.side(scenario.baseline, condition)
         for arm in scenario.compared:
             if arm.name == scenario.baseline or arm.name in unavailable:

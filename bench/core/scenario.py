@@ -415,7 +415,8 @@ class Scenario(Frozen):
             yield "load.wrk_witness_s: wrk drives a closed loop, which is no witness of an open one"
 
     def _faults_of_taps(self) -> Iterator[str]:
-        taps = True in {self.lab.taps, *self.factors.get("lab.taps", ())}
+        levels = self.factors.get("lab.taps", (self.lab.taps,))
+        taps = True in levels
         stamps = {self.lab.stamp_before_queue, *self.factors.get("lab.stamp_before_queue", ())}
         if stamps != {None} and not taps:
             yield "lab.stamp_before_queue: is of taps, and lab.taps is off"
@@ -423,6 +424,11 @@ class Scenario(Frozen):
             yield (
                 "lab.taps: needs load.model open at a low rate: its requests carry a number by which captures"
                 " find them, and a closed loop has more packets than can be captured beside it"
+            )
+        if taps and False not in levels:
+            yield (
+                "lab.taps: under taps nothing is compared, and this scenario has them throughout; give"
+                ' the factor "lab.taps" = [false, true]'
             )
 
     def _faults_of_levels(self, key: str, levels: tuple[Any, ...]) -> Iterator[str]:
@@ -442,6 +448,11 @@ class Condition(Frozen):
     """Empty where a scenario has no factors."""
     load: Load
     lab: LabSettings
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether arms are judged under it: taps cost one arm more than another, by what they are."""
+        return not self.lab.taps
 
 
 def conditions(scenario: Scenario) -> tuple[Condition, ...]:

@@ -43,7 +43,8 @@ def judge(
     """The verdict on `scenario` from its measured slots.
 
     `unavailable`: arm -> why it cannot be had here; `unavailable_conditions`: the same by index
-    into `conditions(scenario)`. The baseline is available, or there would be no run.
+    into `conditions(scenario)`. The baseline is available, or there would be no run. Of conditions
+    with taps there are changes alone.
     """
     measured = sort_slots(scenario, slots, seed)
     arms = [arm.name for arm in scenario.compared if arm.name not in unavailable]
@@ -58,6 +59,8 @@ def judge(
     steps: list[Comparison] = []
     claims: list[ClaimVerdict] = []
     for condition, about in enumerate(measured.conditions):
+        if not about.is_compared:
+            continue
         if condition in unavailable_conditions:
             name = about.label or "the only condition"
             reason = f"{name} is NOT AVAILABLE here: {unavailable_conditions[condition]}"

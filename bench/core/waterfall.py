@@ -129,7 +129,7 @@ class _Arm:
     @classmethod
     def of(cls, captures: Sequence[Hops]) -> "_Arm":
         taps = _taps_of(captures)
-        middles = [_middle(capture) for capture in captures]
+        middles = [middle_half(wire_latency_ns(capture)) for capture in captures]
         return cls(
             taps,
             float(
@@ -165,8 +165,8 @@ def _taps_of(captures: Sequence[Hops]) -> tuple[str, ...]:
     return captures[0].taps
 
 
-def _middle(capture: Hops) -> NDArray[np.bool_]:
-    latencies = wire_latency_ns(capture)
+def middle_half(latencies: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which requests of a capture count for a mean, by their latencies."""
     # Latencies that occur, so that there is always one between them.
     low = np.quantile(latencies, MIDDLE[0], method="lower")
     high = np.quantile(latencies, MIDDLE[1], method="higher")

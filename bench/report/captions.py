@@ -1,6 +1,7 @@
 """What stands below each figure: what to see in it."""
 
 from bench.core.scenario import Metric
+from bench.report.anatomy import format_range
 from bench.report.effect_figures import can_draw_costs
 from bench.report.text import comparisons_of_arms, count
 from bench.results import Run
@@ -83,4 +84,53 @@ def describe_figures(run: Run) -> list[tuple[str, str, str]]:
                 ),
             )
         )
+    return figures + _describe_anatomy(run)
+
+
+def _describe_anatomy(run: Run) -> list[tuple[str, str, str]]:
+    """Of slots with taps, where there are any that count."""
+    arms = run.anatomy.arms
+    if not arms:
+        return []
+    server = format_range([arm.shares.server.us for arm in arms])
+    network = format_range([arm.shares.network_us for arm in arms])
+    step = (
+        "A bar begins where the one above it ends, a thin line is its 95 % interval. The plain bar is what"
+        " all hops add up to; the hatched one is what they leave of the difference that slots without taps"
+        " measured: the taps' own cost and the client's side, told apart in the table."
+    )
+    figures = [
+        (
+            "shares",
+            "A request's time, part by part",
+            (
+                f"The server's part is {server} over the arms, the way there and back {network}; grey is the"
+                " client's own time, outside of the taps. All of it with taps, whose cost is in it."
+            ),
+        ),
+        (
+            "paths",
+            "The path of every mode, with its microseconds",
+            (
+                "Boxes are the taps in the order in which a request passes them, shades the network"
+                " namespaces; the median of each hop with its 95 % interval stands above the arrow for the"
+                " request and below it for the response. Server is one hop, from the last tap and back."
+            ),
+        ),
+        (
+            "hops",
+            "Distribution of every hop",
+            (
+                "A curve is the share of an arm's requests whose hop took no longer (of all valid captures,"
+                " to the 99th percentile), its mark the median: where curves lie on one another, the arms"
+                " spend the same there."
+            ),
+        ),
+    ]
+    if run.anatomy.explanations:
+        title = f"From {run.record.scenario.baseline} to each other arm, hop by hop"
+        figures.insert(1, ("waterfall", title, step))
+    if run.anatomy.contrasts:
+        told = f"{step} A control that does what it should shows in its own hop, and in no other."
+        figures.append(("contrasts", "From one condition to another, hop by hop", told))
     return figures

@@ -16,12 +16,12 @@ from bench.report.panels import (
     FEW_ARMS,
     arm_names,
     colour_of,
+    compared_conditions,
     draws_pixels,
     label_condition,
     lay_lines,
     make_panels,
     marker_of,
-    present_conditions,
 )
 from bench.report.svg import INK, STYLE
 from bench.report.table import NOT_AVAILABLE
@@ -38,7 +38,7 @@ SIGNS = {Word.INCONCLUSIVE: " ?", Word.INVALID: " ✕"}
 
 def draw_block_ratios(run: Run) -> Figure:
     """Ratio of every block, the pooled ratio with its 95 % interval, and below them the A/A pairs."""
-    present = present_conditions(run)
+    present = compared_conditions(run)
     rows = [
         [
             [c for c in run.verdict.comparisons if c.condition == condition.label and c.metric is metric]
@@ -143,7 +143,7 @@ def draw_ladder(run: Run) -> Figure:
     scenario = run.record.scenario
     sides = [arm.name for arm in scenario.compared if arm.name not in scenario.ladder]
     lines = [*scenario.ladder, *sides]
-    present = present_conditions(run)
+    present = compared_conditions(run)
     with matplotlib.rc_context(STYLE):
         figure, grid = make_panels(1, [0.3 + 0.34 * len(lines)] * len(present))
         for condition, (axes,) in zip(present, grid, strict=True):
@@ -233,13 +233,13 @@ def _decimals(us: float) -> int:
 
 def can_draw_costs(run: Run) -> bool:
     """Whether there are conditions whose costs can be told apart in one figure."""
-    lines = (len(arm_names(run)) - 1) * len(present_conditions(run))
+    lines = (len(arm_names(run)) - 1) * len(compared_conditions(run))
     return bool(run.verdict.changes) and 0 < lines <= MOST_LINES
 
 
 def draw_costs(run: Run) -> Figure:
     """The cost of every candidate under every condition, with its 95 % interval."""
-    present = present_conditions(run)
+    present = compared_conditions(run)
     candidates = [name for name in arm_names(run) if name != run.record.scenario.baseline]
     labels = [run.conditions[index].label for index in present]
     with matplotlib.rc_context(STYLE):

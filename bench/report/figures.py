@@ -108,7 +108,7 @@ def _draw_body(run: Run, axes: Axes, pooled: dict[str, np.ndarray]) -> None:
         axes.plot(curve, QUANTILES, marker=marker_of(run, arm), markevery=[middle], **look)
     axes.hlines(0.5, min(p50s_us.values()), max(p50s_us.values()), color=INK, linewidth=1, linestyle=":")
     ends_us = [find_quantiles(counts, np.array([0.005, 0.99])) for counts in pooled.values()]
-    _scale_latency(axes, min(low for low, _ in ends_us), max(high for _, high in ends_us))
+    scale_latency(axes, min(low for low, _ in ends_us), max(high for _, high in ends_us))
     axes.set_ylim(0, 1)
     if len(arm_names(run)) <= FEW_ARMS:
         axes.legend(loc="lower right")
@@ -137,10 +137,10 @@ def _draw_tail(run: Run, axes: Axes, pooled: dict[str, np.ndarray]) -> None:
     axes.tick_params(axis="y", which="minor", length=0)
     axes.set_ylim(0.6, 0.00008)
     if ends_us:
-        _scale_latency(axes, min(low for low, _ in ends_us), max(high for _, high in ends_us))
+        scale_latency(axes, min(low for low, _ in ends_us), max(high for _, high in ends_us))
 
 
-def _scale_latency(axes: Axes, low_us: float, high_us: float) -> None:
+def scale_latency(axes: Axes, low_us: float, high_us: float) -> None:
     """Fit the axis to what is drawn, so that a difference of microseconds shows; far tails need a log."""
     if high_us > LOG_FROM * low_us:
         axes.set_xscale("log")

@@ -13,7 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from bench.edges import store
-from bench.report import card, changes, comparisons, content, evidence, steps, wording
+from bench.report import anatomy, card, changes, comparisons, content, evidence, steps, wording
+from bench.report.anatomy_figures import (
+    draw_contrasts,
+    draw_hops,
+    draw_paths,
+    draw_shares,
+    draw_waterfalls,
+)
 from bench.report.captions import describe_figures
 from bench.report.cautions import find_cautions
 from bench.report.effect_figures import draw_block_ratios, draw_costs, draw_ladder
@@ -25,6 +32,7 @@ from bench.report.text import ABSENT, answer_sentence, count, format_p_value, fo
 from bench.results import Run
 
 HTML_FILE, MARKDOWN_FILE, FIGURES_FOLDER = "report.html", "report.md", "figures"
+OF_ANATOMY = ("shares", "waterfall", "paths", "hops", "contrasts")
 
 
 class Section(NamedTuple):
@@ -41,6 +49,7 @@ SECTIONS = (
     Section("card", "Which mode to take: cost beside what is given up"),
     Section("steps", "What each step adds", "steps"),
     Section("changes", "What changed between conditions", "changes"),
+    Section("anatomy", "Where the microseconds go", "anatomy"),
     Section("comparison", "Comparison", "comparisons"),
     Section("figures", "Distributions: every request, block and slot", "illustrations"),
     Section("noise", "Noise floor: each arm against itself", "pairs"),
@@ -56,7 +65,7 @@ SECTIONS = (
 """In the order of the page."""
 MOST_ROWS = 5_000
 """Of more slots than these the table leaves some to slots.csv, so that a page's size has a bound."""
-PLACED = ("ladder", "changes")
+PLACED = ("ladder", "changes", *OF_ANATOMY)
 """Figures that stand in a section of their own: `placed['ladder']`. The rest are in `figures`."""
 
 
@@ -111,6 +120,11 @@ def _illustrate(run: Run) -> list[Illustration]:
         "slot-timeline": draw_slot_timeline,
         "ladder": draw_ladder,
         "changes": draw_costs,
+        "shares": draw_shares,
+        "waterfall": draw_waterfalls,
+        "paths": draw_paths,
+        "hops": draw_hops,
+        "contrasts": draw_contrasts,
     }
     # Without a valid slot there is nothing to show but when each failed, and at which gate.
     has_valid = any(record.valid for record in run.record.slots)
@@ -192,6 +206,8 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "steps_said": steps.describe_steps(run),
         "changes": changes.tabulate_changes(run),
         "changes_said": changes.describe_changes(run),
+        "anatomy": anatomy.summarise_anatomy(run),
+        "anatomy_figures": OF_ANATOMY,
         "comparisons": comparisons.tabulate_comparisons(run),
         "pairs": comparisons.tabulate_pairs(run),
         "methods": comparisons.tabulate_methods(run),

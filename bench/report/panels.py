@@ -85,6 +85,11 @@ def present_conditions(run: Run) -> list[int]:
     return [index for index in range(len(run.conditions)) if index not in run.record.unavailable_conditions]
 
 
+def compared_conditions(run: Run) -> list[int]:
+    """Of them, those under which arms are judged."""
+    return [index for index in present_conditions(run) if run.conditions[index].is_compared]
+
+
 def colour_of(run: Run, arm: str) -> str:
     """Colour of an arm, the same in every figure of a run."""
     return PALETTE[arm_names(run).index(arm) % len(PALETTE)]

@@ -29,7 +29,7 @@ def _summarise_arms(run: Run) -> list[Table]:
     several, baseline = has_several_candidates(run), run.record.scenario.baseline
     tables = []
     for condition in run.conditions:
-        if condition.label in run.verdict.unavailable_conditions:
+        if not condition.is_compared or condition.label in run.verdict.unavailable_conditions:
             continue
         found = [c for c in comparisons_of_arms(run) if c.condition == condition.label]
         rows = [

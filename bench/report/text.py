@@ -175,7 +175,8 @@ def answer_sentence(run: Run) -> str:
 
 
 def _describe_candidate(run: Run, found: Sequence[Comparison]) -> str:
-    return describe_comparison(found[0]) if len(run.conditions) == 1 else _describe_range(found)
+    one = sum(condition.is_compared for condition in run.conditions) == 1
+    return describe_comparison(found[0]) if one else _describe_range(found)
 
 
 def _describe_range(found: Sequence[Comparison]) -> str:

@@ -71,7 +71,8 @@ def bed() -> Iterator[Bed]:
             warm_up_s=0.05,
             measure_s=0.6,
         ),
-        lab=LabSettings(taps=True, stamp_before_queue=True),
+        lab=LabSettings(stamp_before_queue=True),
+        factors={"lab.taps": (False, True)},
     )
     with machine_lock("tests of the captures"), prepare_bed(scenario, RUN, lambda _: None) as prepared:
         yield prepared
@@ -85,8 +86,8 @@ def measured(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ca
         if named(mode) in gaps:
             continue
         folder = tmp_path_factory.mktemp(named(mode))
-        slot = Slot(index=index, session=0, block=0, arm=named(mode), condition=0, repeat=0)
-        record, _ = measure_slot(bed, slot, conditions(bed.scenario)[0], folder)
+        slot = Slot(index=index, session=0, block=0, arm=named(mode), condition=1, repeat=0)
+        record, _ = measure_slot(bed, slot, conditions(bed.scenario)[1], folder)
         found[mode] = Captured(record, folder)
     return found
 

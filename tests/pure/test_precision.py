@@ -89,3 +89,15 @@ def test_a_run_may_grow_tenfold_and_its_sessions_keep_their_length(
 ) -> None:
     schedule = extend(make_scenario(schedule=Schedule(blocks=blocks, sessions=sessions))).schedule
     assert (schedule.blocks, schedule.sessions) == longer
+
+
+def test_precision_is_asked_of_slots_without_taps_alone() -> None:
+    scenario = make_scenario(blocks=20, factors={"lab.taps": (False, True)})
+    slots = make_slots(
+        scenario,
+        lambda slot: (22 if slot.arm == "bridge" else 20) * noise(slot, 0.3 if slot.condition else 0.002),
+    )
+    without = make_scenario(blocks=20)
+    calm = [slot for slot in slots if slot.condition == 0]
+
+    assert half_width(scenario, slots) == half_width(without, calm)

@@ -467,4 +467,28 @@ def test_taps_need_an_open_loop() -> None:
 def test_where_packets_are_stamped_is_a_question_of_taps_alone() -> None:
     text = OPEN + "rate_rps = 1000\n[lab]\nstamp_before_queue = true\n"
     assert fields_at_fault(text) == ["lab.stamp_before_queue"]
-    assert parse_scenario(text + "taps = true\n", "unit.toml").lab.taps
+    assert parse_scenario(
+        text + '[factors]\n"lab.taps" = [true, false]\n', "unit.toml"
+    ).lab.stamp_before_queue
+
+
+@pytest.mark.parametrize(
+    ("lab", "factors", "refused"),
+    [
+        ("taps = true", "", True),
+        ("taps = true", '[factors]\n"lab.taps" = [true, false]', False),
+        ("taps = false", '[factors]\n"lab.taps" = [false, true]', False),
+        ("taps = true", '[factors]\n"lab.receive_steering" = [false, true]', True),
+        ("taps = false", "", False),
+    ],
+)
+def test_a_scenario_with_taps_throughout_compares_nothing_and_is_refused(
+    lab: str, factors: str, refused: bool
+) -> None:
+    text = f"{OPEN}rate_rps = 1000\n[lab]\n{lab}\n{factors}\n"
+    if refused:
+        assert fields_at_fault(text) == ["lab.taps"]
+        assert "this scenario has them throughout" in refusal_of(text).seen
+    else:
+        found = conditions(parse_scenario(text, "it"))
+        assert [c.is_compared for c in found] == [not c.lab.taps for c in found]

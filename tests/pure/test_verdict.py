@@ -182,3 +182,22 @@ def test_an_open_loop_is_judged_on_latency_alone_its_claims_ladder_and_changes_a
     assert {change.metric for change in verdict.changes} == {P50, P99}
     assert [set(claim.holm_p_values) for claim in verdict.claims] == [{P50, P99}] * 2
     assert [claim.word for claim in verdict.claims] == [ClaimWord.SUPPORTED] * 2
+
+
+def test_under_taps_nothing_is_judged_but_what_the_taps_change() -> None:
+    factors = {"lab.taps": (False, True)}
+    scenario = make_scenario(blocks=6, factors=factors, claims=(CLAIM,), ladder=("host", "bridge"))
+    # Taps cost bridge so much that judging under them would refute what holds without.
+    slots = make_slots(scenario, lambda slot: costing(1.2 if slot.condition == 0 else 0.8)(slot))
+    verdict = verdict_on(scenario, slots)
+
+    for found in (verdict.comparisons, verdict.steps, verdict.claims):
+        assert {each.condition for each in found} == {"taps=false"}
+    assert [claim.word for claim in verdict.claims] == [ClaimWord.SUPPORTED]
+    assert {(change.kind, change.candidate) for change in verdict.changes} == {
+        ("cost", "bridge"),
+        ("arm", "host"),
+        ("arm", "bridge"),
+    }
+    [taps] = [c for c in verdict.changes if (c.kind, c.candidate, c.metric) == ("arm", "bridge", P50)]
+    assert taps.ratio == pytest.approx(0.8 / 1.2, rel=0.02)
