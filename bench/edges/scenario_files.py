@@ -73,7 +73,8 @@ def read_asked(named: Sequence[str]) -> Asked:
         return Asked(suites[0].name, suites[0].question, tuple(found), is_suite=True)
     if len(found) == 1:
         return Asked(found[0][1].name, found[0][1].question, tuple(found), is_suite=False)
-    return Asked("suite", f"{len(found)} scenarios", tuple(found), is_suite=True)
+    names = ", ".join(scenario.name for _, scenario in found)
+    return Asked("suite", f"{len(found)} scenarios: {names}", tuple(found), is_suite=True)
 
 
 def _bundled_files() -> list[Path]:

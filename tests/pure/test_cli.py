@@ -5,11 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
 from bench import cli
 from bench.core.errors import ExitCode
+from bench.edges.scenario_files import bundled_scenarios
 
-GOOD = Path(cli.bundled_scenarios(), "quick.toml").read_text()
+GOOD = Path(bundled_scenarios(), "quick.toml").read_text()
 
 
 def edited(old: str, new: str) -> str:
@@ -45,6 +48,10 @@ BAD_OPTIONS = {
     "an unknown command": (["brun"], "brun"),
     "an engine of no distribution": (["walkthrough", "--engine", "podman"], "podman"),
     "an unknown form": (["report", "RUN", "--format", "pdf"], "pdf"),
+    "an unknown shell": (["completion", "tcsh"], "tcsh"),
+    "one of two scenarios that is none": (["run", "quick", "nowhere"], "nowhere"),
+    "a budget too small for a suite": (["run", "quick", "ladder", "--budget", "20s"], "fewer scenarios"),
+    "a file that is there already": (["scenario", "new", "quick", "--output", "README.md"], "README.md"),
 }
 
 
@@ -81,10 +88,10 @@ def test_a_bad_option_says_what_was_wrong_with_exit_code_2(
 def test_a_bug_prints_its_traceback_and_exits_with_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(_: str) -> None:
+    def fail(_: list[str]) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(cli, "read_scenario", fail)
+    monkeypatch.setattr(cli, "read_asked", fail)
     assert run_bench(monkeypatch, "plan", "quick") == ExitCode.INTERNAL_ERROR
     assert "ZeroDivisionError" in capsys.readouterr().err
 
@@ -104,3 +111,46 @@ def test_the_plan_lists_every_change_and_sends_only_json_to_standard_output(
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("5m", 300), ("1h", 3600), ("2.5", 2.5)])
 def test_a_time_is_read_with_its_unit(text: str, seconds: float) -> None:
     assert cli.parse_duration(text) == seconds
+
+
+def test_a_plan_says_how_many_blocks_a_budget_is_enough_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = []
+    for budget in ("1s", "45s", "1h"):
+        assert run_bench(monkeypatch, "plan", "quick", "--budget", budget, "--json") == ExitCode.DONE
+        found.append(json.loads(capsys.readouterr().out)["budget_blocks"])
+    assert found[0] == 1
+    assert 1 < found[1] < 18
+    assert found[2] == 18
+
+
+def test_the_plan_of_a_suite_adds_up_its_scenarios_and_divides_the_budget(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_bench(monkeypatch, "plan", "quick", "open", "--budget", "300s", "--json") == ExitCode.DONE
+    suite = json.loads(capsys.readouterr().out)
+    alone = []
+    for name in ("quick", "open"):
+        run_bench(monkeypatch, "plan", name, "--json")
+        alone.append(json.loads(capsys.readouterr().out))
+    assert [row["slots"] for row in suite["rows"]] == [plan["slots"] for plan in alone]
+    # Where the image is still to be built, that is once in a suite, and once in each plan.
+    builds = sum(plan["expected_s"] for plan in alone) - suite["expected_s"]
+    assert builds == pytest.approx(0) or builds == pytest.approx(30)
+    assert 0 < sum(row["budget_s"] for row in suite["rows"]) < 300
+
+
+def test_every_command_teaches_an_example(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group = typer.main.get_command(cli.app)
+    assert isinstance(group, TyperGroup)
+    scenario = group.commands["scenario"]
+    assert isinstance(scenario, TyperGroup)
+    named = [[name] for name in group.commands if name != "scenario"]
+    for words in [*named, *(["scenario", name] for name in scenario.commands)]:
+        assert run_bench(monkeypatch, *words, "--help") == ExitCode.DONE
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "Example: " in shown, words
+        assert f"bench {' '.join(words)}" in shown.partition("Example: ")[2], words

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from bench import cli
+from bench import terminal
 from bench.core.records import Status
 from bench.report import page
 from bench.report.captions import describe_figures
@@ -235,9 +235,9 @@ def test_gaps_are_said_in_the_terminal_with_their_reasons(crowded: Run) -> None:
 def test_no_cell_is_cut_in_a_narrow_terminal(
     crowded: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli.out, "width", 40)
+    monkeypatch.setattr(terminal.out, "width", 40)
     for table in summarise(crowded):
-        cli._print_whole(table.columns, table.rows, table.caption)
+        terminal.print_whole(table.columns, table.rows, table.caption)
     printed = capsys.readouterr().out
 
     for table in summarise(crowded):

@@ -1,0 +1,155 @@
+"""What a person sees who types `bench`, `bench list`, or the tabulator."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bench import __version__
+from bench.core.records import Status
+from bench.edges import store
+from bench.shelf import describe_age, list_shelf
+
+from .conftest import make_run, make_scenario
+from .reports import CLAIM
+from .test_suite import store_suite
+
+ROOT = Path(__file__).parents[2]
+
+
+def bench(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The `bench` command, run in `folder`."""
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def store_one(results: Path, number: str, status: Status) -> Path:
+    run_id = f"20250102T030405Z-{number}"
+    folder = store.create_run_folder(results, "unit", run_id)
+    store.write_run(folder, make_run(make_scenario(), id=run_id, status=status))
+    return folder
+
+
+def test_bench_alone_tells_a_newcomer_how_to_begin(tmp_path: Path) -> None:
+    done = bench(tmp_path)
+    assert done.returncode == 0
+    for command in ("bench doctor", "bench run quick", "make quick"):
+        assert command in done.stdout
+    assert "bench resume" not in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_bench_alone_names_the_last_run_and_how_to_go_on_with_it_where_it_stopped(tmp_path: Path) -> None:
+    store_one(tmp_path / "results", "0001", Status.COMPLETE)
+    assert "bench resume" not in bench(tmp_path).stdout
+    last = store_one(tmp_path / "results", "0002", Status.INTERRUPTED)
+    said = bench(tmp_path).stdout
+    assert f"bench resume {last.relative_to(tmp_path)}\n" in said
+    assert "interrupted" in said
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    assert bench(tmp_path, "--version").stdout == f"{__version__}\n"
+
+
+def test_the_list_tells_runs_and_suites_the_newest_first_with_status_and_word(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    judged = store.create_run_folder(results, "unit", "20240102T030405Z-aaaa")
+    store.write_run(judged, make_run(make_scenario(claims=(CLAIM,))))
+    verdict = {"claims": [{"word": "SUPPORTED"}, {"word": "SUPPORTED"}], "comparisons": []}
+    (judged / "verdict.json").write_text(json.dumps(verdict))
+    folder, suite = store_suite(results)
+    store.write_suite(folder, suite)
+    found = json.loads(bench(tmp_path, "list", "--json").stdout)
+    assert [each["kind"] for each in found] == ["suite", "run", "run"]
+    assert found[0]["word"] == "2 of 3 scenarios"
+    assert [each["word"] for each in found[1:]] == ["", "SUPPORTED"]
+    table = bench(tmp_path, "list").stdout.splitlines()
+    assert [Path(line.split()[-1]).name for line in table[1:]] == [Path(each["path"]).name for each in found]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '"x"', "{}"])
+def test_a_damaged_run_stands_in_the_list_and_does_not_end_it(tmp_path: Path, text: str) -> None:
+    for name in ("run.json", "suite.json", "walkthrough.json"):
+        folder = tmp_path / "any" / name
+        folder.mkdir(parents=True)
+        (folder / name).write_text(text)
+    assert {each.status for each in list_shelf(tmp_path)} == {"cannot be read"}
+
+
+def test_an_empty_shelf_says_so_and_what_to_do(tmp_path: Path) -> None:
+    done = bench(tmp_path, "list")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "bench run quick" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("ago", "said"),
+    [
+        (timedelta(minutes=5), "5 min ago"),
+        (timedelta(hours=3), "3 h ago"),
+        (timedelta(days=9), "9 d ago"),
+        (-timedelta(hours=1), "0 min ago"),
+    ],
+)
+def test_an_age_is_told_in_its_own_unit(ago: timedelta, said: str) -> None:
+    now = datetime(2025, 1, 2, tzinfo=UTC)
+    assert describe_age((now - ago).isoformat(), now) == said
+
+
+def test_no_age_is_told_of_what_is_no_time() -> None:
+    assert describe_age("", datetime.now(UTC)) == ""
+
+
+def test_bash_completes_commands_scenarios_modes_and_runs_by_the_printed_script(tmp_path: Path) -> None:
+    last = store_one(tmp_path / "results", "0001", Status.COMPLETE).relative_to(tmp_path)
+    command = tmp_path / "bench"
+    command.write_text(f"#!{sys.executable}\nfrom bench.cli import main\n\nmain()\n")
+    command.chmod(0o755)
+    asked = {
+        "bench scen": "scenario",
+        "bench run qui": "quick",
+        "bench run --prec": "--precision",
+        "bench scenario new x --mode macv": "macvlan",
+        "bench resume results/u": str(last),
+    }
+    lines = [f"source {tmp_path / 'completion'}"]
+    for line in asked:
+        words = line.split()
+        lines.append(f"COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _bench_completion bench")
+        lines.append('echo "${COMPREPLY[*]}"')
+    (tmp_path / "completion").write_text(bench(tmp_path, "completion", "bash").stdout)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-ec", "\n".join(lines)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert dict(zip(asked, done.stdout.splitlines(), strict=True)) == asked, done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_printed_and_no_file_of_the_person_is_written(shell: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "completion", shell],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    assert "_BENCH_COMPLETE" in done.stdout
+    assert not list(tmp_path.iterdir())

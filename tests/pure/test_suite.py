@@ -1,0 +1,215 @@
+"""Suites without a lab: what is asked for, how a budget is divided, how it ends, what the index says."""
+
+import itertools
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from bench.core.errors import ExitCode, InputError
+from bench.core.plan import measuring_seconds, overhead_seconds, plan_slots
+from bench.core.records import Status
+from bench.core.samples import MIN_BLOCKS
+from bench.core.scenario import Scenario
+from bench.core.suite import (
+    SEVERITY,
+    SUITE_SCHEMA_VERSION,
+    Entry,
+    SuiteRecord,
+    divide_budget,
+    find_worst,
+    parse_suite,
+)
+from bench.edges import store
+from bench.edges.scenario_files import bundled_scenarios, read_asked
+from bench.report.index_page import list_chapters, write_index
+
+from .conftest import make_run, make_scenario
+from .reports import CLAIM, few_resamples
+
+FAULT = "Making the run's folder x: [Errno 28] No space left on device. Make <room>."
+
+
+def make_entry(scenario: Scenario | None = None, **changes: object) -> Entry:
+    fields = {"source": "unit.toml", "scenario": scenario or make_scenario(), "seed": 1, "budget_s": None}
+    return Entry.model_validate({**fields, **changes})
+
+
+def make_suite(*entries: Entry, **changes: object) -> SuiteRecord:
+    fields = {
+        "schema_version": SUITE_SCHEMA_VERSION,
+        "id": "20250102T030405Z-00ff",
+        "bench_version": "0.1.0",
+        "name": "unit",
+        "question": "Does it <hold>?",
+        "status": Status.COMPLETE,
+        "started_at": "2025-01-02T03:04:05+00:00",
+        "budget_s": None,
+        "precision": None,
+        "entries": entries,
+    }
+    return SuiteRecord.model_validate({**fields, **changes})
+
+
+def store_suite(results: Path) -> tuple[Path, SuiteRecord]:
+    """A suite of a run that is complete, one that could not be begun, and one that was not."""
+    scenario = make_scenario(claims=(CLAIM,))
+    store.write_run(store.create_run_folder(results, "unit", "20250102T030405Z-0001"), make_run(scenario))
+    record = make_suite(
+        make_entry(
+            scenario, run="../../unit/20250102T030405Z-0001", status=Status.COMPLETE, exit_code=ExitCode.DONE
+        ),
+        make_entry(status=Status.FAILED, exit_code=ExitCode.ENVIRONMENT, fault=FAULT),
+        make_entry(),
+    )
+    return store.create_suite_folder(results, record.id), record
+
+
+class Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name == "href"]
+
+
+def test_every_scenario_gets_the_same_part_of_its_blocks_and_all_of_them_fit_the_budget() -> None:
+    scenarios = [make_scenario(blocks=12), make_scenario(blocks=40, sessions=8)]
+    shares = divide_budget(scenarios, 150)
+    needs = [measuring_seconds(scenario, plan_slots(scenario, 0)) for scenario in scenarios]
+    parts = [share / need for share, need in zip(shares, needs, strict=True)]
+    assert parts[0] == pytest.approx(parts[1])
+    assert sum(shares) + sum(map(overhead_seconds, scenarios)) == pytest.approx(150)
+
+
+def test_a_budget_is_refused_where_a_scenario_would_get_too_few_blocks_and_the_one_it_names_is_enough() -> (
+    None
+):
+    scenarios = [make_scenario(blocks=12), make_scenario(blocks=6)]
+    with pytest.raises(InputError) as caught:
+        divide_budget(scenarios, 20)
+    enough = float(caught.value.advice.split()[1])
+    for scenario, share in zip(scenarios, divide_budget(scenarios, enough + 1), strict=True):
+        block_s = measuring_seconds(scenario, plan_slots(scenario, 0)) / scenario.schedule.blocks
+        assert share >= MIN_BLOCKS * block_s
+    with pytest.raises(InputError):
+        divide_budget(scenarios, enough - 1)
+
+
+def test_the_worst_exit_code_is_the_first_by_severity_in_whatever_order_runs_end() -> None:
+    for length in range(1, 4):
+        for codes in itertools.product(SEVERITY, repeat=length):
+            assert SEVERITY.index(find_worst(codes)) == min(map(SEVERITY.index, codes))
+
+
+def test_a_suite_that_has_not_ended_exits_as_interrupted_and_one_that_has_with_its_worst() -> None:
+    done, void = (
+        make_entry(status=Status.COMPLETE, exit_code=code)
+        for code in (ExitCode.DONE, ExitCode.INVALID_MEASUREMENT)
+    )
+    assert make_suite(done, make_entry()).exit_code is ExitCode.INTERRUPTED
+    assert make_suite(done, done).exit_code is ExitCode.DONE
+    assert make_suite(done, void).exit_code is ExitCode.INVALID_MEASUREMENT
+
+
+@pytest.mark.parametrize("status", [*Status, None])
+@pytest.mark.parametrize("code", [ExitCode.DONE, ExitCode.INVALID_MEASUREMENT, None])
+def test_only_a_run_that_came_to_its_end_and_was_judged_is_not_run_again(
+    status: Status | None, code: ExitCode | None
+) -> None:
+    ended = status in (Status.COMPLETE, Status.PRECISE, Status.BUDGET_SPENT) and code is not None
+    assert make_entry(status=status, exit_code=code).has_ended is ended
+
+
+def test_a_stored_suite_is_read_as_it_was_written(tmp_path: Path) -> None:
+    folder, record = store_suite(tmp_path)
+    store.write_suite(folder, record)
+    assert store.read_suite(folder) == record
+    assert store.is_suite(folder)
+    assert not store.is_suite(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"schema_version": 1', "\x00"])
+def test_a_damaged_suite_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "suite.json").write_text(text)
+    with pytest.raises(InputError, match="Opening the suite"):
+        store.read_suite(tmp_path)
+
+
+def test_the_index_tells_every_scenario_and_links_to_the_reports_that_there_are(tmp_path: Path) -> None:
+    folder, record = store_suite(tmp_path)
+    with few_resamples():
+        write_index(record, folder)
+    page, text = (folder / "index.html").read_text(), (folder / "index.md").read_text()
+    links = Links()
+    links.feed(page)
+    assert set(links.found) == {"../../unit/20250102T030405Z-0001/report.html"}
+    assert "<hold>" not in page
+    assert "<room>" not in page
+    for said in (page, text):
+        assert said.count("What does bridge cost?") == 3
+        assert "On this machine, " in said
+        assert "95" in said
+        assert "SUPPORTED" in said
+        assert CLAIM.text in said
+        assert "No space left on device" in said
+        assert "not begun" in said
+        assert "1 of 3 scenarios ended" in said
+
+
+def test_the_index_tells_how_far_a_run_came_that_was_resumed_by_itself_since(tmp_path: Path) -> None:
+    folder, record = store_suite(tmp_path)
+    stale = record.entries[0].model_copy(update={"status": Status.INTERRUPTED})
+    with few_resamples():
+        assert list_chapters(record.with_entry(0, stale), folder)[0].status == "complete"
+
+
+def test_a_suite_s_runs_stand_in_its_place_in_the_order_of_the_command() -> None:
+    names = [scenario.name for _, scenario in read_asked(["quick", "claim", "quick"]).scenarios]
+    assert names[0] == names[-1] == "quick"
+    assert names[1:-1] == list(
+        parse_suite((bundled_scenarios() / "suites/claim.toml").read_text(), "").scenarios
+    )
+
+
+def test_every_suite_that_we_ship_can_be_read_under_its_file_name() -> None:
+    found = list((bundled_scenarios() / "suites").glob("*.toml"))
+    assert found
+    for path in found:
+        asked = read_asked([str(path)])
+        assert (asked.name, asked.is_suite) == (path.stem, True)
+
+
+def test_a_suite_names_scenarios_beside_itself_first(tmp_path: Path) -> None:
+    mine = (bundled_scenarios() / "quick.toml").read_text().replace("blocks = 18", "blocks = 2")
+    (tmp_path / "mine.toml").write_text(mine)
+    suite = tmp_path / "suite.toml"
+    suite.write_text('name = "own"\nquestion = "?"\nscenarios = ["mine.toml", "open"]\n')
+    asked = read_asked([str(suite)])
+    assert [scenario.name for _, scenario in asked.scenarios] == ["quick", "open"]
+    assert asked.scenarios[0][1].schedule.blocks == 2
+
+
+def test_the_faults_of_all_files_are_said_at_once(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.toml").write_text(f'name = "{name}"\nquestoin = "?"\n')
+    suite = tmp_path / "suite.toml"
+    suite.write_text('name = "own"\nquestion = "?"\nscenarios = ["two.toml", "nowhere"]\n')
+    with pytest.raises(InputError) as caught:
+        read_asked([str(tmp_path / "one.toml"), str(suite), "quick"])
+    said = str(caught.value)
+    for word in ("one.toml", "two.toml", "nowhere", "did you mean question?"):
+        assert word in said
+
+
+def test_a_suite_in_a_suite_is_refused(tmp_path: Path) -> None:
+    suite = tmp_path / "suite.toml"
+    suite.write_text('name = "own"\nquestion = "?"\nscenarios = ["claim"]\n')
+    with pytest.raises(InputError, match="it is a suite"):
+        read_asked([str(suite)])
+
+
+def test_a_misspelt_key_of_a_suite_names_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"did you mean question\?"):
+        parse_suite('name = "own"\nquestoin = "?"\nscenarios = ["quick"]\n', "own.toml")
