@@ -12,7 +12,7 @@ from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.core.change_points import find_change_points, fewest_runs
+from bench.core.change_points import fewest_runs, find_change_points
 from bench.core.comparability import (
     Disagreement,
     describe_circumstances,

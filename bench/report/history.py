@@ -153,7 +153,7 @@ def _draw_line(axes: Axes, line: Line) -> None:
         axes.hlines(level, start - 0.5, end - 0.5, color=PALETTE[1], linewidth=1.5)
     for place in _places(line):
         axes.axvline(place - 0.5, color=INK, linewidth=0.8, linestyle="--")
-    shown = range(0, len(usable), max(1, len(usable) // 8))
+    shown = range(0, len(usable), max(1, len(usable) // 5))
     axes.set_xticks(
         list(shown), [f"{datetime.fromisoformat(usable[p].started_at):%d %b %H:%M}" for p in shown]
     )
@@ -208,7 +208,8 @@ def _describe_turn(line: Line, turn: Turn) -> str:
     known = "; ".join(around[:MOST_DIFFERENCES]) + more if around else "nothing that was recorded"
     return (
         f"{line.scenario}, {line.metric.label} of {name_line(line)}:"
-        f" from {turn.before:.3f} to {turn.after:.3f} since {turn.run} (p {format_p_value(turn.p_value)}). What differs from the run before: {known}."
+        f" from {turn.before:.3f} to {turn.after:.3f} since {turn.run} (p {format_p_value(turn.p_value)})."
+        f" What differs from the run before: {known}."
     )
 
 

@@ -110,8 +110,8 @@ def test_equal_values_have_no_change_point() -> None:
 
 def test_a_shifted_or_scaled_series_has_its_change_points_at_the_same_places() -> None:
     values = np.array(ratios([1.1] * 8 + [1.2] * 8))
-    assert find_change_points(values * 7 - 3, 0.05) == find_change_points(values, 0.05)
-    assert isinstance(find_change_points(values, 0.05)[0], ChangePoint)
+    assert find_change_points(list(values * 7 - 3), 0.05) == find_change_points(list(values), 0.05)
+    assert isinstance(find_change_points(list(values), 0.05)[0], ChangePoint)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_the_page_holds_each_line_its_figure_and_its_runs() -> None:
     assert "run-11" in page
     assert "<script" not in page
     axes = draw_lines(lines).axes[0]
-    assert len(axes.get_xticks()) == 12
+    assert len(axes.get_xticks()) == 6
 
 
 def test_the_csv_has_a_row_a_run_and_marks_the_first_of_a_new_level() -> None:
