@@ -64,6 +64,56 @@ def compare(
 
 
 @app.command()
+def history(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Folders of runs, or with runs below them: results/."),
+    ],
+    output: Annotated[Path | None, typer.Option(help="Write a page: FILE.html.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a row a run and line.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What became of each cost over many runs, and since which run: a table, a figure, change points."""
+    from bench.core.history import trace_lines
+    from bench.edges.store import find_runs, write_atomically
+    from bench.report.history import describe_turns, render_page, tabulate_lines, write_csv
+    from bench.report.table import lay_out
+
+    if output is not None and _form_of(output) != "html":
+        raise InputError("Reading the options", f"--output is {output}", "Give a file .html.")
+    folders = find_runs(paths)
+    runs = [run for folder in folders if (run := _load_or_say(folder))]
+    lines = trace_lines([(run.record, run.verdict.comparisons) for run in runs])
+    if not lines:
+        raise InputError(
+            f"Reading the runs in {', '.join(map(str, paths))}",
+            f"of {len(folders)} none compares an arm with a baseline",
+            "Give folders that bench run has written: results/.",
+        )
+    if output is not None:
+        write_atomically(output, render_page(lines).encode())
+    if csv is not None:
+        write_atomically(csv, write_csv(lines).encode())
+    if as_json:
+        _print_json([line.model_dump(mode="json") for line in lines])
+        return
+    for table in tabulate_lines(lines):
+        typer.echo(lay_out(table) + "\n")
+    typer.echo("\n".join(describe_turns(lines)) or "No change point was found.")
+
+
+def _load_or_say(folder: Path) -> "Run | None":
+    """The run in `folder`; one that cannot be read is named, and the others are shown all the same."""
+    from bench.results import load
+
+    try:
+        return load(folder)
+    except InputError as fault:
+        typer.echo(f"left out: {fault}", err=True)
+        return None
+
+
+@app.command()
 def check(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
     claim: Annotated[

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from bench.core.errors import InputError
 from bench.core.records import RunRecord
 from bench.core.sameness import Facts
-from bench.core.scenario import FACTORS, Condition, Scenario, conditions
+from bench.core.scenario import FACTORS, Condition, Metric, Scenario, conditions
 
 ABSENT = "absent"
 MOST_SHOWN = 60
@@ -78,7 +78,7 @@ def find_comparability(before: RunRecord, after: RunRecord, across: Sequence[str
             *(item for item in _compare_settings(plans) if item.field in across),
             *_find_subjects(before, after, arms, usable),
         ),
-        formalities=tuple(_compare(_formalities(before), _formalities(after))),
+        formalities=tuple(list_disagreements(_formalities(before), _formalities(after))),
         arms=tuple(
             sorted(
                 (name for name in arms if name not in {*before.unavailable, *after.unavailable}),
@@ -165,22 +165,37 @@ def _find_faults(
 ) -> Iterator[Disagreement]:
     first, second = (_describe_plan(plan) for plan in plans)
     shared = {arm.name for arm in plans[0].arms} & {arm.name for arm in plans[1].arms}
-    for item in _compare(first, second):
+    for item in list_disagreements(first, second):
         if not item.field.startswith("arms.") or item.field.split(".")[1] in shared:
             yield item
     if not pairs:
         yield from (item for item in _compare_settings(plans) if item.field not in across)
 
 
+def describe_question(plan: Scenario, condition: Condition, candidate: str, metric: Metric) -> dict[str, str]:
+    """All that a comparison of `candidate` with the baseline is of: equal in runs whose answers compare."""
+    margin = f"margins.{metric}"
+    return {
+        "baseline": plan.baseline,
+        **_describe_arms(plan, (plan.baseline, candidate)),
+        margin: _show(plan.margins.of(metric)),
+        **describe_settings(condition),
+    }
+
+
 def _describe_plan(plan: Scenario) -> dict[str, str]:
     return {
         "baseline": plan.baseline,
-        **{
-            f"arms.{arm.name}.{field}": _show(getattr(arm, field))
-            for arm in plan.arms
-            for field in ("mode", "port", "address")
-        },
+        **_describe_arms(plan, [arm.name for arm in plan.arms]),
         **{f"margins.{field}": _show(value) for field, value in plan.margins.model_dump().items()},
+    }
+
+
+def _describe_arms(plan: Scenario, names: Iterable[str]) -> dict[str, str]:
+    return {
+        f"arms.{name}.{field}": _show(getattr(plan.arm(name), field))
+        for name in names
+        for field in ("mode", "port", "address")
     }
 
 
@@ -193,10 +208,11 @@ def _compare_settings(plans: tuple[Scenario, Scenario]) -> Iterator[Disagreement
             for field, value in describe_settings(condition).items():
                 found.setdefault(field, {})[value] = None
         levels.append({field: ", ".join(values) for field, values in found.items()})
-    return _compare(*levels)
+    return list_disagreements(*levels)
 
 
-def _compare(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Disagreement]:
+def list_disagreements(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Disagreement]:
+    """The fields of two descriptions whose values differ, or that one of them lacks."""
     for field in dict.fromkeys((*before, *after)):
         first, second = before.get(field, ABSENT), after.get(field, ABSENT)
         if first != second:
@@ -219,12 +235,12 @@ def _formalities(record: RunRecord) -> dict[str, str]:
 def _find_subjects(
     before: RunRecord, after: RunRecord, arms: Sequence[str], pairs: Sequence[tuple[int, int]]
 ) -> Iterator[Disagreement]:
-    yield from _compare(describe_circumstances(before), describe_circumstances(after))
+    yield from list_disagreements(describe_circumstances(before), describe_circumstances(after))
     places: dict[Disagreement, list[str]] = {}
     for arm in arms:
         for first, second in pairs:
             found = _surroundings(before, arm, first), _surroundings(after, arm, second)
-            for item in _compare(*found) if all(found) else ():
+            for item in list_disagreements(*found) if all(found) else ():
                 places.setdefault(item, []).append(arm)
     for item, found_in in places.items():
         named = ", ".join(dict.fromkeys(found_in))

@@ -5,7 +5,7 @@ import hashlib
 import io
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -131,6 +131,19 @@ def _refuse_other_versions(found: _Version, doing: str) -> None:
         f" reads: {', '.join(map(str, READABLE_VERSIONS))}",
         f"Read it with the version of bench that wrote it: {found.bench_version}.",
     )
+
+
+def find_runs(paths: Iterable[Path]) -> list[Path]:
+    """Folders with a run.json at or below `paths`, each once. Raises InputError for a path that is none."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if not path.is_dir():
+            raise InputError(
+                f"Looking for runs in {path}", "it is not a folder", "Give results/, or folders of runs."
+            )
+        for file in sorted(path.rglob(RUN_FILE)):
+            found.setdefault(file.parent.resolve(), file.parent)
+    return list(found.values())
 
 
 def write_requests(folder: Path, slot_directory: str, records: np.ndarray) -> None:

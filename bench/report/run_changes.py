@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.core.change import ChangeWord
-from bench.core.run_comparison import RunChange, RunComparison
+from bench.core.run_comparison import ONE_SESSION, RunChange, RunComparison
 from bench.report.changes import name_subject
 from bench.report.page import Illustration, fill
 from bench.report.panels import PALETTE, lay_lines, make_key, make_panels, say_in_panel
@@ -29,10 +29,10 @@ from bench.report.wording import SYMBOLS, explain_change_words
 
 COLUMNS = (
     "What changed",
-    "First run, 95 %",
-    "Second run, 95 %",
-    "Ratio of the two, 95 %",
-    "Change, 95 %",
+    "First run",
+    "Second run",
+    "Ratio of the two",
+    "Change",
     "p (Holm)",
     "Margin",
     "Blocks",
@@ -57,11 +57,12 @@ FIGURE = "Costs in both runs"
 
 
 def warn(found: RunComparison) -> list[str]:
-    """What differs around the two runs and may be why a figure changed; then what is not compared."""
+    """What differs around the two runs and may be why a figure changed; then what else to bear in mind."""
     about = found.comparability
     return [
         *(f"The runs differ in {item}" for item in about.subjects),
         *(f"Not compared: {sentence}" for sentence in about.left_out),
+        *([ONE_SESSION.capitalize()] if any(ONE_SESSION in c.notes for c in found.changes) else []),
     ]
 
 
@@ -95,7 +96,7 @@ def tabulate(found: RunComparison, kind: str) -> list[Table]:
 
 def summarise(found: RunComparison) -> list[Table]:
     """The same for a terminal: without the columns that a second look is for."""
-    shown = ("What changed", "First run, 95 %", "Second run, 95 %", "Ratio of the two, 95 %", "Word")
+    shown = ("What changed", "First run", "Second run", "Ratio of the two", "Word")
     places = [COLUMNS.index(name) for name in shown]
     return [
         Table(
@@ -202,7 +203,7 @@ def _row(change: RunChange) -> tuple[str, ...]:
         f"{change.reference_blocks} and {change.blocks}"
         + ("" if change.unit_of_replication == "block" else f", interval over {change.unit_of_replication}s"),
         str(change.word),
-        "; ".join(change.notes) or ABSENT,
+        "; ".join(note for note in change.notes if note != ONE_SESSION) or ABSENT,
     )
 
 

@@ -59,8 +59,9 @@ def test_compare_says_first_what_else_differs_then_what_changed(
     assert shop.bench("compare", before, after) == ExitCode.DONE
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "The runs differ in machine.kernel: 6.1 → 6.12"
-    assert said[1].startswith("bridge's cost against host at p50 latency changed: 1.09")
-    assert "CHANGED" in said[2]
+    assert said[1].startswith("One session in each run")
+    assert said[2].startswith("bridge's cost against host at p50 latency changed: 1.09")
+    assert "CHANGED" in said[3]
 
 
 def test_compare_gives_the_same_as_json_and_writes_both_reports(
@@ -175,3 +176,39 @@ def test_check_gives_the_same_as_json(shop: Shop, capsys: pytest.CaptureFixture[
     assert shop.bench("check", shop.run("a"), "--max-cost", "1.05", "--json") == ExitCode.GATE_FAILED
     found = json.loads(capsys.readouterr().out)
     assert (found["exit_code"], [demand["word"] for demand in found["demands"]]) == (10, ["FAILED"])
+
+
+def test_history_shows_a_row_a_line_and_writes_page_and_csv(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "bb", "ccc"):
+        shop.run(name)
+    page, table = tmp_path / "history.html", tmp_path / "history.csv"
+    options = ["--output", str(page), "--csv", str(table)]
+    assert shop.bench("history", str(tmp_path), *options) == ExitCode.DONE
+    said = capsys.readouterr().out
+    assert "bridge against host  p50 latency  3     1." in said
+    assert "No change point was found." in said
+    assert page.read_text().count("<svg") == 3
+    assert table.read_text().count("\n") == 1 + 3 * 3
+    assert shop.bench("history", str(tmp_path), "--json") == ExitCode.DONE
+    assert [len(line["points"]) for line in json.loads(capsys.readouterr().out)] == [3, 3, 3]
+
+
+def test_history_names_a_run_that_cannot_be_read_and_shows_the_others(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.run("a")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text("{}")
+    assert shop.bench("history", str(tmp_path)) == ExitCode.DONE
+    said = capsys.readouterr()
+    assert "left out: Opening the run" in said.err
+    assert "bridge against host" in said.out
+
+
+def test_history_of_nothing_is_refused(shop: Shop, tmp_path: Path) -> None:
+    assert shop.bench("history", str(tmp_path)) == ExitCode.BAD_INPUT
+    assert shop.bench("history", str(tmp_path / "nowhere")) == ExitCode.BAD_INPUT
+    shop.run("a")
+    assert shop.bench("history", str(tmp_path), "--output", "page.md") == ExitCode.BAD_INPUT
