@@ -150,7 +150,7 @@ class Run:
         Raises KeyError where the slot was not measured, InputError where its file cannot be read.
         """
         record = self._slot(slot)
-        frame = store.read_requests(self.path, record.slot.directory).to_pandas()
+        frame: pd.DataFrame = store.read_requests(self.path, record.slot.directory).to_pandas()
         load = self.conditions[record.slot.condition].load
         for name, begun in (("response_us", "intended_ns"), ("service_us", "sent_ns")):
             frame[name] = ((frame["done_ns"] - frame[begun]) / 1e3).where(frame["done_ns"] > 0)
