@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := docker.io tini iptables iproute2 util-linux tcpdump mmdebstrap ethtool curl wrk gcc libc6-dev
 
-.PHONY: help quick test check setup benchmark benchmark-pcap benchmark-naive differential rates lock clean
+.PHONY: help quick test check setup docs benchmark benchmark-pcap benchmark-naive differential rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
@@ -19,6 +19,9 @@ check: .venv/installed  ## formatting, lint, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: .venv/installed  ## build the documentation into site/; a broken link or reference is an error
+	$(BIN)/mkdocs build --quiet
 
 benchmark: setup  ## what this machine can tell: ceilings, noise floor, smallest effect
 	$(BIN)/bench calibrate
