@@ -81,11 +81,15 @@ def name_explanation(run: Run, found: Explanation) -> str:
     return f"{found.candidate}: {' → '.join(ends)}"
 
 
-def format_us(mean_us: float, interval: Interval | None, *, signed: bool = False) -> str:
+def format_us(us: float, interval: Interval | None = None, *, signed: bool = False) -> str:
     """Microseconds with two decimals, which nanosecond stamps of thousands of requests give."""
-    sign = "+" if signed else ""
-    ends = f" [{interval[0]:{sign}.2f}, {interval[1]:{sign}.2f}]" if interval else ""
-    return f"{round(mean_us, 2) + 0.0:{sign}.2f} us{ends}"
+
+    def number(value: float) -> str:
+        # Nothing has no sign: -0.001 is +0.00.
+        return f"{round(value, 2) + 0.0:{'+' if signed else ''}.2f}"
+
+    ends = f" [{number(interval[0])}, {number(interval[1])}]" if interval else ""
+    return f"{number(us)} us{ends}"
 
 
 def format_range(values_us: Sequence[float]) -> str:
@@ -117,21 +121,23 @@ def describe_anatomy(run: Run) -> list[str]:
 
 def _describe_explanation(run: Run, found: Explanation) -> str:
     waterfall = found.waterfall
-    total_us = waterfall.candidate_us - waterfall.baseline_us
-    ways = {group: sum(bar.us for bar in found.bars if bar.group is group) for group in Group}
+    ways_us = {group: sum(bar.us for bar in found.bars if bar.group is group) for group in Group}
     server = next(step for step in waterfall.steps if step.group is Group.SERVER)
     largest = max(found.bars, key=lambda bar: abs(bar.us))
-    at_server = format_us(server.difference_us, server.ci95, signed=True)
+    parts = [
+        f"{format_us(ways_us[Group.REQUEST], signed=True)} on the request's way",
+        f"{format_us(server.difference_us, server.ci95, signed=True)} at the server",
+        f"{format_us(ways_us[Group.RESPONSE], signed=True)} on the response's way",
+    ]
+    total = format_us(waterfall.candidate_us - waterfall.baseline_us, signed=True)
     measured = (
-        f"; without taps {format_us(waterfall.measured_us, found.measured_ci95, signed=True)} were measured"
+        f" Without taps {format_us(waterfall.measured_us, found.measured_ci95, signed=True)} were measured."
         if waterfall.measured_us is not None
         else ""
     )
     return (
-        f"{name_explanation(run, found)}: {total_us:+.2f} us on the wire, of them"
-        f" {ways[Group.REQUEST]:+.2f} on the request's way, {at_server} at the server,"
-        f" {ways[Group.RESPONSE]:+.2f} on the response's way; the largest part is"
-        f" {ARROWS[largest.group]} {largest.title}, {largest.us:+.2f} us{measured}."
+        f"{name_explanation(run, found)}: {total} on the wire, {join_words(parts)}. The largest part is"
+        f" {ARROWS[largest.group]} {largest.title} ({format_us(largest.us, signed=True)}).{measured}"
     )
 
 
@@ -146,10 +152,7 @@ def tabulate_hops(run: Run) -> list[Table]:
             Table(
                 caption=name_condition(label_of(run, condition), "Median of each hop, 95 %"),
                 columns=("Hop", *(arm.arm for arm in arms)),
-                rows=tuple(
-                    (_name_hop(name, group), *(_median(arm, name) for arm in arms))
-                    for name, group in order_hops(arms)
-                ),
+                rows=tuple(_median_cells(arms, name, group) for name, group in order_hops(arms)),
                 folded=place > 0,
             )
         )
@@ -174,11 +177,18 @@ def _name_hop(name: str, group: Group) -> str:
     return f"{ARROWS[group]} {name.partition(': ')[2] or name}"
 
 
-def _median(arm: ArmAnatomy, name: str) -> str:
-    for hop in arm.hops:
-        if hop.row.name == name:
-            return f"{format_us(hop.row.median_us, hop.row.ci95)}\n{hop.title}"
-    return ABSENT
+def _median_cells(arms: Sequence[ArmAnatomy], name: str, group: Group) -> tuple[str, ...]:
+    """A row of medians; what happens in the hop stands once where it is the same in all arms."""
+    hops = [next((hop for hop in arm.hops if hop.row.name == name), None) for arm in arms]
+    titles = {hop.title for hop in hops if hop}
+    same = len(titles) == 1
+    return (
+        _name_hop(name, group) + (f"\n{titles.pop()}" if same else ""),
+        *(
+            format_us(hop.row.median_us, hop.row.ci95) + ("" if same else f"\n{hop.title}") if hop else ABSENT
+            for hop in hops
+        ),
+    )
 
 
 def _tabulate_arm(run: Run, arm: ArmAnatomy) -> Table:
