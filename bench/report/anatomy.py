@@ -55,6 +55,11 @@ LIMITS = (
     ),
 )
 """What the taps cannot see."""
+UNEXPLAINED = (
+    "Unexplained is the difference without taps minus the sum of the hops. The client's side, outside of the"
+    " taps, is part of it; so is what taps cost one arm more than the other, which is in the hops and not in"
+    " that difference. The remainder is noise, and that a p50 is not quite the mean of the middle half."
+)
 
 
 def tapped_conditions(run: Run) -> list[int]:
@@ -99,46 +104,58 @@ def format_range(values_us: Sequence[float]) -> str:
 
 
 def describe_anatomy(run: Run) -> list[str]:
-    """How many captures there are, and for each other arm what makes its difference."""
+    """How many captures there are, and what makes each difference; of several conditions the first one's."""
     anatomy = run.anatomy
     captures = sum(arm.captures for arm in anatomy.arms)
     requests = sum(arm.requests for arm in anatomy.arms)
     said = [
         (
             f"Every packet was captured at each tap on its way in {count(captures, 'valid slot')} with taps:"
-            f" {requests:,} requests were found at all taps of their path and timed by one kernel clock."
+            f" {requests:,} requests were found at all taps of their path, and timed there by one clock."
         )
     ]
     if anatomy.left_out:
         left = join_words([f"{arm} {number}" for arm, number in anatomy.left_out.items()])
         number = count(sum(anatomy.left_out.values()), "slot")
-        said.append(
-            f"{number} with taps failed a gate or held no request, and count for nothing here: {left}."
-        )
-    said += [_describe_explanation(run, found) for found in (*anatomy.explanations, *anatomy.contrasts)]
+        said.append(f"Left out, for a failed gate or without a request: {number} with taps ({left}).")
+    first = min((found.condition for found in anatomy.explanations), default=0)
+    said += [_describe_arm(run, found) for found in anatomy.explanations if found.condition == first]
+    said += [_describe_contrast(run, found) for found in anatomy.contrasts]
+    if any(found.waterfall.measured_us is not None for found in anatomy.explanations):
+        said.append(UNEXPLAINED)
     return said
 
 
-def _describe_explanation(run: Run, found: Explanation) -> str:
-    waterfall = found.waterfall
+def _describe_arm(run: Run, found: Explanation) -> str:
     ways_us = {group: sum(bar.us for bar in found.bars if bar.group is group) for group in Group}
-    server = next(step for step in waterfall.steps if step.group is Group.SERVER)
-    largest = max(found.bars, key=lambda bar: abs(bar.us))
+    server = next(step for step in found.waterfall.steps if step.group is Group.SERVER)
     parts = [
         f"{format_us(ways_us[Group.REQUEST], signed=True)} on the request's way",
         f"{format_us(server.difference_us, server.ci95, signed=True)} at the server",
         f"{format_us(ways_us[Group.RESPONSE], signed=True)} on the response's way",
     ]
-    total = format_us(waterfall.candidate_us - waterfall.baseline_us, signed=True)
+    measured_us = found.waterfall.measured_us
     measured = (
-        f" Without taps {format_us(waterfall.measured_us, found.measured_ci95, signed=True)} were measured."
-        if waterfall.measured_us is not None
+        f" Without taps {format_us(measured_us, found.measured_ci95, signed=True)} were measured."
+        if measured_us is not None
         else ""
     )
-    return (
-        f"{name_explanation(run, found)}: {total} on the wire, {join_words(parts)}. The largest part is"
-        f" {ARROWS[largest.group]} {largest.title} ({format_us(largest.us, signed=True)}).{measured}"
-    )
+    return f"{_describe_sum(run, found)}: {join_words(parts)}. {_describe_largest(found)}.{measured}"
+
+
+def _describe_contrast(run: Run, found: Explanation) -> str:
+    return f"{_describe_sum(run, found)}. {_describe_largest(found)}."
+
+
+def _describe_sum(run: Run, found: Explanation) -> str:
+    total_us = found.waterfall.candidate_us - found.waterfall.baseline_us
+    return f"{name_explanation(run, found)}: {format_us(total_us, signed=True)} on the wire"
+
+
+def _describe_largest(found: Explanation) -> str:
+    largest = max(found.bars, key=lambda bar: abs(bar.us))
+    size = format_us(largest.us, largest.ci95, signed=True)
+    return f"The largest part is {ARROWS[largest.group]} {largest.title}, {size}"
 
 
 def tabulate_hops(run: Run) -> list[Table]:
@@ -249,10 +266,10 @@ def tabulate_explained(run: Run) -> Table:
         columns=(
             "From → to",
             "Measured without taps, 95 %",
-            "Sum of the hops, with taps",
+            "Hops, with taps",
             "Unexplained",
-            "Of it the client's side",
-            "Of it the taps' own cost",
+            "Client's side",
+            "Taps' own cost",
             "Remainder",
         ),
         rows=tuple(

@@ -83,7 +83,7 @@ def draw_shares(run: Run) -> Figure:
                 fontweight="bold",
                 fontsize=8,
             )
-        axes.set_xlim(0, longest_us * 1.12)
+        axes.set_xlim(0, longest_us * 1.14)
         axes.set_yticks(range(len(arms)), [name_side(run, arm.arm, arm.condition) for arm in arms])
         lay_lines(axes, len(arms))
         axes.set_xlabel("us from sent to done, with taps")
