@@ -55,6 +55,11 @@ LIMITS = (
     ),
 )
 """What the taps cannot see."""
+UNEXPLAINED = (
+    "Unexplained is the difference without taps minus the sum of the hops. The client's side, outside of the"
+    " taps, is part of it; so is what taps cost one arm more than the other, which is in the hops and not in"
+    " that difference. The remainder is noise, and that a p50 is not quite the mean of the middle half."
+)
 
 
 def tapped_conditions(run: Run) -> list[int]:
@@ -81,11 +86,15 @@ def name_explanation(run: Run, found: Explanation) -> str:
     return f"{found.candidate}: {' → '.join(ends)}"
 
 
-def format_us(mean_us: float, interval: Interval | None, *, signed: bool = False) -> str:
+def format_us(us: float, interval: Interval | None = None, *, signed: bool = False) -> str:
     """Microseconds with two decimals, which nanosecond stamps of thousands of requests give."""
-    sign = "+" if signed else ""
-    ends = f" [{interval[0]:{sign}.2f}, {interval[1]:{sign}.2f}]" if interval else ""
-    return f"{round(mean_us, 2) + 0.0:{sign}.2f} us{ends}"
+
+    def number(value: float) -> str:
+        # Nothing has no sign: -0.001 is +0.00.
+        return f"{round(value, 2) + 0.0:{'+' if signed else ''}.2f}"
+
+    ends = f" [{number(interval[0])}, {number(interval[1])}]" if interval else ""
+    return f"{number(us)} us{ends}"
 
 
 def format_range(values_us: Sequence[float]) -> str:
@@ -95,44 +104,58 @@ def format_range(values_us: Sequence[float]) -> str:
 
 
 def describe_anatomy(run: Run) -> list[str]:
-    """How many captures there are, and for each other arm what makes its difference."""
+    """How many captures there are, and what makes each difference; of several conditions the first one's."""
     anatomy = run.anatomy
     captures = sum(arm.captures for arm in anatomy.arms)
     requests = sum(arm.requests for arm in anatomy.arms)
     said = [
         (
             f"Every packet was captured at each tap on its way in {count(captures, 'valid slot')} with taps:"
-            f" {requests:,} requests were found at all taps of their path and timed by one kernel clock."
+            f" {requests:,} requests were found at all taps of their path, and timed there by one clock."
         )
     ]
     if anatomy.left_out:
         left = join_words([f"{arm} {number}" for arm, number in anatomy.left_out.items()])
         number = count(sum(anatomy.left_out.values()), "slot")
-        said.append(
-            f"{number} with taps failed a gate or held no request, and count for nothing here: {left}."
-        )
-    said += [_describe_explanation(run, found) for found in (*anatomy.explanations, *anatomy.contrasts)]
+        said.append(f"Left out, for a failed gate or without a request: {number} with taps ({left}).")
+    first = min((found.condition for found in anatomy.explanations), default=0)
+    said += [_describe_arm(run, found) for found in anatomy.explanations if found.condition == first]
+    said += [_describe_contrast(run, found) for found in anatomy.contrasts]
+    if any(found.waterfall.measured_us is not None for found in anatomy.explanations):
+        said.append(UNEXPLAINED)
     return said
 
 
-def _describe_explanation(run: Run, found: Explanation) -> str:
-    waterfall = found.waterfall
-    total_us = waterfall.candidate_us - waterfall.baseline_us
-    ways = {group: sum(bar.us for bar in found.bars if bar.group is group) for group in Group}
-    server = next(step for step in waterfall.steps if step.group is Group.SERVER)
-    largest = max(found.bars, key=lambda bar: abs(bar.us))
-    at_server = format_us(server.difference_us, server.ci95, signed=True)
+def _describe_arm(run: Run, found: Explanation) -> str:
+    ways_us = {group: sum(bar.us for bar in found.bars if bar.group is group) for group in Group}
+    server = next(step for step in found.waterfall.steps if step.group is Group.SERVER)
+    parts = [
+        f"{format_us(ways_us[Group.REQUEST], signed=True)} on the request's way",
+        f"{format_us(server.difference_us, server.ci95, signed=True)} at the server",
+        f"{format_us(ways_us[Group.RESPONSE], signed=True)} on the response's way",
+    ]
+    measured_us = found.waterfall.measured_us
     measured = (
-        f"; without taps {format_us(waterfall.measured_us, found.measured_ci95, signed=True)} were measured"
-        if waterfall.measured_us is not None
+        f" Without taps {format_us(measured_us, found.measured_ci95, signed=True)} were measured."
+        if measured_us is not None
         else ""
     )
-    return (
-        f"{name_explanation(run, found)}: {total_us:+.2f} us on the wire, of them"
-        f" {ways[Group.REQUEST]:+.2f} on the request's way, {at_server} at the server,"
-        f" {ways[Group.RESPONSE]:+.2f} on the response's way; the largest part is"
-        f" {ARROWS[largest.group]} {largest.title}, {largest.us:+.2f} us{measured}."
-    )
+    return f"{_describe_sum(run, found)}: {join_words(parts)}. {_describe_largest(found)}.{measured}"
+
+
+def _describe_contrast(run: Run, found: Explanation) -> str:
+    return f"{_describe_sum(run, found)}. {_describe_largest(found)}."
+
+
+def _describe_sum(run: Run, found: Explanation) -> str:
+    total_us = found.waterfall.candidate_us - found.waterfall.baseline_us
+    return f"{name_explanation(run, found)}: {format_us(total_us, signed=True)} on the wire"
+
+
+def _describe_largest(found: Explanation) -> str:
+    largest = max(found.bars, key=lambda bar: abs(bar.us))
+    size = format_us(largest.us, largest.ci95, signed=True)
+    return f"The largest part is {ARROWS[largest.group]} {largest.title}, {size}"
 
 
 def tabulate_hops(run: Run) -> list[Table]:
@@ -146,10 +169,7 @@ def tabulate_hops(run: Run) -> list[Table]:
             Table(
                 caption=name_condition(label_of(run, condition), "Median of each hop, 95 %"),
                 columns=("Hop", *(arm.arm for arm in arms)),
-                rows=tuple(
-                    (_name_hop(name, group), *(_median(arm, name) for arm in arms))
-                    for name, group in order_hops(arms)
-                ),
+                rows=tuple(_median_cells(arms, name, group) for name, group in order_hops(arms)),
                 folded=place > 0,
             )
         )
@@ -174,11 +194,18 @@ def _name_hop(name: str, group: Group) -> str:
     return f"{ARROWS[group]} {name.partition(': ')[2] or name}"
 
 
-def _median(arm: ArmAnatomy, name: str) -> str:
-    for hop in arm.hops:
-        if hop.row.name == name:
-            return f"{format_us(hop.row.median_us, hop.row.ci95)}\n{hop.title}"
-    return ABSENT
+def _median_cells(arms: Sequence[ArmAnatomy], name: str, group: Group) -> tuple[str, ...]:
+    """A row of medians; what happens in the hop stands once where it is the same in all arms."""
+    hops = [next((hop for hop in arm.hops if hop.row.name == name), None) for arm in arms]
+    titles = {hop.title for hop in hops if hop}
+    same = len(titles) == 1
+    return (
+        _name_hop(name, group) + (f"\n{titles.pop()}" if same else ""),
+        *(
+            format_us(hop.row.median_us, hop.row.ci95) + ("" if same else f"\n{hop.title}") if hop else ABSENT
+            for hop in hops
+        ),
+    )
 
 
 def _tabulate_arm(run: Run, arm: ArmAnatomy) -> Table:
@@ -239,10 +266,10 @@ def tabulate_explained(run: Run) -> Table:
         columns=(
             "From → to",
             "Measured without taps, 95 %",
-            "Sum of the hops, with taps",
+            "Hops, with taps",
             "Unexplained",
-            "Of it the client's side",
-            "Of it the taps' own cost",
+            "Client's side",
+            "Taps' own cost",
             "Remainder",
         ),
         rows=tuple(

@@ -13,7 +13,15 @@ from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
 
 from bench.core.anatomy import ArmAnatomy, Bar, Explanation, NamedHop
 from bench.core.hops import Group, list_hops
-from bench.report.anatomy import ARROWS, label_of, name_explanation, name_side, order_hops, tapped_conditions
+from bench.report.anatomy import (
+    ARROWS,
+    format_us,
+    label_of,
+    name_explanation,
+    name_side,
+    order_hops,
+    tapped_conditions,
+)
 from bench.report.figures import scale_latency
 from bench.report.panels import (
     PALETTE,
@@ -75,7 +83,7 @@ def draw_shares(run: Run) -> Figure:
                 fontweight="bold",
                 fontsize=8,
             )
-        axes.set_xlim(0, longest_us * 1.12)
+        axes.set_xlim(0, longest_us * 1.14)
         axes.set_yticks(range(len(arms)), [name_side(run, arm.arm, arm.condition) for arm in arms])
         lay_lines(axes, len(arms))
         axes.set_xlabel("us from sent to done, with taps")
@@ -174,7 +182,7 @@ def _draw_bar(
         right = max(right, interval[1])
     place = (right, line)
     look_of_text: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 7.5, **text}
-    axes.annotate(f"{round(end - start, 2) + 0.0:+.2f}", place, (5, 0), **look_of_text)
+    axes.annotate(format_us(end - start, signed=True).removesuffix(" us"), place, (5, 0), **look_of_text)
 
 
 def draw_paths(run: Run) -> Figure:

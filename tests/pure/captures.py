@@ -36,7 +36,7 @@ CLIENT_US = 7.0
 """What a request spends before the first tap and after the last."""
 LINK_US, SERVER_US, REST_US = 1.5, 25.0, 0.0
 TAP_US = 0.5
-"""What a tap adds in the slots with taps, on each way."""
+"""What each tap costs. The hops of slots with taps have it in them; slots without taps are shorter by it."""
 Took = Callable[[Slot, str], float]
 """us of a hop, by its name, in a slot."""
 
@@ -101,13 +101,11 @@ def store_captures(
             continue
         wire = wire_us(slot, took)
         if not found[slot.condition].lab.taps:
-            p50_us = (wire + CLIENT_US) * noise(slot, 0.002)
+            p50_us = (wire + CLIENT_US - TAP_US * len(taps_of(Mode(slot.arm)))) * noise(slot, 0.002)
             slots.append(make_slot_record(slot, p50_us, window_end_ns=2_000_000 * requests))
             _write_requests(folder, slot, np.full(requests, round(p50_us * 1e3)))
             continue
-        names = taps_of(Mode(slot.arm))
-        tapped_us = wire + CLIENT_US + TAP_US * len(names)
-        slots.append(_record(slot, tapped_us, requests, invalid(slot), taps or {}))
+        slots.append(_record(slot, wire + CLIENT_US, requests, invalid(slot), taps or {}))
         _write(folder, slot, took, requests, spread)
     record = make_run(scenario, **({"slots": tuple(slots), "warnings": ()} | changes))
     store.write_run(folder, record)

@@ -97,19 +97,19 @@ def test_what_the_steps_explain_is_the_difference_that_slots_without_taps_measur
         assert compared.condition == "taps=false"
         assert found.waterfall.measured_us == compared.difference
         assert found.measured_ci95 == compared.difference_ci95
-        # Slots without taps are as long as the hops say, but for their noise of 0.2 %.
-        assert found.waterfall.unexplained_us == pytest.approx(0, abs=0.3)
+        # Slots without taps are as long as the hops say without their taps, but for their noise of 0.2 %.
+        taps = len(anatomy.of(found.candidate, 1).taps) - len(anatomy.of("host", 1).taps)
+        assert found.waterfall.unexplained_us == pytest.approx(-TAP_US * taps, abs=0.3)
 
 
-def test_the_cost_of_more_taps_is_part_of_what_is_left(anatomy: Anatomy) -> None:
+def test_the_cost_of_more_taps_accounts_for_what_is_left(anatomy: Anatomy) -> None:
     [bridge] = [found for found in anatomy.explanations if found.candidate == "bridge"]
 
     # Bridge's path has three taps more than host's.
     assert bridge.taps_us == pytest.approx(3 * TAP_US, abs=0.3)
     assert bridge.client_us == pytest.approx(0, abs=1e-9)
-    unexplained = bridge.waterfall.unexplained_us
-    assert unexplained is not None
-    assert bridge.remainder_us == pytest.approx(unexplained + (bridge.taps_us or 0))
+    assert bridge.waterfall.unexplained_us == pytest.approx(-3 * TAP_US, abs=0.3)
+    assert bridge.remainder_us == pytest.approx(0, abs=0.2)
 
 
 def test_a_bar_is_named_by_what_the_mode_does_there(anatomy: Anatomy) -> None:

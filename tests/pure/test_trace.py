@@ -1,5 +1,7 @@
 """A request followed through samples that scapy wrote and scapy decodes."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,15 @@ def test_a_run_traces_a_request_of_a_slot_and_says_on_which_link(tmp_path: Path)
     assert "veth" not in set(run.trace(slot.index)["tap"])
     [other, *_] = [record.slot.index for record in run.tapped if record.slot.arm == "host"]
     assert run.trace(other).empty
+
+
+def test_a_sample_is_decoded_by_an_interpreter_that_has_nothing_else_of_scapy(tmp_path: Path) -> None:
+    # Its reader knows a link type only once that layer is imported, which these tests do elsewhere.
+    [sample, _] = write_samples(tmp_path, HOST_PATH)
+    code = (
+        "import sys, pathlib; from bench.edges.decoding import decode;"
+        "print(decode(pathlib.Path(sys.argv[1]))[0].source_mac)"
+    )
+    found = subprocess.run([sys.executable, "-c", code, sample], capture_output=True, text=True, check=True)
+
+    assert (found.stdout.strip(), found.stderr) == ("02:00:00:00:00:01", "")
