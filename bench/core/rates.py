@@ -133,15 +133,15 @@ def count_relabelled(
 ) -> Iterator[Rate]:
     """Rates of the A/A experiments that the slots of a run's arms become, by arm, condition and metric."""
     scenario = make_pseudo_scenario(recorded)
-    margin = {metric: 1 + scenario.margins.of(metric) for metric in Metric}
+    margin = {metric: 1 + scenario.margins.of(metric) for metric in scenario.metrics}
     generator = np.random.default_rng(RESAMPLING_SEED)
     for arm, condition in sorted({(slot.arm, slot.condition) for slot in slots}):
-        found: dict[Metric, list[tuple[Measure, bool]]] = {metric: [] for metric in Metric}
+        found: dict[Metric, list[tuple[Measure, bool]]] = {metric: [] for metric in scenario.metrics}
         for number in range(experiments):
             equal = _judge(scenario, relabel(slots, arm, condition, EQUAL, generator))
             truth = {metric: ratio if number % 2 else 1 / ratio for metric, ratio in margin.items()}
             at_margin = _judge(scenario, relabel(slots, arm, condition, truth, generator))
-            for metric in Metric:
+            for metric in scenario.metrics:
                 found[metric] += _look_at_no_effect(_main(equal.comparisons, "arms", metric))
                 found[metric] += _look_at_margin(_main(at_margin.comparisons, "arms", metric), truth)
         blocks = len({slot.block for slot in slots if (slot.arm, slot.condition) == (arm, condition)})
