@@ -135,7 +135,11 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
     counted = after.since(before)
     gates = [
         *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share),
-        *(check_open_loop(metrics.open_loop, metrics.values) if metrics.open_loop else []),
+        *(
+            check_open_loop(metrics.open_loop, metrics.values, sleeps=load.pacing == "sleep")
+            if metrics.open_loop
+            else []
+        ),
         *check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share),
         *check_network(counted.losses, counted.room),
         *check_path(

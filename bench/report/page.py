@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from bench.edges import store
-from bench.report import card, changes, comparisons, content, evidence, steps, wording
+from bench.report import card, changes, comparisons, content, cpu, evidence, steps, wording
 from bench.report.captions import describe_figures
 from bench.report.cautions import find_cautions
 from bench.report.effect_figures import draw_block_ratios, draw_costs, draw_ladder
@@ -135,6 +135,8 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "steps_said": steps.describe_steps(run),
         "changes": changes.tabulate_changes(run),
         "changes_said": changes.describe_changes(run),
+        "cpu": cpu.tabulate_cpu(run),
+        "cpu_said": cpu.explain_cpu(),
         "comparisons": comparisons.tabulate_comparisons(run),
         "pairs": comparisons.tabulate_pairs(run),
         "methods": comparisons.tabulate_methods(run),
@@ -148,7 +150,7 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "arms": content.list_arms(run),
         "gate_columns": content.GATE_COLUMNS,
         "gates": content.list_gates(run),
-        "slot_columns": content.SLOT_COLUMNS,
+        "slot_columns": content.name_slot_columns(run),
         "slots": content.list_slots(run),
         "has_conditions": len(run.conditions) > 1,
         "method": wording.describe_method(run),
