@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from bench.core.comparison import Word
 from bench.core.gates import MIN_REQUESTS_P99, Voids
 from bench.core.records import Status
-from bench.core.scenario import Metric
 from bench.report.panels import arm_names
 from bench.report.table import NOT_AVAILABLE
 from bench.report.text import comparisons_of_arms, count, format_percent, join_words, pairs_of_arms

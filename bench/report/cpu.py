@@ -123,8 +123,8 @@ def explain_cpu() -> list[str]:
         ),
         (
             "User, system, irq, softirq and steal are a sample: each tick of the clock counts for what it"
-            " interrupts, so that they need not add up to the whole. What is attributed is exact to 10 ms, yet it"
-            " is a part: the kernel's work on a packet is done in whichever context the packet arrives, and"
-            " what interrupts a process is counted as its time."
+            " interrupts, so that they need not add up to the whole. What is attributed is exact to 10 ms,"
+            " yet a part: the kernel's work on a packet is done in whichever context the packet arrives,"
+            " and what interrupts a process is counted as its time."
         ),
     ]
