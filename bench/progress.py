@@ -75,7 +75,9 @@ def describe_slot(record: SlotRecord) -> str:
         return f"{what}: unreachable, as a control must be"
     p50 = record.values.get(Metric.P50_LATENCY_US)
     rate = record.values.get(Metric.THROUGHPUT_RPS)
-    return f"{what}: p50 {_number(p50, '.1f')} us, {_number(rate, ',.0f')} req/s"
+    cpu = record.values.get(Metric.CPU_US_PER_REQUEST)
+    used = "" if cpu is None else f", {cpu:.1f} us of CPU a request"
+    return f"{what}: p50 {_number(p50, '.1f')} us, {_number(rate, ',.0f')} req/s{used}"
 
 
 def clock(seconds: float) -> str:

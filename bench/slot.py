@@ -11,6 +11,7 @@ from requests.exceptions import RequestException
 
 from bench.bed import CONTROL_S, Bed
 from bench.captures import begin_capture, read_captures, store_captures
+from bench.core.cpu import IDLE_S, Rates, measure_cpu, rate
 from bench.core.errors import BenchError, MeasurementInvalid
 from bench.core.gates import (
     Gate,
@@ -29,16 +30,18 @@ from bench.core.modes import UPLINK
 from bench.core.plan import Slot
 from bench.core.records import UNMEASURED, SlotRecord
 from bench.core.sameness import Facts, digest
-from bench.core.scenario import Condition
+from bench.core.scenario import Condition, Metric
 from bench.edges import store
 from bench.edges.activity import begin_activity, end_activity
 from bench.edges.apache import Apache, network_inode
 from bench.edges.counters import read_network_counters
+from bench.edges.cpu import Watch, watch_cpu
 from bench.edges.generator import GeneratorDied
 from bench.edges.host import Host, parse_cpus
 from bench.edges.machine import hold_idle_states
 from bench.edges.surroundings import read_surroundings
 from bench.edges.wrk import measure_with_wrk
+from bench.load_generator.readings import read_files
 
 
 def measure_slot(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[SlotRecord, Facts]:
@@ -57,6 +60,7 @@ def measure_slot(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tu
         if reachable:
             record, facts = _measure(bed, slot, condition, folder)
             loaded_s = load.warm_up_s + load.measure_s + load.wrk_witness_s
+            loaded_s += IDLE_S if load.measures_cpu else 0.0
         else:
             record = _watch_control(bed, slot, condition)
     except GeneratorDied:
@@ -92,7 +96,12 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
             )
         inode = network_inode(server, site.engine)
         facts = read_surroundings(docker_host, server.pid)
+        watch = None
+        if load.measures_cpu:
+            watch = watch_cpu(docker_host, site.engine.cgroup, bed.generator.process.pid)
+            idle = _watch_idle(watch)
         before = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
+        watched = watch.files if watch else ()
         with ExitStack() as taps:
             capturing = (
                 taps.enter_context(begin_capture(client, docker_host, server.pid, server.endpoint))
@@ -101,7 +110,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
             )
             activity = begin_activity()
             try:
-                result = bed.generator.load(load, server.endpoint, arm.name, slot.arrival_seed)
+                result = bed.generator.load(load, server.endpoint, arm.name, slot.arrival_seed, watched)
             except MeasurementInvalid:
                 _require_alive(server, docker_host)  # If it ended, that is the reason.
                 raise
@@ -124,10 +133,22 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
                 keep_alive=load.keep_alive,
             )
     metrics = measure_requests(result.records, result.window_start_ns, result.window_end_ns, load)
+    values, cpu = metrics.values, None
+    if watch:
+        opened, closed = map(watch.parse, result.readings)
+        owners = dict.fromkeys(parse_cpus(client.cpus), "client") | dict.fromkeys(
+            parse_cpus(docker_host.cpus), "docker"
+        )
+        cpu = measure_cpu(idle, rate(opened, closed), metrics.requests, owners)
+        values = values | ({Metric.CPU_US_PER_REQUEST: cpu.us_per_request} if cpu else {})
     counted = after.since(before)
     gates = [
         *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share),
-        *(check_open_loop(metrics.open_loop, metrics.values) if metrics.open_loop else []),
+        *(
+            check_open_loop(metrics.open_loop, metrics.values, sleeps=load.pacing == "sleep")
+            if metrics.open_loop
+            else []
+        ),
         *check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share),
         *check_network(counted.losses, counted.room),
         *check_path(
@@ -160,7 +181,8 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         requests=metrics.requests,
         errors=metrics.errors,
         unfinished=metrics.unfinished,
-        values=usable_metrics(metrics.values, metrics.requests, gates),
+        values=usable_metrics(values, metrics.requests, gates),
+        cpu=cpu,
         p999_latency_us=metrics.p999_latency_us,
         service_p50_us=metrics.service_p50_us,
         service_p99_us=metrics.service_p99_us,
@@ -184,6 +206,13 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         },
     )
     return record, facts
+
+
+def _watch_idle(watch: Watch) -> Rates:
+    """What the machine does where a container runs and a generator waits, and nothing is asked."""
+    begun = watch.parse(read_files(watch.files))
+    time.sleep(IDLE_S)
+    return rate(begun, watch.parse(read_files(watch.files)))
 
 
 def _require_alive(server: Apache, docker_host: Host) -> None:

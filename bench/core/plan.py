@@ -8,6 +8,7 @@ import random
 
 from pydantic import BaseModel, ConfigDict
 
+from bench.core.cpu import IDLE_S
 from bench.core.scenario import Condition, Scenario, conditions
 
 SLOT_OVERHEAD_S = 0.4
@@ -83,7 +84,8 @@ def slot_seconds(condition: Condition) -> float:
     """Expected seconds of one slot under `condition`, its overhead included."""
     load = condition.load
     overhead_s = SLOT_OVERHEAD_S + (CAPTURE_OVERHEAD_S if condition.lab.taps else 0.0)
-    return load.warm_up_s + load.measure_s + load.wrk_witness_s + overhead_s
+    idle_s = IDLE_S if load.measures_cpu else 0.0
+    return idle_s + load.warm_up_s + load.measure_s + load.wrk_witness_s + overhead_s
 
 
 def expected_seconds(scenario: Scenario, slots: tuple[Slot, ...]) -> float:

@@ -15,14 +15,14 @@ from bench.core.comparison import NEGLIGIBLE, Comparison, Word
 from bench.core.effect import excludes_one
 from bench.core.relabelling import make_pseudo_scenario, relabel
 from bench.core.samples import SlotMetrics
-from bench.core.scenario import Metric, Scenario
+from bench.core.scenario import PERFORMANCE, Metric, Scenario
 from bench.core.simulation import Setting, make_experiment, make_family, simulate
 from bench.core.verdict import Verdict, judge
 
 RESAMPLING_SEED = 1
 """Of every verdict here, so that all of a size share their resamples."""
 P50 = Metric.P50_LATENCY_US
-EQUAL = dict.fromkeys(Metric, 1.0)
+EQUAL = dict.fromkeys(PERFORMANCE, 1.0)
 
 
 class Measure(StrEnum):
@@ -133,15 +133,16 @@ def count_relabelled(
 ) -> Iterator[Rate]:
     """Rates of the A/A experiments that the slots of a run's arms become, by arm, condition and metric."""
     scenario = make_pseudo_scenario(recorded)
-    margin = {metric: 1 + scenario.margins.of(metric) for metric in Metric}
+    margin = {metric: 1 + scenario.margins.of(metric) for metric in scenario.metrics}
     generator = np.random.default_rng(RESAMPLING_SEED)
     for arm, condition in sorted({(slot.arm, slot.condition) for slot in slots}):
-        found: dict[Metric, list[tuple[Measure, bool]]] = {metric: [] for metric in Metric}
+        found: dict[Metric, list[tuple[Measure, bool]]] = {metric: [] for metric in scenario.metrics}
         for number in range(experiments):
-            equal = _judge(scenario, relabel(slots, arm, condition, EQUAL, generator))
+            same = dict.fromkeys(margin, 1.0)
+            equal = _judge(scenario, relabel(slots, arm, condition, same, generator))
             truth = {metric: ratio if number % 2 else 1 / ratio for metric, ratio in margin.items()}
             at_margin = _judge(scenario, relabel(slots, arm, condition, truth, generator))
-            for metric in Metric:
+            for metric in scenario.metrics:
                 found[metric] += _look_at_no_effect(_main(equal.comparisons, "arms", metric))
                 found[metric] += _look_at_margin(_main(at_margin.comparisons, "arms", metric), truth)
         blocks = len({slot.block for slot in slots if (slot.arm, slot.condition) == (arm, condition)})

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from bench.core.calibration import Calibration
+from bench.core.cpu import CpuRecord
 from bench.core.gates import Gate, is_valid
 from bench.core.path import Counter
 from bench.core.plan import Slot
@@ -99,13 +100,15 @@ class SlotRecord(Stored):
     seconds: float = 0.0
     """Of the whole slot, from creating the container to its removal."""
     overhead_s: float = 0.0
-    """Of `seconds`, what was neither warm-up nor window nor witness."""
+    """Of `seconds`, what was neither warm-up nor window nor witness nor idle baseline."""
     counters: Mapping[Counter, int] = {}
     """What the Docker host counted over the load."""
     surroundings: str = ""
     """Digest of what Apache found around it: a key of the run's `surroundings`."""
     capture: CaptureRecord | None = None
     """Of a slot with taps."""
+    cpu: CpuRecord | None = None
+    """Of a slot whose load measures CPU."""
     gates: tuple[Gate, ...]
     evidence: Mapping[str, str] = {}
 

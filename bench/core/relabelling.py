@@ -32,7 +32,8 @@ def make_pseudo_scenario(recorded: Scenario) -> Scenario:
     )
     slots_per_arm = recorded.schedule.slots_per_arm // 2
     schedule = pseudo.schedule.model_copy(update={"slots_per_arm": slots_per_arm})
-    return pseudo.model_copy(update={"schedule": schedule})
+    # The load says which metrics are compared; its rate may be a factor, which a pseudo-arm has not.
+    return pseudo.model_copy(update={"schedule": schedule, "load": recorded.load})
 
 
 def relabel(
@@ -58,6 +59,7 @@ def relabel(
             values = {
                 metric: value * worsen(metric, truth) if is_other and value is not None else value
                 for metric, value in slot.values.items()
+                if metric in truth
             }
             pseudo = {
                 "arm": OTHER if is_other else ONE,

@@ -39,6 +39,8 @@ class Metric(StrEnum):
     P50_LATENCY_US = "p50_latency_us"
     P99_LATENCY_US = "p99_latency_us"
     THROUGHPUT_RPS = "throughput_rps"
+    CPU_US_PER_REQUEST = "cpu_us_per_request"
+    """Of all cores together, client and server; only where `Load.measures_cpu`."""
 
     @property
     def unit(self) -> str:
@@ -47,15 +49,22 @@ class Metric(StrEnum):
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether more of it is better (throughput) or less (latency)."""
+        """Whether more of it is better (throughput) or less (latency, CPU)."""
         return self is Metric.THROUGHPUT_RPS
 
     @property
     def label(self) -> str:
         """As a person writes it."""
-        return {"p50_latency_us": "p50 latency", "p99_latency_us": "p99 latency"}.get(
-            self.value, "throughput"
-        )
+        return {
+            "p50_latency_us": "p50 latency",
+            "p99_latency_us": "p99 latency",
+            "throughput_rps": "throughput",
+            "cpu_us_per_request": "CPU per request",
+        }[self.value]
+
+
+PERFORMANCE = (Metric.P50_LATENCY_US, Metric.P99_LATENCY_US, Metric.THROUGHPUT_RPS)
+"""What a claim that names no metric is about."""
 
 
 class Frozen(BaseModel):
@@ -81,6 +90,9 @@ class Load(Frozen):
     """Of the open model: arrivals a second, on the mean."""
     arrivals: Literal["poisson", "uniform"] = "poisson"
     """Of the open model; uniform: evenly spaced."""
+    pacing: Literal["spin", "sleep"] = "spin"
+    """Of the open model, how the generator waits. Spin: it looks for work all the time, on a core that is
+    never idle. Sleep: as other programs do, so that CPU per request can be measured."""
     connections: int = Field(default=1, ge=1, le=10_000)
     """That are open at a time; in an open loop more than are busy at a time."""
     keep_alive: bool = True
@@ -98,6 +110,11 @@ class Load(Frozen):
     def is_open(self) -> bool:
         """Whether requests arrive at given times, whatever became of those before them."""
         return self.model == "open"
+
+    @property
+    def measures_cpu(self) -> bool:
+        """Whether CPU per request is measured: at a given rate, and by a generator that sleeps."""
+        return self.is_open and self.pacing == "sleep"
 
     @property
     def begin_column(self) -> Literal["intended_ns", "sent_ns"]:
@@ -174,6 +191,8 @@ class Margins(Frozen):
     """Of the latency that one request in a hundred exceeds."""
     throughput_rps: Margin = 0.05
     """Of requests a second."""
+    cpu_us_per_request: Margin = 0.05
+    """Of the whole machine's CPU time a request."""
 
     def of(self, metric: Metric) -> float:
         """Margin of `metric`."""
@@ -226,7 +245,7 @@ class Claim(Frozen):
     """The arm that is claimed to be better."""
     than: Name
     """The arm that it is claimed to be better than; one of the two is the baseline."""
-    metrics: tuple[Metric, ...] = Field(default=tuple(Metric), min_length=1)
+    metrics: tuple[Metric, ...] = Field(default=PERFORMANCE, min_length=1)
     """On which it is judged: better on one of them, and worse on none."""
 
 
@@ -308,9 +327,10 @@ class Scenario(Frozen):
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """Metrics that arms are compared on. In an open loop the rate is given: both arms have it."""
-        if self.load.is_open:
-            return tuple(metric for metric in Metric if metric is not Metric.THROUGHPUT_RPS)
-        return tuple(Metric)
+        if not self.load.is_open:
+            return PERFORMANCE
+        latencies = (Metric.P50_LATENCY_US, Metric.P99_LATENCY_US)
+        return (*latencies, Metric.CPU_US_PER_REQUEST) if self.load.measures_cpu else latencies
 
     def _faults_of_names(self) -> Iterator[str]:
         names = [arm.name for arm in self.arms]
@@ -368,7 +388,10 @@ class Scenario(Frozen):
                 elif self._is_control(getattr(claim, role)):
                     yield f"claims.{index}.{role}: {getattr(claim, role)} is a control that nothing can reach"
             if not set(claim.metrics) & set(self.metrics):
-                yield f"claims.{index}.metrics: throughput is the given rate in an open loop: not compared"
+                yield (
+                    f"claims.{index}.metrics: none of them is compared here: throughput is the given rate"
+                    " in an open loop; cpu_us_per_request needs load.model open and load.pacing sleep"
+                )
             if self.baseline not in {claim.better, claim.than} or claim.better == claim.than:
                 yield f"claims.{index}: compare the baseline ({self.baseline}) with another arm"
 
@@ -398,7 +421,11 @@ class Scenario(Frozen):
     def _faults_of_loop(self) -> Iterator[str]:
         """What an open loop needs and a closed one cannot have; of `[load]` and of the factors."""
         if not self.load.is_open:
-            given = {"load.rate_rps": self.load.rate_rps, "load.arrivals": self.load.arrivals != "poisson"}
+            given = {
+                "load.rate_rps": self.load.rate_rps,
+                "load.arrivals": self.load.arrivals != "poisson",
+                "load.pacing": self.load.pacing != "spin",
+            }
             for key, present in given.items():
                 if present:
                     yield f"{key}: is of the open model, and load.model is closed"

@@ -3,7 +3,7 @@
 import json
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from bench.edges import command
 from bench.edges.host import Endpoint, Host
 from bench.edges.journal import Journal
 from bench.load_generator.connections import RECORD_DTYPE
+from bench.load_generator.readings import Reading
 
 PROBE_TIMEOUT_S = 15.0
 
@@ -38,6 +39,8 @@ class LoadResult:
     """
     locust_requests: int
     """Locust's own count of the same load."""
+    readings: list[Reading]
+    """Of the watched files, as the window opened and as it closed; empty where none were watched."""
     records: np.ndarray
     """RECORD_DTYPE, warm-up included, in the order in which the requests ended."""
 
@@ -56,8 +59,18 @@ class Generator:
         self._order(do="probe", address=endpoint.address, port=endpoint.port, path=path, timeout_s=timeout_s)
         return int(self._answer()["first_200_ns"]) or None
 
-    def load(self, load: Load, endpoint: Endpoint, name: str, arrival_seed: int = 0) -> LoadResult:
-        """Drive one slot's load and wait for its end. `arrival_seed` is for an open loop."""
+    def load(
+        self,
+        load: Load,
+        endpoint: Endpoint,
+        name: str,
+        arrival_seed: int = 0,
+        watched: Sequence[str] = (),
+    ) -> LoadResult:
+        """Drive one slot's load and wait for its end.
+
+        Of an open loop: `arrival_seed`, and files that are `watched` at the ends of its window.
+        """
         output = self.folder / "records.bin"
         self._order(
             do="load",
@@ -73,6 +86,8 @@ class Generator:
             rate_rps=load.rate_rps,
             arrivals=load.arrivals,
             arrival_seed=arrival_seed,
+            pacing=load.pacing,
+            watched=list(watched),
             output=str(output),
         )
         answer = self._answer()
@@ -88,6 +103,7 @@ class Generator:
             opened=answer["opened"],
             cpu_share=answer["cpu_share"],
             locust_requests=answer["locust_requests"],
+            readings=answer["readings"],
             records=np.fromfile(output, dtype=RECORD_DTYPE),
         )
 

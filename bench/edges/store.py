@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
 from bench.core.calibration import Calibration
+from bench.core.cpu import CpuRecord, Share
 from bench.core.errors import EnvironmentLacks, InputError
 from bench.core.findings import WalkthroughRecord
 from bench.core.pcap import FILE_HEADER_BYTES, read_records
@@ -28,6 +29,14 @@ from bench.load_generator.connections import Outcome
 
 RUN_FILE, VERDICT_FILE, SLOTS_FILE, SUMS_FILE = "run.json", "verdict.json", "slots.csv", "SHA256SUMS"
 SUITE_FILE, SUITES = "suite.json", "suite"
+CPU_COLUMNS = (
+    "cpu_containers_us",
+    "cpu_docker_proxy_us",
+    "cpu_generator_us",
+    "context_switches_per_request",
+    "net_rx_per_request",
+    "idle_cores",
+)
 WALKTHROUGH_FILE, WALKTHROUGH_PAGE = "walkthrough.json", "walkthrough.md"
 
 KEPT_PACKETS = 200
@@ -290,7 +299,24 @@ def slot_row(record: SlotRecord) -> dict[str, object]:
         "overhead_s": record.overhead_s,
         "window_start_ns": record.window_start_ns,
         "window_end_ns": record.window_end_ns,
+        **_cpu_columns(record.cpu),
     }
+
+
+def _cpu_columns(cpu: CpuRecord | None) -> dict[str, float | None]:
+    """What can be attributed of the CPU per request, and events a request; the whole is a metric."""
+    if cpu is None:
+        return dict.fromkeys(CPU_COLUMNS)
+    shares = cpu.attributed_us_per_request
+    values = (
+        shares.get(Share.CONTAINERS),
+        shares.get(Share.DOCKER_PROXY),
+        shares.get(Share.GENERATOR),
+        cpu.context_switches_per_request,
+        cpu.net_rx_per_request,
+        cpu.idle_cores,
+    )
+    return dict(zip(CPU_COLUMNS, values, strict=True))
 
 
 def write_sums(folder: Path) -> None:

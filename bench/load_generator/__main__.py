@@ -99,6 +99,7 @@ class Generator:
             "opened": order.opened,
             "locust_requests": environment.stats.total.num_requests - counted,
             "cpu_share": cpu_share,
+            "readings": order.readings,
             "failure": order.failure,
         }
 

@@ -10,6 +10,7 @@ import time
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable
+from select import select  # Before gevent has patched the module, as with epoll.
 
 import numpy as np
 
@@ -50,14 +51,27 @@ class OpenConnections(Connections):
     """
 
     def __init__(
-        self, address: str, port: int, path: str, count: int, log: RequestLog, connect_s: float = CONNECT_S
+        self,
+        address: str,
+        port: int,
+        path: str,
+        count: int,
+        log: RequestLog,
+        connect_s: float = CONNECT_S,
+        *,
+        sleeps: bool = False,
     ) -> None:
-        """Open `count` connections. Raises OSError where one cannot be opened in `connect_s`."""
+        """Open `count` connections. Raises OSError where one cannot be opened in `connect_s`.
+
+        `sleeps`: wait asleep, not looking; the kernel then wakes the process as late as its timer
+        slack allows, which is for the caller to set.
+        """
         target = request_target(path, 0)
         super().__init__(address, port, target, count, log, connect_s)
         number_at = len(f"GET {target}") - ID_DIGITS
         self._before_number = self._request[:number_at]
         self._after_number = self._request[number_at + ID_DIGITS :]
+        self._sleeps = sleeps
         self._arrivals = array("q")
         self._taken = 0
         """Arrivals that were sent; the next one is due at `_next_ns`."""
@@ -146,7 +160,12 @@ class OpenConnections(Connections):
                 now = clock()
                 self._pause_at_ns = now + YIELD_NS
                 continue
-            if left_ns > SPIN_NS and not self._in_flight:
+            if self._sleeps:
+                # select waits to the microsecond, where epoll counts whole milliseconds.
+                select([self._epoll], [], [], min(max(left_ns, 0) / 1e9, timeout_s))
+                events = poll(0, AT_ONCE)
+                now = clock()
+            elif left_ns > SPIN_NS and not self._in_flight:
                 events = poll(min((left_ns - SPIN_NS) / 1e9, timeout_s), AT_ONCE)
                 now = clock()
             else:

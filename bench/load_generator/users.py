@@ -5,13 +5,16 @@ Locust's own clients, a user a connection, to cross-check it with.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.load_generator.connections import Connections, authority, Outcome, RequestLog  # isort: skip
 from bench.load_generator.fresh_connections import FreshConnections  # isort: skip
 from bench.load_generator.open_loop import OpenConnections  # isort: skip
+from bench.load_generator.readings import Reading, read_files  # isort: skip
 
 import gevent
 from gevent.event import Event
@@ -26,6 +29,7 @@ from bench.load_generator.statistics_feed import feed
 DRAIN_NS = 2_000_000_000
 """Time that requests in flight at the end of a window have to finish."""
 CLIENT_TIMEOUT_S = 5.0
+TIMER_SLACK = Path("/proc/self/timerslack_ns")
 
 
 @dataclass
@@ -46,6 +50,11 @@ class Order:
     """Of an open loop; None: closed."""
     arrivals: Literal["poisson", "uniform"] = "poisson"
     arrival_seed: int = 0
+    pacing: Literal["spin", "sleep"] = "spin"
+    """Of an open loop."""
+    watched: Sequence[str] = ()
+    """Files that are read as the window opens and as it closes; of an open loop."""
+    readings: list[Reading] = field(default_factory=list)
     log: RequestLog = field(default_factory=RequestLog)
     window_start_ns: int = 0
     window_end_ns: int = 0
@@ -135,11 +144,20 @@ class RawHttpUser(OrderedUser):
         """Drive them by arrivals; Locust's statistics are fed at the end, for a batch takes milliseconds."""
         seconds = order.warm_up_s + order.measure_s
         offsets_ns = draw_arrivals(order.arrivals, rate_rps, seconds, order.arrival_seed)
-        connections = OpenConnections(order.address, order.port, order.path, order.connections, order.log)
+        sleeps = order.pacing == "sleep"
+        if sleeps:
+            # A sleep may end 50 us late by default: that would be this process's lateness.
+            TIMER_SLACK.write_text("1")
+        connections = OpenConnections(
+            order.address, order.port, order.path, order.connections, order.log, sleeps=sleeps
+        )
         try:
             order.begin()
             connections.schedule(order.window_start_ns - round(order.warm_up_s * 1e9) + offsets_ns)
-            connections.drive(order.window_end_ns, pause)
+            for moment_ns in (order.window_start_ns, order.window_end_ns):
+                connections.drive(moment_ns, pause)
+                if order.watched:
+                    order.readings.append(read_files(order.watched))
             connections.drain(time.monotonic_ns() + DRAIN_NS, pause)
         finally:
             connections.close()

@@ -87,16 +87,21 @@ def _cautions_of_slots(run: Run) -> Iterable[str]:
             f" {join_words([f'{name} ({number})' for name, number in reasons.most_common()])};"
             f" by arm: {join_words([f'{arm} {number}' for arm, number in arms.most_common()])}."
         )
-    saturated = [record for record in slots if record.valid and record.failed_gates]
-    if saturated:
-        reasons = Counter(gate.name for record in saturated for gate in record.failed_gates)
-        yield (
-            f"Throughput is void in {count(len(saturated), 'slot')}, latency is not: gate"
-            f" {join_words([f'{name} ({number})' for name, number in reasons.most_common()])}."
-        )
+    for voids, other in ((Voids.THROUGHPUT, "latency is not"), (Voids.LATENCY, "CPU per request is not")):
+        partly = [
+            found
+            for record in slots
+            if record.valid and (found := [gate.name for gate in record.failed_gates if gate.voids is voids])
+        ]
+        if partly:
+            reasons = Counter(name for names in partly for name in names)
+            yield (
+                f"{voids.capitalize()} is void in {count(len(partly), 'slot')}, {other}: gate"
+                f" {join_words([f'{name} ({number})' for name, number in reasons.most_common()])}."
+            )
     arms_loaded = set(arm_names(run))
     loaded = [record for record in slots if record.valid and record.slot.arm in arms_loaded]
-    few = [record for record in loaded if record.values.get(Metric.P99_LATENCY_US) is None]
+    few = [record for record in loaded if record.requests < MIN_REQUESTS_P99]
     if few:
         yield (
             f"{count(len(few), 'valid slot')} of {len(loaded)} gave no p99: a slot needs"

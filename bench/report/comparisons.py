@@ -137,7 +137,7 @@ def _tabulate_gaps(run: Run, *, has_rows: bool) -> list[Table]:
 def tabulate_pairs(run: Run) -> list[Table]:
     """Each arm against itself."""
     pairs = pairs_of_arms(run)
-    by_metric = len({pair.baseline for pair in pairs}) * len(Metric) > FEW_PAIRS
+    by_metric = len({pair.baseline for pair in pairs}) * len(run.record.scenario.metrics) > FEW_PAIRS
     return [
         Table(
             caption=name_condition(

@@ -7,7 +7,7 @@ from bench.core.gates import Gate, Voids
 from bench.core.records import SlotRecord
 from bench.core.scenario import Metric
 from bench.report.panels import arm_names, name_failed_gates, present_conditions, slots_of
-from bench.report.text import ABSENT, format_number
+from bench.report.text import ABSENT, format_number, join_words
 from bench.results import Run
 
 LONGEST_LIST = 3
@@ -107,10 +107,21 @@ SLOT_COLUMNS = (
     "First 200, ms",
     "Gates",
 )
+CPU_COLUMN = "CPU, us"
+
+
+def name_slot_columns(run: Run) -> tuple[str, ...]:
+    """Columns of `list_slots`: `SLOT_COLUMNS`, with CPU per request before the rates where it is measured."""
+    place = SLOT_COLUMNS.index("req/s")
+    cpu = (CPU_COLUMN,) if run.record.scenario.load.measures_cpu else ()
+    return (*SLOT_COLUMNS[:place], *cpu, *SLOT_COLUMNS[place:])
 
 
 def list_slots(run: Run) -> list[tuple[str, ...]]:
-    """A row a measured slot, by `SLOT_COLUMNS`, in the order of measuring."""
+    """A row a measured slot, by `name_slot_columns`, in the order of measuring."""
+    metrics = [Metric.P50_LATENCY_US, Metric.P99_LATENCY_US, Metric.THROUGHPUT_RPS]
+    if run.record.scenario.load.measures_cpu:
+        metrics.insert(2, Metric.CPU_US_PER_REQUEST)
     return [
         (
             str(record.slot.index),
@@ -120,7 +131,7 @@ def list_slots(run: Run) -> list[tuple[str, ...]]:
             record.started_at[11:19] or ABSENT,
             f"{record.requests:,}",
             f"{record.errors + record.unfinished:,}",
-            *(_number(record.values.get(metric)) for metric in Metric),
+            *(_number(record.values.get(metric)) for metric in metrics),
             _number(record.wrk_witness_rps),
             _number(record.start_to_first_200_ms),
             describe_gates(record),
@@ -142,4 +153,7 @@ def describe_gates(record: SlotRecord) -> str:
         f"{f': {gate.detail}' if gate.detail else ''}"
         for gate in sorted(record.failed_gates, key=lambda gate: gate.voids is not Voids.SLOT)
     )
-    return f"INVALID: {failed}" if name_failed_gates(record) else f"valid but for throughput: {failed}"
+    if name_failed_gates(record):
+        return f"INVALID: {failed}"
+    voided = dict.fromkeys(str(gate.voids) for gate in record.failed_gates)
+    return f"valid but for {join_words(list(voided))}: {failed}"

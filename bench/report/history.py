@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.core.history import Line, Turn
-from bench.report.page import Illustration, fill_template
+from bench.report.page import Illustration, fill
 from bench.report.panels import PALETTE, make_key, make_panels, say_in_panel
 from bench.report.svg import INK, STYLE, render_svg
 from bench.report.table import Table
@@ -97,7 +97,7 @@ def write_csv(lines: Sequence[Line]) -> str:
 
 def render_page(lines: Sequence[Line]) -> str:
     """The whole history as one HTML document, figures inside it."""
-    return fill_template(
+    return fill(
         "history.html.j2",
         {
             "sections": [

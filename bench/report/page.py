@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from bench.edges import store
-from bench.report import anatomy, card, changes, comparisons, content, evidence, steps, wording
+from bench.report import anatomy, card, changes, comparisons, content, cpu, evidence, steps, wording
 from bench.report.anatomy_figures import (
     draw_contrasts,
     draw_hops,
@@ -50,6 +50,7 @@ SECTIONS = (
     Section("steps", "What each step adds", "steps"),
     Section("changes", "What changed between conditions", "changes"),
     Section("anatomy", "Where the microseconds go", "anatomy"),
+    Section("cpu", "CPU per request", "cpu"),
     Section("comparison", "Comparison", "comparisons"),
     Section("figures", "Distributions: every request, block and slot", "illustrations"),
     Section("noise", "Noise floor: each arm against itself", "pairs"),
@@ -189,7 +190,7 @@ def _drop_empty(
 def _facts(run: Run) -> Mapping[str, Any]:
     """All that the templates say of a run."""
     record = run.record
-    slot_columns, slots = _drop_empty(content.SLOT_COLUMNS, content.list_slots(run))
+    slot_columns, slots = _drop_empty(content.name_slot_columns(run), content.list_slots(run))
     script = (resources.files("bench.report") / "templates" / "tables.js").read_text()
     return {
         "record": record,
@@ -208,6 +209,8 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "changes_said": changes.describe_changes(run),
         "anatomy": anatomy.summarise_anatomy(run),
         "anatomy_figures": OF_ANATOMY,
+        "cpu": cpu.tabulate_cpu(run),
+        "cpu_said": cpu.explain_cpu(),
         "comparisons": comparisons.tabulate_comparisons(run),
         "pairs": comparisons.tabulate_pairs(run),
         "methods": comparisons.tabulate_methods(run),

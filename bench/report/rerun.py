@@ -6,20 +6,22 @@ from bench.core.scenario import Scenario
 
 
 def scenario_toml(scenario: Scenario) -> str:
-    """`scenario` as TOML, every default written out; `parse_scenario` reads the same scenario from it.
+    """`scenario` as TOML; `parse_scenario` reads the same scenario from it.
 
-    Written by hand, since the standard library only reads TOML: strings, numbers, booleans and
-    arrays are written in JSON as they are in TOML.
+    Of a stored run every default is written out that there was when it was registered; a setting
+    without a value is left out, since TOML cannot say that. Written by hand, since the standard library
+    only reads TOML: strings, numbers, booleans and arrays are written in JSON as they are in TOML.
     """
-    said = json.loads(scenario.model_dump_json())
-    lines = _assign({key: said[key] for key in ("name", "question", "baseline", "ladder", "walkthrough")})
+    said = json.loads(scenario.model_dump_json(exclude_unset=True, exclude_none=True))
+    top = ("name", "question", "baseline", "ladder", "walkthrough")
+    lines = _assign({key: said[key] for key in top if key in said})
     lines += _list_tables("arms", said["arms"])
     for table in ("load", "lab", "schedule", "margins"):
-        lines += ["", f"[{table}]", *_assign(said[table])]
-    if said["factors"]:
+        lines += ["", f"[{table}]", *_assign(said[table])] if said.get(table) else []
+    if said.get("factors"):
         quoted = {json.dumps(key): levels for key, levels in said["factors"].items()}
         lines += ["", "[factors]", *_assign(quoted)]
-    lines += _list_tables("claims", said["claims"])
+    lines += _list_tables("claims", said.get("claims", []))
     return "\n".join(lines) + "\n"
 
 

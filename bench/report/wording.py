@@ -151,6 +151,10 @@ def _describe_open_loop(run: Run) -> list[str]:
         if slot.valid and slot.service_p50_us is not None and slot.service_p99_us is not None:
             name = " ".join(filter(None, (slot.slot.arm, run.conditions[slot.slot.condition].label)))
             found.setdefault(name, []).append((slot.service_p50_us, slot.service_p99_us))
+    asleep = (
+        "The generator slept between its arrivals, so that CPU could be counted. Latency therefore holds the"
+        " time in which it was woken, the same in all arms: for latency, spin."
+    )
     medians = {name: [median(values) for values in zip(*pairs, strict=True)] for name, pairs in found.items()}
     seen = [
         f"{name}: p50 {format_number(p50)} us, p99 {format_number(p99)} us"
@@ -162,7 +166,8 @@ def _describe_open_loop(run: Run) -> list[str]:
             " response time: it counts from a request's own time, so that waiting for a free connection is"
             " part of it. Throughput is the rate that was given, so arms are not compared on it. Service"
             f" time alone, from the sending, medians of slots: {'; '.join(seen) or 'unknown'}."
-        )
+        ),
+        *([asleep] if run.record.scenario.load.pacing == "sleep" else []),
     ]
 
 

@@ -5,7 +5,7 @@ from bench.core.change import (
 )
 from bench.core.modes import Mode
 from bench.core.plan import Slot
-from bench.core.scenario import Arm, Metric, conditions
+from bench.core.scenario import PERFORMANCE, Arm, conditions
 from bench.core.verdict import Verdict
 
 from .conftest import BRIDGE, HOST, make_slots
@@ -23,7 +23,7 @@ def test_each_arm_and_each_cost_has_a_change_a_pair_of_conditions_and_metric() -
 
     keys = {(c.metric, c.kind, c.candidate, c.reference_condition, c.condition) for c in changes}
     assert len(changes) == len(keys)
-    for metric in Metric:
+    for metric in PERFORMANCE:
         of_metric = [change for change in changes if change.metric is metric]
         assert {(c.kind, c.baseline, c.candidate) for c in of_metric} == {
             ("cost", "host", "bridge"),

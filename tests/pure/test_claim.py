@@ -2,7 +2,7 @@ import pytest
 
 from bench.core.claim import ClaimWord, judge_claim
 from bench.core.comparison import NEGLIGIBLE, Comparison, Word
-from bench.core.scenario import Claim, Metric
+from bench.core.scenario import PERFORMANCE, Claim, Metric
 
 from .verdicts import CLAIM, P50, P99, THROUGHPUT
 
@@ -111,7 +111,7 @@ def test_holm_counts_the_claims_own_metrics_only() -> None:
 
 
 def test_other_arms_do_not_decide_a_claim() -> None:
-    others = [outcome(metric, Word.WORSE, candidate="third") for metric in Metric]
+    others = [outcome(metric, Word.WORSE, candidate="third") for metric in PERFORMANCE]
     verdict = judge_claim(CLAIM, "host", [*outcomes("BETTER", "BETTER", "BETTER"), *others], "")
 
     assert verdict.word is ClaimWord.SUPPORTED

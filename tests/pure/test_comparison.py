@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bench.core.comparison import NEGLIGIBLE, Word, choose_word
 from bench.core.modes import Mode
-from bench.core.scenario import Arm, Metric
+from bench.core.scenario import PERFORMANCE, Arm, Metric
 
 from .conftest import BRIDGE, HOST, Latency, make_scenario, make_slots, noise
 from .verdicts import NARROW, P50, compared, costing, interval_of, ratio_of, verdict_on
@@ -80,7 +80,7 @@ def test_words_of_a_margin_of_five_percent(
 # The comparison.
 
 
-@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("metric", PERFORMANCE)
 @pytest.mark.parametrize(("factor", "word"), [(1.1, Word.BETTER), (1 / 1.1, Word.WORSE)])
 def test_ratios_above_1_mean_that_the_baseline_is_better_on_every_metric(
     metric: Metric, factor: float, word: Word
@@ -101,7 +101,7 @@ def test_swapping_the_arms_inverts_ratios_and_negates_differences(factor: float)
     slots = make_slots(scenario, costing(factor))
     there, back = verdict_on(scenario, slots), verdict_on(swapped, slots)
 
-    for metric in Metric:
+    for metric in PERFORMANCE:
         one, other = compared(there, metric), compared(back, metric, baseline="bridge")
         assert (other.baseline, other.candidate) == (one.candidate, one.baseline)
         assert ratio_of(other) == pytest.approx(1 / ratio_of(one))
@@ -183,7 +183,7 @@ def test_every_arm_is_compared_with_itself_on_every_metric() -> None:
     own = [c for c in verdict.comparisons if c.kind == "A/A"]
 
     assert {(c.baseline, c.candidate, c.metric) for c in own} == {
-        (arm, arm, metric) for arm in ("host", "bridge") for metric in Metric
+        (arm, arm, metric) for arm in ("host", "bridge") for metric in PERFORMANCE
     }
     assert all(ratio_of(c) == pytest.approx(1.1) for c in own)
 

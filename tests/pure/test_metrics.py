@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.core.metrics import find_free, measure_requests
-from bench.core.scenario import Load, Metric
+from bench.core.scenario import PERFORMANCE, Load
 from bench.load_generator.connections import Outcome
 
 from .conftest import make_records
 
 SECOND = 1_000_000_000
-P50, P99, THROUGHPUT = Metric
+P50, P99, THROUGHPUT = PERFORMANCE
 
 
 def sent_at(sent_ns: int, latency_ns: int = 20_000, outcome: Outcome = Outcome.OK) -> Mapping[str, int]:

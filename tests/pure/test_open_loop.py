@@ -91,6 +91,37 @@ def test_requests_carry_their_numbers_in_the_order_of_the_arrivals() -> None:
     assert (np.diff(records["intended_ns"][by_number]) > 0).all()
 
 
+def test_a_generator_that_sleeps_sends_every_request_at_or_after_its_time_and_never_looks_in_vain() -> None:
+    log = RequestLog()
+    offsets_ns = draw_arrivals("poisson", 500, 0.3, seed=1)
+    with serving(answering(response())) as port:
+        connections = OpenConnections(ADDRESS, port, "/", 4, log, connect_s=PATIENCE_S, sleeps=True)
+        arrivals = offsets_ns + time.monotonic_ns()
+        connections.schedule(arrivals)
+        connections.drive(int(arrivals.max()) + 1, do_nothing)
+        connections.drain(after(PATIENCE_S), do_nothing)
+        connections.close()
+    records = log.records()
+
+    assert sorted(records["intended_ns"].tolist()) == arrivals.tolist()
+    assert set(outcomes(records)) == {Outcome.OK}
+    assert_stamps_in_order(records)
+    assert connections.spun_ns == 0
+
+
+def test_a_generator_that_sleeps_works_off_what_waits_for_a_connection() -> None:
+    with serving(answering(response())) as port:
+        log = RequestLog()
+        connections = OpenConnections(ADDRESS, port, "/", 1, log, connect_s=PATIENCE_S, sleeps=True)
+        arrivals = np.full(50, time.monotonic_ns(), dtype=np.int64)
+        connections.schedule(arrivals)
+        connections.drive(after(0.05), do_nothing)
+        connections.drain(after(PATIENCE_S), do_nothing)
+        connections.close()
+
+    assert outcomes(log.records()) == [Outcome.OK] * 50
+
+
 def test_connections_take_turns() -> None:
     with serving(answering(response())) as port:
         records, _, _ = take_arrivals(port, range(0, 120 * MS, 20 * MS), count=3)

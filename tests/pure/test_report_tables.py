@@ -9,7 +9,7 @@ from bench.core.gates import check_path
 from bench.core.modes import MODES
 from bench.core.path import UNITS
 from bench.core.plan import plan_slots
-from bench.core.scenario import Load, Metric
+from bench.core.scenario import PERFORMANCE, Load, Metric
 from bench.edges import store
 from bench.report import card, changes, comparisons, content, evidence, steps, wording
 from bench.report.cautions import find_cautions
@@ -102,7 +102,7 @@ def test_a_control_is_not_blamed_for_giving_no_p99(ladder: Run) -> None:
 def test_several_candidates_stand_in_one_table_a_metric_of_which_the_first_is_open(ladder: Run) -> None:
     tables = comparisons.tabulate_comparisons(ladder)
 
-    assert [table.caption for table in tables] == [f"{metric.label} against host" for metric in Metric]
+    assert [table.caption for table in tables] == [f"{metric.label} against host" for metric in PERFORMANCE]
     assert [table.folded for table in tables] == [False, True, True]
     assert [cells[0] for cells in tables[0].rows][:2] == ["native", "host-mapped"]
 
@@ -112,7 +112,7 @@ def test_the_metrics_of_one_candidate_stand_in_one_table(tmp_path: Path) -> None
     [table] = comparisons.tabulate_comparisons(run)
 
     assert table.caption == "bridge against host"
-    assert [cells[0] for cells in table.rows] == [metric.label for metric in Metric]
+    assert [cells[0] for cells in table.rows] == [metric.label for metric in PERFORMANCE]
     assert not table.folded
 
 

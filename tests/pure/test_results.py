@@ -6,13 +6,13 @@ import pytest
 import bench
 from bench.core.errors import InputError
 from bench.core.records import RunRecord
-from bench.core.scenario import Claim, Load, Metric
+from bench.core.scenario import PERFORMANCE, Claim, Load, Metric
 from bench.core.verdict import judge
 from bench.edges import store
 
 from .conftest import make_records, make_run, make_scenario
 
-METRICS = [metric.value for metric in Metric]
+METRICS = [metric.value for metric in PERFORMANCE]
 CLAIM = Claim(id="article", text="Host is faster.", better="host", than="bridge")
 RUN = make_run(make_scenario(blocks=4, claims=(CLAIM,), factors={"load.connections": (1, 16)}))
 

@@ -4,7 +4,7 @@ from bench.core.claim import ClaimWord
 from bench.core.comparison import Word
 from bench.core.modes import Mode
 from bench.core.plan import Slot
-from bench.core.scenario import Arm, Metric
+from bench.core.scenario import PERFORMANCE, Arm
 
 from .conftest import BRIDGE, HOST, make_scenario, make_slots
 from .verdicts import CLAIM, P50, P99, compared, costing, in_block, ratio_of, verdict_on
@@ -50,7 +50,7 @@ def test_a_metric_that_a_slot_could_not_give_leaves_its_block_out_for_that_metri
     scenario = make_scenario(blocks=6)
     verdict = verdict_on(scenario, make_slots(scenario, costing(1.1), missing={P99: in_block(3)}))
 
-    assert [compared(verdict, metric).blocks for metric in Metric] == [6, 5, 6]
+    assert [compared(verdict, metric).blocks for metric in PERFORMANCE] == [6, 5, 6]
 
 
 def test_a_value_of_zero_leaves_its_block_out_instead_of_ending_the_run() -> None:

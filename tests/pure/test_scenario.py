@@ -3,7 +3,15 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import ExitCode, InputError
-from bench.core.scenario import MAX_SCENARIO_BYTES, Load, Metric, Scenario, conditions, parse_scenario
+from bench.core.scenario import (
+    MAX_SCENARIO_BYTES,
+    PERFORMANCE,
+    Load,
+    Metric,
+    Scenario,
+    conditions,
+    parse_scenario,
+)
 
 from .conftest import make_scenario
 
@@ -74,7 +82,7 @@ def test_each_metric_has_its_own_margin() -> None:
     margins = "[margins]\np50_latency_us = 0.01\np99_latency_us = 0.02\nthroughput_rps = 0.03\n"
     scenario = parse_scenario(VALID + margins, "unit.toml")
 
-    assert [scenario.margins.of(metric) for metric in Metric] == [0.01, 0.02, 0.03]
+    assert [scenario.margins.of(metric) for metric in PERFORMANCE] == [0.01, 0.02, 0.03]
 
 
 BAD = [
@@ -392,8 +400,8 @@ def test_a_scenario_is_the_same_after_a_way_through_json() -> None:
 
 
 def test_throughput_alone_is_a_metric_of_which_more_is_better() -> None:
-    assert [metric.higher_is_better for metric in Metric] == [False, False, True]
-    assert [metric.unit for metric in Metric] == ["us", "us", "req/s"]
+    assert [metric.higher_is_better for metric in Metric] == [False, False, True, False]
+    assert [metric.unit for metric in Metric] == ["us", "us", "req/s", "us"]
 
 
 # The open model.
@@ -433,7 +441,7 @@ def test_arms_of_an_open_loop_are_compared_on_latency_alone() -> None:
     scenario = parse_scenario(OPEN + "rate_rps = 100\n" + CLAIM, "unit.toml")
 
     assert scenario.metrics == (Metric.P50_LATENCY_US, Metric.P99_LATENCY_US)
-    assert make_scenario().metrics == tuple(Metric)
+    assert make_scenario().metrics == PERFORMANCE
     assert Scenario.model_validate_json(scenario.model_dump_json()) == scenario
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from bench.core.comparison import Word
 from bench.core.plan import plan_slots
-from bench.core.scenario import Metric
+from bench.core.scenario import PERFORMANCE, Metric
 from bench.core.simulation import NOISES, SETTINGS, Noise, Setting, draw_noise, make_experiment, simulate
 
 from .verdicts import P50, P99, THROUGHPUT, compared, interval_of, ratio_of, verdict_on
@@ -23,14 +23,14 @@ def noise_of(noise: Noise, blocks: int = 500, seed: int = 1) -> np.ndarray:
     return draw_noise(noise, planned, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("metric", PERFORMANCE)
 @pytest.mark.parametrize("ratio", [0.8, 1.0, 1.02, 1.5])
 def test_the_ratio_that_is_put_in_is_what_the_verdict_finds(metric: Metric, ratio: float) -> None:
     scenario = make_experiment(setting_of(QUIET))
-    truth = {**dict.fromkeys(Metric, 1.0), metric: ratio}
+    truth = {**dict.fromkeys(PERFORMANCE, 1.0), metric: ratio}
     verdict = verdict_on(scenario, simulate(scenario, QUIET, truth, seed=1))
 
-    for other in Metric:
+    for other in PERFORMANCE:
         found = compared(verdict, other, baseline="arm-0")
         assert ratio_of(found) == pytest.approx(truth[other], rel=1e-3)
     word = compared(verdict, metric, baseline="arm-0").word
@@ -41,13 +41,13 @@ def test_the_ratio_that_is_put_in_is_what_the_verdict_finds(metric: Metric, rati
 @pytest.mark.parametrize("noise", NOISES, ids=lambda noise: noise.name)
 def test_a_simulation_has_every_slot_of_the_plan_and_the_same_seed_gives_the_same(noise: Noise) -> None:
     scenario = make_experiment(setting_of(noise, blocks=6))
-    slots = simulate(scenario, noise, dict.fromkeys(Metric, 1.0), seed=3)
+    slots = simulate(scenario, noise, dict.fromkeys(PERFORMANCE, 1.0), seed=3)
 
     assert [(slot.block, slot.arm, slot.repeat) for slot in slots] == [
         (slot.block, slot.arm, slot.repeat) for slot in plan_slots(scenario, 3)
     ]
-    assert slots == simulate(scenario, noise, dict.fromkeys(Metric, 1.0), seed=3)
-    assert slots != simulate(scenario, noise, dict.fromkeys(Metric, 1.0), seed=4)
+    assert slots == simulate(scenario, noise, dict.fromkeys(PERFORMANCE, 1.0), seed=3)
+    assert slots != simulate(scenario, noise, dict.fromkeys(PERFORMANCE, 1.0), seed=4)
 
 
 def test_every_kind_of_noise_is_what_it_says() -> None:
@@ -73,7 +73,7 @@ def test_every_kind_of_noise_is_what_it_says() -> None:
 def test_what_a_session_does_to_an_arm_is_in_all_of_its_slots_there_and_nowhere_else() -> None:
     noise = Noise(name="", slot=0.0, session=0.02, sessions=4)
     scenario = make_experiment(setting_of(noise))
-    slots = simulate(scenario, noise, dict.fromkeys(Metric, 1.0), seed=1)
+    slots = simulate(scenario, noise, dict.fromkeys(PERFORMANCE, 1.0), seed=1)
     found = {(slot.session, slot.arm, slot.values[P50]) for slot in slots}
 
     assert len(found) == 4 * 2
@@ -84,8 +84,8 @@ def test_what_a_session_does_to_an_arm_is_in_all_of_its_slots_there_and_nowhere_
 def test_the_metrics_go_together_and_p99_has_more_noise() -> None:
     noise = Noise(name="", slot=0.02)
     scenario = make_experiment(setting_of(noise, blocks=200))
-    slots = simulate(scenario, noise, dict.fromkeys(Metric, 1.0), seed=1)
-    logs = {metric: np.log([slot.values[metric] or 0 for slot in slots]) for metric in Metric}
+    slots = simulate(scenario, noise, dict.fromkeys(PERFORMANCE, 1.0), seed=1)
+    logs = {metric: np.log([slot.values[metric] or 0 for slot in slots]) for metric in PERFORMANCE}
 
     assert np.corrcoef(logs[P50], logs[THROUGHPUT])[0, 1] < -0.95
     assert 0.5 < np.corrcoef(logs[P50], logs[P99])[0, 1] < 0.9
@@ -103,7 +103,7 @@ def test_a_simulated_interval_grows_with_the_noise() -> None:
     widths = []
     for noise in NOISES[:3]:
         scenario = make_experiment(setting_of(noise))
-        slots = simulate(scenario, noise, dict.fromkeys(Metric, 1.0), seed=1)
+        slots = simulate(scenario, noise, dict.fromkeys(PERFORMANCE, 1.0), seed=1)
         low, high = interval_of(compared(verdict_on(scenario, slots), baseline="arm-0"))
         widths.append(high - low)
 

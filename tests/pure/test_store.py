@@ -17,7 +17,7 @@ from scapy.utils import PcapReader, PcapWriter
 
 from bench.core.errors import EnvironmentLacks, ExitCode, InputError
 from bench.core.records import SCHEMA_VERSION, RunRecord
-from bench.core.scenario import Metric
+from bench.core.scenario import PERFORMANCE, Metric
 from bench.core.verdict import judge
 from bench.edges import command, store
 from bench.load_generator.connections import Outcome
@@ -318,7 +318,7 @@ def test_slots_csv_has_a_row_a_slot_and_a_column_a_metric(tmp_path: Path) -> Non
     assert table["arm"].tolist() == [slot.arm for slot in RUN.planned[:2]]
     assert table["valid"].tolist() == [True, False]
     assert table["failed_gates"].fillna("").tolist() == ["", "requests; steal"]
-    for metric in Metric:
+    for metric in PERFORMANCE:
         assert table[metric.value][0] == RUN.slots[0].values[metric]
         assert pd.isna(table[metric.value][1])
 

@@ -5,7 +5,7 @@ from bench.core.comparison import Word
 from bench.core.modes import Mode
 from bench.core.plan import Slot
 from bench.core.samples import SlotMetrics
-from bench.core.scenario import Arm, LabSettings, Load, Margins, Metric, Schedule
+from bench.core.scenario import PERFORMANCE, Arm, LabSettings, Load, Margins, Schedule
 from bench.core.verdict import Verdict, judge
 
 from .conftest import BRIDGE, HOST, make_scenario, make_slots, noise
@@ -72,7 +72,7 @@ def test_the_margin_of_a_comparison_is_the_one_of_its_metric() -> None:
     scenario = make_scenario(blocks=4, margins=margins)
     verdict = verdict_on(scenario, make_slots(scenario, costing(1.1)))
 
-    assert [compared(verdict, metric).margin for metric in Metric] == [0.01, 0.02, 0.03]
+    assert [compared(verdict, metric).margin for metric in PERFORMANCE] == [0.01, 0.02, 0.03]
 
 
 def test_scope_and_warnings_are_part_of_the_verdict() -> None:

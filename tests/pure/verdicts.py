@@ -12,12 +12,12 @@ from bench.core.comparison import Comparison
 from bench.core.modes import Mode
 from bench.core.plan import Slot
 from bench.core.samples import SlotMetrics
-from bench.core.scenario import Arm, Claim, Margins, Metric, Scenario
+from bench.core.scenario import PERFORMANCE, Arm, Claim, Margins, Metric, Scenario
 from bench.core.verdict import Verdict, judge
 
 from .conftest import Latency, make_scenario, noise
 
-P50, P99, THROUGHPUT = Metric
+P50, P99, THROUGHPUT = PERFORMANCE
 CLAIM = Claim(id="article", text="Host is faster.", better="host", than="bridge")
 NARROW = Margins(p50_latency_us=0.001, p99_latency_us=0.001, throughput_rps=0.001)
 
