@@ -54,6 +54,7 @@ class Run:
             (*record.warnings, *self._unexplained_differences()),
             record.unavailable,
             record.unavailable_conditions,
+            record.unavailable_under,
         )
 
     @cached_property

@@ -72,7 +72,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
     arm = bed.scenario.arm(slot.arm)
     network = bed.scenario.network(arm)
     site = bed.site(arm, condition)
-    client, docker_host = bed.lab.client, site.engine.host
+    sender, docker_host = bed.sender(site), site.engine.host
     load, path = condition.load, f"/{condition.load.page_bytes}"
     bed.arrange(condition.lab)
     with (
@@ -90,7 +90,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
             )
         inode = network_inode(server, site.engine)
         facts = read_surroundings(docker_host, server.pid)
-        before = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
+        before = read_network_counters(sender, docker_host, server.pid, ipv6=network.ipv6)
         activity = begin_activity()
         try:
             result = bed.generator.load(load, server.endpoint, arm.name, slot.arrival_seed)
@@ -100,14 +100,14 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         quiet = end_activity(activity, [bed.generator.process.pid], bed.lab.hosts)
         _require_alive(server, docker_host)
         try:
-            after = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
+            after = read_network_counters(sender, docker_host, server.pid, ipv6=network.ipv6)
         except (FileNotFoundError, ProcessLookupError):
             _require_alive(server, docker_host)  # It ended between the two lines above.
             raise
         witness_rps = None
         if load.wrk_witness_s:
             witness_rps = measure_with_wrk(
-                client,
+                sender,
                 server.endpoint,
                 path,
                 load.connections,
@@ -122,7 +122,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         *check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share),
         *check_network(counted.losses, counted.room),
         *check_path(
-            network.path,
+            network.path_from(load.vantage),
             counted.path,
             result.opened,
             metrics.requests,
@@ -158,6 +158,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         evidence={
             "docker host": site.place.name,
             "engine process": str(site.engine.daemon_pid),
+            "vantage": f"{load.vantage}, in the network of {sender.name}",
             "endpoint": f"{server.endpoint.address} port {server.endpoint.port}",
             "container": str(server.container.id) if server.container else "none: native",
             "idle states": "held" if held else "free",

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.core.errors import InputError
-from bench.core.modes import LAN, MODES, Mode, NetworkMode, parse_mode
+from bench.core.modes import LAN, MODES, Mode, NetworkMode, Vantage, parse_mode
 
 MAX_SCENARIO_BYTES = 1_000_000
 """A scenario is a page of text; anything larger is not one."""
@@ -85,6 +85,9 @@ class Load(Frozen):
     page_bytes: Literal[1024, 65536, 1048576] = 1024
     warm_up_s: Seconds = 0.25
     measure_s: Seconds = 1.0
+    # Not strict: as a level of a factor it comes as a word.
+    vantage: Vantage = Field(default=Vantage.CLIENT, strict=False)
+    """The host that sends it, and how it names the server."""
     wrk_witness_s: int = Field(default=0, ge=0, le=3600)
     """Seconds of `wrk` on the same container after the measured window; 0: no witness."""
 
@@ -217,6 +220,7 @@ FACTORS = {
     "load.keep_alive",
     "load.page_bytes",
     "load.rate_rps",
+    "load.vantage",
     "lab.engine",
     "lab.forward_rules",
     "lab.hold_idle_states",
@@ -259,6 +263,7 @@ class Scenario(Frozen):
             *self._faults_of_factors(),
             *self._faults_of_loop(),
             *self._faults_of_keep_alive(),
+            *self._faults_of_vantage(),
         ]
         if faults:
             raise ValueError("\n".join(faults))
@@ -363,6 +368,12 @@ class Scenario(Frozen):
             yield "load.keep_alive: the open model has kept-alive connections only"
         if {self.load.engine, *self.factors.get("load.engine", ())} != {"raw"}:
             yield "load.keep_alive: a connection a request is made by the raw engine only"
+
+    def _faults_of_vantage(self) -> Iterator[str]:
+        vantages = (self.load.vantage, *self.factors.get("load.vantage", ()))
+        taps = (self.lab.taps, *self.factors.get("lab.taps", ()))
+        if any(taps) and any(vantage != Vantage.CLIENT for vantage in vantages):
+            yield "load.vantage: taps stand on the path from the client host"
 
     def _faults_of_loop(self) -> Iterator[str]:
         """What an open loop needs and a closed one cannot have; of `[load]` and of the factors."""

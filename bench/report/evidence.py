@@ -17,6 +17,7 @@ from bench.results import Run
 PER_CONNECTION = {Counter.DNAT, Counter.ACCEPTED, Counter.OPENED, Counter.SERVED}
 DEMANDS = {
     "exactly (one a new connection)": "= 1",
+    "exactly (two a new connection)": "= 2",
     "at least (two a request)": "≥ 2",
     "at least": "> 0",
     "at most (not on this path)": "none",
