@@ -12,6 +12,7 @@ from bench.core.change import Change
 from bench.core.comparison import Comparison
 from bench.core.findings import WalkthroughRecord
 from bench.core.records import RunRecord, SlotRecord
+from bench.core.regions import Cell, Part, map_regions
 from bench.core.sameness import Difference, find_differences
 from bench.core.scenario import Condition, conditions
 from bench.core.verdict import Verdict, judge
@@ -127,6 +128,21 @@ class Run:
         return _table(Comparison, self.verdict.steps)
 
     @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """The region map: every comparison of arms, with the word that holds for all of them together."""
+        return tuple(map_regions([self._part()]))
+
+    @cached_property
+    def regions(self) -> pd.DataFrame:
+        """One row a cell of the region map; intervals as `_low` and `_high` columns."""
+        return _table(Cell, self.cells)
+
+    def _part(self) -> Part:
+        sessions = {slot.block: slot.session for slot in self.record.planned}
+        name = f"{self.record.scenario.name} {self.record.id}"
+        return Part(name, self.verdict.comparisons, sessions)
+
+    @cached_property
     def changes(self) -> pd.DataFrame:
         """One row a change between two conditions; intervals as `_low` and `_high` columns."""
         return _table(Change, self.verdict.changes)
@@ -160,17 +176,23 @@ class Run:
         raise KeyError(f"slot {index} is not measured in {self.path}")
 
 
+def map_runs(runs: Sequence[Run]) -> pd.DataFrame:
+    """One region map of several runs, by the columns of `Run.regions`: its words hold for all of it."""
+    return _table(Cell, map_regions([run._part() for run in runs]))
+
+
 def _table(kind: type[BaseModel], found: Sequence[BaseModel]) -> pd.DataFrame:
     """A row a model, with all of the columns of its kind even where there is no row."""
     columns = [name for name in kind.model_fields if name not in INTERVALS]
+    intervals = [name for name in INTERVALS if name in kind.model_fields]
     rows = []
     for model in found:
         row = model.model_dump(mode="json")
-        for name in INTERVALS:
+        for name in intervals:
             row[f"{name}_low"], row[f"{name}_high"] = row.pop(name) or (None, None)
         rows.append(row)
     return pd.DataFrame(
-        rows, columns=columns + [f"{name}_{end}" for name in INTERVALS for end in ("low", "high")]
+        rows, columns=columns + [f"{name}_{end}" for name in intervals for end in ("low", "high")]
     )
 
 

@@ -8,6 +8,7 @@ from bench.core.claim import ClaimWord
 from bench.core.comparison import Word
 from bench.core.hosts import docker_host_of
 from bench.core.modes import MODES
+from bench.core.regions import Region
 from bench.core.scenario import Arm
 from bench.report.comparisons import DIFFERS
 from bench.report.table import NOT_AVAILABLE
@@ -19,6 +20,7 @@ SYMBOLS = {
     Word.WORSE: "▼",
     Word.EQUIVALENT: "=",
     Word.INCONCLUSIVE: "?",
+    Region.UNDECIDED: "?",
     Word.INVALID: "✕",
     DIFFERS: "≠",
     NOT_AVAILABLE: "∅",
