@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from bench.core.change import Change
 from bench.core.comparison import Comparison
 from bench.core.findings import WalkthroughRecord
+from bench.core.modes import Vantage
 from bench.core.records import RunRecord, SlotRecord
 from bench.core.regions import Cell, Part, map_regions
 from bench.core.sameness import Difference, find_differences
@@ -101,6 +102,11 @@ class Run:
             for fact, rows in unexplained.groupby("fact")
         ]
 
+    @cached_property
+    def vantages(self) -> tuple[Vantage, ...]:
+        """Where the load of its slots comes from, in the order of the conditions."""
+        return tuple(dict.fromkeys(condition.load.vantage for condition in self.conditions))
+
     @property
     def scope(self) -> dict[str, str]:
         """In what circumstances the verdict holds."""
@@ -114,7 +120,7 @@ class Run:
             "rate": f"{load.describe_loop(factors)}, engine {load.engine}"
             + ("; throughput is the rate that was given, and is not compared" if load.is_open else ""),
             "factors": "; ".join(f"{key}: {', '.join(map(str, levels))}" for key, levels in factors.items()),
-            "vantage": record.lab.get("vantage", "unknown"),
+            "vantage": _describe_vantages(record.lab.get("vantage", "unknown"), self.vantages),
         }
 
     @cached_property
@@ -193,6 +199,15 @@ def _table(kind: type[BaseModel], found: Sequence[BaseModel]) -> pd.DataFrame:
         rows.append(row)
     return pd.DataFrame(
         rows, columns=columns + [f"{name}_{end}" for name in intervals for end in ("low", "high")]
+    )
+
+
+def _describe_vantages(lab: str, vantages: Sequence[Vantage]) -> str:
+    if vantages == (Vantage.CLIENT,):
+        return lab
+    return (
+        f"{lab}; load from {', from '.join(vantage.label for vantage in vantages)} (there client and server"
+        " share one network stack: no wire, no receive steering; the load keeps the client host's cores)"
     )
 
 

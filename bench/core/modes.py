@@ -36,6 +36,15 @@ class Vantage(StrEnum):
     HOST_ADDRESS = "host-address"
     """The Docker host itself, asking at the address that others use."""
 
+    @property
+    def label(self) -> str:
+        """As a person says where a load is from."""
+        return {
+            Vantage.CLIENT: "the client host",
+            Vantage.HOST_LOOPBACK: "the Docker host itself at its loopback",
+            Vantage.HOST_ADDRESS: "the Docker host itself at the address that others use",
+        }[self]
+
 
 class Mode(StrEnum):
     """How an arm's Apache is joined to the network."""
