@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from bench.core.errors import BenchError, EnvironmentLacks, MeasurementInvalid
 from bench.core.hosts import DockerHost, docker_host_of, docker_hosts
-from bench.core.modes import MODES, Mode
+from bench.core.modes import MODES, Mode, Vantage
 from bench.core.scenario import OWN_ENGINE, Arm, Condition, LabSettings, Scenario, conditions
 from bench.edges import machine
 from bench.edges.apache import Apache, Site, apache, network_inode
 from bench.edges.capture import STAMP_BEFORE_QUEUE, set_stamp_before_queue
 from bench.edges.engine import Engine, engine
 from bench.edges.generator import Generator, generator
+from bench.edges.host import Host
 from bench.edges.image import Image, provide_image
 from bench.edges.injection import set_forward_rules, set_link_rate
 from bench.edges.journal import Journal, undo
@@ -42,14 +44,27 @@ class Bed:
     def site(self, arm: Arm, condition: Condition) -> Site:
         """Where `arm` is put under `condition`."""
         place = docker_host_of(self.scenario, arm, condition)
-        wait_us = condition.lab.server_wait_us
-        return Site(self.engines[place.name], self.lab.client, place, self.image.id, wait_us)
+        return Site(
+            self.engines[place.name],
+            self.lab.client,
+            place,
+            self.image.id,
+            condition.load.vantage,
+            condition.lab.server_wait_us,
+        )
+
+    def sender(self, site: Site) -> Host:
+        """The host from which the load of a slot at `site` comes, on the cores that the load has anywhere."""
+        if site.vantage is Vantage.CLIENT:
+            return self.lab.client
+        return replace(site.engine.host, cpus=self.lab.client.cpus)
 
     @contextmanager
     def serve(self, arm: Arm, condition: Condition, name: str) -> Iterator[Apache]:
-        """Apache in the arm's mode, under `name`."""
-        network = self.scenario.network(arm)
-        with apache(self.site(arm, condition), arm, network, name, shared=arm.target is not None) as server:
+        """Apache in the arm's mode, under `name`, and the generator where the load on it comes from."""
+        network, site = self.scenario.network(arm), self.site(arm, condition)
+        self.generator.send_from(self.sender(site))
+        with apache(site, arm, network, name, shared=arm.target is not None) as server:
             yield server
 
     def arrange(self, wanted: LabSettings) -> None:
@@ -162,33 +177,55 @@ def _verify_host_mode(bed: Bed, place: DockerHost) -> None:
         )
 
 
-def find_gaps(bed: Bed) -> tuple[dict[str, str], dict[int, str]]:
-    """(arm -> reason, condition -> reason) of what cannot be had here, found by trying each.
+class Gaps(NamedTuple):
+    """What cannot be had here, with the reasons."""
+
+    arms: dict[str, str]
+    """Under no condition."""
+    conditions: dict[int, str]
+    """With any arm, by index into `conditions(scenario)`."""
+    cells: dict[int, dict[str, str]]
+    """Condition -> arm -> reason, of arms that can be had under another condition."""
+
+
+def find_gaps(bed: Bed) -> Gaps:
+    """What cannot be had here, found by trying each arm in each place and from each vantage.
 
     Raises EnvironmentLacks where nothing would be left to compare with.
     """
     scenario = bed.scenario
-    arms: dict[str, str] = {}
+    cells: dict[int, dict[str, str]] = {}
     missing_conditions: dict[int, str] = {}
-    tried: dict[tuple[str, str], str | None] = {}
+    tried: dict[tuple[str, str, str], str | None] = {}
     for index, condition in enumerate(conditions(scenario)):
         for arm in sorted(scenario.arms, key=lambda arm: arm.name != scenario.baseline):
             place = docker_host_of(scenario, arm, condition)
-            if (place.name, arm.name) not in tried:
-                tried[place.name, arm.name] = bed.missing.get(place.name) or try_arm(bed, arm, condition)
-            reason = tried[place.name, arm.name]
+            key = place.name, arm.name, condition.load.vantage
+            if key not in tried:
+                tried[key] = bed.missing.get(place.name) or try_arm(bed, arm, condition)
+            reason = tried[key]
             if reason and arm.name == scenario.baseline:
                 missing_conditions[index] = reason
                 break
             if reason:
-                arms.setdefault(arm.name, f"{reason}{f' ({condition.label})' if condition.label else ''}")
+                cells.setdefault(index, {})[arm.name] = reason
     if len(missing_conditions) == len(conditions(scenario)):
         raise EnvironmentLacks(
             f"Trying the baseline {scenario.baseline}",
             "; ".join(dict.fromkeys(missing_conditions.values())),
             "Nothing can be compared with a baseline that cannot be had: choose another.",
         )
-    return arms, missing_conditions
+    present = [index for index in range(len(conditions(scenario))) if index not in missing_conditions]
+    arms = {
+        arm.name: "; ".join(dict.fromkeys(cells[index][arm.name] for index in present))
+        for arm in scenario.arms
+        if all(arm.name in cells.get(index, {}) for index in present)
+    }
+    rest = {
+        index: {name: reason for name, reason in found.items() if name not in arms}
+        for index, found in cells.items()
+    }
+    return Gaps(arms, missing_conditions, {index: found for index, found in rest.items() if found})
 
 
 def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:

@@ -86,5 +86,5 @@ def _try_modes(tell: Callable[[str], None]) -> dict[Mode, str]:
         undo_dead_runs()
         with prepare_bed(scenario, store.new_run_id(datetime.now(UTC)), tell) as bed:
             tell("modes: each is created, started, asked, and torn down")
-            gaps, _ = find_gaps(bed)
+            gaps = find_gaps(bed).arms
     return {Mode(name): reason for name, reason in gaps.items()}

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bench.core.hosts import DockerHost, docker_hosts
-from bench.core.modes import MODES
+from bench.core.modes import MODES, Vantage
 from bench.core.plan import Slot, expected_seconds, measuring_seconds, plan_slots
 from bench.core.precision import predict_blocks
 from bench.core.records import Status
@@ -180,6 +180,8 @@ def planned_changes(scenario: Scenario) -> list[str]:
         f"keep the image in {CACHE} for later runs"
         + ("" if image.is_cached() else "; it is not there yet, and is built from Debian's packages first"),
     ]
+    if any(condition.load.vantage is not Vantage.CLIENT for condition in conditions(scenario)):
+        changes.append("during some slots, inside its Docker host: the sockets of the load, and of wrk")
     settings = [condition.lab for condition in conditions(scenario)]
     if rules := max(lab.forward_rules for lab in settings):
         changes.append(f"during some slots, inside every Docker host: up to {rules} rules that match nothing")

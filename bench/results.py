@@ -15,7 +15,9 @@ from bench.core.comparison import Comparison
 from bench.core.errors import InputError
 from bench.core.findings import WalkthroughRecord
 from bench.core.hops import Hops, tap_columns
+from bench.core.modes import Vantage
 from bench.core.records import CaptureRecord, RunRecord, SlotRecord
+from bench.core.regions import Cell, Part, map_regions
 from bench.core.sameness import Difference, find_differences
 from bench.core.scenario import Condition, conditions
 from bench.core.trace import follow
@@ -80,6 +82,7 @@ class Run:
             (*record.warnings, *self._unexplained_differences()),
             record.unavailable,
             record.unavailable_conditions,
+            record.unavailable_under,
         )
 
     @cached_property
@@ -125,6 +128,11 @@ class Run:
             for fact, rows in unexplained.groupby("fact")
         ]
 
+    @cached_property
+    def vantages(self) -> tuple[Vantage, ...]:
+        """Where the load of its slots comes from, in the order of the conditions."""
+        return tuple(dict.fromkeys(condition.load.vantage for condition in self.conditions))
+
     @property
     def scope(self) -> dict[str, str]:
         """In what circumstances the verdict holds."""
@@ -138,7 +146,7 @@ class Run:
             "rate": f"{load.describe_loop(factors)}, engine {load.engine}"
             + ("; throughput is the rate that was given, and is not compared" if load.is_open else ""),
             "factors": "; ".join(f"{key}: {', '.join(map(str, levels))}" for key, levels in factors.items()),
-            "vantage": record.lab.get("vantage", "unknown"),
+            "vantage": _describe_vantages(record.lab.get("vantage", "unknown"), self.vantages),
         }
 
     @cached_property
@@ -150,6 +158,21 @@ class Run:
     def steps(self) -> pd.DataFrame:
         """One row a step of the ladder and metric, by the columns of `comparisons`."""
         return _table(Comparison, self.verdict.steps)
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """The region map: every comparison of arms, with the word that holds for all of them together."""
+        return tuple(map_regions([self._part()]))
+
+    @cached_property
+    def regions(self) -> pd.DataFrame:
+        """One row a cell of the region map; intervals as `_low` and `_high` columns."""
+        return _table(Cell, self.cells)
+
+    def _part(self) -> Part:
+        sessions = {slot.block: slot.session for slot in self.record.planned}
+        name = f"{self.record.scenario.name} {self.record.id}"
+        return Part(name, self.verdict.comparisons, sessions)
 
     @cached_property
     def changes(self) -> pd.DataFrame:
@@ -297,17 +320,32 @@ class Run:
         return self._by_index[index]
 
 
+def map_runs(runs: Sequence[Run]) -> pd.DataFrame:
+    """One region map of several runs, by the columns of `Run.regions`: its words hold for all of it."""
+    return _table(Cell, map_regions([run._part() for run in runs]))
+
+
 def _table(kind: type[BaseModel], found: Sequence[BaseModel]) -> pd.DataFrame:
     """A row a model, with all of the columns of its kind even where there is no row."""
     columns = [name for name in kind.model_fields if name not in INTERVALS]
+    intervals = [name for name in INTERVALS if name in kind.model_fields]
     rows = []
     for model in found:
         row = model.model_dump(mode="json")
-        for name in INTERVALS:
+        for name in intervals:
             row[f"{name}_low"], row[f"{name}_high"] = row.pop(name) or (None, None)
         rows.append(row)
     return pd.DataFrame(
-        rows, columns=columns + [f"{name}_{end}" for name in INTERVALS for end in ("low", "high")]
+        rows, columns=columns + [f"{name}_{end}" for name in intervals for end in ("low", "high")]
+    )
+
+
+def _describe_vantages(lab: str, vantages: Sequence[Vantage]) -> str:
+    if vantages == (Vantage.CLIENT,):
+        return lab
+    return (
+        f"{lab}; load from {', from '.join(vantage.label for vantage in vantages)} (there client and server"
+        " share one network stack: no wire, no receive steering; the load keeps the client host's cores)"
     )
 
 

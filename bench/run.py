@@ -188,7 +188,7 @@ def _describe_bed(record: RunRecord, bed: Bed) -> RunRecord:
             "Begin a new run: slots of different images cannot be compared.",
         )
     places = {place.name: place for place in docker_hosts(record.scenario)}
-    unavailable, unavailable_conditions = find_gaps(bed)
+    gaps = find_gaps(bed)
     return record.model_copy(
         update={
             "lab": {
@@ -208,8 +208,9 @@ def _describe_bed(record: RunRecord, bed: Bed) -> RunRecord:
                 "base_sha256": bed.image.base_sha256,
                 "recipe_sha256": bed.image.recipe_sha256,
             },
-            "unavailable": unavailable,
-            "unavailable_conditions": unavailable_conditions,
+            "unavailable": gaps.arms,
+            "unavailable_conditions": gaps.conditions,
+            "unavailable_under": gaps.cells,
             "status": Status.RUNNING,
         }
     )

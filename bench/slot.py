@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,11 +33,12 @@ from bench.core.records import UNMEASURED, SlotRecord
 from bench.core.sameness import Facts, digest
 from bench.core.scenario import Condition, Metric
 from bench.edges import store
-from bench.edges.activity import begin_activity, end_activity
+from bench.edges.activity import Activity, begin_activity, end_activity
 from bench.edges.apache import Apache, network_inode
+from bench.edges.capture import Captured
 from bench.edges.counters import read_network_counters
 from bench.edges.cpu import Watch, watch_cpu
-from bench.edges.generator import GeneratorDied
+from bench.edges.generator import GeneratorDied, LoadResult
 from bench.edges.host import Host, parse_cpus
 from bench.edges.machine import hold_idle_states
 from bench.edges.surroundings import read_surroundings
@@ -78,7 +80,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
     arm = bed.scenario.arm(slot.arm)
     network = bed.scenario.network(arm)
     site = bed.site(arm, condition)
-    client, docker_host = bed.lab.client, site.engine.host
+    sender, docker_host = bed.sender(site), site.engine.host
     load, path = condition.load, f"/{condition.load.page_bytes}"
     bed.arrange(condition.lab)
     with (
@@ -87,45 +89,25 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
     ):
         # Not before the engine says that it has started: a packet to a container whose link is not up
         # yet leaves an unanswered ARP request behind, and the kernel's next one comes a second later.
-        first_200_ns = bed.generator.first_200_ns(server.endpoint, path)
-        if first_200_ns is None:
-            raise MeasurementInvalid(
-                f"Waiting for {arm.name} at {server.endpoint.address}:{server.endpoint.port}",
-                f"no 200 came; Apache's last words: {server.last_words() or 'none'}",
-                "The slot is INVALID.",
-            )
+        first_200_ns = _await_answer(bed, server, path, arm.name)
         inode = network_inode(server, site.engine)
         facts = read_surroundings(docker_host, server.pid)
         watch = None
         if load.measures_cpu:
             watch = watch_cpu(docker_host, site.engine.cgroup, bed.generator.process.pid)
             idle = _watch_idle(watch)
-        before = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
-        watched = watch.files if watch else ()
-        with ExitStack() as taps:
-            capturing = (
-                taps.enter_context(begin_capture(client, docker_host, server.pid, server.endpoint))
-                if condition.lab.taps
-                else None
-            )
-            activity = begin_activity()
-            try:
-                result = bed.generator.load(load, server.endpoint, arm.name, slot.arrival_seed, watched)
-            except MeasurementInvalid:
-                _require_alive(server, docker_host)  # If it ended, that is the reason.
-                raise
-            quiet = end_activity(activity, [bed.generator.process.pid], bed.lab.hosts)
-            captured = capturing.end() if capturing else []
+        before = read_network_counters(sender, docker_host, server.pid, ipv6=network.ipv6)
+        result, quiet, captured = _drive(bed, slot, condition, server, watch.files if watch else ())
         _require_alive(server, docker_host)
         try:
-            after = read_network_counters(client, docker_host, server.pid, ipv6=network.ipv6)
+            after = read_network_counters(sender, docker_host, server.pid, ipv6=network.ipv6)
         except (FileNotFoundError, ProcessLookupError):
             _require_alive(server, docker_host)  # It ended between the two lines above.
             raise
         witness_rps = None
         if load.wrk_witness_s:
             witness_rps = measure_with_wrk(
-                client,
+                sender,
                 server.endpoint,
                 path,
                 load.connections,
@@ -136,9 +118,10 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
     values, cpu = metrics.values, None
     if watch:
         opened, closed = map(watch.parse, result.readings)
-        owners = dict.fromkeys(parse_cpus(client.cpus), "client") | dict.fromkeys(
-            parse_cpus(docker_host.cpus), "docker"
-        )
+        owners = {
+            **dict.fromkeys(parse_cpus(bed.lab.client.cpus), "client"),
+            **dict.fromkeys(parse_cpus(docker_host.cpus), "docker"),
+        }
         cpu = measure_cpu(idle, rate(opened, closed), metrics.requests, owners)
         values = values | ({Metric.CPU_US_PER_REQUEST: cpu.us_per_request} if cpu else {})
     counted = after.since(before)
@@ -152,7 +135,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         *check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share),
         *check_network(counted.losses, counted.room),
         *check_path(
-            network.path,
+            network.path_from(load.vantage),
             counted.path,
             result.opened,
             metrics.requests,
@@ -196,6 +179,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         evidence={
             "docker host": site.place.name,
             "engine process": str(site.engine.daemon_pid),
+            "vantage": f"{load.vantage}, in the network of {sender.name}",
             "endpoint": f"{server.endpoint.address} port {server.endpoint.port}",
             "container": str(server.container.id) if server.container else "none: native",
             "idle states": "held" if held else "free",
@@ -206,6 +190,39 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         },
     )
     return record, facts
+
+
+def _await_answer(bed: Bed, server: Apache, path: str, arm: str) -> int:
+    """CLOCK_MONOTONIC of the first 200 from a started server."""
+    first_200_ns = bed.generator.first_200_ns(server.endpoint, path)
+    if first_200_ns is None:
+        raise MeasurementInvalid(
+            f"Waiting for {arm} at {server.endpoint.address}:{server.endpoint.port}",
+            f"no 200 came; Apache's last words: {server.last_words() or 'none'}",
+            "The slot is INVALID.",
+        )
+    return first_200_ns
+
+
+def _drive(
+    bed: Bed, slot: Slot, condition: Condition, server: Apache, watched: Sequence[str]
+) -> tuple[LoadResult, Activity, list[Captured]]:
+    """Drive the slot's load, between taps where the condition has them; what else ran meanwhile."""
+    docker_host = bed.site(bed.scenario.arm(slot.arm), condition).engine.host
+    with ExitStack() as taps:
+        capturing = None
+        if condition.lab.taps:
+            capturing = taps.enter_context(
+                begin_capture(bed.lab.client, docker_host, server.pid, server.endpoint)
+            )
+        activity = begin_activity()
+        try:
+            result = bed.generator.load(condition.load, server.endpoint, slot.arm, slot.arrival_seed, watched)
+        except MeasurementInvalid:
+            _require_alive(server, docker_host)  # If it ended, that is the reason.
+            raise
+        quiet = end_activity(activity, [bed.generator.process.pid], bed.lab.hosts)
+        return result, quiet, capturing.end() if capturing else []
 
 
 def _watch_idle(watch: Watch) -> Rates:

@@ -5,7 +5,7 @@ condition minus the contrast under the reference. A ratio above 1 means that the
 more (`cost`: relative to the baseline; `arm`: by itself) than it does under the reference.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
@@ -116,11 +116,16 @@ def pair_conditions(scenario: Scenario, unavailable: Collection[int] = ()) -> It
 
 
 def find_changes(
-    measured: Measured, own_pairs: OwnPairs, arms: Sequence[str], unavailable: Collection[int] = ()
+    measured: Measured,
+    own_pairs: OwnPairs,
+    arms: Sequence[str],
+    unavailable: Collection[int] = (),
+    absent: Mapping[int, Collection[str]] = {},
 ) -> list[Change]:
     """The changes of every arm, and of every arm's cost against the baseline, between conditions.
 
-    `unavailable`: indices of conditions that were never measured.
+    `unavailable`: indices of conditions that were never measured; `absent`: the arms that were not,
+    under others. What an arm would change from or to such a condition is left out.
     """
     baseline = measured.scenario.baseline
     subjects = [(baseline, arm) for arm in arms if arm != baseline] + [(arm, arm) for arm in arms]
@@ -133,6 +138,7 @@ def find_changes(
                 _measure_change(measured, own_pairs, pair, *subject, metric)
                 for pair in pairs
                 for subject in subjects
+                if not any(subject[1] in absent.get(index, ()) for index in (pair.reference, pair.condition))
             ]
         )
     ]

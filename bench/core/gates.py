@@ -219,13 +219,12 @@ def check_network(losses: Losses, room: Room) -> list[Gate]:
 def check_path(
     path: Path, counters: Mapping[Counter, int], connections: int, requests: int, *, forwarding_rules: bool
 ) -> list[Gate]:
-    """A gate a counter: that it moved as `path` says, or not at all.
+    """A gate a counter: that it moved as `path` (of `NetworkMode.path_from`) says, or not at all.
 
     `connections` opened and `requests` measured are the load's own counts. Without
     `forwarding_rules` (an engine with iptables off) nothing is filtered, so FILTER must stay still.
     """
-    # What is so on every path: the load came in by the uplink, and this arm's Apache took it.
-    expected = {Counter.UPLINK: Expected.EACH_REQUEST, Counter.SERVED: Expected.EACH_CONNECTION, **path}
+    expected = dict(path)
     if Counter.FORWARDED in path and forwarding_rules:
         expected[Counter.FILTER] = Expected.EACH_REQUEST
     return [
@@ -240,6 +239,9 @@ def _path_gate(
     match expected:
         case Expected.EACH_CONNECTION:
             passed, limit, how = seen == connections, connections, "exactly (one a new connection)"
+        case Expected.TWICE_A_CONNECTION:
+            passed, limit = seen == 2 * connections, 2 * connections
+            how = "exactly (two a new connection)"
         case Expected.EACH_REQUEST:
             # A request and its answer; one segment each would be two packets on one link.
             passed, limit, how = seen >= 2 * requests, 2 * requests, "at least (two a request)"

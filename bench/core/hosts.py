@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.core.errors import InputError
+from bench.core.modes import NetworkMode, Vantage
 from bench.core.scenario import ADDRESSES, OWN_ENGINE, Arm, Condition, Scenario, conditions
 
 MAX_DOCKER_HOSTS = 50
@@ -40,6 +41,12 @@ class DockerHost:
     def address_ipv6(self) -> str:
         """IPv6 address, without prefix length."""
         return f"2001:2::1:{self.number + 1}"
+
+    def served_at(self, arm: Arm, network: NetworkMode, vantage: Vantage) -> str:
+        """The one address of this host at which `arm`, in `network`, is served to a load from `vantage`."""
+        if vantage is Vantage.HOST_LOOPBACK:
+            return "::1" if network.ipv6 else "127.0.0.1"
+        return self.address_ipv6 if network.ipv6 else self.address(arm)
 
     @property
     def description(self) -> str:

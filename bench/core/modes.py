@@ -27,6 +27,26 @@ MAPPED = "container"
 """`container:<arm>`: shares the network of another arm's container."""
 
 
+class Vantage(StrEnum):
+    """Where the load comes from."""
+
+    CLIENT = "client"
+    """The client host, over the wire: another network stack than the server's."""
+    HOST_LOOPBACK = "host-loopback"
+    """The Docker host itself, asking at 127.0.0.1 (::1), where the arm is then served."""
+    HOST_ADDRESS = "host-address"
+    """The Docker host itself, asking at the address that others use."""
+
+    @property
+    def label(self) -> str:
+        """As a person says where a load is from."""
+        return {
+            Vantage.CLIENT: "the client host",
+            Vantage.HOST_LOOPBACK: "the Docker host itself at its loopback",
+            Vantage.HOST_ADDRESS: "the Docker host itself at the address that others use",
+        }[self]
+
+
 class Mode(StrEnum):
     """How an arm's Apache is joined to the network."""
 
@@ -89,6 +109,7 @@ class NetworkMode:
     summary: str
     docker: str | None
     path: Path
+    """From the client host; what every path has in common (the uplink, Apache's connections) is not named."""
     trade_offs: TradeOffs
     publishes: bool = False
     """A port of the host is mapped to the container's port 80."""
@@ -99,11 +120,24 @@ class NetworkMode:
     """Of a container that the client reaches by its own address; None: Docker chooses it."""
     reached_at_container: bool = False
     ipv6: bool = False
+    local_paths: Mapping[Vantage, Path] = field(default_factory=dict)
+    """From the Docker host itself; without a vantage from which the mode cannot be reached."""
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     """Of daemon.json: an engine of its own is started where the default one lacks them."""
     steps: tuple[Step, ...] = ()
     reachable: bool = True
     """False for a control, that must not answer."""
+
+    def path_from(self, vantage: Vantage) -> Path:
+        """Every counter that a load from `vantage` must move."""
+        path = self.path if vantage is Vantage.CLIENT else self.local_paths.get(vantage, {})
+        # From wherever: this arm's Apache takes the load. It comes by the wire, or was opened here.
+        arrival: Path = (
+            {Counter.UPLINK: Expected.EACH_REQUEST}
+            if vantage is Vantage.CLIENT
+            else {Counter.OPENED: Expected.EACH_CONNECTION}
+        )
+        return {Counter.SERVED: Expected.EACH_CONNECTION, **arrival, **path}
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -165,6 +199,22 @@ PROXIED: Path = {
     Counter.PROXY_CPU: Expected.SOME,
 }
 
+SAME_STACK: Path = {**LOCAL, Counter.LOOPBACK: Expected.EACH_REQUEST}
+SAME_STACKS: Mapping[Vantage, Path] = {Vantage.HOST_LOOPBACK: SAME_STACK, Vantage.HOST_ADDRESS: SAME_STACK}
+TO_BRIDGE: Path = {Counter.BRIDGE: Expected.EACH_REQUEST, Counter.VETH: Expected.EACH_REQUEST}
+"""To a container from its own host: sent, not forwarded."""
+TO_PROXY: Path = {
+    **PROXIED,
+    Counter.LOOPBACK: Expected.EACH_REQUEST,
+    # By the load, and once more by docker-proxy towards the container.
+    Counter.OPENED: Expected.TWICE_A_CONNECTION,
+}
+PUBLISHED_LOCALLY: Mapping[Vantage, Path] = {
+    # Docker's rule of the OUTPUT chain leaves 127.0.0.0/8 and ::1 out: docker-proxy listens there.
+    Vantage.HOST_LOOPBACK: TO_PROXY,
+    Vantage.HOST_ADDRESS: {**TO_BRIDGE, Counter.DNAT: Expected.EACH_CONNECTION},
+}
+
 IPV6_ENGINE: Mapping[str, Any] = {
     "ipv6": True,
     "fixed-cidr-v6": DOCKER0_IPV6,
@@ -204,6 +254,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         docker=None,
         in_host_network=True,
         path=LOCAL,
+        local_paths=SAME_STACKS,
         trade_offs=replace(
             _HOST_TRADE_OFFS,
             firewall="the host's INPUT rules decide",
@@ -215,6 +266,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         docker="host",
         in_host_network=True,
         path=LOCAL,
+        local_paths=SAME_STACKS,
         trade_offs=_HOST_TRADE_OFFS,
     ),
     Mode.BRIDGE: NetworkMode(
@@ -222,6 +274,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         docker="bridge",
         publishes=True,
         path=PUBLISHED,
+        local_paths=PUBLISHED_LOCALLY,
         trade_offs=_BRIDGE_TRADE_OFFS,
     ),
     Mode.CONTAINER: NetworkMode(
@@ -257,6 +310,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         reached_at_container=True,
         container_address=WIRED_CONTAINER,
         path=FORWARDED,
+        local_paths={Vantage.HOST_ADDRESS: {Counter.VETH: Expected.EACH_REQUEST}},
         steps=(
             Step(
                 "docker",
@@ -292,6 +346,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         docker="bridge",
         reached_at_container=True,
         path=ROUTED_BRIDGE,
+        local_paths={Vantage.HOST_ADDRESS: TO_BRIDGE},
         steps=(_pass_raw("{container_address}"), _accept("-d {container_address}"), _route(DOCKER0)),
         trade_offs=TradeOffs(
             ports="none shared: an address of its own",
@@ -308,6 +363,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         network=DockerNetwork("bridge", USER_NETWORK),
         publishes=True,
         path=PUBLISHED,
+        local_paths=PUBLISHED_LOCALLY,
         trade_offs=replace(
             _BRIDGE_TRADE_OFFS,
             reachable_from="wherever the host is, by the published port; by name from its own network",
@@ -319,6 +375,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         docker="bridge",
         publishes=True,
         path=PROXIED,
+        local_paths={Vantage.HOST_LOOPBACK: TO_PROXY, Vantage.HOST_ADDRESS: TO_PROXY},
         engine_options={"iptables": False},
         trade_offs=replace(
             _BRIDGE_TRADE_OFFS,
@@ -354,6 +411,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         in_host_network=True,
         ipv6=True,
         path=LOCAL,
+        local_paths=SAME_STACKS,
         trade_offs=_HOST_TRADE_OFFS,
     ),
     Mode.BRIDGE_IPV6: NetworkMode(
@@ -362,6 +420,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         publishes=True,
         ipv6=True,
         path=PUBLISHED,
+        local_paths=PUBLISHED_LOCALLY,
         engine_options=IPV6_ENGINE,
         trade_offs=_BRIDGE_TRADE_OFFS,
     ),

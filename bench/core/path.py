@@ -24,6 +24,8 @@ class Counter(StrEnum):
     """Received and sent by the host's ends of the containers' links."""
     UPLINK = "uplink_packets"
     """Received and sent by the host's link to the switch."""
+    LOOPBACK = "loopback_packets"
+    """Received and sent by the host's own loopback link: each packet on it counts twice."""
     ACCEPTED = "accepted_connections"
     """TCP connections accepted in the host's own namespace (SNMP tcpPassiveOpens)."""
     OPENED = "opened_connections"
@@ -40,6 +42,7 @@ class Expected(StrEnum):
     """How much of a counter a load must move."""
 
     EACH_CONNECTION = "exactly one a connection"
+    TWICE_A_CONNECTION = "exactly two a connection"
     EACH_REQUEST = "at least two a request"
     SOME = "more than none"
 
@@ -60,6 +63,7 @@ UNITS = {
     Counter.BRIDGE: "packets on Docker's bridges",
     Counter.VETH: "packets on containers' links",
     Counter.UPLINK: "packets on the uplink",
+    Counter.LOOPBACK: "packets on the host's loopback",
     Counter.ACCEPTED: "connections accepted by the host itself",
     Counter.OPENED: "connections opened by the host itself",
     Counter.SERVED: "connections accepted where Apache lives",

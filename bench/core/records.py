@@ -168,6 +168,8 @@ class RunRecord(Stored):
     """Arm -> why its mode cannot be had on this machine; found by trying, before the first slot."""
     unavailable_conditions: Mapping[int, str] = {}
     """Index into `conditions(scenario)` -> why, for an engine that cannot be had."""
+    unavailable_under: Mapping[int, Mapping[str, str]] = {}
+    """The same index -> arm -> why, of arms that can be had under another condition."""
     surroundings: Mapping[str, Facts] = {}
     """By digest: what slots found around their Apache."""
     warnings: tuple[str, ...] = ()
@@ -182,4 +184,5 @@ class RunRecord(Stored):
             if slot.index not in done
             and slot.arm not in self.unavailable
             and slot.condition not in self.unavailable_conditions
+            and slot.arm not in self.unavailable_under.get(slot.condition, {})
         )

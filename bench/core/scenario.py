@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.core.errors import InputError
-from bench.core.modes import LAN, MODES, Mode, NetworkMode, parse_mode
+from bench.core.modes import LAN, MODES, Mode, NetworkMode, Vantage, parse_mode
 from bench.core.spelling import suggest
 
 MAX_SCENARIO_BYTES = 1_000_000
@@ -103,6 +103,9 @@ class Load(Frozen):
     """Load before the window: kept, and not measured."""
     measure_s: Seconds = 1.0
     """The window."""
+    # Not strict: as a level of a factor it comes as a word.
+    vantage: Vantage = Field(default=Vantage.CLIENT, strict=False)
+    """The host that sends it, and how it names the server."""
     wrk_witness_s: int = Field(default=0, ge=0, le=3600)
     """Seconds of `wrk` on the same container after the measured window; 0: no witness."""
 
@@ -256,6 +259,7 @@ FACTORS = {
     "load.keep_alive",
     "load.page_bytes",
     "load.rate_rps",
+    "load.vantage",
     "lab.engine",
     "lab.forward_rules",
     "lab.hold_idle_states",
@@ -306,6 +310,7 @@ class Scenario(Frozen):
             *self._faults_of_loop(),
             *self._faults_of_keep_alive(),
             *self._faults_of_taps(),
+            *self._faults_of_vantage(),
         ]
         if faults:
             raise ValueError("\n".join(faults))
@@ -418,6 +423,12 @@ class Scenario(Frozen):
         if {self.load.engine, *self.factors.get("load.engine", ())} != {"raw"}:
             yield "load.keep_alive: a connection a request is made by the raw engine only"
 
+    def _faults_of_vantage(self) -> Iterator[str]:
+        vantages = (self.load.vantage, *self.factors.get("load.vantage", ()))
+        taps = (self.lab.taps, *self.factors.get("lab.taps", ()))
+        if any(taps) and any(vantage != Vantage.CLIENT for vantage in vantages):
+            yield "load.vantage: taps stand on the path from the client host"
+
     def _faults_of_loop(self) -> Iterator[str]:
         """What an open loop needs and a closed one cannot have; of `[load]` and of the factors."""
         if not self.load.is_open:
@@ -452,6 +463,8 @@ class Scenario(Frozen):
                 "lab.taps: needs load.model open at a low rate: its requests carry a number by which captures"
                 " find them, and a closed loop has more packets than can be captured beside it"
             )
+        if taps and {self.load.vantage, *self.factors.get("load.vantage", ())} != {Vantage.CLIENT}:
+            yield "lab.taps: follow the way from the client host, and load.vantage is another"
         if taps and False not in levels:
             yield (
                 "lab.taps: under taps nothing is compared, and this scenario has them throughout; give"

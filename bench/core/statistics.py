@@ -6,7 +6,7 @@ layout and its moment, so they are pseudo-replicates (Kalibera & Jones, ISMM 201
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import log1p, sqrt
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
@@ -181,6 +181,18 @@ def sensitivity_of_shift(before: Sequence[float], after: Sequence[float], seed: 
         sign_flip_p_value=None,
         hodges_lehmann=float(np.median(samples[1][:, None] - samples[0][None, :])),
     )
+
+
+def equivalence_p_value(logs: Sequence[float], sessions: Sequence[int], margin: float) -> float:
+    """Of a mean ratio outside [1/(1+margin), 1+margin]; `logs` are logarithms of ratios, one a block.
+
+    The larger p-value of the two one-sided tests (Schuirmann 1987): below 0.05 where the 90 %
+    interval of `estimate` lies inside the margin.
+    """
+    half_width = log1p(margin)
+    above = estimate([half_width + value for value in logs], sessions)
+    below = estimate([half_width - value for value in logs], sessions)
+    return max(found.p_value / 2 if found.mean > 0 else 1 - found.p_value / 2 for found in (above, below))
 
 
 def correct_by_holm(p_values: Sequence[float]) -> list[float]:

@@ -29,6 +29,8 @@ class Verdict(BaseModel):
     """Arms whose mode cannot be had here, with the reason: nothing is concluded about them."""
     unavailable_conditions: Mapping[str, str] = {}
     """The same of conditions, by label."""
+    unavailable_under: Mapping[str, Mapping[str, str]] = {}
+    """Condition -> arm -> reason, of arms that can be had under another condition."""
 
 
 def judge(
@@ -39,12 +41,14 @@ def judge(
     warnings: Iterable[str] = (),
     unavailable: Mapping[str, str] = {},
     unavailable_conditions: Mapping[int, str] = {},
+    unavailable_under: Mapping[int, Mapping[str, str]] = {},
 ) -> Verdict:
     """The verdict on `scenario` from its measured slots.
 
     `unavailable`: arm -> why it cannot be had here; `unavailable_conditions`: the same by index
-    into `conditions(scenario)`. The baseline is available, or there would be no run. Of conditions
-    with taps there are changes alone.
+    into `conditions(scenario)`, and `unavailable_under` by that and arm. The baseline is available
+    under every other condition, or there would be no run. Of conditions with taps there are changes
+    alone.
     """
     measured = sort_slots(scenario, slots, seed)
     arms = [arm.name for arm in scenario.compared if arm.name not in unavailable]
@@ -53,6 +57,7 @@ def judge(
         (arm, condition, metric): compare_with_itself(measured, arm, condition, metric)
         for condition in present
         for arm in arms
+        if arm not in unavailable_under.get(condition, {})
         for metric in scenario.metrics
     }
     comparisons: list[Comparison] = []
@@ -66,6 +71,7 @@ def judge(
             reason = f"{name} is NOT AVAILABLE here: {unavailable_conditions[condition]}"
             claims += [leave_claim_open(claim, about.label, reason) for claim in scenario.claims]
             continue
+        gaps = {**unavailable, **unavailable_under.get(condition, {})}
         of_arms = [
             compare(
                 measured,
@@ -75,23 +81,28 @@ def judge(
                 metric,
             )
             for arm in arms
-            if arm != scenario.baseline
+            if arm != scenario.baseline and arm not in gaps
             for metric in scenario.metrics
         ]
         comparisons += of_arms
         comparisons += [pair for (_, index, _), pair in own_pairs.items() if index == condition]
-        steps += compare_steps(measured, own_pairs, condition, unavailable)
-        claims += _judge_claims(measured, of_arms, about.label, unavailable)
+        steps += compare_steps(measured, own_pairs, condition, gaps)
+        claims += _judge_claims(measured, of_arms, about.label, gaps)
     return Verdict(
         comparisons=tuple(comparisons),
         claims=tuple(claims),
         steps=tuple(steps),
-        changes=tuple(find_changes(measured, own_pairs, arms, unavailable_conditions)),
+        changes=tuple(
+            find_changes(measured, own_pairs, arms, unavailable_conditions, absent=unavailable_under)
+        ),
         scope=dict(scope),
         warnings=tuple(warnings),
         unavailable=dict(unavailable),
         unavailable_conditions={
             measured.conditions[index].label: reason for index, reason in unavailable_conditions.items()
+        },
+        unavailable_under={
+            measured.conditions[index].label: dict(reasons) for index, reasons in unavailable_under.items()
         },
     )
 

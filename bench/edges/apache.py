@@ -16,7 +16,7 @@ from requests.exceptions import RequestException
 
 from bench.core.errors import MeasurementInvalid
 from bench.core.hosts import DockerHost
-from bench.core.modes import DockerNetwork, NetworkMode, Step
+from bench.core.modes import DockerNetwork, NetworkMode, Step, Vantage
 from bench.core.scenario import Arm
 from bench.edges import command, native
 from bench.edges.engine import Engine
@@ -40,6 +40,8 @@ class Site:
     client: Host
     place: DockerHost
     image_id: str
+    vantage: Vantage = Vantage.CLIENT
+    """From where the arm shall be reached."""
     wait_us: int = 0
     """Positive control: microseconds that the server waits, busy, before each response."""
 
@@ -49,7 +51,7 @@ class Apache:
     """A started Apache. That it answers is seen from the client host, not here."""
 
     endpoint: Endpoint
-    """Where the client host finds it."""
+    """Where the load finds it."""
     pid: int
     """Of its first process, as the Docker host numbers them."""
     started_ns: int
@@ -91,7 +93,7 @@ def apache(
     `network` is the arm's own mode or, `shared`, the one of the arm whose network it joins: a
     container that does nothing stands for that arm. Raises MeasurementInvalid where Docker refuses.
     """
-    address = site.place.address_ipv6 if network.ipv6 else site.place.address(arm)
+    address = site.place.served_at(arm, network, site.vantage)
     listen = f"[{address}]" if network.ipv6 else address
     environment = {"BENCH_LISTEN": f"{listen}:{arm.port}" if network.in_host_network else f"{CONTAINER_PORT}"}
     if site.wait_us:
@@ -127,7 +129,9 @@ def apache(
         }
         for step in network.steps:
             stack.enter_context(_step(site, step, values))
-        endpoint = Endpoint(inside, CONTAINER_PORT) if network.reached_at_container else None
+        # A container with an address of its own is not on its host's loopback: it is asked for all the same.
+        at_container = network.reached_at_container and site.vantage is not Vantage.HOST_LOOPBACK
+        endpoint = Endpoint(inside, CONTAINER_PORT) if at_container else None
         yield Apache(
             endpoint or Endpoint(address, arm.port),
             pid,

@@ -30,8 +30,8 @@ class NetworkCounters:
         )
 
 
-def read_network_counters(client: Host, docker_host: Host, server_pid: int, *, ipv6: bool) -> NetworkCounters:
-    """Counters of the client, the Docker host, and the namespace of the server (`server_pid` on that host).
+def read_network_counters(sender: Host, docker_host: Host, server_pid: int, *, ipv6: bool) -> NetworkCounters:
+    """Counters of the load's host, the Docker host, and the namespace of the server (`server_pid` there).
 
     Read through /proc, so that nothing enters a namespace but iptables. Only with `ipv6` are the IPv6
     rules read: reading them loads their tables, which would then cost every packet.
@@ -46,7 +46,9 @@ def read_network_counters(client: Host, docker_host: Host, server_pid: int, *, i
         dnat, accepts = dnat + found[0], accepts + found[1]
     bridges = _bridges(docker_host)
     tracked, trackable = _tracking(docker_host)
-    shared = _same_network(host, server)
+    # Two or three of them may be one.
+    networks = {_network(process): process for process in (sender.proc / "1", host, server)}
+    ports = _ephemeral_ports(sender)
     return NetworkCounters(
         path={
             Counter.DNAT: dnat,
@@ -55,6 +57,7 @@ def read_network_counters(client: Host, docker_host: Host, server_pid: int, *, i
             Counter.BRIDGE: sum(packets for link, packets in links.items() if link in bridges),
             Counter.VETH: sum(packets for link, packets in links.items() if link.startswith("veth")),
             Counter.UPLINK: links[UPLINK],
+            Counter.LOOPBACK: links["lo"],
             Counter.ACCEPTED: tcp["PassiveOpens"],
             Counter.OPENED: tcp["ActiveOpens"],
             Counter.SERVED: _snmp(server, "Tcp")["PassiveOpens"],
@@ -62,24 +65,22 @@ def read_network_counters(client: Host, docker_host: Host, server_pid: int, *, i
             Counter.CONNTRACK: tracked,
         },
         losses=Losses(
-            retransmits=sum(
-                _snmp(process, "Tcp")["RetransSegs"]
-                for process in (client.proc / "1", host, *([] if shared else [server]))
-            ),
+            retransmits=sum(_snmp(process, "Tcp")["RetransSegs"] for process in networks.values()),
             conntrack_drops=_conntrack_drops(host),
             listen_drops=_netstat(server)["ListenDrops"] + _netstat(server)["TCPReqQFullDrop"],
         ),
         room=Room(
-            ports_in_use=_client_ports_in_use(client.proc / "1"),
-            ports=_client_ports(client),
+            ports_in_use=_ports_in_use(sender.proc / "1", ports),
+            ports=len(ports) * _source_addresses(sender, docker_host),
             tracked=tracked,
             trackable=trackable,
         ),
     )
 
 
-def _same_network(one: Path, other: Path) -> bool:
-    return (one / "ns" / "net").stat().st_ino == (other / "ns" / "net").stat().st_ino
+def _network(process: Path) -> int:
+    """Inode of its network namespace."""
+    return (process / "ns" / "net").stat().st_ino
 
 
 def _links(process: Path) -> dict[str, int]:
@@ -153,20 +154,30 @@ def _tracking(host: Host) -> tuple[int, int]:
     return int(tracked), int(trackable)
 
 
-def _client_ports(client: Host) -> int:
-    """Ephemeral ports of all of the client's IPv4 addresses together."""
-    first, last = client.run(["cat", "/proc/sys/net/ipv4/ip_local_port_range"]).split()
-    addresses = sum(":" not in address for address in client.addresses)
-    return (int(last) - int(first) + 1) * addresses
+def _ephemeral_ports(sender: Host) -> range:
+    first, last = sender.run(["cat", "/proc/sys/net/ipv4/ip_local_port_range"]).split()
+    return range(int(first), int(last) + 1)
 
 
-def _client_ports_in_use(process: Path) -> int:
-    """Sockets of the namespace, those in TIME_WAIT included, which hold their port for a minute."""
-    for line in (process / "net" / "sockstat").read_text().splitlines():
-        if line.startswith("TCP:"):
-            words = line.split()
-            return int(words[words.index("inuse") + 1]) + int(words[words.index("tw") + 1])
-    return 0
+def _source_addresses(sender: Host, docker_host: Host) -> int:
+    """IPv4 addresses that a load can come from: to itself, a host sends from the address that it sends to."""
+    if sender.init_pid == docker_host.init_pid:
+        return 1
+    return sum(":" not in address for address in sender.addresses)
+
+
+def _ports_in_use(process: Path, ports: range) -> int:
+    """Sockets of the namespace at an ephemeral port, those in TIME_WAIT included, which hold it for a minute.
+
+    Not by number alone: where the server is in the same namespace, its own ends are no such sockets.
+    """
+    lines = [
+        line
+        for table in (process / "net" / "tcp", process / "net" / "tcp6")
+        if table.exists()  # A kernel without IPv6 has one of them.
+        for line in table.read_text().splitlines()[1:]
+    ]
+    return sum(int(line.split(maxsplit=2)[1].rpartition(":")[2], 16) in ports for line in lines)
 
 
 def _netstat(process: Path) -> dict[str, int]:

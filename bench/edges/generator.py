@@ -47,10 +47,19 @@ class LoadResult:
 
 @dataclass
 class Generator:
-    """A living generator on the client host."""
+    """A living generator, on the client host's cores."""
 
     process: command.Process
     folder: Path
+    network: str
+    """Of the host that its load comes from."""
+
+    def send_from(self, host: Host) -> None:
+        """Have what follows come from `host`; the generator keeps its cores."""
+        network = _network_of(host)
+        if network != self.network:
+            self._order(do="enter", network=network)
+            self.network = self._answer()["network"]
 
     def first_200_ns(self, endpoint: Endpoint, path: str, timeout_s: float = PROBE_TIMEOUT_S) -> int | None:
         """Ask a started server for `path` until it answers: CLOCK_MONOTONIC of the first of three
@@ -137,6 +146,10 @@ class Generator:
         )
 
 
+def _network_of(host: Host) -> str:
+    return f"/proc/{host.init_pid}/ns/net"
+
+
 def _require_free_port(port: int) -> None:
     with socket.socket() as listener:
         try:
@@ -155,7 +168,7 @@ def generator(client: Host, journal: Journal, web_ui_port: int | None = None) ->
     if web_ui_port:
         _require_free_port(web_ui_port)
     web_ui = ["--web-ui", str(web_ui_port)] if web_ui_port else []
-    network = f"/proc/{client.init_pid}/ns/net"
+    network = _network_of(client)
     process = command.start(
         [
             "taskset",
@@ -173,6 +186,6 @@ def generator(client: Host, journal: Journal, web_ui_port: int | None = None) ->
     )
     journal.write_process(process.pid, "load generator")
     try:
-        yield Generator(process, folder)
+        yield Generator(process, folder, network)
     finally:
         command.stop(process, timeout_s=2)

@@ -10,12 +10,12 @@ _RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)$", re.MULTILINE)
 
 
 def measure_with_wrk(
-    client: Host, endpoint: Endpoint, path: str, connections: int, seconds: int, *, keep_alive: bool = True
+    sender: Host, endpoint: Endpoint, path: str, connections: int, seconds: int, *, keep_alive: bool = True
 ) -> float:
-    """Requests/s that one thread of wrk reaches from the client host over `seconds`."""
+    """Requests/s that one thread of wrk reaches from the host `sender` over `seconds`."""
     url = f"http://{authority(endpoint.address, endpoint.port)}{path}"
     close = [] if keep_alive else ["--header", "Connection: close"]
-    said = client.run(
+    said = sender.run(
         [
             "wrk",
             "--threads",

@@ -1,9 +1,10 @@
-"""The load generator: a Locust process in the client host's network, one order a line.
+"""The load generator: a Locust process in the network of the host that sends, one order a line.
 
     python -m bench.load_generator --network /proc/<pid>/ns/net [--web-ui PORT]
 
 Orders come on standard input and answers leave on standard output, JSON, one a line, in turn:
 
+    {"do": "enter", "network"}                                -> {"network"}
     {"do": "probe", "address", "port", "path", "timeout_s"}  -> {"first_200_ns", "attempts"}
     {"do": "load", "engine", "name", "address", ..., "output"} -> {"window_start_ns", ...}
     {"do": "report", "path"}                                  -> {"requests": Locust's own count}
@@ -70,6 +71,11 @@ class Generator:
         # Locust then says "running", in its web UI as well, for as long as the process lives.
         runner.start(1, spawn_rate=1, user_classes=[ENGINES["raw"]])
 
+    def enter(self, network: str) -> dict[str, Any]:
+        """Send from another network from here on: sockets stay in the one in which they were made."""
+        _enter(network)
+        return {"network": network}
+
     def probe(self, address: str, port: int, path: str, timeout_s: float) -> dict[str, Any]:
         """Wait until three requests in a row, a connection each, are answered with 200."""
         first_200_ns, attempts = await_ready(address, port, path, timeout_s)
@@ -118,7 +124,7 @@ class Generator:
 
 
 def _enter(network: str) -> None:
-    """Move this process into a network namespace (setns(2); os.setns comes with Python 3.12)."""
+    """Move this thread, on which all users run, into a network namespace (setns(2); os.setns is of 3.12)."""
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor = os.open(network, os.O_RDONLY | os.O_CLOEXEC)
     if libc.setns(descriptor, CLONE_NEWNET) != 0:

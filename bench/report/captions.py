@@ -3,6 +3,7 @@
 from bench.core.scenario import Metric
 from bench.report.anatomy import format_range
 from bench.report.effect_figures import can_draw_costs
+from bench.report.regions import can_draw_regions
 from bench.report.text import comparisons_of_arms, count
 from bench.results import Run
 
@@ -81,6 +82,19 @@ def describe_figures(run: Run) -> list[tuple[str, str, str]]:
                     f"A mark is the arm's p50 beyond that of {baseline} with its 95 % interval (? not told"
                     " from nothing, hollow and ✕ INVALID). Conditions share blocks, so a change between two"
                     " is judged in pairs, in the tables: these intervals alone do not tell it."
+                ),
+            )
+        )
+    if can_draw_regions(run):
+        figures.append(
+            (
+                "regions",
+                f"Where {baseline} is better",
+                (
+                    f"A cell's word holds beside all others of the map. Filled: ▲ {baseline} is better, ▼"
+                    " it is worse, = the difference does not matter (faint: it is real, and too small);"
+                    " a dashed frame: not told; a dotted one: no answer. Numbers are ratios with their 95 %"
+                    f" intervals, above 1 where {baseline} is better."
                 ),
             )
         )

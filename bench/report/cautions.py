@@ -60,9 +60,14 @@ def _cautions_of_gaps(run: Run) -> Iterable[str]:
     for condition, reason in run.verdict.unavailable_conditions.items():
         name = condition or "The only condition"
         yield f"{name} is {NOT_AVAILABLE} here: {_as_clause(reason)}."
-    planned = run.record.planned
+    for condition, reasons in run.verdict.unavailable_under.items():
+        for arm, reason in reasons.items():
+            yield f"{arm} is {NOT_AVAILABLE} here under {condition}: {_as_clause(reason)}."
+    record, planned = run.record, run.record.planned
     lost = sum(
-        slot.arm in run.record.unavailable or slot.condition in run.record.unavailable_conditions
+        slot.arm in record.unavailable
+        or slot.condition in record.unavailable_conditions
+        or slot.arm in record.unavailable_under.get(slot.condition, {})
         for slot in planned
     )
     if lost:

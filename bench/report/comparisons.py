@@ -69,7 +69,10 @@ def tabulate_comparisons(run: Run) -> list[Table]:
                     "Word",
                     "Notes",
                 ),
-                rows=(*(_cells(member, several) for member in group.members), *_gap_rows(run, several)),
+                rows=(
+                    *(_cells(member, several) for member in group.members),
+                    *_gap_rows(run, group, several),
+                ),
                 prose=frozenset({"Notes", "Blocks"}),
                 folded=group.is_second,
             )
@@ -111,9 +114,10 @@ def word_of(comparison: Comparison) -> str:
     return str(comparison.word)
 
 
-def _gap_rows(run: Run, several: bool) -> list[tuple[str, ...]]:
-    """A row an arm that could not be had."""
-    gaps = run.verdict.unavailable if several else {}
+def _gap_rows(run: Run, group: Group, several: bool) -> list[tuple[str, ...]]:
+    """A row an arm that could not be had under the group's condition."""
+    verdict = run.verdict
+    gaps = {**verdict.unavailable, **verdict.unavailable_under.get(group.condition, {})} if several else {}
     compared = {arm.name for arm in run.record.scenario.compared}
     return [(arm, *[ABSENT] * 6, NOT_AVAILABLE, reason) for arm, reason in gaps.items() if arm in compared]
 
@@ -122,6 +126,8 @@ def _tabulate_gaps(run: Run, *, has_rows: bool) -> list[Table]:
     """What has no place in another table: conditions, and arms where nothing could be compared."""
     verdict = run.verdict
     gaps = dict(verdict.unavailable_conditions) | ({} if has_rows else dict(verdict.unavailable))
+    for condition, reasons in verdict.unavailable_under.items() if not has_rows else ():
+        gaps |= {f"{arm} under {condition}": reason for arm, reason in reasons.items()}
     if not gaps:
         return []
     return [

@@ -154,7 +154,10 @@ def draw_ladder(run: Run) -> Figure:
                 if (step.metric, step.condition) == (P50, run.conditions[condition].label):
                     _draw_step(axes, step, lines, costs, edge_us)
             for line, name in enumerate(lines):
-                _draw_cost(run, axes, line, name, costs.get(name), edge_us)
+                if name in costs:
+                    _draw_cost(run, axes, line, name, costs[name], edge_us)
+                else:
+                    _draw_gap(run, condition, axes, line, name)
             for name in sides:
                 if name in costs:
                     label = f"{costs[name].us:+.{_decimals(costs[name].us)}f} us against {scenario.baseline}"
@@ -196,12 +199,14 @@ def _draw_step(
     _label_cost(axes, line, costs[step.candidate], edge_us, label, weight="bold")
 
 
-def _draw_cost(run: Run, axes: Axes, line: int, name: str, cost: Cost | None, edge_us: float) -> None:
-    if cost is None:
-        why = NOT_AVAILABLE if name in run.verdict.unavailable else "INVALID: no difference"
-        place = axes.get_yaxis_transform()
-        axes.text(0.99, line, why, transform=place, ha="right", va="center", style="italic", fontsize=8)
-        return
+def _draw_gap(run: Run, condition: int, axes: Axes, line: int, name: str) -> None:
+    gaps = {**run.record.unavailable, **run.record.unavailable_under.get(condition, {})}
+    why = NOT_AVAILABLE if name in gaps else "INVALID: no difference"
+    place = axes.get_yaxis_transform()
+    axes.text(0.99, line, why, transform=place, ha="right", va="center", style="italic", fontsize=8)
+
+
+def _draw_cost(run: Run, axes: Axes, line: int, name: str, cost: Cost, edge_us: float) -> None:
     colour = colour_of(run, name)
     if cost.us > edge_us:
         axes.plot([edge_us], [line], ">", color=colour, markersize=8)
@@ -250,8 +255,10 @@ def draw_costs(run: Run) -> Figure:
             axes.axvline(0, color=INK, linewidth=1)
             for line, condition in enumerate(present):
                 cost = find_costs(run, condition).get(name)
-                _draw_cost(run, axes, line, name, cost, np.inf)
-                if cost:
+                if cost is None:
+                    _draw_gap(run, condition, axes, line, name)
+                else:
+                    _draw_cost(run, axes, line, name, cost, np.inf)
                     label = (
                         f"{cost.us:+.{_decimals(cost.us)}f} us{SIGNS.get(cost.word, '') if cost.word else ''}"
                     )

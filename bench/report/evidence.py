@@ -6,7 +6,7 @@ from statistics import median
 import pandas as pd
 
 from bench.core.gates import Gate
-from bench.core.modes import MODES
+from bench.core.modes import MODES, Vantage
 from bench.core.path import UNITS, Counter
 from bench.core.records import SlotRecord
 from bench.report.panels import arm_names
@@ -17,6 +17,7 @@ from bench.results import Run
 PER_CONNECTION = {Counter.DNAT, Counter.ACCEPTED, Counter.OPENED, Counter.SERVED}
 DEMANDS = {
     "exactly (one a new connection)": "= 1",
+    "exactly (two a new connection)": "= 2",
     "at least (two a request)": "≥ 2",
     "at least": "> 0",
     "at most (not on this path)": "none",
@@ -25,18 +26,22 @@ DEMANDS = {
 
 
 def tabulate_paths(run: Run) -> Table:
-    """A row a counter, a column an arm: the median of its valid slots, and below it what the gate demands."""
-    arms = [name for name in arm_names(run) if any(_counted(run, name))]
+    """A row a counter, a column an arm (and vantage, where there are several): the median of its valid
+    slots, and below it what the gate demands.
+    """
+    columns = {
+        arm if len(run.vantages) == 1 else f"{arm}, {vantage}": list(_counted(run, arm, vantage))
+        for arm in arm_names(run)
+        for vantage in run.vantages
+    }
+    found = {name: records for name, records in columns.items() if records}
     rows = tuple(
-        (
-            f"{_name(counter)}\n{_per(counter)}",
-            *(_cell(list(_counted(run, arm)), counter) for arm in arms),
-        )
+        (f"{_name(counter)}\n{_per(counter)}", *(_cell(records, counter) for records in found.values()))
         for counter in UNITS
-        if any(counter in record.counters for arm in arms for record in _counted(run, arm))
+        if any(counter in record.counters for records in found.values() for record in records)
     )
     return Table(
-        caption="Median of the valid slots, and what the mode demands", columns=("Counter", *arms), rows=rows
+        caption="Median of the valid slots, and what the mode demands", columns=("Counter", *found), rows=rows
     )
 
 
@@ -48,8 +53,12 @@ def _per(counter: Counter) -> str:
     return "a connection" if counter in PER_CONNECTION else "a request"
 
 
-def _counted(run: Run, arm: str) -> Iterator[SlotRecord]:
-    return (r for r in run.record.slots if r.slot.arm == arm and r.valid and r.requests and r.counters)
+def _counted(run: Run, arm: str, vantage: Vantage) -> Iterator[SlotRecord]:
+    for record in run.record.slots:
+        seen_from = run.conditions[record.slot.condition].load.vantage
+        counts = record.valid and record.requests and record.counters
+        if counts and record.slot.arm == arm and seen_from is vantage:
+            yield record
 
 
 def _cell(records: list[SlotRecord], counter: Counter) -> str:

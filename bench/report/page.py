@@ -13,7 +13,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from bench.edges import store
-from bench.report import anatomy, card, changes, comparisons, content, cpu, evidence, steps, wording
+from bench.report import (
+    anatomy,
+    card,
+    changes,
+    comparisons,
+    content,
+    cpu,
+    evidence,
+    regions,
+    steps,
+    wording,
+)
 from bench.report.anatomy_figures import (
     draw_contrasts,
     draw_hops,
@@ -49,6 +60,7 @@ SECTIONS = (
     Section("card", "Which mode to take: cost beside what is given up"),
     Section("steps", "What each step adds", "steps"),
     Section("changes", "What changed between conditions", "changes"),
+    Section("regions", "Where the baseline is better", "regions"),
     Section("anatomy", "Where the microseconds go", "anatomy"),
     Section("cpu", "CPU per request", "cpu"),
     Section("comparison", "Comparison", "comparisons"),
@@ -66,7 +78,7 @@ SECTIONS = (
 """In the order of the page."""
 MOST_ROWS = 5_000
 """Of more slots than these the table leaves some to slots.csv, so that a page's size has a bound."""
-PLACED = ("ladder", "changes", *OF_ANATOMY)
+PLACED = ("ladder", "changes", "regions", *OF_ANATOMY)
 """Figures that stand in a section of their own: `placed['ladder']`. The rest are in `figures`."""
 
 
@@ -126,6 +138,7 @@ def _illustrate(run: Run) -> list[Illustration]:
         "paths": draw_paths,
         "hops": draw_hops,
         "contrasts": draw_contrasts,
+        "regions": regions.draw_regions,
     }
     # Without a valid slot there is nothing to show but when each failed, and at which gate.
     has_valid = any(record.valid for record in run.record.slots)
@@ -211,6 +224,9 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "anatomy_figures": OF_ANATOMY,
         "cpu": cpu.tabulate_cpu(run),
         "cpu_said": cpu.explain_cpu(),
+        "regions": regions.tabulate_regions(run),
+        "regions_said": regions.describe_regions(run),
+        "region_words": regions.explain_regions(run),
         "comparisons": comparisons.tabulate_comparisons(run),
         "pairs": comparisons.tabulate_pairs(run),
         "methods": comparisons.tabulate_methods(run),

@@ -37,7 +37,8 @@ def _summarise_arms(run: Run) -> list[Table]:
             for c in found
             if c.metric is P50 or not several
         ]
-        rows += [(name, ABSENT, ABSENT, NOT_AVAILABLE) for name in run.verdict.unavailable]
+        gaps = [*run.verdict.unavailable, *run.verdict.unavailable_under.get(condition.label, {})]
+        rows += [(name, ABSENT, ABSENT, NOT_AVAILABLE) for name in gaps]
         caption = f"{P50.label} against {baseline}" if several else ""
         tables.append(
             Table(
@@ -102,6 +103,8 @@ def _summarise_changes(run: Run) -> list[Table]:
 def list_gaps(run: Run) -> list[str]:
     """Each arm and condition that could not be had, with the reason."""
     gaps = {**run.verdict.unavailable, **run.verdict.unavailable_conditions}
+    for condition, reasons in run.verdict.unavailable_under.items():
+        gaps |= {f"{arm} under {condition}": reason for arm, reason in reasons.items()}
     return [f"{name}: {NOT_AVAILABLE} here: {reason}" for name, reason in gaps.items()]
 
 

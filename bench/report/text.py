@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from bench.core.comparison import NEGLIGIBLE, Comparison, Word
+from bench.core.modes import Vantage
 from bench.core.scenario import Metric
 from bench.results import Run
 
@@ -155,6 +156,14 @@ def describe_workload(run: Run) -> str:
     return ", ".join(words for field, words in said.items() if field not in varied)
 
 
+def describe_vantage(run: Run) -> str:
+    """Whose latency it is: `a client in a same-kernel lab`."""
+    lab = run.record.lab.get("vantage", "unknown")
+    if run.vantages == (Vantage.CLIENT,):
+        return f"a client in a {lab}"
+    return f"{join_words([vantage.label for vantage in run.vantages])}, in a {lab}"
+
+
 def answer_sentence(run: Run) -> str:
     """The run's answer in one sentence, with its interval and its scope."""
     if not run.record.slots:
@@ -176,7 +185,7 @@ def answer_sentence(run: Run) -> str:
     clauses = [_describe_candidate(run, [c for c in headline if c.candidate == name]) for name in told]
     rest = len(candidates) - len(told)
     more = f"; {count(rest, 'more arm')} in the tables" if rest else ""
-    scope = f"for {describe_workload(run)}, seen from a client in a {run.scope['vantage']}"
+    scope = f"for {describe_workload(run)}, seen from {describe_vantage(run)}"
     return f"On this machine, {'; '.join(clauses)}{more}, {scope}."
 
 

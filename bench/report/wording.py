@@ -7,7 +7,8 @@ from bench.core.change import ChangeWord
 from bench.core.claim import ClaimWord
 from bench.core.comparison import Word
 from bench.core.hosts import docker_host_of
-from bench.core.modes import MODES
+from bench.core.modes import MODES, Vantage
+from bench.core.regions import Region
 from bench.core.scenario import Arm
 from bench.report.comparisons import DIFFERS
 from bench.report.instrument import describe_instrument
@@ -20,6 +21,7 @@ SYMBOLS = {
     Word.WORSE: "▼",
     Word.EQUIVALENT: "=",
     Word.INCONCLUSIVE: "?",
+    Region.UNDECIDED: "?",
     Word.INVALID: "✕",
     DIFFERS: "≠",
     NOT_AVAILABLE: "∅",
@@ -36,6 +38,13 @@ SYMBOLS = {
     findings.Word.NOT_TESTABLE: "∅",
 }
 """A sign before each word, so that colour is never the only mark."""
+
+
+SAME_STACK = (
+    "A load from the Docker host itself comes from the same process, on the client's cores, with its"
+    " sockets in the Docker host's network: client and server then share one stack, and receive"
+    " steering, which is of the wire, plays no part."
+)
 
 
 def explain_words(run: Run) -> list[tuple[str, str]]:
@@ -211,6 +220,7 @@ def _describe_lab(run: Run) -> str:
             "Client and Docker host are network namespaces of one machine, without an uplink.",
             *([f"Throughout, the scenario asked for {join_words(fixed)}."] if fixed else []),
             *([f"Varied by condition: {join_words(varied)}."] if varied else []),
+            *([] if run.vantages == (Vantage.CLIENT,) else [SAME_STACK]),
         ]
     )
 
@@ -228,8 +238,8 @@ def describe_limits(run: Run) -> list[str]:
     other = "how much could be served at most" if load.is_open else "a fixed arrival rate"
     return [
         (
-            f"Client and server share a machine and a kernel (vantage: {run.scope['vantage']}), so no"
-            " network card and no wire is in the path. Where a request takes longer, the ratio is"
+            f"Client and server share a machine and a kernel ({run.record.lab.get('vantage', 'unknown')}),"
+            " so no network card and no wire is in the path. Where a request takes longer, the ratio is"
             " nearer to 1; the difference in microseconds travels better than the ratio."
         ),
         (

@@ -12,7 +12,7 @@ from bench.core.gates import check_control, check_path
 from bench.core.path import UNITS, Counter, Expected
 from bench.core.plan import Slot, plan_slots
 from bench.core.records import SlotRecord
-from bench.core.scenario import Arm, Claim, Scenario
+from bench.core.scenario import Arm, Claim, Scenario, conditions
 from bench.edges import store
 from bench.report.table import Table
 from bench.results import Run
@@ -60,18 +60,18 @@ def measure(scenario: Scenario, slot: Slot, latency_us: float | None = None) -> 
     network = scenario.network(scenario.arm(slot.arm))
     if not network.reachable:
         return SlotRecord(slot=slot, gates=tuple(check_control(["lo"], "200", False)))
-    expected = {Counter.UPLINK: Expected.EACH_REQUEST, Counter.SERVED: Expected.EACH_CONNECTION} | dict(
-        network.path
-    )
+    path = network.path_from(conditions(scenario)[slot.condition].load.vantage)
+    expected = dict(path)
     if Counter.FORWARDED in expected:
         expected[Counter.FILTER] = Expected.EACH_REQUEST
     moved = {
         Expected.EACH_REQUEST: 2 * REQUESTS,
         Expected.EACH_CONNECTION: CONNECTIONS,
+        Expected.TWICE_A_CONNECTION: 2 * CONNECTIONS,
         Expected.SOME: 5_000_000,
     }
     counters = {counter: moved[expected[counter]] if counter in expected else 0 for counter in UNITS}
-    gates = check_path(network.path, counters, CONNECTIONS, REQUESTS // 2, forwarding_rules=True)
+    gates = check_path(path, counters, CONNECTIONS, REQUESTS // 2, forwarding_rules=True)
     return make_slot_record(
         slot,
         latency_us or (20 + ADDED_US.get(slot.arm, 0)) * noise(slot, 0.002),
@@ -85,10 +85,13 @@ def store_run(folder: Path, scenario: Scenario, *, requests: bool = False, **cha
     """A stored run of `scenario`, without the slots of what is unavailable, opened."""
     planned = plan_slots(scenario, seed=1)
     gaps = changes.get("unavailable", {}), changes.get("unavailable_conditions", {})
+    cells = changes.get("unavailable_under", {})
     slots = tuple(
         measure(scenario, slot)
         for slot in planned
-        if slot.arm not in gaps[0] and slot.condition not in gaps[1]
+        if slot.arm not in gaps[0]
+        and slot.condition not in gaps[1]
+        and slot.arm not in cells.get(slot.condition, {})
     )
     record = make_run(scenario, **({"slots": slots, "warnings": ()} | changes))
     store.write_run(folder, record)

@@ -2,8 +2,11 @@ import string
 
 import pytest
 
-from bench.core.modes import MODES, Mode, parse_mode
+from bench.core.hosts import DOCKER1
+from bench.core.modes import MODES, Mode, Vantage, parse_mode
+from bench.core.path import Counter, Expected
 from bench.core.sameness import digest, find_differences
+from bench.core.scenario import Arm
 
 KNOWN = {"address", "port", "container_address", "container_pid"}
 
@@ -81,3 +84,43 @@ def test_another_mtu_is_explained_by_no_mode() -> None:
 def test_a_fact_that_one_arm_lacks_is_a_difference() -> None:
     [difference] = find_differences(FACTS, FACTS | {"net.core.new": "1"}, (HOST, BRIDGE))
     assert (difference.fact, difference.baseline_value, difference.value) == ("net.core.new", None, "1")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_path_from_the_docker_host_itself_leaves_the_wire_alone_and_one_from_the_client_does_not(
+    mode: Mode,
+) -> None:
+    for vantage in Vantage:
+        path = MODES[mode].path_from(vantage)
+        assert (Counter.UPLINK in path) is (vantage is Vantage.CLIENT)
+        assert Counter.SERVED in path
+        assert Counter.FORWARDED not in path or vantage is Vantage.CLIENT
+
+
+def test_a_published_port_is_docker_proxy_s_on_loopback_and_dnat_s_at_the_host_s_address() -> None:
+    loopback, address = (
+        MODES[Mode.BRIDGE].path_from(vantage) for vantage in (Vantage.HOST_LOOPBACK, Vantage.HOST_ADDRESS)
+    )
+    assert (Counter.PROXY_CPU in loopback, Counter.DNAT in loopback) == (True, False)
+    assert (Counter.PROXY_CPU in address, Counter.DNAT in address) == (False, True)
+    assert loopback[Counter.OPENED] is Expected.TWICE_A_CONNECTION
+    assert Counter.LOOPBACK in loopback
+    assert Counter.LOOPBACK not in address
+
+
+def test_a_container_with_an_address_of_its_own_has_no_path_on_its_host_s_loopback() -> None:
+    for mode, network in MODES.items():
+        served_there = network.publishes or network.in_host_network
+        assert (Vantage.HOST_LOOPBACK in network.local_paths) is served_there, mode
+
+
+def test_an_arm_is_served_at_one_address_that_follows_from_the_vantage() -> None:
+    arm = Arm(name="one", mode="host", address="198.18.0.200")
+    for mode, at in ((Mode.HOST, "198.18.0.200"), (Mode.HOST_IPV6, "2001:2::1:1")):
+        loopback = "::1" if MODES[mode].ipv6 else "127.0.0.1"
+        served = {vantage: DOCKER1.served_at(arm, MODES[mode], vantage) for vantage in Vantage}
+        assert served == {
+            Vantage.CLIENT: at,
+            Vantage.HOST_ADDRESS: at,
+            Vantage.HOST_LOOPBACK: loopback,
+        }

@@ -193,6 +193,7 @@ def test_captions_are_given_for_the_figures_that_there_are(crowded: Run, tmp_pat
     assert {name for name, *_ in describe_figures(crowded)} - {n for n, *_ in describe_figures(plain)} == {
         "ladder",
         "changes",
+        "regions",
     }
 
 

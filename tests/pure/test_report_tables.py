@@ -6,7 +6,7 @@ import pytest
 from bench.core.change import ChangeWord
 from bench.core.comparison import Word
 from bench.core.gates import check_path
-from bench.core.modes import MODES
+from bench.core.modes import MODES, Vantage
 from bench.core.path import UNITS
 from bench.core.plan import plan_slots
 from bench.core.scenario import PERFORMANCE, Load, Metric
@@ -276,9 +276,11 @@ def test_counters_are_shares_of_all_requests_that_were_sent_or_of_connections(la
 
 def test_every_demand_of_a_path_gate_has_a_short_form() -> None:
     for mode in MODES.values():
-        for gate in check_path(mode.path, dict.fromkeys(UNITS, 0), 1, 1, forwarding_rules=True):
-            assert gate.unit.rpartition(", ")[2] in evidence.DEMANDS
-            assert gate.name in {evidence.gate_name(counter) for counter in UNITS}
+        for vantage in Vantage:
+            path = mode.path_from(vantage)
+            for gate in check_path(path, dict.fromkeys(UNITS, 0), 1, 1, forwarding_rules=True):
+                assert gate.unit.rpartition(", ")[2] in evidence.DEMANDS
+                assert gate.name in {evidence.gate_name(counter) for counter in UNITS}
 
 
 def test_differences_that_a_mode_explains_are_grouped_and_others_are_cautions(tmp_path: Path) -> None:
