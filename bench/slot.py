@@ -19,6 +19,7 @@ from bench.core.gates import (
     check_network,
     check_open_loop,
     check_path,
+    check_ports,
     check_quiet,
     usable_metrics,
 )
@@ -27,7 +28,7 @@ from bench.core.modes import UPLINK
 from bench.core.plan import Slot
 from bench.core.records import UNMEASURED, SlotRecord
 from bench.core.sameness import Facts, digest
-from bench.core.scenario import Condition
+from bench.core.scenario import Condition, Metric
 from bench.edges import store
 from bench.edges.activity import begin_activity, end_activity
 from bench.edges.apache import Apache, network_inode
@@ -121,6 +122,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         *(check_open_loop(metrics.open_loop, metrics.values) if metrics.open_loop else []),
         *check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share),
         *check_network(counted.losses, counted.room),
+        *check_ports(result.without_port),
         *check_path(
             network.path,
             counted.path,
@@ -146,12 +148,15 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         errors=metrics.errors,
         unfinished=metrics.unfinished,
         values=usable_metrics(metrics.values, metrics.requests, gates),
+        p99_latency_us=metrics.values.get(Metric.P99_LATENCY_US),
         p999_latency_us=metrics.p999_latency_us,
         service_p50_us=metrics.service_p50_us,
         service_p99_us=metrics.service_p99_us,
         mean_latency_us=metrics.mean_latency_us,
         start_to_first_200_ms=(first_200_ns - server.started_ns) / 1e6,
         wrk_witness_rps=witness_rps,
+        generator_busy=result.cpu_share,
+        core_busy=result.core_busy,
         counters=counted.path,
         surroundings=digest(facts),
         gates=tuple(gates),
