@@ -115,11 +115,38 @@ def run(
 
 
 @app.command()
+def capacity(
+    scenario: ScenarioArgument,
+    results: Annotated[Path, typer.Option(help="Folder that it is written to.")] = Path("results"),
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Order and arrivals; drawn and recorded if absent.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the highest rate that each arm serves in time, what bounds it, and compare all below it."""
+    from bench.capacity import begin_capacity
+    from bench.progress import show_progress
+
+    asked = read_scenario(scenario)
+    drawn = secrets.randbelow(2**31) if seed is None else seed
+    with show_progress(err) as progress:
+        folder = begin_capacity(asked, drawn, results, progress)
+    _print_capacity(folder, as_json)
+
+
+@app.command()
 def resume(run: RunArgument, web_ui: WebUiOption = None, as_json: JsonOption = False) -> None:
     """Go on with a run that was interrupted, killed, or stopped by its budget."""
+    from bench.capacity import resume_capacity
+    from bench.edges.store import CAPACITY_FILE
     from bench.progress import show_progress
     from bench.run import resume_run
 
+    if (run / CAPACITY_FILE).exists():
+        with show_progress(err) as progress:
+            resume_capacity(run, progress)
+        _print_capacity(run, as_json)
+        return
     with show_progress(err) as progress:
         resume_run(run, progress, web_ui)
     _print_verdict(run, as_json)
@@ -170,7 +197,8 @@ def report(
     output: Annotated[Path | None, typer.Option(help="With --format: a file to write it to.")] = None,
 ) -> None:
     """Judge a stored run again and write its report. Needs no root and no Docker."""
-    from bench.edges.store import write_atomically
+    from bench.capacity import write_capacity_results
+    from bench.edges.store import CAPACITY_FILE, write_atomically
     from bench.report.page import render_html, render_markdown
     from bench.results import Run, load
     from bench.run import write_results
@@ -181,6 +209,14 @@ def report(
     forms = {"html": render_html, "md": render_markdown, "json": render_json}
     if form not in (None, *forms) or (output and not form):
         raise InputError("Reading the options", f"--format is {form}", "Say --format html, md or json.")
+    if (run / CAPACITY_FILE).exists():
+        if form is not None:
+            raise InputError(
+                "Reading the options", f"{run} is a capacity measurement", "Leave --format away."
+            )
+        write_capacity_results(run)
+        out.print(str(run / "report.html"), markup=False)
+        return
     if form is None:
         write_results(run)
         out.print(str(run / "report.html"), markup=False)
@@ -305,6 +341,38 @@ def _print_verdict(folder: Path, as_json: bool) -> None:
     compared = [c for c in found.verdict.comparisons if c.kind == "arms"]
     usable = any(comparison.word is not Word.INVALID for comparison in compared)
     if not usable:
+        raise typer.Exit(ExitCode.INVALID_MEASUREMENT)
+
+
+def _print_capacity(folder: Path, as_json: bool) -> None:
+    from bench.core.capacity import compare_knees
+    from bench.edges.store import read_capacity
+    from bench.report.capacity import answer_capacity, list_cautions, summarise_capacity, tabulate_checks
+
+    record = read_capacity(folder)
+    ratios = compare_knees(record)
+    if as_json:
+        knees = [
+            {**asdict(record.knee(workload)), **workload._asdict(), "wrk_rps": record.wrk_rps(workload)}
+            for workload in record.workloads
+        ]
+        _print_json(
+            {
+                "capacity": str(folder),
+                "knees": knees,
+                "ratios": [ratio._asdict() for ratio in ratios],
+                "record": record.model_dump(mode="json"),
+            }
+        )
+    else:
+        out.print(answer_capacity(record), markup=False)
+        for table in (*summarise_capacity(record), tabulate_checks(record)):
+            out.print()
+            _print_whole(table.columns, table.rows, table.caption)
+        for line in (*list_cautions(record), *(f"comparison: {run}" for run in record.comparisons.values())):
+            out.print(f"\n{line}", markup=False)
+        out.print(f"\nreport: {folder / 'report.html'}", markup=False)
+    if all(ratio.word.startswith(Word.INVALID) for ratio in ratios):
         raise typer.Exit(ExitCode.INVALID_MEASUREMENT)
 
 

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from bench.core import capacity
+from bench.core.capacity import CapacityRecord
 from bench.core.errors import EnvironmentLacks, InputError
 from bench.core.findings import WalkthroughRecord
 from bench.core.records import READABLE_VERSIONS, SCHEMA_VERSION, RunRecord, SlotRecord
@@ -23,6 +25,7 @@ from bench.load_generator.connections import Outcome
 
 RUN_FILE, VERDICT_FILE, SLOTS_FILE, SUMS_FILE = "run.json", "verdict.json", "slots.csv", "SHA256SUMS"
 WALKTHROUGH_FILE, WALKTHROUGH_PAGE = "walkthrough.json", "walkthrough.md"
+CAPACITY_FILE = "capacity.json"
 
 
 def new_run_id(now: datetime) -> str:
@@ -123,6 +126,30 @@ def read_walkthrough(folder: Path) -> WalkthroughRecord | None:
             str(fault).splitlines()[0],
             "Read it with the version of bench that wrote it, or delete it.",
         ) from fault
+
+
+def write_capacity(folder: Path, record: CapacityRecord) -> None:
+    """Replace capacity.json whole."""
+    write_atomically(folder / CAPACITY_FILE, record.model_dump_json(indent=1).encode())
+
+
+def read_capacity(folder: Path) -> CapacityRecord:
+    """Read capacity.json. Raises InputError where there is none that can be read."""
+    doing = f"Opening the capacity measurement {folder}"
+    try:
+        record = CapacityRecord.model_validate_json((folder / CAPACITY_FILE).read_text())
+    except (OSError, UnicodeDecodeError, ValidationError) as fault:
+        raise InputError(
+            doing, str(fault).splitlines()[0], "Read it with the version of bench that wrote it."
+        ) from fault
+    if record.schema_version != capacity.SCHEMA_VERSION:
+        raise InputError(
+            doing,
+            f"its {CAPACITY_FILE} is of schema version {record.schema_version}, not"
+            f" {capacity.SCHEMA_VERSION}",
+            "Read it with the version of bench that wrote it.",
+        )
+    return record
 
 
 def write_slots_csv(folder: Path, slots: tuple[SlotRecord, ...]) -> None:

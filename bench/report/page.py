@@ -85,8 +85,9 @@ def _illustrate(run: Run) -> list[Illustration]:
     ]
 
 
-def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
-    environment = Environment(
+def make_environment(template: str) -> Environment:
+    """What the templates are filled with; texts are escaped for the form that `template` is in."""
+    return Environment(
         loader=PackageLoader("bench.report"),
         autoescape=select_autoescape(["html.j2"]),
         finalize=_escape_markdown if template.endswith(".md.j2") else _bind_units,
@@ -95,6 +96,10 @@ def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
+    environment = make_environment(template)
     # Two figures belong to sections of their own.
     placed = {figure.name: figure for figure in illustrations if figure.name in ("ladder", "changes")}
     rest = [figure for figure in illustrations if figure.name not in placed]
