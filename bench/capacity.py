@@ -76,8 +76,9 @@ def begin_capacity(scenario: Scenario, seed: int, results: Path, progress: Progr
         machine=machine.describe_machine(),
         tools=machine.tool_versions(),
     )
-    folder = store.create_run_folder(results, scenario.name, record.id)
-    store.write_capacity(folder, record)
+    with machine_lock(f"bench capacity {record.id} ({scenario.name})"):
+        folder = store.create_run_folder(results, scenario.name, record.id)
+        store.write_capacity(folder, record)
     _execute(folder, record, progress)
     return folder
 

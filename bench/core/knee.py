@@ -18,7 +18,7 @@ REFUSALS = 2
 """Of one rate that end it in the search: one pause of the machine is no limit of the server."""
 MAX_CONFIRMED = 8
 """Rates that are confirmed before a knee that will not hold still is reported as it then stands."""
-MAX_VOIDS = 3
+MAX_VOIDS = 5
 """Trials of one rate that may be void before its knee is given up."""
 LOWEST_RPS, HIGHEST_RPS = 20.0, 1_000_000.0
 

@@ -18,7 +18,7 @@ from bench.core.capacity import (
     find_bound,
     find_checks,
 )
-from bench.core.knee import Outcome
+from bench.core.knee import MAX_VOIDS, Outcome, is_given_up
 from bench.edges import store
 from bench.report.capacity_figure import draw_capacity
 from bench.report.page import FIGURES_FOLDER, HTML_FILE, MARKDOWN_FILE, Illustration, make_environment
@@ -188,7 +188,12 @@ def list_cautions(record: CapacityRecord) -> list[str]:
                 f"{name}: it is not proved that the server is the bound, so its knee is compared with none."
                 f" Missing: {'; '.join(check.what for check in failed)}."
             )
-        if knee.confirmed_rps is None or knee.refuted_rps is None:
+        if is_given_up(record.trials(workload)):
+            found.append(
+                f"{name}: a rate was tried {MAX_VOIDS} times, and every probe of it was disturbed or failed:"
+                " its knee was given up. On a quieter machine, measure again."
+            )
+        elif knee.confirmed_rps is None or knee.refuted_rps is None:
             found.append(f"{name}: one end of the knee was not confirmed.")
         if not knee.monotone:
             found.append(f"{name}: a rate above one that was not sustained was sustained; a knee that moves.")
@@ -199,33 +204,32 @@ def list_cautions(record: CapacityRecord) -> list[str]:
 def describe_method(record: CapacityRecord) -> list[str]:
     """How the knees were found and what they are not, by this scenario's settings."""
     settings = record.settings
-    return [
-        (
-            f"A rate is sustained where at least 99 % of it is achieved, at most {settings.max_error_share:.1%}"
-            f" of the requests fail, and the p99 response time is within {settings.limit_ms:g} ms, in a window"
-            f" of {PROBE_S:g} s on a fresh container. Arrivals are drawn beforehand (open loop), so a queue"
-            " cannot slow its own load."
-        ),
-        (
-            f"A search (steps of 1.4, then bisection to {settings.resolution:.0%}) finds two neighbouring rates;"
-            f" both are tried {settings.confirmations} times more, in random order among the arms, and the"
-            " majority counts. Where that contradicts the search, the search goes on."
-        ),
-        (
-            "A knee is therefore an interval, and no 95 % interval: its width is the search's step, and the"
-            " machine's drift from minute to minute may be more. Ratios are between the intervals' ends."
-        ),
-        (
-            "wrk drives a closed loop: it waits for answers, has no limit of latency, and says how much gets"
-            " through at saturation. A knee is lower by what is left for the p99."
-        ),
-        (
-            f"A bound is proved by four pieces of evidence: the generator's own knee against the {NULL_SERVER},"
-            " its core's load and the server's cores' load at the rate that was not sustained, and wrk as a"
-            " second worker beside the generator. Where they do not all point to the server, the knee is compared with"
-            " none."
-        ),
-    ]
+    sustained = (
+        f"A rate is sustained where at least 99 % of it is achieved, at most {settings.max_error_share:.1%}"
+        f" of the requests fail, and the p99 response time is within {settings.limit_ms:g} ms, in a window of"
+        f" {PROBE_S:g} s on a fresh container. Arrivals are drawn beforehand (open loop), so that a queue"
+        " does not slow its own load."
+    )
+    found = (
+        f"A search (steps of 1.4, then bisection to {settings.resolution:.0%}) finds two neighbouring rates."
+        f" Both are tried {settings.confirmations} times more, in random order among the arms, and the"
+        " majority counts. Where that contradicts the search, the search goes on."
+    )
+    interval = (
+        "A knee is therefore an interval, and no 95 % interval: its width is the search's step, and the"
+        " machine's drift from minute to minute may be more. Ratios are between the intervals' ends."
+    )
+    wrk = (
+        "wrk drives a closed loop: it waits for answers, has no limit of latency, and says how much gets"
+        " through at saturation. A knee is lower by what is left for the p99."
+    )
+    bound = (
+        f"A bound is proved by four pieces of evidence: the generator's own knee against the {NULL_SERVER},"
+        " its core's load and the server's cores' load at the rate that was not sustained, and wrk as a"
+        " second worker beside the generator. Where they do not all point to the server, the knee is"
+        " compared with none."
+    )
+    return [sustained, found, interval, wrk, bound]
 
 
 def _describe_figure(record: CapacityRecord) -> str:
