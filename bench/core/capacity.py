@@ -353,12 +353,12 @@ def find_checks(record: CapacityRecord, workload: Workload) -> tuple[Check, ...]
 
 
 def find_bound(record: CapacityRecord, workload: Workload) -> Bound:
-    """Which side kept `workload` from more. The client, where its ceiling is no higher than the knee,
-    where most of what failed failed for it, or where its core was full and the server's were not.
+    """Which side kept `workload` from more: the server, only if all of the evidence says so.
+
+    The client, where most of the probes that failed failed for it, where its ceiling is no higher than
+    the knee, or where its core was full and the server's were not.
     """
     ceiling, client, server, _ = checks = find_checks(record, workload)
-    if all(check.passed for check in checks):
-        return Bound.SERVER
     refuted_rps = record.knee(workload).refuted_rps
     votes = [
         trial.outcome
@@ -369,7 +369,7 @@ def find_bound(record: CapacityRecord, workload: Workload) -> Bound:
     full = client.seen is not None and not client.passed and not server.passed
     if blamed or full or (ceiling.seen is not None and ceiling.seen <= 1):
         return Bound.CLIENT
-    return Bound.UNDECIDED
+    return Bound.SERVER if all(check.passed for check in checks) else Bound.UNDECIDED
 
 
 class KneeRatio(NamedTuple):
