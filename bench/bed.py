@@ -18,7 +18,7 @@ from bench.edges.host import Host
 from bench.edges.image import Image, provide_image
 from bench.edges.injection import set_forward_rules, set_link_rate
 from bench.edges.journal import Journal, undo
-from bench.edges.lab import Lab, hosts_of_lab, lab, port_of, set_receive_steering
+from bench.edges.lab import Lab, hosts_of_lab, lab, port_of, set_client_ports, set_receive_steering
 
 TRIAL_S = 4.0
 """Patience with one answer of a mode that is tried."""
@@ -80,6 +80,8 @@ class Bed:
             set_stamp_before_queue(wanted.stamp_before_queue)
         if wanted.link_mbit != now.link_mbit:
             set_link_rate(self.lab.switch, port_of(self.lab.client.name), wanted.link_mbit)
+        if self.arranged is None or wanted.client_ports != now.client_ports:
+            set_client_ports(self.lab.client, wanted.client_ports)
         self.arranged = wanted
 
     def describe_dead_engines(self) -> str:

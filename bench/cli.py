@@ -22,7 +22,7 @@ from typer._completion_classes import completion_init
 from bench import __version__, first_steps, judging
 from bench.core.errors import BenchError, ExitCode, InputError, Interrupted
 from bench.core.scenario import ENGINE_PATTERN, OWN_ENGINE
-from bench.edges.scenario_files import read_asked
+from bench.edges.scenario_files import read_asked, read_scenario
 from bench.edges.store import is_suite
 from bench.scenario_commands import scenario_app
 from bench.terminal import err, out, print_json, print_table, print_whole
@@ -142,9 +142,38 @@ def run(
     _print_verdict(folder, as_json)
 
 
+@app.command(epilog="Example: bench capacity capacity")
+def capacity(
+    scenario: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCENARIO",
+            autocompletion=first_steps.complete_scenarios,
+            help="A scenario file with a table [capacity], or the name of one that comes with bench.",
+        ),
+    ],
+    results: Annotated[Path, typer.Option(help="Folder that it is written to.")] = Path("results"),
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Order and arrivals; drawn and recorded if absent.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the highest rate that each arm serves in time, what bounds it, and compare all below it."""
+    from bench.capacity import begin_capacity
+    from bench.progress import show_progress
+
+    asked = read_scenario(scenario)
+    drawn = secrets.randbelow(2**31) if seed is None else seed
+    with show_progress(err) as progress:
+        folder = begin_capacity(asked, drawn, results, progress)
+    _print_capacity(folder, as_json)
+
+
 @app.command(epilog="Example: bench resume results/quick/20261124T202906Z-d62b")
 def resume(run: RunArgument, web_ui: WebUiOption = None, as_json: JsonOption = False) -> None:
     """Go on with a run that was interrupted, killed, or stopped by its budget; or with a suite."""
+    from bench.capacity import resume_capacity
+    from bench.edges.store import CAPACITY_FILE
     from bench.progress import show_progress
     from bench.run import resume_run
 
@@ -152,6 +181,11 @@ def resume(run: RunArgument, web_ui: WebUiOption = None, as_json: JsonOption = F
         from bench.suite_commands import go_on
 
         go_on(run, web_ui, as_json)
+        return
+    if (run / CAPACITY_FILE).exists():
+        with show_progress(err) as progress:
+            resume_capacity(run, progress)
+        _print_capacity(run, as_json)
         return
     with show_progress(err) as progress:
         resume_run(run, progress, web_ui)
@@ -223,7 +257,8 @@ def report(
     ] = False,
 ) -> None:
     """Judge a stored run again and write its report. Needs no root and no Docker."""
-    from bench.edges.store import write_atomically
+    from bench.capacity import write_capacity_results
+    from bench.edges.store import CAPACITY_FILE, write_atomically
     from bench.report.page import render_html, render_markdown
     from bench.results import Run, load
     from bench.run import write_results
@@ -245,6 +280,14 @@ def report(
         from bench.suite_commands import write_report
 
         write_report(run, form, output)
+        return
+    if (run / CAPACITY_FILE).exists():
+        if form is not None:
+            raise InputError(
+                "Reading the options", f"{run} is a capacity measurement", "Leave --format away."
+            )
+        write_capacity_results(run)
+        out.print(str(run / "report.html"), markup=False)
         return
     if form is None:
         write_results(run)
@@ -380,6 +423,39 @@ def _print_verdict(folder: Path, as_json: bool) -> None:
             out.print("".join(f"\n{line}" for line in lines), end="\n" if lines else "", markup=False)
     if (code := exit_code_of(folder)) is not ExitCode.DONE:
         raise typer.Exit(code)
+
+
+def _print_capacity(folder: Path, as_json: bool) -> None:
+    from bench.core.capacity import compare_knees
+    from bench.core.comparison import Word
+    from bench.edges.store import read_capacity
+    from bench.report.capacity import answer_capacity, list_cautions, summarise_capacity, tabulate_checks
+
+    record = read_capacity(folder)
+    ratios = compare_knees(record)
+    if as_json:
+        knees = [
+            {**asdict(record.knee(workload)), **workload._asdict(), "wrk_rps": record.wrk_rps(workload)}
+            for workload in record.workloads
+        ]
+        print_json(
+            {
+                "capacity": str(folder),
+                "knees": knees,
+                "ratios": [ratio._asdict() for ratio in ratios],
+                "record": record.model_dump(mode="json"),
+            }
+        )
+    else:
+        out.print(answer_capacity(record), markup=False)
+        for table in (*summarise_capacity(record), tabulate_checks(record)):
+            out.print()
+            print_whole(table.columns, table.rows, table.caption)
+        for line in (*list_cautions(record), *(f"comparison: {run}" for run in record.comparisons.values())):
+            out.print(f"\n{line}", markup=False)
+        out.print(f"\nreport: {folder / 'report.html'}", markup=False)
+    if all(ratio.word.startswith(Word.INVALID) for ratio in ratios):
+        raise typer.Exit(ExitCode.INVALID_MEASUREMENT)
 
 
 def read_engines(named: Sequence[str]) -> list[str]:

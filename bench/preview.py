@@ -174,6 +174,7 @@ def planned_changes(scenario: Scenario) -> list[str]:
         ),
         *(f"inside {host}: {' '.join(argv)}" for host, argv in wiring(plans)),
         "inside client and every Docker host: receive steering (RPS) of eth0",
+        "inside client: all ports from 1024 on for outgoing connections, tcp_tw_reuse",
         *(change for place in places for change in _changes_of_engine(place, folder)),
         *(change for arm in scenario.arms for change in _changes_of_arm(scenario, arm)),
         "on client: one Locust process; every load bounded by the scenario's seconds",

@@ -52,6 +52,12 @@ def begin_run(
     budget spent. Interrupted or failed, run.json says
     so, what was measured has its report, and the exception goes on.
     """
+    if scenario.capacity is not None:
+        raise InputError(
+            f"Running {scenario.name}",
+            "it has a table [capacity]: its rates are not given, but found",
+            f"`bench capacity {scenario.name}` finds them.",
+        )
     machine.require_all()
     run_id = store.new_run_id(datetime.now(UTC))
     with machine_lock(f"bench run {run_id} ({scenario.name})"):

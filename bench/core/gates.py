@@ -169,6 +169,20 @@ def check_quiet(stray_cpu: Mapping[str, float], new_processes_per_s: float, stea
     ]
 
 
+def check_ports(without_port: int) -> list[Gate]:
+    """Gate that the client had a port for every connection. `without_port`: those for which it had none."""
+    return [
+        Gate(
+            name="ports found",
+            passed=without_port == 0,
+            seen=without_port,
+            limit=0,
+            unit="connections for which the client had no port left, at most",
+            detail="the client ran out of ports: what it measured is its own" if without_port else "",
+        )
+    ]
+
+
 class Losses(NamedTuple):
     """What the network stacks lost over a slot's load."""
 

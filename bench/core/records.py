@@ -88,6 +88,8 @@ class SlotRecord(Stored):
     errors: int = 0
     unfinished: int = 0
     values: Mapping[Metric, float | None] = {}
+    p99_latency_us: float | None = None
+    """Descriptive, of however few requests: comparisons take it from `values`."""
     p999_latency_us: float | None = None
     """Descriptive only: a slot holds too few requests for a comparison of it."""
     mean_latency_us: float | None = None
@@ -97,6 +99,10 @@ class SlotRecord(Stored):
     start_to_first_200_ms: float | None = None
     """From asking the engine to start the container to the first 200 at the client."""
     wrk_witness_rps: float | None = None
+    generator_busy: float | None = None
+    """Share of its core that the generator worked; looking out for the next arrival is no work."""
+    core_busy: Mapping[int, float] = {}
+    """Core of the machine -> its busy share, from the warm-up's begin to the window's end."""
     seconds: float = 0.0
     """Of the whole slot, from creating the container to its removal."""
     overhead_s: float = 0.0

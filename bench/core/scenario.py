@@ -166,6 +166,8 @@ class LabSettings(Frozen):
     """Positive control: us that the server waits, busy, before each response. Costs every mode alike."""
     link_mbit: int = Field(default=0, ge=0, le=1_000_000)
     """Positive control: rate of the client's link in Mbit/s towards the client; 0: no limit."""
+    client_ports: int = Field(default=0, ge=0, le=64_000)
+    """Positive control: ephemeral ports that the client has; 0: as many as there can be."""
 
 
 class Schedule(Frozen):
@@ -200,6 +202,32 @@ class Margins(Frozen):
     def of(self, metric: Metric) -> float:
         """Margin of `metric`."""
         return float(getattr(self, metric.value))
+
+
+class Capacity(Frozen):
+    """How the knee of each arm is looked for: the highest rate that it serves as `limit_ms` demands."""
+
+    limit_ms: float = Field(default=10.0, gt=0, le=10_000)
+    """Of the p99 response time. A knee is of this limit, and of no other."""
+    max_error_share: float = Field(default=0.001, ge=0, lt=1)
+    keep_alive: tuple[bool, ...] = Field(default=(True,), min_length=1, max_length=2)
+    """Workloads: kept-alive connections, and a new one for every request."""
+    resolution: float = Field(default=0.05, ge=0.01, le=0.5)
+    """Relative distance of two neighbouring rates at which the search ends."""
+    confirmations: int = Field(default=3, ge=1, le=21)
+    """Probes of both ends of what the search found, in random order over the arms; the majority counts."""
+    wrk_s: int = Field(default=2, ge=1, le=60)
+    """Seconds of each of wrk's loads."""
+    shares: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(default=(0.3, 0.6), min_length=2)
+    """Of the weakest arm's knee: rates at which all arms are then compared."""
+
+    @model_validator(mode="after")
+    def _levels_differ(self) -> Self:
+        if len(set(self.keep_alive)) < len(self.keep_alive) or len(set(self.shares)) < len(self.shares):
+            raise ValueError("keep_alive, shares: give different levels")
+        if self.confirmations % 2 == 0:
+            raise ValueError("confirmations: give an odd number, so that there is a majority")
+        return self
 
 
 def _known_mode(text: str) -> str:
@@ -260,6 +288,7 @@ FACTORS = {
     "load.page_bytes",
     "load.rate_rps",
     "load.vantage",
+    "lab.client_ports",
     "lab.engine",
     "lab.forward_rules",
     "lab.hold_idle_states",
@@ -295,6 +324,8 @@ class Scenario(Frozen):
     """Statements that the run judges."""
     ladder: tuple[Name, ...] = ()
     """Arms from the lightest path to the heaviest: what each step adds is reported."""
+    capacity: Capacity | None = None
+    """Of a scenario for `bench capacity`: the rates of its comparison are found, not given."""
     walkthrough: bool = False
     """Try the article's statements too, before the slots."""
 
@@ -311,6 +342,7 @@ class Scenario(Frozen):
             *self._faults_of_keep_alive(),
             *self._faults_of_taps(),
             *self._faults_of_vantage(),
+            *self._faults_of_capacity(),
         ]
         if faults:
             raise ValueError("\n".join(faults))
@@ -418,8 +450,6 @@ class Scenario(Frozen):
     def _faults_of_keep_alive(self) -> Iterator[str]:
         if {self.load.keep_alive, *self.factors.get("load.keep_alive", ())} == {True}:
             return
-        if self.load.is_open:
-            yield "load.keep_alive: the open model has kept-alive connections only"
         if {self.load.engine, *self.factors.get("load.engine", ())} != {"raw"}:
             yield "load.keep_alive: a connection a request is made by the raw engine only"
 
@@ -428,6 +458,14 @@ class Scenario(Frozen):
         taps = (self.lab.taps, *self.factors.get("lab.taps", ()))
         if any(taps) and any(vantage != Vantage.CLIENT for vantage in vantages):
             yield "load.vantage: taps stand on the path from the client host"
+
+    def _faults_of_capacity(self) -> Iterator[str]:
+        if self.capacity is None:
+            return
+        if not self.load.is_open or self.load.rate_rps is not None:
+            yield 'capacity: needs load.model = "open" without load.rate_rps, which is what it looks for'
+        if self.factors:
+            yield "capacity: has no factors; its workloads are capacity.keep_alive"
 
     def _faults_of_loop(self) -> Iterator[str]:
         """What an open loop needs and a closed one cannot have; of `[load]` and of the factors."""
@@ -443,7 +481,7 @@ class Scenario(Frozen):
                 if key in self.factors:
                     yield f"factors.{key}: is of the open model, and load.model is closed"
             return
-        if self.load.rate_rps is None and "load.rate_rps" not in self.factors:
+        if self.capacity is None and self.load.rate_rps is None and "load.rate_rps" not in self.factors:
             yield "load.rate_rps: is missing: the open model needs the rate of its arrivals"
         if self.load.engine != "raw":
             yield f"load.engine: the open model has the raw engine only, not {self.load.engine}"
@@ -463,8 +501,8 @@ class Scenario(Frozen):
                 "lab.taps: needs load.model open at a low rate: its requests carry a number by which captures"
                 " find them, and a closed loop has more packets than can be captured beside it"
             )
-        if taps and {self.load.vantage, *self.factors.get("load.vantage", ())} != {Vantage.CLIENT}:
-            yield "lab.taps: follow the way from the client host, and load.vantage is another"
+        if taps and {self.load.keep_alive, *self.factors.get("load.keep_alive", ())} != {True}:
+            yield "lab.taps: follow requests on kept-alive connections only"
         if taps and False not in levels:
             yield (
                 "lab.taps: under taps nothing is compared, and this scenario has them throughout; give"

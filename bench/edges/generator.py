@@ -33,6 +33,10 @@ class LoadResult:
     window_start_ns: int
     window_end_ns: int
     opened: int
+    without_port: int
+    """Connections for which the client had no port left."""
+    core_busy: dict[int, float]
+    """Core of the machine -> its busy share, from the warm-up's begin to the window's end."""
     cpu_share: float
     """Busy share of the generator's core over the load, warm-up included; looking out for the next
     arrival of an open loop is not counted.
@@ -110,6 +114,8 @@ class Generator:
             window_start_ns=answer["window_start_ns"],
             window_end_ns=answer["window_end_ns"],
             opened=answer["opened"],
+            without_port=answer["without_port"],
+            core_busy={int(core): share for core, share in answer["core_busy"].items()},
             cpu_share=answer["cpu_share"],
             locust_requests=answer["locust_requests"],
             readings=answer["readings"],

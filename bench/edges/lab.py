@@ -29,6 +29,11 @@ BENCHMARK_RANGES = (IPv4Network("198.18.0.0/15"), IPv6Network("2001:2::/48"))
 is ever used."""
 SWITCH = "sw0"
 READY_S = 10.0
+FIRST_PORT, LAST_PORT = 1024, 65535
+"""The client's ephemeral ports: all that are nobody's. One address is enough: the server closes first and
+keeps the TIME_WAIT, so a port is free at once; and more addresses would fill a Docker host's table of
+tracked connections, which holds each for two minutes after its end and is smaller than a day's tuples.
+"""
 DATA_BYTES = 2 * 2**30
 """Room for an engine's data: about 0.2 GB are used by one image, the rest is never touched."""
 
@@ -193,6 +198,18 @@ def set_receive_steering(host: Host, on: bool) -> None:
     """
     mask = f"{host.cpu_mask:x}" if on else "0"
     host.run(["sh", "-c", f"echo {mask} > /run/sysfs/class/net/{UPLINK}/queues/rx-0/rps_cpus"])
+
+
+def set_client_ports(client: Host, count: int) -> None:
+    """Let the client open connections from `count` ports at a time; 0: from all of them.
+
+    TIME_WAITs that are the client's own (it gave a connection up) are reused after a second
+    (tcp_tw_reuse): without timestamps' help they would hold their port for a minute.
+    """
+    last = FIRST_PORT + count - 1 if count else LAST_PORT
+    folder = "/proc/sys/net/ipv4"
+    client.run(["sh", "-c", f"echo {FIRST_PORT} {last} > {folder}/ip_local_port_range"])
+    client.run(["sh", "-c", f"echo 1 > {folder}/tcp_tw_reuse"])
 
 
 def verify_sealed(found: Lab) -> None:

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 int main(int argc, char **argv) {
-    static char response[2048], request[4096];
+    static char response[2048], request[4097];
     int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0), poll = epoll_create1(0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(argc > 1 ? atoi(argv[1]) : 0)};
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener}, events[64];
@@ -31,8 +31,12 @@ int main(int argc, char **argv) {
                 event.data.fd = accept(listener, NULL, NULL);
                 setsockopt(event.data.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
                 epoll_ctl(poll, EPOLL_CTL_ADD, event.data.fd, &event);
-            } else if (read(fd, request, sizeof request) <= 0 || write(fd, response, length) != length) {
-                close(fd);
+            } else {
+                /* One that is not to be kept alive is closed here, as a server does that is asked to. */
+                ssize_t got = read(fd, request, sizeof request - 1);
+                request[got > 0 ? got : 0] = 0;
+                if (got <= 0 || write(fd, response, length) != length || strstr(request, "Connection: close"))
+                    close(fd);
             }
         }
     }

@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
+from bench.core import capacity
 from bench.core.calibration import Calibration
+from bench.core.capacity import CapacityRecord
 from bench.core.cpu import CpuRecord, Share
 from bench.core.errors import EnvironmentLacks, InputError
 from bench.core.findings import WalkthroughRecord
@@ -38,6 +40,7 @@ CPU_COLUMNS = (
     "idle_cores",
 )
 WALKTHROUGH_FILE, WALKTHROUGH_PAGE = "walkthrough.json", "walkthrough.md"
+CAPACITY_FILE = "capacity.json"
 
 KEPT_PACKETS = 200
 """Of each capture: the handshakes and some dozens of requests. All of them would be megabytes a slot."""
@@ -260,6 +263,30 @@ def read_calibration() -> Calibration | None:
         return Calibration.model_validate_json(CALIBRATION_FILE.read_text())
     except (OSError, UnicodeDecodeError, ValidationError):
         return None
+
+
+def write_capacity(folder: Path, record: CapacityRecord) -> None:
+    """Replace capacity.json whole."""
+    write_atomically(folder / CAPACITY_FILE, record.model_dump_json(indent=1).encode())
+
+
+def read_capacity(folder: Path) -> CapacityRecord:
+    """Read capacity.json. Raises InputError where there is none that can be read."""
+    doing = f"Opening the capacity measurement {folder}"
+    try:
+        record = CapacityRecord.model_validate_json((folder / CAPACITY_FILE).read_text())
+    except (OSError, UnicodeDecodeError, ValidationError) as fault:
+        raise InputError(
+            doing, str(fault).splitlines()[0], "Read it with the version of bench that wrote it."
+        ) from fault
+    if record.schema_version != capacity.SCHEMA_VERSION:
+        raise InputError(
+            doing,
+            f"its {CAPACITY_FILE} is of schema version {record.schema_version}, not"
+            f" {capacity.SCHEMA_VERSION}",
+            "Read it with the version of bench that wrote it.",
+        )
+    return record
 
 
 def write_slots_csv(folder: Path, slots: tuple[SlotRecord, ...]) -> None:

@@ -103,6 +103,8 @@ class Generator:
             "window_start_ns": order.window_start_ns,
             "window_end_ns": order.window_end_ns,
             "opened": order.opened,
+            "without_port": order.without_port,
+            "core_busy": order.core_busy,
             "locust_requests": environment.stats.total.num_requests - counted,
             "cpu_share": cpu_share,
             "readings": order.readings,

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from errno import EINPROGRESS
+from errno import EADDRNOTAVAIL, EINPROGRESS
 from functools import partial
 from select import EPOLLIN, EPOLLOUT, epoll  # Before gevent patches the module, as in connections.py.
 
@@ -64,6 +64,8 @@ class FreshConnections:
         self._buffer = bytearray(BUFFER_BYTES)
         self.opened = 0
         """Connections asked for so far."""
+        self.without_port = 0
+        """Of them, those for which the client had no port left."""
 
     def drive(self, until_ns: int, pause: Callable[[], None]) -> None:
         """Let every client make request after request, until `until_ns`; `pause` as in Connections."""
@@ -93,26 +95,32 @@ class FreshConnections:
             elif not self._open:
                 break
             for fd, _ in self._epoll.poll(POLL_S):
-                request = self._open[fd]
-                if request.is_sent:
-                    self._receive(request)
-                else:
-                    self._send(request)
+                self._turn_to(self._open[fd])
             now = clock()
             if now >= pause_at_ns:
                 pause()
                 now = clock()
                 pause_at_ns = now + YIELD_NS
 
-    def _begin(self, number: int, done_ns: int) -> None:
+    def _turn_to(self, request: _Request) -> None:
+        """Do what can be done for a request whose connection has something to say."""
+        if request.is_sent:
+            self._receive(request)
+        else:
+            self._send(request)
+
+    def _begin(self, number: int, intended_ns: int) -> None:
+        """Ask for a connection, for a request that was intended at `intended_ns` (0: now)."""
         connecting = socket.socket(self._family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sent_ns = time.monotonic_ns()
-        request = _Request(number, connecting, done_ns or sent_ns, sent_ns)
+        request = _Request(number, connecting, intended_ns or sent_ns, sent_ns)
         self._open[connecting.fileno()] = request
         self._epoll.register(connecting.fileno(), EPOLLOUT)
         self.opened += 1
-        if connecting.connect_ex(self._target) not in (0, EINPROGRESS):
+        failure = connecting.connect_ex(self._target)
+        if failure not in (0, EINPROGRESS):
+            self.without_port += failure == EADDRNOTAVAIL
             self._fail(request, Outcome.CONNECTION_ERROR)
 
     def _send(self, request: _Request) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.load_generator.connections import Connections, authority, Outcome, RequestLog  # isort: skip
 from bench.load_generator.fresh_connections import FreshConnections  # isort: skip
-from bench.load_generator.open_loop import OpenConnections  # isort: skip
+from bench.load_generator.open_loop import OpenConnections, OpenFreshConnections  # isort: skip
 from bench.load_generator.readings import Reading, read_files  # isort: skip
 
 import gevent
@@ -24,6 +24,7 @@ from locust.contrib.fasthttp import FastHttpUser
 from locust.env import Environment
 
 from bench.core.arrivals import draw_arrivals
+from bench.load_generator.cores import busy_shares, read_cores
 from bench.load_generator.statistics_feed import feed
 
 DRAIN_NS = 2_000_000_000
@@ -62,6 +63,10 @@ class Order:
     """Connections opened, reconnects included; as far as the engine shows them."""
     spun_ns: int = 0
     """Time in which an open loop looked in vain for something to do, on the core all the while."""
+    without_port: int = 0
+    """Connections for which the client had no port left."""
+    core_busy: dict[int, float] = field(default_factory=dict)
+    """Core -> busy share, from the warm-up's begin to the window's end; of the raw engine."""
     finished: Event = field(default_factory=Event)
     failure: str = ""
 
@@ -125,6 +130,7 @@ class RawHttpUser(OrderedUser):
             return
         kind = Connections if order.keep_alive else FreshConnections
         connections = kind(order.address, order.port, order.path, order.connections, order.log)
+        cores = read_cores()
         try:
             order.begin()
             until_ns = order.window_start_ns
@@ -135,10 +141,13 @@ class RawHttpUser(OrderedUser):
                 until_ns = min(until_ns + batch_ns, order.window_end_ns)
                 self.environment.feed(order)
             connections.drive(order.window_end_ns, pause)
+            order.core_busy = busy_shares(cores, read_cores())
             connections.drain(time.monotonic_ns() + DRAIN_NS, pause)
         finally:
             connections.close()
             order.opened = connections.opened
+            if isinstance(connections, FreshConnections):
+                order.without_port = connections.without_port
 
     def _drive_open(self, order: Order, rate_rps: float) -> None:
         """Drive them by arrivals; Locust's statistics are fed at the end, for a batch takes milliseconds."""
@@ -148,9 +157,9 @@ class RawHttpUser(OrderedUser):
         if sleeps:
             # A sleep may end 50 us late by default: that would be this process's lateness.
             TIMER_SLACK.write_text("1")
-        connections = OpenConnections(
-            order.address, order.port, order.path, order.connections, order.log, sleeps=sleeps
-        )
+        kind = OpenConnections if order.keep_alive else OpenFreshConnections
+        connections = kind(order.address, order.port, order.path, order.connections, order.log, sleeps=sleeps)
+        cores = read_cores()
         try:
             order.begin()
             connections.schedule(order.window_start_ns - round(order.warm_up_s * 1e9) + offsets_ns)
@@ -158,10 +167,13 @@ class RawHttpUser(OrderedUser):
                 connections.drive(moment_ns, pause)
                 if order.watched:
                     order.readings.append(read_files(order.watched))
+            order.core_busy = busy_shares(cores, read_cores())
             connections.drain(time.monotonic_ns() + DRAIN_NS, pause)
         finally:
             connections.close()
             order.opened, order.spun_ns = connections.opened, connections.spun_ns
+            if isinstance(connections, FreshConnections):
+                order.without_port = connections.without_port
 
 
 def pause() -> None:

@@ -211,6 +211,7 @@ def _describe_lab(run: Run) -> str:
         "lab.forward_rules": (scenario.lab.forward_rules, "more rules in the forwarding path"),
         "lab.server_wait_us": (scenario.lab.server_wait_us, "us of waiting before each response"),
         "lab.link_mbit": (scenario.lab.link_mbit, "Mbit/s as the limit of the client's link"),
+        "lab.client_ports": (scenario.lab.client_ports, "ephemeral ports of the client"),
     }
     settings |= {field: f"{size:,} {what}" for field, (size, what) in controls.items() if size}
     fixed = [words for field, words in settings.items() if field not in scenario.factors]

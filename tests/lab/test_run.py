@@ -212,3 +212,16 @@ def test_a_connection_a_request_is_mapped_once_a_request_and_leaves_the_client_i
         assert opened == int(record.evidence["requests recorded"]) > 100
         assert record.counters[Counter.DNAT] == (opened if record.slot.arm == "bridge" else 0)
         assert gates["client ports"].passed
+
+
+def test_a_client_that_is_made_to_run_out_of_ports_says_so(tmp_path: Path) -> None:
+    scenario = write_scenario(tmp_path, 2, extra="[lab]\nclient_ports = 10\n")
+    text = scenario.read_text().replace("load = {", "load = {keep_alive = false, connections = 16, ")
+    scenario.write_text(text)
+    done = bench("run", scenario, "--results", tmp_path / "results")
+    assert done.returncode == 4, done.stderr
+    for record in api.load(only_run(tmp_path / "results")).record.slots:
+        assert not record.valid
+        [gate] = [gate for gate in record.gates if gate.name == "ports found"]
+        assert not gate.passed
+        assert "ran out of ports" in gate.detail

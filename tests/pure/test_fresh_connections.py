@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from bench.core.arrivals import draw_arrivals
 from bench.load_generator.connections import Framing, Outcome, RequestLog, parse_head
 from bench.load_generator.fresh_connections import FreshConnections
+from bench.load_generator.open_loop import OpenFreshConnections
 
 from .test_connections import ADDRESS, Handler, read_request, serving
 
@@ -129,3 +131,58 @@ def test_other_tasks_get_their_turn() -> None:
         connections.close()
 
     assert turns
+
+
+# At given times.
+
+
+def take_arrivals(
+    port: int, arrivals: np.ndarray, clients: int = 4, drain_s: float = 2.0
+) -> tuple[np.ndarray, OpenFreshConnections]:
+    """Records of a window that ends with the last arrival (CLOCK_MONOTONIC ns)."""
+    log = RequestLog()
+    connections = OpenFreshConnections(ADDRESS, port, "/1024", clients, log)
+    connections.schedule(arrivals)
+    connections.drive(int(arrivals.max()) + 1, lambda: None)
+    connections.drain(time.monotonic_ns() + round(drain_s * 1e9), lambda: None)
+    connections.close()
+    return log.records(), connections
+
+
+def test_each_arrival_has_a_connection_of_its_own_and_its_time_is_kept() -> None:
+    arrivals = time.monotonic_ns() + 20_000_000 + draw_arrivals("poisson", 500, 0.3, seed=1)
+    with serving(answer(HEAD + b"bench")) as port:
+        records, connections = take_arrivals(port, arrivals)
+
+    assert sorted(records["intended_ns"].tolist()) == arrivals.tolist()
+    assert set(records["outcome"]) == {Outcome.OK}
+    assert connections.opened == len(arrivals)
+    assert (records["intended_ns"] <= records["sent_ns"]).all()
+    assert (records["sent_ns"] < records["first_byte_ns"]).all()
+
+
+def test_an_arrival_that_finds_all_clients_busy_waits_and_its_latency_says_so() -> None:
+    slow_s = 0.05
+    arrivals = time.monotonic_ns() + np.array([20, 21, 22]) * 1_000_000
+    with serving(answer(b"", HEAD + b"bench", after_s=slow_s)) as port:
+        records, _ = take_arrivals(port, arrivals, clients=1)
+
+    by_arrival = records[np.argsort(records["intended_ns"])]
+    assert set(records["outcome"]) == {Outcome.OK}
+    assert (by_arrival["sent_ns"][1:] >= by_arrival["done_ns"][:-1]).all()
+    assert by_arrival["done_ns"][2] - by_arrival["intended_ns"][2] >= 2 * slow_s * 1e9
+
+
+def test_arrivals_that_were_never_sent_are_recorded_as_unfinished() -> None:
+    def silent(connection: socket.socket, _: int) -> None:
+        read_request(connection)
+        connection.recv(1)
+
+    arrivals = time.monotonic_ns() + np.array([10, 11, 12]) * 1_000_000
+    with serving(silent) as port:
+        records, connections = take_arrivals(port, arrivals, clients=1, drain_s=0.05)
+
+    assert sorted(records["intended_ns"].tolist()) == arrivals.tolist()
+    assert set(records["outcome"]) == {Outcome.UNFINISHED}
+    assert connections.opened == 1
+    assert list(records["sent_ns"] > 0).count(True) == 1

@@ -17,6 +17,7 @@ from bench.core.gates import (
     check_network,
     check_open_loop,
     check_path,
+    check_ports,
     check_quiet,
     is_valid,
     usable_metrics,
@@ -303,3 +304,10 @@ def test_every_gate_is_the_same_after_a_way_through_json() -> None:
 
     assert [Gate.model_validate_json(gate.model_dump_json()) for gate in gates] == gates
     assert len({gate.name for gate in gates}) == len(gates)
+
+
+def test_a_client_that_ran_out_of_ports_says_so() -> None:
+    assert failed(check_ports(0)) == []
+    [gate] = check_ports(3)
+    assert not gate.passed
+    assert "ran out of ports" in gate.detail

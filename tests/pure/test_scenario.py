@@ -221,10 +221,16 @@ BAD = [
         "ladder",
     ),
     ("a claim over a control", VALID.replace('mode = "bridge"', 'mode = "none"') + CLAIM, "claims.0.than"),
+    ("a capacity in a closed loop", VALID + "[capacity]\nlimit_ms = 5.0\n", "capacity"),
     (
-        "a connection a request in an open loop",
-        VALID + '[load]\nmodel = "open"\nrate_rps = 5\nkeep_alive = false\n',
-        "load.keep_alive",
+        "a capacity at a given rate",
+        VALID + '[load]\nmodel = "open"\nrate_rps = 5\n[capacity]\n',
+        "capacity",
+    ),
+    (
+        "a capacity with an even number of confirmations",
+        VALID + '[load]\nmodel = "open"\n[capacity]\nconfirmations = 2\n',
+        "capacity",
     ),
     (
         "a connection a request by another engine",
