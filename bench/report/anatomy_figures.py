@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
 
-from bench.core.anatomy import ArmAnatomy, Bar, Explanation, NamedHop
+from bench.core.anatomy import REST, ArmAnatomy, Bar, Explanation, NamedHop
 from bench.core.hops import Group, list_hops
 from bench.report.anatomy import (
     ARROWS,
@@ -125,8 +125,8 @@ def _draw_explanations(run: Run, explanations: Sequence[Explanation]) -> Figure:
 
 
 def _shown(found: Explanation) -> list[Bar]:
-    """All bars but those of nothing: a response that is one packet has no later ones."""
-    return [bar for bar in found.bars if bar.us or bar.ci95 not in (None, (0.0, 0.0))]
+    """All bars but that of the later packets where there are none: a small response is one packet."""
+    return [bar for bar in found.bars if bar.us or bar.title != REST]
 
 
 def _draw_waterfall(run: Run, axes: Axes, found: Explanation) -> None:
