@@ -50,7 +50,8 @@ EDGE_LETTERS = 18
 """Letters of the words on an edge that is a column long."""
 ON_COLOUR = {Group.REQUEST: "#ffffff", Group.SERVER: "#111111", Group.RESPONSE: "#111111"}
 """What is read on each colour."""
-QUANTILES = np.linspace(0.005, 0.99, 200)
+QUANTILES = np.linspace(0.005, 0.95, 200)
+"""Beyond them are stalls, which are in no hop by its nature, and would squeeze what is."""
 
 
 def draw_shares(run: Run) -> Figure:
