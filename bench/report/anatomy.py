@@ -112,6 +112,7 @@ def describe_anatomy(run: Run) -> list[str]:
         (
             f"Every packet was captured at each tap on its way in {count(captures, 'valid slot')} with taps:"
             f" {requests:,} requests were found at all taps of their path, and timed there by one clock."
+            " No comparison and no claim rests on these slots: taps cost time themselves."
         )
     ]
     if anatomy.left_out:

@@ -20,7 +20,6 @@ from bench.report.anatomy import (
     name_explanation,
     name_side,
     order_hops,
-    tapped_conditions,
 )
 from bench.report.figures import scale_latency
 from bench.report.panels import (
@@ -283,8 +282,8 @@ def _write_hop(
 
 def draw_hops(run: Run) -> Figure:
     """The distribution of every hop, a panel a hop and a line an arm, under the first condition with taps."""
-    condition = tapped_conditions(run)[0]
-    arms = [arm for arm in run.anatomy.arms if arm.condition == condition] or list(run.anatomy.arms)
+    condition = run.anatomy.arms[0].condition
+    arms = [arm for arm in run.anatomy.arms if arm.condition == condition]
     pooled = {arm.arm: _pool(run, arm) for arm in arms}
     hops = [
         (name, group)
