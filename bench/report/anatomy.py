@@ -58,7 +58,8 @@ LIMITS = (
 UNEXPLAINED = (
     "Unexplained is the difference without taps minus the sum of the hops. The client's side, outside of the"
     " taps, is part of it; so is what taps cost one arm more than the other, which is in the hops and not in"
-    " that difference. The remainder is noise, and that a p50 is not quite the mean of the middle half."
+    " that difference. The remainder is noise, how late requests were sent, and that a p50 is not the mean of"
+    " the middle half."
 )
 
 
