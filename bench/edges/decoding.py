@@ -8,7 +8,7 @@ from bench.core.trace import Packet
 
 def decode(sample: Path) -> list[Packet]:
     """The TCP packets of a pcap file, in its order. Raises InputError for what is no pcap file."""
-    # Half a second, which only a report of captures pays. The layers come before the reader: it
+    # A fifth of a second, which only a report of captures pays. The layers come before the reader: it
     # knows the link types that they have registered.
     from scapy.error import Scapy_Exception
     from scapy.layers.inet import IP, TCP

@@ -58,7 +58,8 @@ LIMITS = (
 UNEXPLAINED = (
     "Unexplained is the difference without taps minus the sum of the hops. The client's side, outside of the"
     " taps, is part of it; so is what taps cost one arm more than the other, which is in the hops and not in"
-    " that difference. The remainder is noise, and that a p50 is not quite the mean of the middle half."
+    " that difference. The remainder is noise, how late requests were sent, and that a p50 is not the mean of"
+    " the middle half."
 )
 
 
@@ -112,6 +113,7 @@ def describe_anatomy(run: Run) -> list[str]:
         (
             f"Every packet was captured at each tap on its way in {count(captures, 'valid slot')} with taps:"
             f" {requests:,} requests were found at all taps of their path, and timed there by one clock."
+            " No comparison and no claim rests on these slots: taps cost time themselves."
         )
     ]
     if anatomy.left_out:

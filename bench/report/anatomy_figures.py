@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
 
-from bench.core.anatomy import ArmAnatomy, Bar, Explanation, NamedHop
+from bench.core.anatomy import REST, ArmAnatomy, Bar, Explanation, NamedHop
 from bench.core.hops import Group, list_hops
 from bench.report.anatomy import (
     ARROWS,
@@ -20,7 +20,6 @@ from bench.report.anatomy import (
     name_explanation,
     name_side,
     order_hops,
-    tapped_conditions,
 )
 from bench.report.figures import scale_latency
 from bench.report.panels import (
@@ -50,7 +49,8 @@ EDGE_LETTERS = 18
 """Letters of the words on an edge that is a column long."""
 ON_COLOUR = {Group.REQUEST: "#ffffff", Group.SERVER: "#111111", Group.RESPONSE: "#111111"}
 """What is read on each colour."""
-QUANTILES = np.linspace(0.005, 0.99, 200)
+QUANTILES = np.linspace(0.005, 0.95, 200)
+"""Beyond them are stalls, which are in no hop by its nature, and would squeeze what is."""
 
 
 def draw_shares(run: Run) -> Figure:
@@ -125,8 +125,8 @@ def _draw_explanations(run: Run, explanations: Sequence[Explanation]) -> Figure:
 
 
 def _shown(found: Explanation) -> list[Bar]:
-    """All bars but those of nothing: a response that is one packet has no later ones."""
-    return [bar for bar in found.bars if bar.us or bar.ci95 not in (None, (0.0, 0.0))]
+    """All bars but that of the later packets where there are none: a small response is one packet."""
+    return [bar for bar in found.bars if bar.us or bar.title != REST]
 
 
 def _draw_waterfall(run: Run, axes: Axes, found: Explanation) -> None:
@@ -282,8 +282,8 @@ def _write_hop(
 
 def draw_hops(run: Run) -> Figure:
     """The distribution of every hop, a panel a hop and a line an arm, under the first condition with taps."""
-    condition = tapped_conditions(run)[0]
-    arms = [arm for arm in run.anatomy.arms if arm.condition == condition] or list(run.anatomy.arms)
+    condition = run.anatomy.arms[0].condition
+    arms = [arm for arm in run.anatomy.arms if arm.condition == condition]
     pooled = {arm.arm: _pool(run, arm) for arm in arms}
     hops = [
         (name, group)

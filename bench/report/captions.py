@@ -128,7 +128,8 @@ def _describe_anatomy(run: Run) -> list[tuple[str, str, str]]:
             (
                 "Boxes are the taps in the order in which a request passes them, shades the network"
                 " namespaces; the median of each hop with its 95 % interval stands above the arrow for the"
-                " request and below it for the response. Server is one hop, from the last tap and back."
+                " request and below it for the response. Server is one hop, from the last tap and back; the"
+                " time on the wire is a mean of the middle half, to which medians need not add up."
             ),
         ),
         (
@@ -136,7 +137,7 @@ def _describe_anatomy(run: Run) -> list[tuple[str, str, str]]:
             "Distribution of every hop",
             (
                 "A curve is the share of an arm's requests whose hop took no longer (of all valid captures,"
-                " to the 99th percentile), its mark the median: where curves lie on one another, the arms"
+                " to the 95th percentile), its mark the median: where curves lie on one another, the arms"
                 " spend the same there."
             ),
         ),

@@ -149,7 +149,7 @@ def scale_latency(axes: Axes, low_us: float, high_us: float) -> None:
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlim(low_us / 1.05, high_us * 1.05)
     else:
-        room = 0.03 * (high_us - low_us)
+        room = max(0.03 * (high_us - low_us), 0.01)
         axes.set_xlim(low_us - room, high_us + room)
 
 

@@ -4,7 +4,7 @@ from scipy import stats
 from bench.core.plan import Slot
 from bench.core.precision import MIN_BLOCKS_TO_STOP, extend, half_width, is_reached, predict_blocks
 from bench.core.samples import SlotMetrics, sort_slots
-from bench.core.scenario import Metric, Scenario, Schedule
+from bench.core.scenario import Load, Metric, Scenario, Schedule
 
 from .conftest import make_scenario, make_slots, noise
 
@@ -92,7 +92,8 @@ def test_a_run_may_grow_tenfold_and_its_sessions_keep_their_length(
 
 
 def test_precision_is_asked_of_slots_without_taps_alone() -> None:
-    scenario = make_scenario(blocks=20, factors={"lab.taps": (False, True)})
+    load = Load(model="open", rate_rps=500)
+    scenario = make_scenario(blocks=20, factors={"lab.taps": (False, True)}, load=load)
     slots = make_slots(
         scenario,
         lambda slot: (22 if slot.arm == "bridge" else 20) * noise(slot, 0.3 if slot.condition else 0.002),

@@ -185,8 +185,13 @@ def test_an_open_loop_is_judged_on_latency_alone_its_claims_ladder_and_changes_a
 
 
 def test_under_taps_nothing_is_judged_but_what_the_taps_change() -> None:
-    factors = {"lab.taps": (False, True)}
-    scenario = make_scenario(blocks=6, factors=factors, claims=(CLAIM,), ladder=("host", "bridge"))
+    scenario = make_scenario(
+        blocks=6,
+        factors={"lab.taps": (False, True)},
+        load=Load(model="open", rate_rps=500),
+        claims=(CLAIM,),
+        ladder=("host", "bridge"),
+    )
     # Taps cost bridge so much that judging under them would refute what holds without.
     slots = make_slots(scenario, lambda slot: costing(1.2 if slot.condition == 0 else 0.8)(slot))
     verdict = verdict_on(scenario, slots)
