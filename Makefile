@@ -3,14 +3,16 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := docker.io tini iptables iproute2 util-linux tcpdump mmdebstrap ethtool curl wrk gcc libc6-dev
+TEST_PACKAGES := chromium
 
-.PHONY: help quick test check setup benchmark benchmark-pcap differential rates lock clean
+.PHONY: help quick test check setup benchmark benchmark-pcap benchmark-report differential rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
 quick: setup  ## set everything up, measure scenarios/quick.toml, print the verdict
 	$(BIN)/bench run scenarios/quick.toml
 
+test: PACKAGES += $(TEST_PACKAGES)
 test: setup check  ## set everything up, run every check and test (lab tests where root allows)
 	$(BIN)/pytest
 
@@ -25,6 +27,10 @@ benchmark: setup  ## ceilings of the load generators on this machine
 
 benchmark-pcap: .venv/installed  ## bench's reader of captures beside scapy's, dpkt's and tshark's
 	$(BIN)/python benchmarks/pcap_readers.py
+
+RUN ?= $(lastword $(sort $(wildcard results/*/*/)))
+benchmark-report: .venv/installed  ## time and memory of the report of RUN, multiplied to 10 million requests
+	$(BIN)/python benchmarks/report_scale.py $(RUN)
 
 differential: .venv/installed  ## bench's reader of captures against scapy's, on 100,000 random packets
 	DIFFERENTIAL_PACKETS=100000 $(BIN)/pytest -s tests/pure/test_packets_differential.py

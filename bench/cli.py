@@ -167,21 +167,27 @@ def report(
         str | None,
         typer.Option("--format", metavar="html|md|json", help="Print one form instead of writing all."),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="With --format: a file to write it to.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="A file to write one form to: by --format, or by its ending.")
+    ] = None,
 ) -> None:
     """Judge a stored run again and write its report. Needs no root and no Docker."""
     from bench.edges.store import write_atomically
     from bench.report.page import render_html, render_markdown
     from bench.results import Run, load
-    from bench.run import write_results
 
     def render_json(found: Run) -> str:
         return found.verdict.model_dump_json(indent=1) + "\n"
 
     forms = {"html": render_html, "md": render_markdown, "json": render_json}
-    if form not in (None, *forms) or (output and not form):
-        raise InputError("Reading the options", f"--format is {form}", "Say --format html, md or json.")
+    form = form or (output.suffix.removeprefix(".") if output else None)
+    if form not in (None, *forms):
+        raise InputError(
+            "Reading the options", f"the form of report is {form!r}", "Say --format html, md or json."
+        )
     if form is None:
+        from bench.run import write_results
+
         write_results(run)
         out.print(str(run / "report.html"), markup=False)
         return

@@ -1,5 +1,6 @@
 """What a reader must know before the numbers: how the run ended, what is void, what to doubt."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -15,6 +16,7 @@ from bench.results import Run
 EXPECTED_NOTES = ("negligible", "larger than the margin", "not resolved against the margin")
 """Notes that begin so belong to a comparison's word, and stand in the table only."""
 
+BLOCKS_COUNTED = re.compile(r"\d+(?= of \d+ blocks)")
 MOST_PLACES = 4
 """Where more places than these have the same fault, the tables tell which."""
 
@@ -101,20 +103,26 @@ def _cautions_of_slots(run: Run) -> Iterable[str]:
 
 
 def _cautions_of_comparisons(run: Run) -> Iterable[str]:
-    """What is said of several comparisons is said once, with the places where it holds, or their number."""
-    places: dict[str, list[str]] = {}
-    arms: dict[str, list[str]] = {}
+    """What is said of several comparisons is said once, with the places where it holds, or their number.
+
+    Notes that differ only in how many blocks they count are one, with the range of that number.
+    """
+    said: dict[str, list[tuple[str, str, list[int]]]] = {}
     for comparison in comparisons_of_arms(run):
         notes = [note for note in comparison.notes if not note.startswith(EXPECTED_NOTES)]
         if comparison.word is Word.INVALID:
             notes = [f"INVALID: {'; '.join(notes)}"]
         place = _name_place(f"{comparison.metric.label} of {comparison.candidate}", comparison.condition)
         for note in notes:
-            places.setdefault(note, []).append(place)
-            arms.setdefault(note, []).append(comparison.candidate)
-    for note, found in places.items():
-        many = f"{len(found)} comparisons, of {join_words(list(dict.fromkeys(arms[note])))}"
-        yield f"{join_words(found) if len(found) <= MOST_PLACES else many}: {note}."
+            counted = [int(number) for number in BLOCKS_COUNTED.findall(note)]
+            alike = BLOCKS_COUNTED.sub("{}", note) if len(counted) == 1 else note
+            said.setdefault(alike, []).append((place, comparison.candidate, counted))
+    for alike, found in said.items():
+        places, arms = ([*dict.fromkeys(names)] for names in ([f[0] for f in found], [f[1] for f in found]))
+        counts = sorted({number for _, _, counted in found for number in counted})
+        note = alike.replace("{}", " to ".join(map(str, counts[:1] + counts[1:][-1:])))
+        many = f"{len(places)} comparisons, of {join_words(arms)}"
+        yield f"{join_words(places) if len(places) <= MOST_PLACES else many}: {note}."
 
 
 def _cautions_of_pairs(run: Run) -> Iterable[str]:

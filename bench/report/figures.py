@@ -78,9 +78,10 @@ def draw_latency(run: Run) -> Figure:
 
 def _read_latencies(run: Run, condition: int, arm: str) -> tuple[np.ndarray, list[np.ndarray]]:
     """Of an arm's valid slots: all latencies as counts, and the quantiles of each slot (`SLOT_QUANTILES`)."""
-    counts, curves = count_latencies(np.empty(0)), []
+    nothing, curves = np.empty(0), list[np.ndarray]()
+    counts = count_latencies(nothing)
     for record in slots_of(run, condition, arm):
-        latencies_us = run.latencies_us(record.slot.index) if record.valid and record.requests else ()
+        latencies_us = run.latencies_us(record.slot.index) if record.valid and record.requests else nothing
         if len(latencies_us):
             counts += count_latencies(latencies_us)
             curves.append(np.quantile(latencies_us, SLOT_QUANTILES))
