@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from bench.core.comparison import Word
+from bench.core.comparison import Comparison, Word
 from bench.core.gates import MIN_REQUESTS_P99, Voids
 from bench.core.records import Status
 from bench.core.scenario import Metric
@@ -107,22 +107,28 @@ def _cautions_of_comparisons(run: Run) -> Iterable[str]:
 
     Notes that differ only in how many blocks they count are one, with the range of that number.
     """
-    said: dict[str, list[tuple[str, str, list[int]]]] = {}
+    said: dict[str, list[tuple[Comparison, list[int]]]] = {}
     for comparison in comparisons_of_arms(run):
         notes = [note for note in comparison.notes if not note.startswith(EXPECTED_NOTES)]
         if comparison.word is Word.INVALID:
             notes = [f"INVALID: {'; '.join(notes)}"]
-        place = _name_place(f"{comparison.metric.label} of {comparison.candidate}", comparison.condition)
         for note in notes:
             counted = [int(number) for number in BLOCKS_COUNTED.findall(note)]
             alike = BLOCKS_COUNTED.sub("{}", note) if len(counted) == 1 else note
-            said.setdefault(alike, []).append((place, comparison.candidate, counted))
+            said.setdefault(alike, []).append((comparison, counted))
     for alike, found in said.items():
-        places, arms = ([*dict.fromkeys(names)] for names in ([f[0] for f in found], [f[1] for f in found]))
-        counts = sorted({number for _, _, counted in found for number in counted})
+        counts = sorted({number for _, counted in found for number in counted})
         note = alike.replace("{}", " to ".join(map(str, counts[:1] + counts[1:][-1:])))
-        many = f"{len(places)} comparisons, of {join_words(arms)}"
-        yield f"{join_words(places) if len(places) <= MOST_PLACES else many}: {note}."
+        yield f"{_name_places([comparison for comparison, _ in found])}: {note}."
+
+
+def _name_places(found: list[Comparison]) -> str:
+    """The comparisons by name, or of many their number, arms and metrics."""
+    if len(found) <= MOST_PLACES:
+        return join_words([_name_place(f"{c.metric.label} of {c.candidate}", c.condition) for c in found])
+    arms = list(dict.fromkeys(c.candidate for c in found))
+    metrics = list(dict.fromkeys(c.metric.label for c in found))
+    return f"{len(found)} comparisons, of {join_words(arms)} at {join_words(metrics)}"
 
 
 def _cautions_of_pairs(run: Run) -> Iterable[str]:
