@@ -89,7 +89,8 @@ def draw_subsets(count: int, most: int) -> np.ndarray:
 
 def subset_means(sample: np.ndarray, most: int) -> np.ndarray:
     """The mean of every subset that is not empty, or of `most` of them."""
-    return _multiply(draw_subsets(len(sample), most), sample) / _count_members(len(sample), most)
+    sums = _multiply(draw_subsets(len(sample), most), sample)
+    return np.asarray(sums / _count_members(len(sample), most))
 
 
 @lru_cache(maxsize=8)

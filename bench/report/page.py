@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bench.edges import store
 from bench.report import card, changes, comparisons, content, evidence, steps, wording
@@ -133,6 +133,7 @@ def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
     )
     placed = {figure.name: figure for figure in illustrations if figure.name in PLACED}
     rest = [figure for figure in illustrations if figure.name not in placed]
+    environment.filters["code"] = _mark_code
     facts = {**_facts(run), "illustrations": rest, "placed": placed}
     sections = [section for section in SECTIONS if facts[section.needs]]
     return environment.get_template(template).render(facts, sections=sections)
@@ -144,6 +145,11 @@ def _bind_units(value: Any) -> Any:
         return value
     value = re.sub(r"(?<=\d) (?=(%|us|ms|s|req/s)(\W|$))", "\u00a0", value)
     return re.sub(r"(?<=\d), (?=[-+\d.,]+\])", ",\u00a0", value)
+
+
+def _mark_code(text: str) -> Markup:
+    """What stands in backticks as code, for HTML."""
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 def _escape_markdown(value: Any) -> Any:

@@ -58,8 +58,11 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run of two arms, as scenarios/quick.toml."""
-    run = judged(store_run(tmp_path_factory.mktemp("small"), make_scenario(blocks=4), requests=True))
+    """A run of two arms, as scenarios/quick.toml, with wrk as a witness."""
+    scenario = make_scenario(blocks=4)
+    slots = [measure(scenario, slot) for slot in make_run(scenario).planned]
+    witnessed = tuple(record.model_copy(update={"wrk_witness_rps": 20_000.0}) for record in slots)
+    run = judged(store_run(tmp_path_factory.mktemp("small"), scenario, requests=True, slots=witnessed))
     write_report(run, run.path)
     return run
 
