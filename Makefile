@@ -3,14 +3,16 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := docker.io tini iptables iproute2 util-linux tcpdump mmdebstrap ethtool curl wrk gcc libc6-dev
+TEST_PACKAGES := chromium
 
-.PHONY: help quick test check setup docs benchmark benchmark-pcap benchmark-naive differential rates lock clean
+.PHONY: help quick test check setup docs benchmark benchmark-pcap benchmark-naive benchmark-report differential rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
 quick: setup  ## set everything up, measure scenarios/quick.toml, print the verdict
 	$(BIN)/bench run scenarios/quick.toml
 
+test: PACKAGES += $(TEST_PACKAGES)
 test: setup check  ## set everything up, run every check and test (lab tests where root allows)
 	$(BIN)/pytest
 
@@ -31,6 +33,10 @@ benchmark-pcap: .venv/installed  ## bench's reader of captures beside scapy's, d
 
 benchmark-naive: setup  ## how often the usual ways of comparing are wrong, on two containers that are the same
 	$(BIN)/python benchmarks/naive.py
+
+RUN ?= $(lastword $(sort $(wildcard results/*/*/)))
+benchmark-report: .venv/installed  ## time and memory of the report of RUN, multiplied to 10 million requests
+	$(BIN)/python benchmarks/report_scale.py $(RUN)
 
 differential: .venv/installed  ## bench's reader of captures against scapy's, on 100,000 random packets
 	DIFFERENTIAL_PACKETS=100000 $(BIN)/pytest -s tests/pure/test_packets_differential.py

@@ -248,7 +248,9 @@ def report(
         str | None,
         typer.Option("--format", metavar="html|md|json", help="Print one form instead of writing all."),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="With --format: a file to write it to.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="A file to write one form to: by --format, or by its ending.")
+    ] = None,
     github_summary: Annotated[
         bool,
         typer.Option(
@@ -261,7 +263,6 @@ def report(
     from bench.edges.store import CAPACITY_FILE, write_atomically
     from bench.report.page import render_html, render_markdown
     from bench.results import Run, load
-    from bench.run import write_results
 
     def render_json(found: Run) -> str:
         return found.verdict.model_dump_json(indent=1) + "\n"
@@ -274,8 +275,11 @@ def report(
             )
         judging.append_job_summary(load(run), output)
         return
-    if form not in (None, *forms) or (output and not form):
-        raise InputError("Reading the options", f"--format is {form}", "Say --format html, md or json.")
+    form = form or (output.suffix.removeprefix(".") if output else None)
+    if form not in (None, *forms):
+        raise InputError(
+            "Reading the options", f"the form of report is {form!r}", "Say --format html, md or json."
+        )
     if is_suite(run):
         from bench.suite_commands import write_report
 
@@ -290,6 +294,8 @@ def report(
         out.print(str(run / "report.html"), markup=False)
         return
     if form is None:
+        from bench.run import write_results
+
         write_results(run)
         out.print(str(run / "report.html"), markup=False)
         return

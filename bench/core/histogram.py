@@ -21,4 +21,4 @@ def find_quantiles(counts: np.ndarray, levels: np.ndarray) -> np.ndarray:
     ranks = np.asarray(levels) * (ends[-1] - 1)
     bins = np.searchsorted(ends, ranks, side="right")
     inside = (ranks - (ends[bins] - counts[bins])) / counts[bins]
-    return LOWEST_US * np.exp((bins + inside) * np.log1p(WIDTH))
+    return np.asarray(LOWEST_US * np.exp((bins + inside) * np.log1p(WIDTH)))

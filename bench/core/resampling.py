@@ -10,6 +10,9 @@ from itertools import product
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+FEW_VALUES = 64
+"""Tables of more values than these are kept as small integers, and drawn and multiplied in parts."""
+PART_ROWS = 1_000
 SUBSETS_SEED = 1
 """Of the subsets, where there are too many to take them all: the same for everybody."""
 
@@ -17,7 +20,7 @@ SUBSETS_SEED = 1
 def bootstrap_interval(sample: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
     """95 % interval of the mean, bias-corrected and accelerated (BCa; Efron 1987)."""
     count = len(sample)
-    means = _draw_shares(count, resamples, seed) @ sample
+    means = _multiply(_draw_counts(count, resamples, seed), sample) / count
     mean, rounding = sample.mean(), 1e-12 * np.abs(sample).max()
     # Resamples that are the sample itself in another order count half, whatever their rounding.
     below = ((means < mean - rounding).sum() + (means <= mean + rounding).sum()) / 2
@@ -57,27 +60,49 @@ def values_at(values: np.ndarray, places: np.ndarray) -> list[float]:
     return found
 
 
+def _multiply(table: np.ndarray, sample: np.ndarray) -> np.ndarray:
+    """`table @ sample`, without a copy of a large table as floats."""
+    if table.dtype == float:
+        return np.asarray(table @ sample)
+    parts = [table[row : row + PART_ROWS] for row in range(0, len(table), PART_ROWS)]
+    return np.concatenate([part.astype(float) @ sample for part in parts])
+
+
+def _split(rows: int, count: int) -> tuple[list[int], np.dtype]:
+    """How many rows of a table to draw at a time, and the type to keep them in."""
+    if count <= FEW_VALUES:
+        return [rows], np.dtype(float)
+    return [min(PART_ROWS, rows - row) for row in range(0, rows, PART_ROWS)], np.min_scalar_type(count)
+
+
 @lru_cache(maxsize=8)
-def _draw_shares(count: int, resamples: int, seed: int) -> np.ndarray:
-    """A row a resample: the share of it that each of `count` values has."""
-    drawn = np.random.default_rng(seed).integers(0, count, (resamples, count))
-    rows = np.repeat(np.arange(resamples), count)
-    return np.bincount(rows * count + drawn.ravel(), minlength=resamples * count).reshape(-1, count) / count
+def _draw_counts(count: int, resamples: int, seed: int) -> np.ndarray:
+    """A row a resample: how often each of `count` values is in it."""
+    random = np.random.default_rng(seed)
+    parts, kind = _split(resamples, count)
+    tables = []
+    for rows in parts:
+        drawn = random.integers(0, count, (rows, count)) + count * np.arange(rows)[:, None]
+        tables.append(np.bincount(drawn.ravel(), minlength=rows * count).reshape(-1, count).astype(kind))
+    return np.concatenate(tables)
 
 
 @lru_cache(maxsize=8)
 def draw_subsets(count: int, most: int) -> np.ndarray:
     """A row a subset of `count` values, 1 for what is in it: all that are not empty, or `most` at random."""
-    if 2**count - 1 <= most:
+    if count <= FEW_VALUES and 2**count - 1 <= most:
         return np.array(list(product((0.0, 1.0), repeat=count))[1:])
-    drawn = np.random.default_rng(SUBSETS_SEED).random((most, count)) < 0.5
-    drawn[~drawn.any(axis=1)] = True
-    return drawn.astype(float)
+    random = np.random.default_rng(SUBSETS_SEED)
+    parts, kind = _split(most, count)
+    drawn = np.concatenate([(random.random((rows, count)) < 0.5).astype(kind) for rows in parts])
+    drawn[~drawn.any(axis=1)] = 1
+    return drawn
 
 
 def subset_means(sample: np.ndarray, most: int) -> np.ndarray:
     """The mean of every subset that is not empty, or of `most` of them."""
-    return np.asarray(draw_subsets(len(sample), most) @ sample / _count_members(len(sample), most))
+    sums = _multiply(draw_subsets(len(sample), most), sample)
+    return np.asarray(sums / _count_members(len(sample), most))
 
 
 @lru_cache(maxsize=8)
@@ -91,7 +116,7 @@ def sign_flip_p_value(sample: np.ndarray, most: int) -> float:
     A subset is one choice, its values negated; the empty one is the sample itself.
     """
     total = sample.sum()
-    sums = total - 2 * (draw_subsets(len(sample), most) @ sample)
+    sums = total - 2 * _multiply(draw_subsets(len(sample), most), sample)
     rounding = 1e-12 * np.abs(sample).sum()
     above, below = (sums >= total - rounding).sum(), (sums <= total + rounding).sum()
     return float(min(1.0, 2 * (min(above, below) + 1) / (len(sums) + 1)))

@@ -165,7 +165,7 @@ def sensitivity(values: Sequence[float], seed: int) -> Sensitivity:
         low = high = float(sample.mean())
     else:
         low, high = bootstrap_interval(sample, RESAMPLES, seed)
-    walsh = (sample[:, None] + sample[None, :])[np.triu_indices(len(sample))] / 2
+    walsh = np.concatenate([sample[place:] + value for place, value in enumerate(sample)]) / 2
     return Sensitivity(
         bootstrap_ci95=(low, high),
         sign_flip_p_value=sign_flip_p_value(sample, RESAMPLES),

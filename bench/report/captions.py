@@ -28,7 +28,7 @@ def describe_figures(run: Run) -> list[tuple[str, str, str]]:
             "Latency of every request",
             (
                 "The further right a curve runs, the slower its arm: on the left (valid slots pooled,"
-                " faint lines the slots) the dotted line spans the medians, and on the right you see"
+                " faint lines slots) the dotted line spans the medians, and on the right you see"
                 " whether the distance lasts into the slowest requests."
             ),
         ),

@@ -1,10 +1,11 @@
 """What a reader must know before the numbers: how the run ended, what is void, what to doubt."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from statistics import median
 
-from bench.core.comparison import Word
+from bench.core.comparison import Comparison, Word
 from bench.core.gates import MIN_REQUESTS_P99, Voids
 from bench.core.records import Status
 from bench.core.scenario import Metric
@@ -19,6 +20,7 @@ EXPECTED_NOTES = ("negligible", "larger than the margin", "not resolved against 
 LINK_BOUND_SHARE = 0.85
 """Of a link's rate in pages alone, above which the link is full: headers, acknowledgements and the moments
 between two requests take the rest."""
+BLOCKS_COUNTED = re.compile(r"\d+(?= of \d+ blocks)")
 MOST_PLACES = 4
 """Where more places than these have the same fault, the tables tell which."""
 
@@ -134,20 +136,32 @@ def _cautions_of_link(run: Run) -> Iterable[str]:
 
 
 def _cautions_of_comparisons(run: Run) -> Iterable[str]:
-    """What is said of several comparisons is said once, with the places where it holds, or their number."""
-    places: dict[str, list[str]] = {}
-    arms: dict[str, list[str]] = {}
+    """What is said of several comparisons is said once, with the places where it holds, or their number.
+
+    Notes that differ only in how many blocks they count are one, with the range of that number.
+    """
+    said: dict[str, list[tuple[Comparison, list[int]]]] = {}
     for comparison in comparisons_of_arms(run):
         notes = [note for note in comparison.notes if not note.startswith(EXPECTED_NOTES)]
         if comparison.word is Word.INVALID:
             notes = [f"INVALID: {'; '.join(notes)}"]
-        place = _name_place(f"{comparison.metric.label} of {comparison.candidate}", comparison.condition)
         for note in notes:
-            places.setdefault(note, []).append(place)
-            arms.setdefault(note, []).append(comparison.candidate)
-    for note, found in places.items():
-        many = f"{len(found)} comparisons, of {join_words(list(dict.fromkeys(arms[note])))}"
-        yield f"{join_words(found) if len(found) <= MOST_PLACES else many}: {note}."
+            counted = [int(number) for number in BLOCKS_COUNTED.findall(note)]
+            alike = BLOCKS_COUNTED.sub("{}", note) if len(counted) == 1 else note
+            said.setdefault(alike, []).append((comparison, counted))
+    for alike, found in said.items():
+        counts = sorted({number for _, counted in found for number in counted})
+        note = alike.replace("{}", " to ".join(map(str, counts[:1] + counts[1:][-1:])))
+        yield f"{_name_places([comparison for comparison, _ in found])}: {note}."
+
+
+def _name_places(found: list[Comparison]) -> str:
+    """The comparisons by name, or of many their number, arms and metrics."""
+    if len(found) <= MOST_PLACES:
+        return join_words([_name_place(f"{c.metric.label} of {c.candidate}", c.condition) for c in found])
+    arms = list(dict.fromkeys(c.candidate for c in found))
+    metrics = list(dict.fromkeys(c.metric.label for c in found))
+    return f"{len(found)} comparisons, of {join_words(arms)} at {join_words(metrics)}"
 
 
 def _cautions_of_pairs(run: Run) -> Iterable[str]:

@@ -17,9 +17,9 @@ from bench.report.panels import (
     arm_names,
     colour_of,
     compared_conditions,
-    draws_pixels,
     label_condition,
     lay_lines,
+    look_of_many,
     make_panels,
     marker_of,
 )
@@ -98,19 +98,17 @@ def _draw_ratios(run: Run, axes: Axes, compared: list[Comparison]) -> None:
         low, high = comparison.ci95
         own = comparison.kind == "A/A"
         axes.add_patch(Rectangle((low, line - 0.4), high - low, 0.8, color=colour, alpha=0.25, linewidth=0))
-        axes.vlines(comparison.ratio, line - 0.4, line + 0.4, color=colour, linewidth=1.8)
+        axes.vlines(comparison.ratio, line - 0.4, line + 0.4, color=colour, linewidth=1.8, zorder=3)
         blocks = len(comparison.block_ratios)
-        axes.plot(
-            comparison.block_ratios,
-            line + np.linspace(-0.3, 0.3, blocks),
-            linestyle="none",
-            marker=marker_of(run, comparison.candidate),
-            markersize=3,
-            color=colour,
-            markerfacecolor="none" if own else colour,
-            markeredgewidth=0.7,
-            rasterized=draws_pixels(run),
-        )
+        look: dict[str, Any] = {
+            "color": colour,
+            "marker": marker_of(run, comparison.candidate),
+            "markersize": 3,
+            "markerfacecolor": "none" if own else colour,
+            "markeredgewidth": 0.7,
+        }
+        heights = line + np.linspace(-0.3, 0.3, blocks)
+        axes.plot(comparison.block_ratios, heights, linestyle="none", **look | look_of_many(run))
     names = [f"{c.candidate} vs {c.baseline}" if c.kind == "arms" else f"{c.baseline} A/A" for c in compared]
     axes.set_yticks(range(len(compared)), names)
     lay_lines(axes, len(compared))

@@ -19,9 +19,9 @@ from bench.report.panels import (
     FEW_ARMS,
     arm_names,
     colour_of,
-    draws_pixels,
     label_condition,
     lay_lines,
+    look_of_many,
     make_arm_keys,
     make_key,
     make_panels,
@@ -78,9 +78,10 @@ def draw_latency(run: Run) -> Figure:
 
 def _read_latencies(run: Run, condition: int, arm: str) -> tuple[np.ndarray, list[np.ndarray]]:
     """Of an arm's valid slots: all latencies as counts, and the quantiles of each slot (`SLOT_QUANTILES`)."""
-    counts, curves = count_latencies(np.empty(0)), []
+    nothing, curves = np.empty(0), list[np.ndarray]()
+    counts = count_latencies(nothing)
     for record in slots_of(run, condition, arm):
-        latencies_us = run.latencies_us(record.slot.index) if record.valid and record.requests else ()
+        latencies_us = run.latencies_us(record.slot.index) if record.valid and record.requests else nothing
         if len(latencies_us):
             counts += count_latencies(latencies_us)
             curves.append(np.quantile(latencies_us, SLOT_QUANTILES))
@@ -190,21 +191,18 @@ def _draw_throughput_of(run: Run, axes: Axes, condition: int, line: int, arm: st
         return
     heights = line + np.linspace(-0.2, 0.34, len(usable))
     rates = [value for _, value in usable]
-    many = draws_pixels(run)
-    axes.plot(rates, heights, marker_of(run, arm), color=colour, markersize=3.5, alpha=0.7, rasterized=many)
+    look: dict[str, Any] = {"color": colour, "markersize": 3.5, "alpha": 0.7} | look_of_many(run)
+    axes.plot(rates, heights, marker_of(run, arm), **look)
     witnessed = [
         (record.wrk_witness_rps, height)
         for (record, _), height in zip(usable, heights, strict=True)
         if record.wrk_witness_rps
     ]
     if witnessed:
-        look: dict[str, Any] = {
-            "color": colour,
-            "markersize": 5,
-            "markerfacecolor": "none",
-            "rasterized": many,
-        }
-        axes.plot(*zip(*witnessed, strict=True), "d", **look)
+        hollow: dict[str, Any] = {"color": colour, "markersize": 5, "markerfacecolor": "none"} | look_of_many(
+            run
+        )
+        axes.plot(*zip(*witnessed, strict=True), "d", **hollow)
     blocks = pd.DataFrame(
         [(record.slot.session, record.slot.block, value) for record, value in usable],
         columns=["session", "block", "rps"],
@@ -250,8 +248,8 @@ def _draw_timeline(
     values: list[float] = []
     marked: dict[tuple[str, bool], list[tuple[float, float]]] = {}
     for arm in arm_names(run):
-        look: dict[str, Any] = {"color": colour_of(run, arm), "markersize": 4}
-        look |= {"marker": marker_of(run, arm), "rasterized": draws_pixels(run)}
+        look: dict[str, Any] = {"color": colour_of(run, arm), "markersize": 4, "marker": marker_of(run, arm)}
+        look |= look_of_many(run)
         points: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
         for record in slots_of(run, condition, arm):
             second, value = start_s[record.slot.index], record.values.get(Metric.P50_LATENCY_US)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bench.edges import store
 from bench.report import (
@@ -167,6 +167,7 @@ def fill(template: str, facts: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["code"] = _mark_code
     return environment.get_template(template).render(facts, symbols=wording.SYMBOLS)
 
 
@@ -176,6 +177,11 @@ def _bind_units(value: Any) -> Any:
         return value
     value = re.sub(r"(?<=\d) (?=(%|us|ms|s|req/s)(\W|$))", "\u00a0", value)
     return re.sub(r"(?<=\d), (?=[-+\d.,]+\])", ",\u00a0", value)
+
+
+def _mark_code(text: str) -> Markup:
+    """What stands in backticks as code, for HTML."""
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 def _escape_markdown(value: Any) -> Any:

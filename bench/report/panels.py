@@ -116,9 +116,10 @@ def slots_of(run: Run, condition: int, arm: str) -> list[SlotRecord]:
     ]
 
 
-def draws_pixels(run: Run) -> bool:
-    """Whether what is drawn once a slot, or once a block, is drawn as pixels inside the SVG."""
-    return len(run.record.slots) > MOST_VECTOR_SLOTS
+def look_of_many(run: Run) -> dict[str, Any]:
+    """What is drawn once a slot or a block, where there are many: pixels, smaller and paler."""
+    many = len(run.record.slots) > MOST_VECTOR_SLOTS
+    return {"rasterized": True, "markersize": 1.8, "alpha": 0.4} if many else {}
 
 
 def name_failed_gates(record: SlotRecord) -> str:

@@ -34,4 +34,5 @@ def _assign(table: dict[str, object]) -> list[str]:
     return [
         f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
         for key, value in table.items()
+        if value is not None  # TOML has no null: what is not given is not written
     ]

@@ -12,6 +12,9 @@ from bench import cli
 from bench.core.errors import ExitCode
 from bench.edges.scenario_files import bundled_scenarios
 
+from .conftest import make_scenario
+from .reports import few_resamples, store_run
+
 GOOD = Path(bundled_scenarios(), "quick.toml").read_text()
 
 
@@ -52,6 +55,7 @@ BAD_OPTIONS = {
     "one of two scenarios that is none": (["run", "quick", "nowhere"], "nowhere"),
     "a budget too small for a suite": (["run", "quick", "ladder", "--budget", "20s"], "fewer scenarios"),
     "a file that is there already": (["scenario", "new", "quick", "--output", "README.md"], "README.md"),
+    "an ending that is no form": (["report", "RUN", "--output", "report.pdf"], "pdf"),
 }
 
 
@@ -106,6 +110,23 @@ def test_the_plan_lists_every_change_and_sends_only_json_to_standard_output(
     changes = "\n".join(plan["changes"])
     for word in ("dockerd", "198.18.0.100", "--bip 198.19.0.1/24", "cpu_dma_latency", "control groups"):
         assert word in changes
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"), [("to-send.html", "<!DOCTYPE html>"), ("to-send.md", "# "), ("to-send.json", "{")]
+)
+def test_one_form_of_a_report_is_written_elsewhere_and_the_run_left_alone(
+    name: str, begins: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    store_run(run, make_scenario(blocks=3), requests=True)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    with few_resamples():
+        assert run_bench(monkeypatch, "report", str(run), "--output", str(tmp_path / name)) == ExitCode.DONE
+
+    assert (tmp_path / name).read_text().lstrip().startswith(begins)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("5m", 300), ("1h", 3600), ("2.5", 2.5)])

@@ -9,13 +9,16 @@ from matplotlib.figure import Figure
 
 from bench import terminal
 from bench.core.records import Status
-from bench.report import page
+from bench.core.scenario import parse_scenario
+from bench.report import figures, page, panels
 from bench.report.captions import describe_figures
 from bench.report.cautions import find_cautions
 from bench.report.effect_figures import draw_block_ratios, draw_costs, draw_ladder, find_costs
 from bench.report.figures import draw_latency, draw_slot_timeline, draw_throughput
 from bench.report.panels import PALETTE, colour_of, marker_of
+from bench.report.rerun import scenario_toml
 from bench.report.summary import list_gaps, summarise
+from bench.report.svg import render_svg
 from bench.results import Run
 
 from .conftest import make_gate, make_run, make_scenario
@@ -68,8 +71,8 @@ def test_the_page_has_every_section_and_needs_nothing_else(html: str) -> None:
         assert f'<h2 id="{section}">' in html
     for figure in ("latency", "block-ratios", "throughput", "slot-timeline", "ladder", "changes"):
         assert html.count(f'<svg id="figure-{figure}"') == 1
-    assert "<script" not in html
-    assert not re.search(r'(src|href)="(?!#)', html)
+    assert html.count("<script>") == html.count("<script") == 1
+    assert not re.search(r'(src|href)="(?!#|data:)', html)
 
 
 def test_gaps_stand_above_the_first_table(html: str, markdown: str) -> None:
@@ -126,6 +129,28 @@ def test_a_run_that_became_precise_has_ended_well_and_is_run_again_as_it_was(tmp
     assert "--precision 1%" in page.render_markdown(run)
 
 
+@pytest.mark.parametrize("path", sorted(Path(cli.bundled_scenarios()).glob("*.toml")), ids=lambda p: p.stem)
+def test_the_scenario_in_a_report_is_read_as_the_one_that_was_registered(path: Path) -> None:
+    scenario = parse_scenario(path.read_text(), path.name)
+
+    assert parse_scenario(scenario_toml(scenario), "report") == scenario
+
+
+def test_of_more_slots_than_a_page_holds_those_that_failed_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "MOST_ROWS", 4)
+    rows = [(str(n), "valid" if n not in (1, 8, 9) else "INVALID: quiet cores") for n in range(10)]
+
+    assert [index for index, _ in page._choose_slots(rows)] == ["0", "1", "8", "9"]
+
+
+def test_a_column_in_which_no_slot_has_anything_is_left_out(tmp_path: Path) -> None:
+    html = page.render_html(judged(store_run(tmp_path, make_scenario(blocks=3), requests=True)))
+    slots = html[html.index('<h2 id="slots">') :]
+
+    assert "req/s" in slots
+    assert "wrk, req/s" not in slots
+
+
 # Figures.
 
 
@@ -137,6 +162,29 @@ def test_every_figure_can_be_drawn_of_many_arms_and_conditions_and_gaps(
 
     assert figure.axes
     assert not any("forky" in axes.get_title(loc="left") for axes in figure.axes)
+
+
+def test_the_figures_of_many_slots_hold_pixels_and_little_else(
+    crowded: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw_all() -> str:
+        return "".join(render_svg(draw(crowded), "figure", "", "") for draw in FIGURES)
+
+    marks = draw_all().count("<use")
+    monkeypatch.setattr(panels, "MOST_VECTOR_SLOTS", len(crowded.record.slots) - 1)
+    drawn = draw_all()
+
+    assert drawn.count("data:image/png;base64,") >= 3
+    assert drawn.count("<use") < marks / 2
+
+
+def test_of_many_slots_the_curves_that_are_drawn_are_spread_over_the_run(
+    crowded: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = len(draw_latency(crowded).axes[0].lines)
+    monkeypatch.setattr(figures, "MOST_CURVES", 0)
+
+    assert 0 < len(draw_latency(crowded).axes[0].lines) < every
 
 
 def test_no_two_arms_look_the_same(crowded: Run) -> None:

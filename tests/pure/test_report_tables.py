@@ -17,7 +17,7 @@ from bench.report.table import NOT_AVAILABLE
 from bench.report.text import answer_sentence
 from bench.results import Run
 
-from .conftest import make_run, make_scenario
+from .conftest import make_gate, make_run, make_scenario
 from .reports import LADDER, NO_IPVLAN, judged, make_ladder, measure, row, store_run
 from .verdicts import costing_by_condition, make_factors
 
@@ -352,3 +352,20 @@ def test_a_full_link_is_a_caution_under_the_condition_that_has_it(tmp_path: Path
 
     [full] = [caution for caution in cautions if "link-bound" in caution]
     assert full.startswith("link_mbit=850 is link-bound: pages alone fill 94%")
+
+
+def test_notes_that_differ_in_their_count_of_blocks_are_one_caution(tmp_path: Path) -> None:
+    scenario = make_ladder(blocks=4)
+    failed = (make_gate(passed=False),)
+    lost = {"wired": 2, "bridge": 3, "macvlan": 4, "proxy": 4, "user-bridge": 3}
+    slots = tuple(
+        record.model_copy(update={"gates": failed})
+        if record.slot.block < lost.get(record.slot.arm, 0)
+        else record
+        for record in (measure(scenario, slot) for slot in make_run(scenario).planned)
+    )
+    cautions = find_cautions(judged(store_run(tmp_path, scenario, slots=slots)))
+
+    [few_blocks] = [caution for caution in cautions if "blocks are complete" in caution]
+    assert "only 0 to 2 of 4 blocks are complete and valid" in few_blocks
+    assert all(arm in few_blocks for arm in lost)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from bench.core.resampling import bootstrap_interval, draw_subsets, sign_flip_p_value, values_at
+from bench.core.resampling import bootstrap_interval, draw_subsets, sign_flip_p_value, subset_means, values_at
 from bench.core.statistics import correct_by_holm
 
 
@@ -14,15 +14,15 @@ def draw_sample(count: int) -> np.ndarray:
     return np.round(np.random.default_rng(count).normal(0.02, 0.03, count) * 2**12) / 2**12
 
 
-@pytest.mark.parametrize("count", [4, 8, 16])
+@pytest.mark.parametrize("count", [4, 8, 16, 300])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_bootstrap_interval_is_scipys_with_the_same_seed(count: int, seed: int) -> None:
     sample = draw_sample(count)
     expected = stats.bootstrap(
-        (sample,), np.mean, n_resamples=999, method="BCa", rng=np.random.default_rng(seed)
+        (sample,), np.mean, n_resamples=2_500, method="BCa", rng=np.random.default_rng(seed)
     ).confidence_interval
 
-    assert bootstrap_interval(sample, 999, seed) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert bootstrap_interval(sample, 2_500, seed) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 @pytest.mark.parametrize("count", [3, 6, 9])
@@ -40,6 +40,17 @@ def test_the_sign_flip_test_is_nearly_scipys_where_flips_are_drawn() -> None:
     ).pvalue
 
     assert sign_flip_p_value(sample, 9999) == pytest.approx(expected, abs=0.01)
+
+
+def test_subsets_of_many_values_take_half_of_them_on_the_whole_and_their_means_are_exact() -> None:
+    sample = draw_sample(200)
+    subsets = draw_subsets(200, 2_500)
+    expected = [float(sample[row > 0].mean()) for row in subsets]
+
+    assert subsets.shape == (2_500, 200)
+    assert subsets.nbytes == subsets.size
+    assert subsets.mean() == pytest.approx(0.5, abs=0.01)
+    assert subset_means(sample, 2_500).tolist() == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(("count", "most", "rows"), [(3, 7, 7), (3, 6, 6), (5, 99, 31), (20, 99, 99)])
