@@ -10,7 +10,7 @@ from bench.core.suite import Asked, Entry
 from bench.edges import store
 from bench.progress import clock, show_progress
 from bench.suite import Watcher, begin_suite, resume_suite
-from bench.terminal import err, out, print_json, print_table, print_whole
+from bench.terminal import err, out, print_json, print_prose, print_table, print_whole
 
 
 def run_suite(
@@ -63,7 +63,8 @@ def print_plan(
     if as_json:
         print_json(found.as_dict())
         return
-    out.print(f"{asked.name}: {asked.question}\n", markup=False)
+    print_prose(f"{asked.name}: {asked.question}")
+    out.print()
     rows = [
         (
             row.scenario,
