@@ -131,7 +131,7 @@ def print_end(folder: Path, as_json: bool) -> None:
 
 def _watcher(web_ui: int | None) -> Watcher:
     return Watcher(
-        say=lambda what: err.print(what, markup=False, soft_wrap=True),
+        say=lambda what: err.print(what, markup=False, soft_wrap=not err.is_terminal),
         progress=lambda: show_progress(err),
         ended=_say_ended,
         web_ui_port=web_ui,
@@ -146,5 +146,6 @@ def _say_ended(folder: Path, entry: Entry) -> None:
     if entry.fault or not entry.run:
         err.print(entry.fault, style="red", markup=False, soft_wrap=True)
     else:
-        err.print(answer_sentence(load(folder / entry.run)), markup=False, soft_wrap=True)
+        answer = answer_sentence(load(folder / entry.run))
+        err.print(answer, markup=False, soft_wrap=not err.is_terminal)
     err.print()

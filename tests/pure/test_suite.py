@@ -138,6 +138,14 @@ def test_a_damaged_suite_is_refused_by_name(tmp_path: Path, text: str) -> None:
         store.read_suite(tmp_path)
 
 
+def test_a_suite_of_a_later_version_is_refused_and_says_which_it_is_not(tmp_path: Path) -> None:
+    folder, record = store_suite(tmp_path)
+    later = record.model_copy(update={"schema_version": SUITE_SCHEMA_VERSION + 1})
+    store.write_suite(folder, later)
+    with pytest.raises(InputError, match=f"not of schema version {SUITE_SCHEMA_VERSION}"):
+        store.read_suite(folder)
+
+
 def test_the_index_tells_every_scenario_and_links_to_the_reports_that_there_are(tmp_path: Path) -> None:
     folder, record = store_suite(tmp_path)
     with few_resamples():
