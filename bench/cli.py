@@ -25,7 +25,7 @@ from bench.core.scenario import ENGINE_PATTERN, OWN_ENGINE
 from bench.edges.scenario_files import read_asked, read_scenario
 from bench.edges.store import is_suite
 from bench.scenario_commands import scenario_app
-from bench.terminal import err, out, print_json, print_table, print_whole
+from bench.terminal import err, out, print_json, print_prose, print_table, print_whole
 
 app = typer.Typer(
     add_completion=False,  # `bench completion` prints it; typer's own writes to the shell's start-up file.
@@ -421,7 +421,7 @@ def _print_verdict(folder: Path, as_json: bool) -> None:
     if as_json:
         print_json({"run": str(folder), "verdict": found.verdict.model_dump(mode="json")})
     else:
-        out.print(answer_sentence(found), markup=False)
+        print_prose(answer_sentence(found))
         for table in summarise(found):
             out.print()
             print_whole(table.columns, table.rows, table.caption)

@@ -11,7 +11,7 @@ from bench.core.errors import InputError
 from bench.core.records import Status
 from bench.edges.scenario_files import list_bundled
 from bench.shelf import Shelved, describe_age, list_shelf
-from bench.terminal import err, out, print_json, print_whole
+from bench.terminal import err, out, print_json, print_prose, print_whole
 
 SHELLS = ("bash", "zsh", "fish")
 FINAL = (Status.COMPLETE, Status.PRECISE)
@@ -24,7 +24,8 @@ def say_next(results: Path) -> None:
     """What to do first, or where things stand."""
     shelved = list_shelf(results)
     if not shelved:
-        out.print("bench measures what a Docker network mode costs an HTTP service, on this machine.\n")
+        print_prose("bench measures what a Docker network mode costs an HTTP service, on this machine.")
+        out.print()
         _print_steps(
             {
                 "bench doctor": "what this machine can measure, and what it lacks",
@@ -57,7 +58,7 @@ def _print_steps(steps: Mapping[str, str]) -> None:
     """A line for what to type and one for what it does: commands are copied whole at any width."""
     for command, what in steps.items():
         out.print(command, style="bold", markup=False)
-        out.print(f"    {what}", markup=False)
+        print_prose(what, indent=4)
 
 
 def list_runs(

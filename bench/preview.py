@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bench.core.errors import InputError
 from bench.core.hosts import DockerHost, docker_hosts
 from bench.core.modes import MODES, Vantage
 from bench.core.plan import Slot, expected_seconds, measuring_seconds, plan_slots
@@ -130,7 +131,10 @@ def preview_suite(asked: Asked, budget_s: float | None, results: Path) -> SuiteP
 
 def _last_seconds(scenario: Scenario, results: Path) -> float | None:
     for path in sorted((results / scenario.name).glob("*/run.json"), reverse=True):
-        record = store.read_run(path.parent)
+        try:
+            record = store.read_run(path.parent)
+        except InputError:
+            continue  # Of another version of bench: no reason not to plan.
         if record.scenario == scenario and record.status is Status.COMPLETE and record.finished_at:
             begun, ended = map(datetime.fromisoformat, (record.started_at, record.finished_at))
             return (ended - begun).total_seconds()

@@ -73,9 +73,9 @@ def new(
     except OSError as fault:
         raise InputError(doing, str(fault), "Give another file with --output.") from fault
     out.print(f"{path}: {_describe(scenario)}", markup=False)
-    err.print(
-        f"Edit it, then: bench scenario check {path}, bench plan {path}, bench run {path}", markup=False
-    )
+    err.print("Edit it, then:")
+    for command in ("scenario check", "plan", "run"):
+        err.print(f"  bench {command} {path}", markup=False, soft_wrap=True)
 
 
 @scenario_app.command(epilog="Example: bench scenario check scenarios/*.toml")

@@ -10,7 +10,7 @@ from bench.core.suite import Asked, Entry
 from bench.edges import store
 from bench.progress import clock, show_progress
 from bench.suite import Watcher, begin_suite, resume_suite
-from bench.terminal import err, out, print_json, print_table, print_whole
+from bench.terminal import err, out, print_json, print_prose, print_table, print_whole
 
 
 def run_suite(
@@ -63,7 +63,8 @@ def print_plan(
     if as_json:
         print_json(found.as_dict())
         return
-    out.print(f"{asked.name}: {asked.question}\n", markup=False)
+    print_prose(f"{asked.name}: {asked.question}")
+    out.print()
     rows = [
         (
             row.scenario,
@@ -130,7 +131,7 @@ def print_end(folder: Path, as_json: bool) -> None:
 
 def _watcher(web_ui: int | None) -> Watcher:
     return Watcher(
-        say=lambda what: err.print(what, markup=False, soft_wrap=True),
+        say=lambda what: err.print(what, markup=False, soft_wrap=not err.is_terminal),
         progress=lambda: show_progress(err),
         ended=_say_ended,
         web_ui_port=web_ui,
@@ -145,5 +146,6 @@ def _say_ended(folder: Path, entry: Entry) -> None:
     if entry.fault or not entry.run:
         err.print(entry.fault, style="red", markup=False, soft_wrap=True)
     else:
-        err.print(answer_sentence(load(folder / entry.run)), markup=False, soft_wrap=True)
+        answer = answer_sentence(load(folder / entry.run))
+        err.print(answer, markup=False, soft_wrap=not err.is_terminal)
     err.print()

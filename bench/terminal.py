@@ -5,11 +5,21 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Column, Table
+from rich.text import Text
 
 # A file or a pipe has no width of its own; a cell that is cut for one can be neither read nor parsed.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False)
+
+
+def print_prose(text: str, indent: int = 0) -> None:
+    """Sentences, broken between words on a terminal and not at all elsewhere."""
+    if out.is_terminal:
+        out.print(Padding(Text(text), (0, 0, 0, indent)), soft_wrap=False)
+    else:
+        out.print(" " * indent + text, markup=False)
 
 
 def print_table(

@@ -80,7 +80,7 @@ class SuiteRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: int
+    schema_version: int = Field(ge=1, le=SUITE_SCHEMA_VERSION)
     id: str
     bench_version: str
     name: str

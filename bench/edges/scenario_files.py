@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.core.errors import InputError
 from bench.core.scenario import Scenario, parse_scenario
+from bench.core.spelling import suggest
 from bench.core.suite import Asked, SuiteFile, parse_suite
 
 PACKAGE = Path(__file__).parents[1]
@@ -101,7 +102,7 @@ def _read(path: Path, named: str) -> str:
     except (OSError, UnicodeDecodeError) as fault:
         raise InputError(
             f"Reading the scenario {named}",
-            str(fault),
+            f"{fault}{suggest(named, list_bundled())}",
             f"Give a TOML file, or one of: {', '.join(list_bundled())}.",
         ) from fault
 

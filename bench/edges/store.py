@@ -24,7 +24,7 @@ from bench.core.findings import WalkthroughRecord
 from bench.core.pcap import FILE_HEADER_BYTES, read_records
 from bench.core.records import READABLE_VERSIONS, SCHEMA_VERSION, RunRecord, SlotRecord
 from bench.core.scenario import Metric
-from bench.core.suite import SuiteRecord
+from bench.core.suite import SUITE_SCHEMA_VERSION, SuiteRecord
 from bench.core.verdict import Verdict
 from bench.edges.journal import STATE
 from bench.load_generator.connections import Outcome
@@ -88,14 +88,18 @@ def is_suite(folder: Path) -> bool:
 
 def read_suite(folder: Path) -> SuiteRecord:
     """Read suite.json of the suite in `folder`. Raises InputError where there is none that can be read."""
+    advice = "Give the folder of a suite, results/suite/<time>-<id>/."
     try:
         return SuiteRecord.model_validate_json((folder / SUITE_FILE).read_text())
-    except (OSError, UnicodeDecodeError, ValidationError) as fault:
+    except (OSError, UnicodeDecodeError) as fault:
+        raise InputError(f"Opening the suite {folder}", str(fault), advice) from fault
+    except ValidationError as fault:
+        first = fault.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
         raise InputError(
             f"Opening the suite {folder}",
-            str(fault).splitlines()[0],
-            "Give the folder of a suite, results/suite/<time>-<id>/, and read it with the version of"
-            " bench that wrote it.",
+            f"its suite.json is not of schema version {SUITE_SCHEMA_VERSION} ({place}: {first['msg']})",
+            "Read it with the version of bench that wrote it.",
         ) from fault
 
 

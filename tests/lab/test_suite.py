@@ -56,3 +56,31 @@ def test_an_interrupted_suite_goes_on_with_the_interrupted_run_and_leaves_the_fi
     again = bench("resume", suite)
     assert again.returncode == 2
     assert "all of its runs have ended" in again.stderr
+
+
+def test_a_scenario_that_fails_does_not_lose_the_others_and_is_tried_again_by_resuming(
+    tmp_path: Path,
+) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "small").write_text("a file where the first scenario's folder should be")
+    first, second = write_two(tmp_path)
+    done = bench("run", first, second, "--results", results, "--json")
+    assert done.returncode == 3, done.stderr
+    printed = json.loads(done.stdout)
+    assert printed["exit_code"] == 3
+    assert printed["scenarios"][0]["exit_code"] == 3
+    assert "Making the run's folder" in printed["scenarios"][0]["fault"]
+    assert printed["scenarios"][1]["status"] == "complete"
+    [suite] = (results / "suite").iterdir()
+    assert "Making the run&#39;s folder" in (suite / "index.html").read_text()
+    measured = (Path(printed["scenarios"][1]["run"]) / "run.json").read_bytes()
+
+    (results / "small").unlink()
+    done = bench("resume", suite, "--json")
+
+    assert done.returncode in DONE, done.stderr
+    printed = json.loads(done.stdout)
+    assert [each["status"] for each in printed["scenarios"]] == ["complete", "complete"]
+    assert (Path(printed["scenarios"][1]["run"]) / "run.json").read_bytes() == measured
+    assert "Making the run" not in (suite / "index.html").read_text()

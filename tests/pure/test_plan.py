@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.core.plan import RUN_OVERHEAD_S, expected_seconds, plan_slots, slot_seconds
+from bench.core.plan import (
+    RUN_OVERHEAD_S,
+    expected_seconds,
+    measuring_seconds,
+    overhead_seconds,
+    plan_slots,
+    slot_seconds,
+)
 from bench.core.scenario import Load, Scenario, conditions
 
 from .conftest import make_scenario
@@ -135,3 +142,16 @@ def test_a_run_is_expected_to_take_its_slots_and_each_session_a_restart() -> Non
     restart_s = expected(blocks=6, sessions=2) - expected(blocks=6)
     assert restart_s > 0
     assert expected(blocks=6, sessions=3) - expected(blocks=6) == pytest.approx(2 * restart_s)
+
+
+def test_a_walkthrough_takes_its_time_once_an_engine_and_no_budget_has_a_part_in_it() -> None:
+    def overhead(**changes: Any) -> float:
+        return overhead_seconds(make_scenario(**changes))
+
+    engines = {"lab.engine": ("machine", "debian:trixie")}
+    one = overhead(walkthrough=True) - overhead()
+    assert one > 0
+    assert overhead(walkthrough=True, factors=engines) - overhead(factors=engines) == pytest.approx(2 * one)
+    plain, walked = make_scenario(), make_scenario(walkthrough=True)
+    slots = plan_slots(plain, seed=1)
+    assert measuring_seconds(walked, slots) == measuring_seconds(plain, slots)

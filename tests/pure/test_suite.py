@@ -22,6 +22,7 @@ from bench.core.suite import (
 )
 from bench.edges import store
 from bench.edges.scenario_files import bundled_scenarios, read_asked
+from bench.preview import preview_suite
 from bench.report.index_page import list_chapters, write_index
 
 from .conftest import make_run, make_scenario
@@ -137,6 +138,14 @@ def test_a_damaged_suite_is_refused_by_name(tmp_path: Path, text: str) -> None:
         store.read_suite(tmp_path)
 
 
+def test_a_suite_of_a_later_version_is_refused_and_says_which_it_is_not(tmp_path: Path) -> None:
+    folder, record = store_suite(tmp_path)
+    later = record.model_copy(update={"schema_version": SUITE_SCHEMA_VERSION + 1})
+    store.write_suite(folder, later)
+    with pytest.raises(InputError, match=f"not of schema version {SUITE_SCHEMA_VERSION}"):
+        store.read_suite(folder)
+
+
 def test_the_index_tells_every_scenario_and_links_to_the_reports_that_there_are(tmp_path: Path) -> None:
     folder, record = store_suite(tmp_path)
     with few_resamples():
@@ -213,3 +222,21 @@ def test_a_suite_in_a_suite_is_refused(tmp_path: Path) -> None:
 def test_a_misspelt_key_of_a_suite_names_the_nearest() -> None:
     with pytest.raises(InputError, match=r"did you mean question\?"):
         parse_suite('name = "own"\nquestoin = "?"\nscenarios = ["quick"]\n', "own.toml")
+
+
+def test_the_plan_tells_what_a_scenario_took_when_it_was_last_complete_as_it_is_now(tmp_path: Path) -> None:
+    asked = read_asked(["quick", "open"])
+    scenario = asked.scenarios[0][1]
+    ended = "2025-01-02T03:09:05+00:00"
+    kinds: list[dict[str, object]] = [
+        {"finished_at": ended},
+        {},
+        {"status": Status.INTERRUPTED, "finished_at": ended},
+        {"scenario": make_scenario(), "finished_at": ended},
+    ]
+    for number, changes in enumerate(kinds):
+        folder = store.create_run_folder(tmp_path, "quick", f"20250102T030405Z-000{number}")
+        store.write_run(folder, make_run(scenario).model_copy(update=changes))
+    (store.create_run_folder(tmp_path, "quick", "20250102T030405Z-0009") / "run.json").write_text("{}")
+    rows = preview_suite(asked, None, tmp_path).rows
+    assert [row.last_s for row in rows] == [60, None]
