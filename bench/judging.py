@@ -127,10 +127,10 @@ def check(
         Path | None, typer.Option(metavar="RUN", help="Ask that no cost grew by its margin since that run.")
     ] = None,
     arm: Annotated[
-        list[str] | None, typer.Option(help="With the two before: this arm only; may be repeated.")
+        list[str] | None, typer.Option(help="With --max-cost, --baseline: this arm only; may be repeated.")
     ] = None,
     metric: Annotated[
-        list[Metric] | None, typer.Option(help="With these: this metric, not the p50; may be repeated.")
+        list[Metric] | None, typer.Option(help="With those: this metric, not the p50; may be repeated.")
     ] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")] = None,
     as_json: JsonOption = False,

@@ -97,16 +97,18 @@ def require_comparable(before: RunRecord, after: RunRecord, across: Sequence[str
         raise InputError(doing, "they are one and the same run", "Give two runs.")
     found = find_comparability(before, after, across)
     if found.faults:
-        allowed = [f"--across {fault.field}" for fault in found.faults if fault.field in FACTORS]
+        varied = {*before.scenario.factors, *after.scenario.factors}
+        can_be_subjects = all(fault.field in FACTORS - varied for fault in found.faults)
+        subjects = " ".join(f"--across {fault.field}" for fault in found.faults)
         raise InputError(
             doing,
             f"their plans differ in {len(found.faults)} field{'s' * (len(found.faults) > 1)}:\n  "
             + "\n  ".join(map(str, found.faults))
             + "\n",
             "A change between them would be a change of plan. Compare runs of one scenario"
-            + (f", or say that it is the subject: {' '.join(allowed)}." if allowed else "."),
+            + (f", or say that it is the subject: {subjects}." if can_be_subjects else "."),
         )
-    if not found.conditions or len(found.arms) < 1:
+    if not found.conditions or not found.arms:
         raise InputError(
             doing,
             "no arm and condition was measured in both: " + "; ".join(found.left_out),

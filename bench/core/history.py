@@ -154,6 +154,8 @@ def _answers(record: RunRecord, comparisons: Sequence[Comparison]) -> Iterator[A
     for about in comparisons:
         if about.kind == "arms":
             condition = settings[about.condition]
+            if condition.lab.taps:
+                continue  # what captures cost is no cost of a mode
             yield Answer(record, about, describe_question(plan, condition, about.candidate, about.metric))
 
 

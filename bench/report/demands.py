@@ -44,7 +44,7 @@ def render_junit(run_id: str, scenario: str, seconds: float, demands: Sequence[D
             kind = "error" if demand.word is DemandWord.INVALID else "failure"
             ET.SubElement(case, kind, {"type": str(demand.word), "message": text}).text = text
     ET.indent(suites)
-    return ET.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
 
 
 def _clean(text: str) -> str:

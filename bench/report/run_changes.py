@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.core.change import ChangeWord
+from bench.core.comparison import NEGLIGIBLE
 from bench.core.run_comparison import ONE_SESSION, RunChange, RunComparison
 from bench.report.changes import name_subject
 from bench.report.page import Illustration, fill
@@ -221,6 +222,8 @@ def _describe_change(change: RunChange) -> str:
         f" {format_ratio(change.ratio, change.ci95)}"
     )
     match change.word:
+        case ChangeWord.CHANGED if NEGLIGIBLE in change.notes:
+            return f"{what} changed, by less than the margin of {format_share(change.margin)}: {size}."
         case ChangeWord.CHANGED:
             return f"{what} changed: {size}."
         case ChangeWord.NO_PRACTICAL_CHANGE:

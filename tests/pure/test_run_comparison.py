@@ -13,6 +13,7 @@ from bench.core.records import RunRecord
 from bench.core.run_comparison import ONE_SESSION, RunChange, RunComparison, compare_runs
 from bench.core.scenario import Arm, LabSettings, Load, Margins, Metric, Scenario
 from bench.core.simulation import NOISES, SETTINGS, make_experiment, simulate
+from bench.report.run_changes import describe
 
 from .conftest import BRIDGE, HOST, make_run, make_scenario, make_slot_record
 from .verdicts import random_noise
@@ -58,6 +59,12 @@ def test_a_cost_that_grew_by_a_twentieth_is_found_with_its_size() -> None:
     assert change.reference_value == pytest.approx(1.10, abs=0.01)
     assert change.value == pytest.approx(1.155, abs=0.01)
     assert change.difference == pytest.approx(20 * 0.055, abs=0.3)
+
+
+def test_a_change_that_is_told_from_nothing_and_smaller_than_the_margin_says_so() -> None:
+    found = compared(run_of(1.10, seed=1, size=0.002), run_of(1.11, seed=2, size=0.002))
+    assert change_of(found, "cost").word is ChangeWord.CHANGED
+    assert "changed, by less than the margin of 5 %" in describe(found)[0]
 
 
 def test_two_runs_of_the_same_show_no_practical_change() -> None:
