@@ -15,6 +15,7 @@ from bench.core.gates import (
     Gate,
     check_control,
     check_identity,
+    check_idle,
     check_load,
     check_namespace,
     check_network,
@@ -140,6 +141,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
             if metrics.open_loop
             else []
         ),
+        *(check_idle(cpu.idle_cores) if cpu else []),
         *check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share),
         *check_network(counted.losses, counted.room),
         *check_path(

@@ -20,7 +20,7 @@ from bench.core.cpu import (
     measure_cpu,
     rate,
 )
-from bench.core.gates import Voids, check_open_loop, usable_metrics
+from bench.core.gates import MAX_IDLE_CORES, Voids, check_idle, check_open_loop, is_valid, usable_metrics
 from bench.core.metrics import OpenLoop
 from bench.core.plan import plan_slots, slot_seconds
 from bench.core.rates import count_relabelled
@@ -111,9 +111,19 @@ def test_a_watch_of_this_process_sees_its_own_work() -> None:
 
 def counters(at_s: float, **of_core: Any) -> CpuCounters:
     """Two cores; `of_core`: idle, user, softirq (us of each core), net_rx, switches, and shares."""
-    settings = {"idle": (0.0, 0.0), "user": 0.0, "softirq": 0.0, "net_rx": 0, "switches": 0, "shares": {}}
+    settings: dict[str, Any] = {
+        "idle": (0.0, 0.0),
+        "user": 0.0,
+        "softirq": 0.0,
+        "net_rx": 0,
+        "switches": 0,
+        "shares": {},
+    }
     settings |= of_core
-    busy = dict.fromkeys(Kind, 0.0) | {Kind.USER: settings["user"], Kind.SOFTIRQ: settings["softirq"]}
+    busy: dict[Kind, float] = dict.fromkeys(Kind, 0.0) | {
+        Kind.USER: settings["user"],
+        Kind.SOFTIRQ: settings["softirq"],
+    }
     return CpuCounters(
         at_ns=round(at_s * 1e9),
         cores={
@@ -238,6 +248,15 @@ def test_a_sleeper_s_lateness_voids_latency_alone_and_a_spinner_s_the_slot(sleep
     assert (usable[Metric.P50_LATENCY_US] is None) is sleeps
     assert (usable[Metric.P99_LATENCY_US] is None) is sleeps
     assert usable[CPU] == 200
+
+
+def test_a_machine_that_was_busy_before_the_load_voids_cpu_and_nothing_else() -> None:
+    values = make_values(100) | {CPU: 200.0}
+    [busy], [idle] = check_idle(MAX_IDLE_CORES + 0.01), check_idle(MAX_IDLE_CORES)
+
+    assert usable_metrics(values, 20_000, [busy]) == values | {CPU: None}
+    assert usable_metrics(values, 20_000, [idle]) == values
+    assert is_valid([busy])
 
 
 # Stored runs and their reports.
