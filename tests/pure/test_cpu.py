@@ -111,23 +111,12 @@ def test_a_watch_of_this_process_sees_its_own_work() -> None:
 
 def counters(at_s: float, **of_core: Any) -> CpuCounters:
     """Two cores; `of_core`: idle, user, softirq (us of each core), net_rx, switches, and shares."""
-    settings: dict[str, Any] = {
-        "idle": (0.0, 0.0),
-        "user": 0.0,
-        "softirq": 0.0,
-        "net_rx": 0,
-        "switches": 0,
-        "shares": {},
-    }
-    settings |= of_core
-    busy: dict[Kind, float] = dict.fromkeys(Kind, 0.0) | {
-        Kind.USER: settings["user"],
-        Kind.SOFTIRQ: settings["softirq"],
-    }
+    settings: dict[str, Any] = {"idle": (0.0, 0.0), "net_rx": 0, "switches": 0, "shares": {}} | of_core
+    kinds = {kind: settings.get(kind.value, 0.0) for kind in Kind}
     return CpuCounters(
         at_ns=round(at_s * 1e9),
         cores={
-            core: CoreCounters(idle_us=idle, busy_us=busy, net_rx=settings["net_rx"])
+            core: CoreCounters(idle_us=idle, busy_us=kinds, net_rx=settings["net_rx"])
             for core, idle in enumerate(settings["idle"])
         },
         context_switches=settings["switches"],
