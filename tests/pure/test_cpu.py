@@ -24,15 +24,27 @@ from bench.core.gates import MAX_IDLE_CORES, Voids, check_idle, check_open_loop,
 from bench.core.metrics import OpenLoop
 from bench.core.plan import plan_slots, slot_seconds
 from bench.core.rates import count_relabelled
-from bench.core.scenario import Claim, Load, Metric, Scenario, conditions
+from bench.core.scenario import Arm, Claim, Load, Metric, Scenario, conditions
 from bench.edges import store
 from bench.edges.cpu import TICK_US, Watch, parse_group_us, parse_net_rx, parse_process_us, parse_stat
 from bench.load_generator.readings import read_files
+from bench.report.card import tabulate_modes
 from bench.report.cpu import tabulate_cpu
 from bench.report.page import render_html, render_markdown
+from bench.report.summary import summarise
 from bench.results import Run
 
-from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record, make_values, noise
+from .conftest import (
+    BRIDGE,
+    HOST,
+    make_gate,
+    make_records,
+    make_run,
+    make_scenario,
+    make_slot_record,
+    make_values,
+    noise,
+)
 from .reports import few_resamples, row, store_run
 
 CPU = Metric.CPU_US_PER_REQUEST
@@ -301,6 +313,20 @@ def test_the_report_says_the_whole_machine_and_what_is_attributed_with_intervals
     assert row(shares, "bridge")["Context switches"] == "3.25 [3.25, 3.25]"
     assert "## CPU per request" in text
     assert "at CPU per request" in text.splitlines()[2]
+    assert "CPU per request against host" in text
+
+
+def test_of_several_arms_the_terminal_and_the_card_say_the_cpu(tmp_path: Path) -> None:
+    third = Arm(name="third", mode="macvlan")
+    scenario = make_scenario(blocks=8, load=LOAD, arms=(HOST, BRIDGE, third))
+    run = store_cpu_run(tmp_path, scenario)
+    with few_resamples():
+        [terminal] = summarise(run)
+        here, _ = tabulate_modes(run)
+
+    assert terminal.caption == "CPU per request against host"
+    assert [cells[0] for cells in terminal.rows] == ["bridge", "third"]
+    assert row(here, "bridge")["CPU per request against host"].startswith("+")
 
 
 def test_slots_csv_and_the_table_of_slots_have_cpu_only_where_it_was_measured(tmp_path: Path) -> None:
