@@ -29,6 +29,8 @@ from bench.edges import store
 from bench.edges.cpu import TICK_US, Watch, parse_group_us, parse_net_rx, parse_process_us, parse_stat
 from bench.load_generator.readings import read_files
 from bench.report.card import tabulate_modes
+from bench.report.cautions import find_cautions
+from bench.report.content import describe_gates
 from bench.report.cpu import tabulate_cpu
 from bench.report.page import render_html, render_markdown
 from bench.report.summary import summarise
@@ -354,6 +356,16 @@ def test_a_slot_without_cpu_where_it_is_asked_for_leaves_a_gap_and_no_error(tmp_
         assert render_html(run)
 
     assert row(machine, "bridge")["All cores, 95 %"] == "–"
+
+
+def test_what_a_late_sleeper_spoils_is_said_of_latency_and_of_nothing_else(tmp_path: Path) -> None:
+    late = make_gate(name="generator lateness", passed=False, voids=Voids.LATENCY)
+    run = store_cpu_run(tmp_path, make_scenario(blocks=4, load=LOAD), gates=(late,))
+    with few_resamples():
+        said = find_cautions(run)
+
+    assert "Latency is void in 16 slots, CPU per request is not: gate generator lateness (16)." in said
+    assert describe_gates(run.record.slots[0]).startswith("valid but for latency: generator lateness")
 
 
 def test_false_verdicts_are_counted_on_cpu_too(tmp_path: Path) -> None:
