@@ -18,6 +18,7 @@ from bench.core.gates import (
     Gate,
     check_control,
     check_identity,
+    check_idle,
     check_load,
     check_namespace,
     check_network,
@@ -133,6 +134,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
             if metrics.open_loop
             else []
         ),
+        *(check_idle(cpu.idle_cores) if cpu else []),
         *check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share),
         *check_network(counted.losses, counted.room),
         *check_ports(result.without_port),

@@ -35,6 +35,8 @@ MAX_STEAL_SHARE = 0.02
 MAX_SHARE_IN_USE = 0.8
 """Of ports and of tracked connections. Measured: with its ports gone, a client of 25,000 new connections
 a second falls to 600, and the last of them are searched for ever longer before they are gone."""
+MAX_IDLE_CORES = 0.1
+"""A tenth of a core, at 3,000 requests a second, is 33 us of each: what comes and goes must be far less."""
 MIN_REQUESTS = 1_000
 """Fewer measured requests than this describe no distribution."""
 MIN_REQUESTS_P99 = 10_000
@@ -47,6 +49,7 @@ class Voids(StrEnum):
     SLOT = "slot"
     THROUGHPUT = "throughput"
     LATENCY = "latency"
+    CPU = "CPU per request"
 
 
 class Gate(BaseModel):
@@ -136,6 +139,20 @@ def check_open_loop(
             detail=f"p50 {p50_us:.1f}, most {most_us:,.0f} us; {open_loop.waited:,} found no connection free",
             voids=Voids.LATENCY if sleeps else Voids.SLOT,
         ),
+    ]
+
+
+def check_idle(idle_cores: float) -> list[Gate]:
+    """Gate on the idle baseline: what is subtracted as the idle machine's must have been one's."""
+    return [
+        Gate(
+            name="idle baseline",
+            passed=idle_cores <= MAX_IDLE_CORES,
+            seen=round(idle_cores, 4),
+            limit=MAX_IDLE_CORES,
+            unit="cores busy in the second before the load, at most",
+            voids=Voids.CPU,
+        )
     ]
 
 
@@ -347,6 +364,8 @@ def usable_metrics(
         usable[Metric.THROUGHPUT_RPS] = None
     if Voids.LATENCY in voided:
         usable[Metric.P50_LATENCY_US] = usable[Metric.P99_LATENCY_US] = None
+    if Voids.CPU in voided:
+        usable[Metric.CPU_US_PER_REQUEST] = None
     return usable
 
 

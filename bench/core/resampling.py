@@ -40,10 +40,9 @@ def bootstrap_shift_interval(
     before: np.ndarray, after: np.ndarray, resamples: int, seed: int
 ) -> tuple[float, float]:
     """95 % interval of the difference of two samples' means, each resampled by itself (percentile)."""
-    shifts = (
-        _draw_shares(len(after), resamples, seed + 1) @ after
-        - _draw_shares(len(before), resamples, seed) @ before
-    )
+    shifts = _multiply(_draw_counts(len(after), resamples, seed + 1), after) / len(after) - _multiply(
+        _draw_counts(len(before), resamples, seed), before
+    ) / len(before)
     low, high = values_at(shifts, np.array([0.025, 0.975]) * (resamples - 1))
     return low, high
 

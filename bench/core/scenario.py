@@ -369,6 +369,11 @@ class Scenario(Frozen):
         latencies = (Metric.P50_LATENCY_US, Metric.P99_LATENCY_US)
         return (*latencies, Metric.CPU_US_PER_REQUEST) if self.load.measures_cpu else latencies
 
+    @property
+    def headline(self) -> Metric:
+        """The metric that a short answer is about: CPU, for who measures it asks for it; or else the p50."""
+        return Metric.CPU_US_PER_REQUEST if self.load.measures_cpu else Metric.P50_LATENCY_US
+
     def _faults_of_names(self) -> Iterator[str]:
         names = [arm.name for arm in self.arms]
         if not 2 <= len(names) <= MAX_ARMS:

@@ -3,7 +3,7 @@
 Two ways of counting meet here. Exact: a core's idle time, which the kernel stamps as the core goes
 idle and back (and counts in 10 ms), and the run time of processes and control groups, stamped as they
 are switched. Sampled: user, system, irq, softirq and steal, where each tick (4 ms at 250 Hz) counts
-whole for what it happens to interrupt. See docs/decisions/0013-cpu-per-request.md.
+whole for what it happens to interrupt. See docs/decisions/0015-cpu-per-request.md.
 """
 
 import os

@@ -4,7 +4,7 @@ from statistics import median
 
 from bench.core.comparison import Comparison, Word
 from bench.core.modes import MODES, Mode
-from bench.core.scenario import Arm, Metric
+from bench.core.scenario import Arm
 from bench.report.table import NOT_AVAILABLE, Table
 from bench.report.text import (
     ABSENT,
@@ -15,7 +15,6 @@ from bench.report.text import (
 )
 from bench.results import Run
 
-METRIC = Metric.P50_LATENCY_US
 NOT_IN_RUN = "not in this run"
 FEW_CONDITIONS = 3
 """The costs under more conditions than this are given as a range."""
@@ -25,7 +24,7 @@ def tabulate_modes(run: Run) -> list[Table]:
     """The modes of this run's arms, and folded behind them those that it does not have."""
     columns = (
         "Mode",
-        f"{METRIC.label} against {run.record.scenario.baseline}",
+        f"{run.record.scenario.headline.label} against {run.record.scenario.baseline}",
         "Start to first 200",
         "Ports; replicas on a host",
         "Client's address",
@@ -73,7 +72,8 @@ def describe_cost(run: Run, arm: Arm) -> str:
         return describe_control(run, arm)
     if arm.name == run.record.scenario.baseline:
         return "the baseline"
-    found = [c for c in comparisons_of_arms(run) if c.candidate == arm.name and c.metric is METRIC]
+    headline = run.record.scenario.headline
+    found = [c for c in comparisons_of_arms(run) if c.candidate == arm.name and c.metric is headline]
     if not found:
         return ABSENT
     if len(found) == 1:

@@ -94,7 +94,12 @@ def _cautions_of_slots(run: Run) -> Iterable[str]:
             f" {join_words([f'{name} ({number})' for name, number in reasons.most_common()])};"
             f" by arm: {join_words([f'{arm} {number}' for arm, number in arms.most_common()])}."
         )
-    for voids, other in ((Voids.THROUGHPUT, "latency is not"), (Voids.LATENCY, "CPU per request is not")):
+    others = {
+        Voids.THROUGHPUT: "latency is not",
+        Voids.LATENCY: "CPU per request is not",
+        Voids.CPU: "latency is not",
+    }
+    for voids, other in others.items():
         partly = [
             found
             for record in slots
@@ -103,7 +108,7 @@ def _cautions_of_slots(run: Run) -> Iterable[str]:
         if partly:
             reasons = Counter(name for names in partly for name in names)
             yield (
-                f"{voids.capitalize()} is void in {count(len(partly), 'slot')}, {other}: gate"
+                f"{voids[0].upper()}{voids[1:]} is void in {count(len(partly), 'slot')}, {other}: gate"
                 f" {join_words([f'{name} ({number})' for name, number in reasons.most_common()])}."
             )
     arms_loaded = set(arm_names(run))

@@ -21,12 +21,13 @@ RESULT = ("ratio [95 %]", "difference [95 %]", "word")
 
 
 def summarise(run: Run) -> list[Table]:
-    """Tables without notes: of several arms only the p50, all metrics of a single candidate."""
+    """Tables without notes: of several arms only the headline, all metrics of a single candidate."""
     return [*_summarise_arms(run), *_summarise_steps(run), *_summarise_changes(run)]
 
 
 def _summarise_arms(run: Run) -> list[Table]:
     several, baseline = has_several_candidates(run), run.record.scenario.baseline
+    headline = run.record.scenario.headline
     tables = []
     for condition in run.conditions:
         if not condition.is_compared or condition.label in run.verdict.unavailable_conditions:
@@ -35,11 +36,11 @@ def _summarise_arms(run: Run) -> list[Table]:
         rows = [
             (c.candidate if several else c.metric.label, *_result(c))
             for c in found
-            if c.metric is P50 or not several
+            if c.metric is headline or not several
         ]
         gaps = [*run.verdict.unavailable, *run.verdict.unavailable_under.get(condition.label, {})]
         rows += [(name, ABSENT, ABSENT, NOT_AVAILABLE) for name in gaps]
-        caption = f"{P50.label} against {baseline}" if several else ""
+        caption = f"{headline.label} against {baseline}" if several else ""
         tables.append(
             Table(
                 caption=name_condition(condition.label, caption) if caption else condition.label,

@@ -13,14 +13,9 @@ Interval = tuple[float, float]
 
 ABSENT = "–"
 """Stands where there is no number."""
-HEADLINE_METRICS = (
-    Metric.CPU_US_PER_REQUEST,
-    Metric.P50_LATENCY_US,
-    Metric.THROUGHPUT_RPS,
-    Metric.P99_LATENCY_US,
-)
-"""The answer is given on the first of these that has a ratio: CPU, for who measures it asks for it; then
-the p50, which is the steadiest."""
+HEADLINE_METRICS = (Metric.P50_LATENCY_US, Metric.THROUGHPUT_RPS, Metric.P99_LATENCY_US)
+"""Without a ratio of the scenario's headline the answer is given on the first of these that has one: the
+p50 is the steadiest."""
 MOST_CLAUSES = 3
 """Of more arms than these, the one sentence speaks of those that a claim names."""
 
@@ -174,7 +169,8 @@ def answer_sentence(run: Run) -> str:
         reasons = dict.fromkeys(note for comparison in compared for note in comparison.notes)
         reasons |= {f"{arm} is NOT AVAILABLE here": None for arm in run.verdict.unavailable}
         return f"There is no answer: {'; '.join(reasons)}."
-    metric = next(metric for metric in HEADLINE_METRICS if metric in answered)
+    order = (run.record.scenario.headline, *HEADLINE_METRICS)
+    metric = next(metric for metric in order if metric in answered)
     headline = [comparison for comparison in compared if comparison.metric is metric]
     claimed = {name for claim in run.record.scenario.claims for name in (claim.better, claim.than)}
     candidates = sorted(

@@ -20,19 +20,33 @@ from bench.core.cpu import (
     measure_cpu,
     rate,
 )
-from bench.core.gates import Voids, check_open_loop, usable_metrics
+from bench.core.gates import MAX_IDLE_CORES, Voids, check_idle, check_open_loop, is_valid, usable_metrics
 from bench.core.metrics import OpenLoop
 from bench.core.plan import plan_slots, slot_seconds
 from bench.core.rates import count_relabelled
-from bench.core.scenario import Claim, Load, Metric, Scenario, conditions
+from bench.core.scenario import Arm, Claim, Load, Metric, Scenario, conditions
 from bench.edges import store
 from bench.edges.cpu import TICK_US, Watch, parse_group_us, parse_net_rx, parse_process_us, parse_stat
 from bench.load_generator.readings import read_files
+from bench.report.card import tabulate_modes
+from bench.report.cautions import find_cautions
+from bench.report.content import describe_gates
 from bench.report.cpu import tabulate_cpu
 from bench.report.page import render_html, render_markdown
+from bench.report.summary import summarise
 from bench.results import Run
 
-from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record, make_values, noise
+from .conftest import (
+    BRIDGE,
+    HOST,
+    make_gate,
+    make_records,
+    make_run,
+    make_scenario,
+    make_slot_record,
+    make_values,
+    noise,
+)
 from .reports import few_resamples, row, store_run
 
 CPU = Metric.CPU_US_PER_REQUEST
@@ -111,13 +125,12 @@ def test_a_watch_of_this_process_sees_its_own_work() -> None:
 
 def counters(at_s: float, **of_core: Any) -> CpuCounters:
     """Two cores; `of_core`: idle, user, softirq (us of each core), net_rx, switches, and shares."""
-    settings = {"idle": (0.0, 0.0), "user": 0.0, "softirq": 0.0, "net_rx": 0, "switches": 0, "shares": {}}
-    settings |= of_core
-    busy = dict.fromkeys(Kind, 0.0) | {Kind.USER: settings["user"], Kind.SOFTIRQ: settings["softirq"]}
+    settings: dict[str, Any] = {"idle": (0.0, 0.0), "net_rx": 0, "switches": 0, "shares": {}} | of_core
+    kinds = {kind: settings.get(kind.value, 0.0) for kind in Kind}
     return CpuCounters(
         at_ns=round(at_s * 1e9),
         cores={
-            core: CoreCounters(idle_us=idle, busy_us=busy, net_rx=settings["net_rx"])
+            core: CoreCounters(idle_us=idle, busy_us=kinds, net_rx=settings["net_rx"])
             for core, idle in enumerate(settings["idle"])
         },
         context_switches=settings["switches"],
@@ -240,6 +253,15 @@ def test_a_sleeper_s_lateness_voids_latency_alone_and_a_spinner_s_the_slot(sleep
     assert usable[CPU] == 200
 
 
+def test_a_machine_that_was_busy_before_the_load_voids_cpu_and_nothing_else() -> None:
+    values = make_values(100) | {CPU: 200.0}
+    [busy], [idle] = check_idle(MAX_IDLE_CORES + 0.01), check_idle(MAX_IDLE_CORES)
+
+    assert usable_metrics(values, 20_000, [busy]) == values | {CPU: None}
+    assert usable_metrics(values, 20_000, [idle]) == values
+    assert is_valid([busy])
+
+
 # Stored runs and their reports.
 
 
@@ -293,6 +315,20 @@ def test_the_report_says_the_whole_machine_and_what_is_attributed_with_intervals
     assert row(shares, "bridge")["Context switches"] == "3.25 [3.25, 3.25]"
     assert "## CPU per request" in text
     assert "at CPU per request" in text.splitlines()[2]
+    assert "CPU per request against host" in text
+
+
+def test_of_several_arms_the_terminal_and_the_card_say_the_cpu(tmp_path: Path) -> None:
+    third = Arm(name="third", mode="macvlan")
+    scenario = make_scenario(blocks=8, load=LOAD, arms=(HOST, BRIDGE, third))
+    run = store_cpu_run(tmp_path, scenario)
+    with few_resamples():
+        [terminal] = summarise(run)
+        here, _ = tabulate_modes(run)
+
+    assert terminal.caption == "CPU per request against host"
+    assert [cells[0] for cells in terminal.rows] == ["bridge", "third"]
+    assert row(here, "bridge")["CPU per request against host"].startswith("+")
 
 
 def test_slots_csv_and_the_table_of_slots_have_cpu_only_where_it_was_measured(tmp_path: Path) -> None:
@@ -320,6 +356,16 @@ def test_a_slot_without_cpu_where_it_is_asked_for_leaves_a_gap_and_no_error(tmp_
         assert render_html(run)
 
     assert row(machine, "bridge")["All cores, 95 %"] == "–"
+
+
+def test_what_a_late_sleeper_spoils_is_said_of_latency_and_of_nothing_else(tmp_path: Path) -> None:
+    late = make_gate(name="generator lateness", passed=False, voids=Voids.LATENCY)
+    run = store_cpu_run(tmp_path, make_scenario(blocks=4, load=LOAD), gates=(late,))
+    with few_resamples():
+        said = find_cautions(run)
+
+    assert "Latency is void in 16 slots, CPU per request is not: gate generator lateness (16)." in said
+    assert describe_gates(run.record.slots[0]).startswith("valid but for latency: generator lateness")
 
 
 def test_false_verdicts_are_counted_on_cpu_too(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from bench import terminal
 from bench.core.records import Status
-from bench.core.scenario import parse_scenario
+from bench.core.scenario import Load, parse_scenario
+from bench.edges import store
 from bench.report import figures, page, panels
 from bench.report.captions import describe_figures
 from bench.report.cautions import find_cautions
@@ -293,3 +294,21 @@ def test_no_cell_is_cut_in_a_narrow_terminal(
         for cells in table.rows:
             assert "  ".join(cells).replace(" ", "") in printed.replace(" ", "")
     assert "…" not in printed
+
+
+def test_the_scenario_in_the_report_is_a_file_that_reads_as_the_scenario(tmp_path: Path) -> None:
+    open_loop = make_scenario(load=Load(model="open", rate_rps=5), walkthrough=True)
+    for scenario in (make_ladder(), make_scenario(factors={"load.connections": (1, 16)}), open_loop):
+        store.write_run(tmp_path, make_run(scenario))
+        stored = Run(tmp_path).record.scenario
+
+        assert parse_scenario(scenario_toml(stored), "again") == scenario
+
+
+def test_a_setting_that_a_stored_scenario_did_not_know_is_not_in_its_file(tmp_path: Path) -> None:
+    store.write_run(tmp_path, make_run(make_scenario()))
+    text = (tmp_path / store.RUN_FILE).read_text()
+    (tmp_path / store.RUN_FILE).write_text(text.replace('"pacing": "spin",', ""))
+
+    assert "pacing" not in scenario_toml(Run(tmp_path).record.scenario)
+    assert "arrivals" in scenario_toml(Run(tmp_path).record.scenario)
