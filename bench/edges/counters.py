@@ -25,7 +25,8 @@ class NetworkCounters:
         """What was counted from `start` to here, and the room that is left here."""
         return NetworkCounters(
             {counter: value - start.path[counter] for counter, value in self.path.items()},
-            Losses(*(now - before for now, before in zip(self.losses, start.losses, strict=True))),
+            # At least 0: what was sent again before may be reported as needless after.
+            Losses(*(max(now - before, 0) for now, before in zip(self.losses, start.losses, strict=True))),
             self.room,
         )
 
@@ -65,7 +66,7 @@ def read_network_counters(sender: Host, docker_host: Host, server_pid: int, *, i
             Counter.CONNTRACK: tracked,
         },
         losses=Losses(
-            retransmits=sum(_snmp(process, "Tcp")["RetransSegs"] for process in networks.values()),
+            retransmits=sum(_lost_segments(process) for process in networks.values()),
             conntrack_drops=_conntrack_drops(host),
             listen_drops=_netstat(server)["ListenDrops"] + _netstat(server)["TCPReqQFullDrop"],
         ),
@@ -178,6 +179,15 @@ def _ports_in_use(process: Path, ports: range) -> int:
         for line in table.read_text().splitlines()[1:]
     ]
     return sum(int(line.split(maxsplit=2)[1].rpartition(":")[2], 16) in ports for line in lines)
+
+
+def _lost_segments(process: Path) -> int:
+    """Segments sent again, less those that the receiver reported to have had already (RFC 2883).
+
+    Where a large response is in flight and the receiver's core is busy for some milliseconds, the
+    sender probes for a lost tail, though nothing is lost.
+    """
+    return _snmp(process, "Tcp")["RetransSegs"] - _netstat(process).get("TCPDSACKRecvSegs", 0)
 
 
 def _netstat(process: Path) -> dict[str, int]:
