@@ -66,12 +66,12 @@ def read_network_counters(sender: Host, docker_host: Host, server_pid: int, *, i
             Counter.CONNTRACK: tracked,
         },
         losses=Losses(
-            retransmits=sum(_lost_segments(process) for process in networks.values()),
+            retransmits=sum(lost_segments(process) for process in networks.values()),
             conntrack_drops=_conntrack_drops(host),
             listen_drops=_netstat(server)["ListenDrops"] + _netstat(server)["TCPReqQFullDrop"],
         ),
         room=Room(
-            ports_in_use=_ports_in_use(sender.proc / "1", ports),
+            ports_in_use=ports_in_use(sender.proc / "1", ports),
             ports=len(ports) * _source_addresses(sender, docker_host),
             tracked=tracked,
             trackable=trackable,
@@ -167,7 +167,7 @@ def _source_addresses(sender: Host, docker_host: Host) -> int:
     return sum(":" not in address for address in sender.addresses)
 
 
-def _ports_in_use(process: Path, ports: range) -> int:
+def ports_in_use(process: Path, ports: range) -> int:
     """Sockets of the namespace at an ephemeral port, those in TIME_WAIT included, which hold it for a minute.
 
     Not by number alone: where the server is in the same namespace, its own ends are no such sockets.
@@ -181,7 +181,7 @@ def _ports_in_use(process: Path, ports: range) -> int:
     return sum(int(line.split(maxsplit=2)[1].rpartition(":")[2], 16) in ports for line in lines)
 
 
-def _lost_segments(process: Path) -> int:
+def lost_segments(process: Path) -> int:
     """Segments sent again, less those that the receiver reported to have had already (RFC 2883).
 
     Where a large response is in flight and the receiver's core is busy for some milliseconds, the
