@@ -238,8 +238,9 @@ def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
                 return None
             path = f"/{condition.load.page_bytes}"
             if bed.generator.first_200_ns(server.endpoint, path, TRIAL_S) is None:
-                where = f"{server.endpoint.address}:{server.endpoint.port}"
-                return f"it starts, but no answer came from {where}; {server.last_words()}".rstrip("; ")
+                asker = bed.sender(bed.site(arm, condition)).name
+                where = f"from {server.endpoint.address}:{server.endpoint.port} to {asker}"
+                return f"it starts, but no answer came {where}; {server.last_words()}".rstrip("; ")
     except MeasurementInvalid as fault:
         return fault.seen
     except BenchError as fault:

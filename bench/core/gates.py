@@ -204,7 +204,8 @@ class Losses(NamedTuple):
     """What the network stacks lost over a slot's load."""
 
     retransmits: int
-    """TCP segments sent again by client, Docker host or server (SNMP tcpRetransSegs)."""
+    """TCP segments sent again by client, Docker host or server (SNMP tcpRetransSegs), and not in vain:
+    without those that the receiver had already (TCPDSACKRecvSegs)."""
     conntrack_drops: int
     """Packets dropped or entries refused by connection tracking."""
     listen_drops: int
@@ -225,7 +226,7 @@ class Room(NamedTuple):
 
 def check_network(losses: Losses, room: Room) -> list[Gate]:
     """Gates on loss and on room: the lab's links lose nothing, so one retransmit is to be looked at."""
-    units = ("TCP segments sent again", "packets dropped or entries refused", "connections dropped")
+    units = ("TCP segments lost and sent again", "packets dropped or entries refused", "connections dropped")
     lost = [
         Gate(name=name.replace("_", " "), passed=seen == 0, seen=seen, limit=0, unit=unit)
         for (name, seen), unit in zip(losses._asdict().items(), units, strict=True)

@@ -62,10 +62,11 @@ class Apache:
     """Of the container as the engine has it, not as it was asked for."""
 
     def last_words(self) -> str:
-        """End of what Apache wrote to its error log."""
+        """End of what Apache wrote to its error log, without the notices that it started."""
         if self.container is None:
             return ""
-        return self.container.logs(tail=20).decode(errors="replace")[-1000:]
+        lines = self.container.logs(tail=20).decode(errors="replace").splitlines()
+        return "\n".join(line for line in lines if ":notice]" not in line)[-1000:]
 
     def state(self, host: Host) -> str:
         """`running`, or how its first process ended."""

@@ -25,7 +25,8 @@ class NetworkCounters:
         """What was counted from `start` to here, and the room that is left here."""
         return NetworkCounters(
             {counter: value - start.path[counter] for counter, value in self.path.items()},
-            Losses(*(now - before for now, before in zip(self.losses, start.losses, strict=True))),
+            # At least 0: what was sent again before may be reported as needless after.
+            Losses(*(max(now - before, 0) for now, before in zip(self.losses, start.losses, strict=True))),
             self.room,
         )
 
@@ -65,12 +66,12 @@ def read_network_counters(sender: Host, docker_host: Host, server_pid: int, *, i
             Counter.CONNTRACK: tracked,
         },
         losses=Losses(
-            retransmits=sum(_snmp(process, "Tcp")["RetransSegs"] for process in networks.values()),
+            retransmits=sum(lost_segments(process) for process in networks.values()),
             conntrack_drops=_conntrack_drops(host),
             listen_drops=_netstat(server)["ListenDrops"] + _netstat(server)["TCPReqQFullDrop"],
         ),
         room=Room(
-            ports_in_use=_ports_in_use(sender.proc / "1", ports),
+            ports_in_use=ports_in_use(sender.proc / "1", ports),
             ports=len(ports) * _source_addresses(sender, docker_host),
             tracked=tracked,
             trackable=trackable,
@@ -166,7 +167,7 @@ def _source_addresses(sender: Host, docker_host: Host) -> int:
     return sum(":" not in address for address in sender.addresses)
 
 
-def _ports_in_use(process: Path, ports: range) -> int:
+def ports_in_use(process: Path, ports: range) -> int:
     """Sockets of the namespace at an ephemeral port, those in TIME_WAIT included, which hold it for a minute.
 
     Not by number alone: where the server is in the same namespace, its own ends are no such sockets.
@@ -178,6 +179,15 @@ def _ports_in_use(process: Path, ports: range) -> int:
         for line in table.read_text().splitlines()[1:]
     ]
     return sum(int(line.split(maxsplit=2)[1].rpartition(":")[2], 16) in ports for line in lines)
+
+
+def lost_segments(process: Path) -> int:
+    """Segments sent again, less those that the receiver reported to have had already (RFC 2883).
+
+    Where a large response is in flight and the receiver's core is busy for some milliseconds, the
+    sender probes for a lost tail, though nothing is lost.
+    """
+    return _snmp(process, "Tcp")["RetransSegs"] - _netstat(process).get("TCPDSACKRecvSegs", 0)
 
 
 def _netstat(process: Path) -> dict[str, int]:

@@ -89,7 +89,7 @@ def describe_figures(run: Run) -> list[tuple[str, str, str]]:
         figures.append(
             (
                 "regions",
-                f"Where {baseline} is better",
+                "Region map",
                 (
                     f"A cell's word holds beside all others of the map. Filled: ▲ {baseline} is better, ▼"
                     " it is worse, = the difference does not matter (faint: it is real, and too small);"

@@ -9,7 +9,7 @@ import pytest
 
 from bench.bed import Bed, find_gaps, prepare_bed
 from bench.core.gates import Gate
-from bench.core.modes import MODES, Mode
+from bench.core.modes import MODES, Mode, Vantage
 from bench.core.plan import Slot
 from bench.core.records import SlotRecord
 from bench.core.sameness import find_differences
@@ -46,14 +46,20 @@ def bed() -> Iterator[Bed]:
 
 @pytest.fixture(scope="module")
 def gaps(bed: Bed) -> dict[str, str]:
-    return find_gaps(bed)[0]
+    return find_gaps(bed).arms
 
 
 def measure(
-    bed: Bed, arm: str, folder: Path, lab: LabSettings | None = None
+    bed: Bed,
+    arm: str,
+    folder: Path,
+    lab: LabSettings | None = None,
+    vantage: Vantage = Vantage.CLIENT,
 ) -> tuple[SlotRecord, dict[str, str]]:
     slot = Slot(index=0, session=0, block=0, arm=arm, condition=0, repeat=0)
-    condition = conditions(bed.scenario)[0].model_copy(update={"lab": lab or LabSettings()})
+    load = bed.scenario.load.model_copy(update={"vantage": vantage})
+    changes = {"lab": lab or LabSettings(), "load": load}
+    condition = conditions(bed.scenario)[0].model_copy(update=changes)
     record, facts = measure_slot(bed, slot, condition, folder)
     return record, dict(facts)
 
@@ -79,7 +85,64 @@ def test_an_arm_s_counters_prove_the_path_of_its_mode(
     assert of_the_mode(record) == []
     if arm != Mode.NONE:
         assert record.requests > 0
-        assert len([gate for gate in record.gates if gate.name.startswith("path: ")]) == 10
+        assert len([gate for gate in record.gates if gate.name.startswith("path: ")]) == 11
+
+
+def arms_seen_from(vantage: Vantage) -> list[tuple[str, Vantage]]:
+    """Arms that the Docker host itself reaches from there."""
+    found = []
+    for arm in ARMS:
+        network = MODES[Mode(arm.target) if arm.target else arm.kind]
+        if vantage in network.local_paths:
+            found.append((arm.name, vantage))
+    return found
+
+
+LOCAL = (Vantage.HOST_LOOPBACK, Vantage.HOST_ADDRESS)
+
+
+@pytest.mark.parametrize(("arm", "vantage"), [pair for vantage in LOCAL for pair in arms_seen_from(vantage)])
+def test_from_the_docker_host_itself_an_arm_s_counters_prove_the_path_of_that_vantage(
+    arm: str, vantage: Vantage, bed: Bed, tmp_path: Path
+) -> None:
+    record, _ = measure(bed, arm, tmp_path, vantage=vantage)
+    assert of_the_mode(record) == []
+    assert record.requests > 0
+    assert record.evidence["vantage"].startswith(f"{vantage}, in the network of docker")
+
+
+@pytest.mark.parametrize(
+    ("declared", "taken", "caught"),
+    [
+        (Vantage.HOST_ADDRESS, Vantage.HOST_LOOPBACK, "path: dnat connections"),
+        (Vantage.HOST_LOOPBACK, Vantage.HOST_ADDRESS, "path: proxy cpu ns"),
+    ],
+)
+def test_bridge_seen_from_another_vantage_than_the_declared_one_is_caught(
+    declared: Vantage,
+    taken: Vantage,
+    caught: str,
+    bed: Bed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bridge = MODES[Mode.BRIDGE]
+    paths = {**bridge.local_paths, taken: bridge.local_paths[declared]}
+    monkeypatch.setitem(MODES, Mode.BRIDGE, replace(bridge, local_paths=paths))
+    record, _ = measure(bed, "bridge", tmp_path, vantage=taken)
+    assert record.requests > 0
+    assert caught in [gate.name for gate in record.failed_gates]
+
+
+def test_an_arm_that_its_own_host_cannot_reach_is_a_gap_under_that_vantage_alone(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arms = tuple(arm for arm in ARMS if arm.name in {"host", "macvlan"})
+    factors = {"load.vantage": ("client", "host-address")}
+    monkeypatch.setattr(bed, "scenario", bed.scenario.model_copy(update={"arms": arms, "factors": factors}))
+    found = find_gaps(bed)
+    assert (found.arms, found.conditions, list(found.cells)) == ({}, {}, [1])
+    assert "no answer came from 198.18.0.50:80 to docker1" in found.cells[1]["macvlan"]
 
 
 def test_what_a_slot_changes_besides_its_container_is_gone_after_it(

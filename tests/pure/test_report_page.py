@@ -11,6 +11,7 @@ from bench import terminal
 from bench.core.records import Status
 from bench.core.scenario import Load, parse_scenario
 from bench.edges import store
+from bench.edges.scenario_files import bundled_scenarios
 from bench.report import figures, page, panels
 from bench.report.captions import describe_figures
 from bench.report.cautions import find_cautions
@@ -130,7 +131,7 @@ def test_a_run_that_became_precise_has_ended_well_and_is_run_again_as_it_was(tmp
     assert "--precision 1%" in page.render_markdown(run)
 
 
-@pytest.mark.parametrize("path", sorted(Path(cli.bundled_scenarios()).glob("*.toml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(Path(bundled_scenarios()).glob("*.toml")), ids=lambda p: p.stem)
 def test_the_scenario_in_a_report_is_read_as_the_one_that_was_registered(path: Path) -> None:
     scenario = parse_scenario(path.read_text(), path.name)
 

@@ -274,6 +274,17 @@ def test_counters_are_shares_of_all_requests_that_were_sent_or_of_connections(la
     assert "none" not in table.columns
 
 
+def test_each_vantage_of_an_arm_has_a_column_of_counters_of_its_own(tmp_path: Path) -> None:
+    vantages = {"load.vantage": ("client", "host-loopback", "host-address")}
+    table = evidence.tabulate_paths(store_run(tmp_path, make_scenario(blocks=3, factors=vantages)))
+
+    assert row(table, "port-mapping hits")["bridge, client"] == "1\n= 1"
+    assert row(table, "port-mapping hits")["bridge, host-loopback"] == "0\nnone"
+    assert row(table, "port-mapping hits")["bridge, host-address"] == "1\n= 1"
+    assert row(table, "connections opened by the host itself")["bridge, host-loopback"] == "2\n= 2"
+    assert row(table, "packets on the uplink")["host, host-address"] == "0\nnone"
+
+
 def test_every_demand_of_a_path_gate_has_a_short_form() -> None:
     for mode in MODES.values():
         for vantage in Vantage:

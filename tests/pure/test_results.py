@@ -5,10 +5,12 @@ import pytest
 
 import bench
 from bench.core.errors import InputError
+from bench.core.modes import Vantage
 from bench.core.records import RunRecord
 from bench.core.scenario import PERFORMANCE, Claim, Load, Metric
 from bench.core.verdict import judge
 from bench.edges import store
+from bench.report.text import answer_sentence
 
 from .conftest import make_records, make_run, make_scenario
 
@@ -218,6 +220,22 @@ def test_the_scope_says_where_the_verdict_holds(
     store.write_run(tmp_path, record)
 
     assert text in bench.load(tmp_path).scope[key]
+
+
+@pytest.mark.parametrize("vantage", ["host-loopback", "host-address"])
+def test_a_load_from_the_docker_host_itself_is_said_in_the_scope_and_in_the_answer(
+    vantage: str, tmp_path: Path
+) -> None:
+    scenario = make_scenario(blocks=3, load=Load(vantage=Vantage(vantage)))
+    store.write_run(tmp_path, make_run(scenario))
+    run = bench.load(tmp_path)
+    where = Vantage(vantage).label
+
+    assert run.scope["vantage"].startswith(
+        f"same-kernel lab; load from {where} (there client and server share"
+    )
+    assert f"seen from {where}, in a same-kernel lab" in answer_sentence(run)
+    assert "client" not in answer_sentence(run)
 
 
 def test_steps_and_changes_are_rows_as_comparisons_are(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import ExitCode, InputError
+from bench.core.modes import Vantage
 from bench.core.scenario import (
     MAX_SCENARIO_BYTES,
     PERFORMANCE,
@@ -288,12 +289,37 @@ BAD = [
         "claims.0.metrics",
     ),
     ("an empty file", "", "name"),
+    ("load from nowhere", f'{VALID}[load]\nvantage = "moon"', "load.vantage"),
+    ("load from a place by number", f"{VALID}[load]\nvantage = 1", "load.vantage"),
+    (
+        "a vantage that is none as a level",
+        f'{VALID}[factors]\n"load.vantage" = ["client", "moon"]',
+        "factors.load.vantage",
+    ),
+    (
+        "a list as a vantage",
+        f'{VALID}[factors]\n"load.vantage" = ["client", ["client"]]',
+        "factors.load.vantage",
+    ),
+    ("taps from the host", f'{VALID}[load]\nvantage = "host-address"\n[lab]\ntaps = true', "load.vantage"),
 ]
 
 
 @pytest.mark.parametrize(("text", "field"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
 def test_what_cannot_be_meant_is_refused_by_its_dotted_field(text: str, field: str) -> None:
     assert field in fields_at_fault(text)
+
+
+def test_vantages_are_levels_of_a_factor_and_every_condition_has_its_own() -> None:
+    text = f'{VALID}[factors]\n"load.vantage" = ["client", "host-loopback", "host-address"]\n'
+    found = conditions(parse_scenario(text, "unit.toml"))
+
+    assert [condition.load.vantage for condition in found] == [
+        Vantage.CLIENT,
+        Vantage.HOST_LOOPBACK,
+        Vantage.HOST_ADDRESS,
+    ]
+    assert found[1].label == "vantage=host-loopback"
 
 
 def test_a_hundred_combinations_are_not_too_many() -> None:

@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+from bench.edges.counters import lost_segments, ports_in_use
+
+TCP = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 17 1 0 100 0 0 10 0
+   1: 0100007F:0050 0100007F:D431 06 00000000:00000000 03:00001770 00000000     0        0 0 3 0
+   2: 0100007F:D431 0100007F:0050 01 00000000:00000000 00:00000000 00000000     0        0 18 1 0 20 4 30 10
+   3: 0100007F:D432 0100007F:0050 06 00000000:00000000 03:00001770 00000000     0        0 0 3 0
+"""
+SNMP = """\
+Tcp: RtoAlgorithm RtoMin ActiveOpens PassiveOpens RetransSegs
+Tcp: 1 200 3 4 9
+"""
+NETSTAT = """\
+TcpExt: ListenDrops TCPDSACKRecvSegs
+TcpExt: 0 7
+IpExt: InNoRoutes
+IpExt: 0
+"""
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Path:
+    """/proc/<pid> of a namespace that holds both ends of its connections, without IPv6."""
+    (tmp_path / "net").mkdir()
+    for name, text in {"tcp": TCP, "snmp": SNMP, "netstat": NETSTAT}.items():
+        (tmp_path / "net" / name).write_text(text)
+    return tmp_path
+
+
+def test_ports_in_use_are_the_senders_and_not_those_of_the_server_in_the_same_namespace(
+    process: Path,
+) -> None:
+    assert ports_in_use(process, range(32768, 61000)) == 2
+    assert ports_in_use(process, range(50, 100)) == 2
+    (process / "net" / "tcp6").write_text(TCP)
+    assert ports_in_use(process, range(32768, 61000)) == 4
+
+
+def test_a_segment_that_the_receiver_had_already_was_not_lost(process: Path) -> None:
+    assert lost_segments(process) == 2
+    (process / "net" / "netstat").write_text(NETSTAT.replace("TCPDSACKRecvSegs", "TCPOther"))
+    assert lost_segments(process) == 9
