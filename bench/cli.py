@@ -181,7 +181,8 @@ def plan(
     )
     if found.forecast:
         out.print(found.forecast, markup=False)
-    out.print("first block: " + ", ".join(found.first_block), markup=False)
+    if found.first_block:
+        out.print("first block: " + ", ".join(found.first_block), markup=False)
     out.print("\nChanges to this machine, in order:")
     for change in found.changes:
         out.print(f"  - {change}", markup=False)

@@ -1,8 +1,9 @@
 """What a run would do, before it does it: slots, time, and every change to this machine."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from bench.core.capacity import expected_search_seconds
 from bench.core.hosts import DockerHost, docker_hosts
 from bench.core.modes import MODES
 from bench.core.plan import Slot, expected_seconds, plan_slots
@@ -47,6 +48,8 @@ def preview(
 
     How long a `precision` (a fraction) takes is forecast from the newest run of it below `results`.
     """
+    if scenario.capacity:
+        return _preview_capacity(scenario, seed)
     slots = plan_slots(scenario, seed)
     settings = conditions(scenario)
     return Preview(
@@ -63,6 +66,26 @@ def preview(
         expected_s=expected_seconds(scenario, slots) + (0 if image.is_cached() else IMAGE_BUILD_S),
         forecast=_forecast(scenario, precision, results) if precision else "",
         changes=planned_changes(scenario),
+    )
+
+
+def _preview_capacity(scenario: Scenario, seed: int) -> Preview:
+    """Of `bench capacity`: the search, and a comparison a workload at as many rates as there are shares."""
+    asked = scenario.capacity
+    assert asked
+    # The rates are to be found; for the plan any will do.
+    rates = {"load.rate_rps": tuple(1_000 * share for share in asked.shares)}
+    kinds = len(asked.keep_alive)
+    compared = preview(scenario.model_copy(update={"capacity": None, "factors": rates}), seed)
+    searched_s = expected_search_seconds(scenario)
+    return replace(
+        compared,
+        conditions=[f"load.rate_rps = {share:.0%} of the weakest arm's knee" for share in asked.shares],
+        slots=kinds * compared.slots,
+        first_block=[],
+        expected_s=searched_s + kinds * compared.expected_s,
+        forecast=f"of it about {searched_s / 60:.1f} minutes to find the knees, before any slot: `bench"
+        f" capacity {scenario.name}`; then {kinds} run(s) at equal service",
     )
 
 
