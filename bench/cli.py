@@ -346,7 +346,7 @@ def _print_verdict(folder: Path, as_json: bool) -> None:
 
 
 def _print_capacity(folder: Path, as_json: bool) -> None:
-    from bench.core.capacity import compare_knees
+    from bench.core.capacity import compare_knees, find_bound
     from bench.edges.store import read_capacity
     from bench.report.capacity import answer_capacity, list_cautions, summarise_capacity, tabulate_checks
 
@@ -354,7 +354,12 @@ def _print_capacity(folder: Path, as_json: bool) -> None:
     ratios = compare_knees(record)
     if as_json:
         knees = [
-            {**asdict(record.knee(workload)), **workload._asdict(), "wrk_rps": record.wrk_rps(workload)}
+            {
+                **workload._asdict(),
+                **asdict(record.knee(workload)),
+                "bound": find_bound(record, workload),
+                "wrk_rps": record.wrk_rps(workload),
+            }
             for workload in record.workloads
         ]
         _print_json(

@@ -50,6 +50,8 @@ OVERLOAD = {
     "generator lateness",
     "retransmits",
     "listen drops",
+    "conntrack drops",
+    "conntrack room",
 }
 """Gates that fail where a server has too much to do: what a probe is there to find out."""
 CLIENT = {"client ports", "ports found"}
@@ -259,7 +261,9 @@ def next_step(record: CapacityRecord) -> Step | None:
     for workload in sorted(searched, key=lambda one: len(record.trials(one))):
         rate_rps = _rate_to_search(record, workload)
         if rate_rps is not None:
-            return Step("search", workload, rate_rps, 0)
+            # A rate that is tried again has other arrivals: the first may have been unlucky.
+            tried = sum(trial.rate_rps == rate_rps for trial in record.trials(workload))
+            return Step("search", workload, rate_rps, tried)
     pending = list(_to_confirm(record))
     if pending:
         return min(pending, key=lambda step: (step.repeat, _lot(record.seed, step)))
