@@ -34,8 +34,11 @@ MIN_HEADROOM = 1.2
 MAX_CLIENT_BUSY = 0.9
 MIN_SERVER_BUSY = 0.9
 """Of the server's cores, where an arm did not sustain a rate; the rest is waiting, for whatever it be."""
-MAX_ADDED = 0.05
-"""Share that a second worker adds to what the better of the two does alone, where the server is the bound."""
+MAX_ADDED = 0.1
+"""Share that a second worker adds to what the better of the two does alone, where the server is the bound:
+more connections alone get some percent more out of it. Twice as many programs get far more where one is
+the bound and its core has room.
+"""
 MAX_WRK = 1.5
 """wrk's throughput by the rate that was not sustained. A knee lies below saturation, but where another
 client gets half as much again out of the arm, its server was not at its end.
