@@ -216,10 +216,15 @@ def _probe(bed: Bed, record: CapacityRecord, step: Step, folder: Path) -> Probe:
         outcome=Outcome.VOID,
     )
     condition = _condition(record.scenario, step)
-    # All arms have the same arrivals in the same repeat; a sequence that is unlucky is so for all.
+    # The same arrivals for all arms in one repeat: a sequence that is unlucky is so for all.
     seed = record.seed * 1_000 + step.repeat
     if step.workload.arm == NULL_SERVER:
-        result, metrics = _load_null_server(bed, condition, seed)
+        try:
+            result, metrics = _load_null_server(bed, condition, seed)
+        except GeneratorDied:
+            raise
+        except BenchError as fault:
+            return probe.model_copy(update={"reasons": (str(fault),)})
         changes: dict[str, object] = {
             **_shares(metrics),
             "generator_busy": result.cpu_share,

@@ -235,7 +235,8 @@ def plan(
         out.print(f"the budget is enough for about {found.budget_blocks} of the blocks")
     if found.forecast:
         out.print(found.forecast, markup=False)
-    out.print("first block: " + ", ".join(found.first_block), markup=False)
+    if found.first_block:
+        out.print("first block: " + ", ".join(found.first_block), markup=False)
     out.print("\nChanges to this machine, in order:")
     for change in found.changes:
         out.print(f"  - {change}", markup=False)
@@ -432,7 +433,7 @@ def _print_verdict(folder: Path, as_json: bool) -> None:
 
 
 def _print_capacity(folder: Path, as_json: bool) -> None:
-    from bench.core.capacity import compare_knees
+    from bench.core.capacity import compare_knees, find_bound
     from bench.core.comparison import Word
     from bench.edges.store import read_capacity
     from bench.report.capacity import answer_capacity, list_cautions, summarise_capacity, tabulate_checks
@@ -441,7 +442,12 @@ def _print_capacity(folder: Path, as_json: bool) -> None:
     ratios = compare_knees(record)
     if as_json:
         knees = [
-            {**asdict(record.knee(workload)), **workload._asdict(), "wrk_rps": record.wrk_rps(workload)}
+            {
+                **workload._asdict(),
+                **asdict(record.knee(workload)),
+                "bound": find_bound(record, workload),
+                "wrk_rps": record.wrk_rps(workload),
+            }
             for workload in record.workloads
         ]
         print_json(

@@ -1,9 +1,10 @@
 """What a run would do, before it does it: slots, time, and every change to this machine."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from bench.core.capacity import expected_search_seconds
 from bench.core.errors import InputError
 from bench.core.hosts import DockerHost, docker_hosts
 from bench.core.modes import MODES, Vantage
@@ -58,6 +59,8 @@ def preview(
 
     How long a `precision` (a fraction) takes is forecast from the newest run of it below `results`.
     """
+    if scenario.capacity:
+        return _preview_capacity(scenario, seed)
     slots = plan_slots(scenario, seed)
     settings = conditions(scenario)
     return Preview(
@@ -145,6 +148,26 @@ def _count_blocks(scenario: Scenario, slots: tuple[Slot, ...], budget_s: float) 
     """Whole blocks that fit; the first is measured in any case."""
     blocks = scenario.schedule.blocks
     return min(blocks, max(1, int(budget_s / measuring_seconds(scenario, slots) * blocks)))
+
+
+def _preview_capacity(scenario: Scenario, seed: int) -> Preview:
+    """Of `bench capacity`: the search, and a comparison a workload at as many rates as there are shares."""
+    asked = scenario.capacity
+    assert asked
+    # The rates are to be found; for the plan any will do.
+    rates = {"load.rate_rps": tuple(1_000 * share for share in asked.shares)}
+    kinds = len(asked.keep_alive)
+    compared = preview(scenario.model_copy(update={"capacity": None, "factors": rates}), seed)
+    searched_s = expected_search_seconds(scenario)
+    return replace(
+        compared,
+        conditions=[f"load.rate_rps = {share:.0%} of the weakest arm's knee" for share in asked.shares],
+        slots=kinds * compared.slots,
+        first_block=[],
+        expected_s=searched_s + kinds * compared.expected_s,
+        forecast=f"of it about {searched_s / 60:.1f} minutes to find the knees, before any slot: `bench"
+        f" capacity {scenario.name}`; then {kinds} run(s) at equal service",
+    )
 
 
 def _forecast(scenario: Scenario, precision: float, results: Path) -> str:

@@ -34,8 +34,15 @@ MIN_HEADROOM = 1.2
 MAX_CLIENT_BUSY = 0.9
 MIN_SERVER_BUSY = 0.9
 """Of the server's cores, where an arm did not sustain a rate; the rest is waiting, for whatever it be."""
-MAX_ADDED = 0.05
-"""Share that a second worker adds to what the better of the two does alone, where the server is the bound."""
+MAX_ADDED = 0.1
+"""Share that a second worker adds to what the better of the two does alone, where the server is the bound:
+more connections alone get some percent more out of it. Twice as many programs get far more where one is
+the bound and its core has room.
+"""
+MAX_WRK = 1.5
+"""wrk's throughput by the rate that was not sustained. A knee lies below saturation, but where another
+client gets half as much again out of the arm, its server was not at its end.
+"""
 MAX_LATE_SHARE = 0.1
 """Of the limit, the generator's own lateness at the p99: more than that is a good part of what was judged."""
 OVERLOAD = {
@@ -46,10 +53,18 @@ OVERLOAD = {
     "generator lateness",
     "retransmits",
     "listen drops",
+    "conntrack drops",
+    "conntrack room",
 }
 """Gates that fail where a server has too much to do: what a probe is there to find out."""
 CLIENT = {"client ports", "ports found"}
 """Gates that fail where the client has nothing left to send from."""
+
+
+SEARCH_PROBES = 10
+"""Of one arm and workload, the null server's as well: for time estimates only."""
+PROBE_OVERHEAD_S = 0.8
+"""Start and removal of a container, and the end of a queue: for time estimates only."""
 
 
 class Workload(NamedTuple):
@@ -181,6 +196,16 @@ class CapacityRecord(Stored):
         ]
 
 
+def expected_search_seconds(scenario: Scenario) -> float:
+    """Expected seconds of search, confirmation and wrk, without the comparison at equal service."""
+    settings = scenario.capacity or Capacity()
+    arms, votes = len(scenario.compared), settings.confirmations
+    probe_s = scenario.load.warm_up_s + PROBE_S + PROBE_OVERHEAD_S
+    searched_s = (arms + 1) * SEARCH_PROBES * probe_s
+    confirmed_s = arms * votes * (2 * probe_s + settings.wrk_s + PROBE_OVERHEAD_S)
+    return len(settings.keep_alive) * (searched_s + confirmed_s)
+
+
 def judge_probe(
     probe: Probe, failed_gates: Mapping[str, str], lateness_us: float | None, settings: Capacity
 ) -> Probe:
@@ -239,7 +264,9 @@ def next_step(record: CapacityRecord) -> Step | None:
     for workload in sorted(searched, key=lambda one: len(record.trials(one))):
         rate_rps = _rate_to_search(record, workload)
         if rate_rps is not None:
-            return Step("search", workload, rate_rps, 0)
+            # A rate that is tried again has other arrivals: the first may have been unlucky.
+            tried = sum(trial.rate_rps == rate_rps for trial in record.trials(workload))
+            return Step("search", workload, rate_rps, tried)
     pending = list(_to_confirm(record))
     if pending:
         return min(pending, key=lambda step: (step.repeat, _lot(record.seed, step)))
@@ -304,7 +331,7 @@ class Check(NamedTuple):
 
 
 def find_checks(record: CapacityRecord, workload: Workload) -> tuple[Check, ...]:
-    """The evidence that the server is the bound, all four of which it takes."""
+    """The evidence that the server is the bound, all of which it takes."""
     refuted_rps = record.knee(workload).refuted_rps
     ceiling_rps = record.knee(Workload(NULL_SERVER, workload.keep_alive)).confirmed_rps
     failed = [
@@ -324,6 +351,8 @@ def find_checks(record: CapacityRecord, workload: Workload) -> tuple[Check, ...]
     ]
     headroom = ceiling_rps / refuted_rps if ceiling_rps and refuted_rps else None
     busy, served, more = (median(found) if found else None for found in (client, server, added))
+    wrk_rps = record.wrk_rps(workload)
+    through = median(wrk_rps) / refuted_rps if wrk_rps and refuted_rps else None
     return (
         Check(
             "the generator's ceiling against the null server, by the rate not sustained, at least",
@@ -349,6 +378,12 @@ def find_checks(record: CapacityRecord, workload: Workload) -> tuple[Check, ...]
             MAX_ADDED,
             more is not None and more <= MAX_ADDED,
         ),
+        Check(
+            "wrk's throughput, by the rate not sustained, at most",
+            through,
+            MAX_WRK,
+            through is not None and through <= MAX_WRK,
+        ),
     )
 
 
@@ -358,7 +393,7 @@ def find_bound(record: CapacityRecord, workload: Workload) -> Bound:
     The client, where most of the probes that failed failed for it, where its ceiling is no higher than
     the knee, or where its core was full and the server's were not.
     """
-    ceiling, client, server, _ = checks = find_checks(record, workload)
+    ceiling, client, server, *_ = checks = find_checks(record, workload)
     refuted_rps = record.knee(workload).refuted_rps
     votes = [
         trial.outcome

@@ -59,7 +59,7 @@ def write_capacity_report(record: CapacityRecord, folder: Path) -> None:
 
 
 def answer_capacity(record: CapacityRecord) -> str:
-    """The knees of the first workload, and how the baseline's compares, in one sentence or two."""
+    """Every knee and its bound, in one sentence."""
     said = []
     for workload in record.workloads:
         knee = record.knee(workload)
@@ -113,7 +113,7 @@ def summarise_capacity(record: CapacityRecord) -> list[Table]:
 def tabulate_checks(record: CapacityRecord) -> Table:
     """The evidence for each bound: what was seen, and the limit."""
     return Table(
-        caption="What bounds each knee: the server, if all four hold",
+        caption="What bounds each knee: the server, if all of this says so",
         columns=("arm", "workload", "evidence", "seen", "limit", "for the server"),
         rows=tuple(
             (
@@ -209,8 +209,8 @@ def describe_method(record: CapacityRecord) -> list[str]:
     )
     found = (
         f"A search (steps of 1.4, then bisection to {settings.resolution:.0%}) finds two neighbouring rates."
-        f" Both are tried {settings.confirmations} times more, in random order among the arms, and the"
-        " majority counts. Where that contradicts the search, the search goes on."
+        f" Both are then confirmed ({settings.confirmations} probes each, in random order among the arms):"
+        " the majority counts. Where that contradicts the search, the search goes on."
     )
     interval = (
         "A knee is therefore an interval, and no 95 % interval: its width is the search's step, and the"
@@ -221,10 +221,10 @@ def describe_method(record: CapacityRecord) -> list[str]:
         " through at saturation. A knee is lower by what is left for the p99."
     )
     bound = (
-        f"A bound is proved by four pieces of evidence: the generator's own knee against the {NULL_SERVER},"
-        " its core's load and the server's cores' load at the rate that was not sustained, and wrk as a"
-        " second worker beside the generator. Where they do not all point to the server, the knee is"
-        " compared with none."
+        f"A bound is proved by the generator's own knee against the {NULL_SERVER}, by its core's load and the"
+        " server's cores' load at the rate that was not sustained, by wrk as a second worker beside the"
+        " generator, and by what wrk gets through alone. Where they do not all point to the server, the knee"
+        " is compared with none."
     )
     return [sustained, found, interval, wrk, bound]
 

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from bench.core.capacity import CapacityRecord, Probe, Workload
 from bench.core.gates import MIN_ACHIEVED_SHARE
@@ -41,6 +42,9 @@ def draw_capacity(record: CapacityRecord) -> Figure:
             latency.axhline(record.settings.limit_ms, color=INK, linewidth=0.9, linestyle="--")
             achieved.axhline(MIN_ACHIEVED_SHARE, color=INK, linewidth=0.9, linestyle="--")
             latency.set_yscale("log")
+            latency.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            latency.yaxis.set_minor_locator(NullLocator())
+            latency.yaxis.set_major_formatter("{x:,.4g}")
             latency.set_ylabel("p99 response time, ms")
             achieved.set_ylabel("share of the rate achieved")
             for axes in (latency, achieved):

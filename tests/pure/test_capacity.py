@@ -58,15 +58,17 @@ def begin(**settings: Any) -> CapacityRecord:
 class Machine:
     """Arms with known knees; `changes` of what a probe at a rate that is too high shows."""
 
-    def __init__(self, knees_rps: dict[str, float] = KNEES_RPS, added: float = 0.0, **changes: Any) -> None:
-        self.knees_rps, self.added, self.changes = knees_rps, added, changes
+    def __init__(
+        self, knees_rps: dict[str, float] = KNEES_RPS, added: float = 0.0, wrk: float = 1.1, **changes: Any
+    ) -> None:
+        self.knees_rps, self.added, self.wrk, self.changes = knees_rps, added, wrk, changes
 
     def take(self, record: CapacityRecord, step: Step) -> CapacityRecord:
         arm, kept = step.workload
         knee_rps = self.knees_rps[arm] * (1 if kept else 0.4)
         which: dict[str, Any] = {"arm": arm, "keep_alive": kept}
         if step.kind == "wrk":
-            reading = WrkReading(**which, throughput_rps=1.1 * knee_rps)
+            reading = WrkReading(**which, throughput_rps=self.wrk * knee_rps)
             return record.model_copy(update={"wrk": (*record.wrk, reading)})
         which["rate_rps"] = step.rate_rps
         if step.kind == "second worker":
@@ -156,6 +158,7 @@ def test_the_searches_take_turns() -> None:
         (Machine(server_busy=0.6), Bound.UNDECIDED),
         (Machine(generator_busy=0.97), Bound.UNDECIDED),
         (Machine(added=0.2), Bound.UNDECIDED),
+        (Machine(wrk=2.0), Bound.UNDECIDED),
     ],
     ids=[
         "the generator's ceiling is lower",
@@ -165,6 +168,7 @@ def test_the_searches_take_turns() -> None:
         "the server's core was not full",
         "both cores were full",
         "a second worker got more",
+        "wrk alone got far more",
     ],
 )
 def test_a_figure_that_is_not_proved_to_be_the_servers_is_compared_with_none(

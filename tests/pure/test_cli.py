@@ -43,6 +43,8 @@ BAD_SCENARIOS = {
 }
 BAD_OPTIONS = {
     "no such scenario": (["plan", "nowhere"], "nowhere"),
+    "a capacity of a scenario without its table": (["capacity", "quick"], "no table [capacity]"),
+    "a run of a scenario whose rates are to be found": (["run", "capacity"], "bench capacity"),
     "a folder for a scenario": (["plan", "."], "directory"),
     "binary for a scenario": (["plan", sys.executable], "utf-8"),
     "no such run": (["report", "nowhere"], "nowhere"),
