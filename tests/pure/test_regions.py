@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import bench
 from bench.core.comparison import Comparison, Word, choose_word
 from bench.core.regions import ALPHA, Cell, Part, Region, map_regions
-from bench.core.scenario import Arm, Load, Metric
+from bench.core.scenario import PERFORMANCE, Arm, Load
 from bench.core.statistics import equivalence_p_value, estimate
 from bench.report import page
 from bench.report.regions import (
@@ -27,7 +27,7 @@ from bench.report.wording import SYMBOLS
 from .conftest import make_scenario
 from .reports import few_resamples, judged, store_run
 
-P50, P99, THROUGHPUT = Metric
+P50, P99, THROUGHPUT = PERFORMANCE
 BLOCKS = 10
 
 

@@ -11,14 +11,14 @@ from bench.core.errors import InputError
 from bench.core.plan import Slot, plan_slots
 from bench.core.records import RunRecord
 from bench.core.run_comparison import ONE_SESSION, RunChange, RunComparison, compare_runs
-from bench.core.scenario import Arm, LabSettings, Load, Margins, Metric, Scenario
+from bench.core.scenario import PERFORMANCE, Arm, LabSettings, Load, Margins, Metric, Scenario
 from bench.core.simulation import NOISES, SETTINGS, make_experiment, simulate
 from bench.report.run_changes import describe
 
 from .conftest import BRIDGE, HOST, make_run, make_scenario, make_slot_record
 from .verdicts import random_noise
 
-P50, P99, THROUGHPUT = Metric
+P50, P99, THROUGHPUT = PERFORMANCE
 
 
 def run_of(
