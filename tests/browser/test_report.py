@@ -276,12 +276,14 @@ def test_the_scenario_that_the_page_gives_is_the_one_that_ran(page: Page, full: 
     assert parse_scenario(Path(begun.value.path()).read_text(), "the download") == full.record.scenario
 
 
-@pytest.mark.parametrize("run", ["full", "small"])
-@pytest.mark.parametrize(("scheme", "viewport"), [("light", DESKTOP), ("dark", DESKTOP), ("light", PHONE)])
+@pytest.mark.parametrize(
+    ("run", "scheme", "viewport"),
+    [("full", "light", DESKTOP), ("full", "dark", DESKTOP), ("small", "light", PHONE)],
+)
 def test_axe_finds_no_serious_fault(
+    run: str,
     scheme: str,
     viewport: dict[str, int],
-    run: str,
     browser: Browser,
     request: pytest.FixtureRequest,
 ) -> None:

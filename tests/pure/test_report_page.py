@@ -167,17 +167,20 @@ def test_every_figure_can_be_drawn_of_many_arms_and_conditions_and_gaps(
 
 
 def test_the_figures_of_many_slots_hold_pixels_and_little_else(
-    crowded: Run, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def draw_all() -> str:
-        return "".join(render_svg(draw(crowded), "figure", "", "") for draw in FIGURES)
+    run = judged(store_run(tmp_path, make_scenario(blocks=30)))
 
-    marks = draw_all().count("<use")
-    monkeypatch.setattr(panels, "MOST_VECTOR_SLOTS", len(crowded.record.slots) - 1)
-    drawn = draw_all()
+    def draw_marks() -> str:
+        drawn = (draw_block_ratios, draw_throughput, draw_slot_timeline)
+        return "".join(render_svg(draw(run), "figure", "", "") for draw in drawn)
 
-    assert drawn.count("data:image/png;base64,") >= 3
-    assert drawn.count("<use") < marks / 2
+    marks = draw_marks().count("<use")
+    monkeypatch.setattr(panels, "MOST_VECTOR_SLOTS", len(run.record.slots) - 1)
+    pixels = draw_marks()
+
+    assert pixels.count("data:image/png;base64,") >= 3
+    assert pixels.count("<use") < marks / 2
 
 
 def test_of_many_slots_the_curves_that_are_drawn_are_spread_over_the_run(
