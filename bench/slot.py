@@ -142,7 +142,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
             network.path_from(load.vantage),
             counted.path,
             result.opened,
-            metrics.requests,
+            metrics.requests - metrics.unfinished,
             forwarding_rules=site.engine.writes_rules,
         ),
         *check_namespace(network.in_host_network, inode, docker_host.network_inode),

@@ -229,13 +229,19 @@ def judge_probe(
         limits.append(f"the generator's core was {probe.generator_busy:.0%} busy")
     if lateness_us is not None and lateness_us > MAX_LATE_SHARE * settings.limit_ms * 1e3:
         limits.append(f"the generator was {lateness_us / 1e3:.3g} ms late")
-    # A wrong path, image or core is no measurement of this arm, whether it was fast or slow.
+    # A wrong image or core is no measurement of this arm, whether it was fast or slow. Nor is a wrong path,
+    # but a server with too much to do leaves connections unserved and requests without an answer, so that
+    # its counters cannot agree; every knee has sustained probes below it, whose counters must.
     foreign = [
         f"{name}: {seen}"
         for name, seen in failed_gates.items()
-        if name.startswith("path: ") or name in {"namespace", "image", "cpuset"}
+        if name in {"namespace", "image", "cpuset"} or (name.startswith("path: ") and not faults)
     ]
-    disturbed = [f"{name}: {seen}" for name, seen in failed_gates.items() if name not in OVERLOAD | CLIENT]
+    disturbed = [
+        f"{name}: {seen}"
+        for name, seen in failed_gates.items()
+        if name not in OVERLOAD | CLIENT and not name.startswith("path: ")
+    ]
     if foreign:
         outcome, reasons = Outcome.VOID, foreign
     elif not faults:

@@ -240,6 +240,8 @@ GOOD = Probe(
         ({}, {"quiet cores": "0.2", "listen drops": "3"}, 5_000.0, Outcome.SUSTAINED),
         ({}, {"path: served": "0"}, 50.0, Outcome.VOID),
         ({"p99_ms": 11.0}, {}, 50.0, Outcome.REFUSED),
+        ({"p99_ms": 11.0}, {"path: served": "0"}, 50.0, Outcome.REFUSED),
+        ({"p99_ms": 11.0}, {"image": "another"}, 50.0, Outcome.VOID),
         ({"achieved_share": 0.98}, {"achieved": "0.98", "listen drops": "9"}, 50.0, Outcome.REFUSED),
         ({"error_share": 0.01}, {"errors": "0.01"}, 50.0, Outcome.REFUSED),
         ({"p99_ms": 11.0}, {}, 1_500.0, Outcome.CLIENT),
