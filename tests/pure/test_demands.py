@@ -8,12 +8,12 @@ from bench.core.claim import ClaimVerdict, ClaimWord
 from bench.core.comparison import Comparison, Word
 from bench.core.demands import Demand, DemandWord, demand_claim, demand_cost, demand_no_regression, exit_code
 from bench.core.errors import ExitCode
-from bench.core.scenario import Metric
+from bench.core.scenario import PERFORMANCE
 from bench.report.demands import describe_demand, render_junit
 
 from .test_run_comparison import compared, run_of
 
-P50, P99, THROUGHPUT = Metric
+P50, P99, THROUGHPUT = PERFORMANCE
 
 
 def make_cost(low: float, high: float, word: Word = Word.BETTER) -> Comparison:
