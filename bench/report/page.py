@@ -52,6 +52,7 @@ class Section(NamedTuple):
     name: str
     """Its id, and its template: sections/<name>.html.j2."""
     title: str
+    """`{baseline}` stands for the baseline's name."""
     needs: str = "record"
     """The entry of `_facts` without which there is nothing to say: the section is left out."""
 
@@ -60,7 +61,7 @@ SECTIONS = (
     Section("card", "Which mode to take: cost beside what is given up"),
     Section("steps", "What each step adds", "steps"),
     Section("changes", "What changed between conditions", "changes"),
-    Section("regions", "Where the baseline is better", "regions"),
+    Section("regions", "Where {baseline} is better", "regions"),
     Section("anatomy", "Where the microseconds go", "anatomy"),
     Section("cpu", "CPU per request", "cpu"),
     Section("comparison", "Comparison", "comparisons"),
@@ -153,7 +154,12 @@ def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
     placed = {figure.name: figure for figure in illustrations if figure.name in PLACED}
     rest = [figure for figure in illustrations if figure.name not in placed]
     facts = {**_facts(run), "illustrations": rest, "placed": placed}
-    return fill(template, facts | {"sections": [section for section in SECTIONS if facts[section.needs]]})
+    sections = [
+        section._replace(title=section.title.format(baseline=run.record.scenario.baseline))
+        for section in SECTIONS
+        if facts[section.needs]
+    ]
+    return fill(template, facts | {"sections": sections})
 
 
 def fill(template: str, facts: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ def scenario_toml(scenario: Scenario) -> str:
     top = ("name", "question", "baseline", "ladder", "walkthrough")
     lines = _assign({key: said[key] for key in top if key in said})
     lines += _list_tables("arms", said["arms"])
-    for table in ("load", "lab", "schedule", "margins"):
+    for table in ("load", "lab", "schedule", "margins", "capacity"):
         lines += ["", f"[{table}]", *_assign(said[table])] if said.get(table) else []
     if said.get("factors"):
         quoted = {json.dumps(key): levels for key, levels in said["factors"].items()}

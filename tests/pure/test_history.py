@@ -152,7 +152,7 @@ def test_an_invalid_answer_is_listed_and_takes_no_part() -> None:
 def test_the_lines_of_a_scenario_share_the_chance_of_a_false_change_point() -> None:
     def arms(number: int) -> tuple[RunRecord, list[Comparison]]:
         record, _ = day(number, 1.1)
-        return record, [compare_arm(1.1, metric=metric) for metric in Metric]
+        return record, [compare_arm(1.1, metric=metric) for metric in PERFORMANCE]
 
     lines = trace_lines(arms(number) for number in range(8))
     assert {line.needed for line in lines} == {9}

@@ -91,7 +91,7 @@ def test_every_option_is_described_to_an_editor(table: str, name: str) -> None:
 @pytest.mark.parametrize(("table", "name"), OPTIONS)
 def test_every_option_occurs_in_the_example_of_the_documentation(table: str, name: str) -> None:
     table_now, found = "", set()
-    for line in documented_example().splitlines():
+    for line in "".join(documented_tables()).splitlines():
         if heading := re.match(r"\[\[?([a-z]+)\]", line):
             table_now = heading[1]
             found.add(("", table_now))
@@ -104,7 +104,10 @@ def test_the_example_of_the_documentation_is_a_scenario() -> None:
     assert parse_scenario(documented_example(), "docs/scenarios.md").name == "example"
 
 
+def documented_tables() -> list[str]:
+    """Every piece of TOML on the page of scenarios."""
+    return re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "scenarios.md").read_text(), re.DOTALL)
+
+
 def documented_example() -> str:
-    found = re.search(r"```toml\n(.*?)```", (ROOT / "docs" / "scenarios.md").read_text(), re.DOTALL)
-    assert found
-    return found[1]
+    return documented_tables()[0]
