@@ -23,7 +23,9 @@ SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
 FORMS = {".html": "html", ".md": "md"}
 
 
-@app.command(epilog="Example: bench compare results/quick/20261124T202906Z-d62b results/quick/20261125T202906Z-a1b2")
+@app.command(
+    epilog="Example: bench compare results/quick/20261124T202906Z-d62b results/quick/20261125T202906Z-a1b2"
+)
 def compare(
     before: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder: the earlier one.")],
     after: Annotated[Path, typer.Argument(metavar="RUN", help="The run that is compared with it.")],
@@ -113,7 +115,9 @@ def _load_or_say(folder: Path) -> "Run | None":
         return None
 
 
-@app.command(epilog="Example: bench check results/quick/20261124T202906Z-d62b --claim article --max-cost 1.25")
+@app.command(
+    epilog="Example: bench check results/quick/20261124T202906Z-d62b --claim article --max-cost 1.25"
+)
 def check(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
     claim: Annotated[

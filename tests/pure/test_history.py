@@ -12,7 +12,7 @@ from bench.core.change_points import ChangePoint, fewest_runs, find_change_point
 from bench.core.comparison import Comparison, Word
 from bench.core.history import Line, trace_lines
 from bench.core.records import RunRecord
-from bench.core.scenario import PERFORMANCE, Arm, LabSettings, Load, Margins, Metric, Scenario, Schedule
+from bench.core.scenario import PERFORMANCE, Arm, LabSettings, Load, Margins, Scenario, Schedule
 from bench.report.history import describe_turns, draw_lines, render_page, tabulate_lines, write_csv
 
 from .conftest import HOST, make_run, make_scenario
