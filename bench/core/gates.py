@@ -110,12 +110,12 @@ def check_load(requests: int, errors: int, unfinished: int, generator_cpu: float
 
 
 def check_open_loop(
-    open_loop: OpenLoop, values: Mapping[Metric, float], *, sleeps: bool = False
+    open_loop: OpenLoop, values: Mapping[Metric, float], lateness_voids: Voids = Voids.SLOT
 ) -> list[Gate]:
     """Gates on an open loop: the server kept up with the arrivals, and the generator kept to them.
 
-    The generator is judged where a connection was free. Where none was, the server was slow. One that
-    `sleeps` between its arrivals is woken late by a sleepy machine: that spoils latency, not the rate.
+    The generator is judged where a connection was free. Where none was, the server was slow. Lateness
+    spoils latency, and so the slot, unless the slot is there for something else: CPU at that rate, or hops.
     """
     achieved_rps = values.get(Metric.THROUGHPUT_RPS, 0.0)
     share = achieved_rps / open_loop.offered_rps if open_loop.offered_rps else 0.0
@@ -137,7 +137,7 @@ def check_open_loop(
             limit=round(limit_us, 1),
             unit="us from a request's time to its sending where a connection was free, p99, at most",
             detail=f"p50 {p50_us:.1f}, most {most_us:,.0f} us; {open_loop.waited:,} found no connection free",
-            voids=Voids.LATENCY if sleeps else Voids.SLOT,
+            voids=lateness_voids,
         ),
     ]
 
