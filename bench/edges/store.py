@@ -42,8 +42,8 @@ CPU_COLUMNS = (
 WALKTHROUGH_FILE, WALKTHROUGH_PAGE = "walkthrough.json", "walkthrough.md"
 CAPACITY_FILE = "capacity.json"
 
-KEPT_PACKETS = 200
-"""Of each capture: the handshakes and some dozens of requests. All of them would be megabytes a slot."""
+KEPT_PACKETS = 64
+"""Of each capture: the handshakes and a dozen requests. All of them would be megabytes a slot."""
 
 CALIBRATION_FILE = STATE / "calibration.json"
 
