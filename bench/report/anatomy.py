@@ -80,11 +80,13 @@ def label_of(run: Run, condition: int) -> str:
 
 
 def name_explanation(run: Run, found: Explanation) -> str:
-    """`host → bridge`, or `bridge: forward_rules=0 → forward_rules=2000`."""
+    """`host → bridge`, or `bridge: forward_rules=0 → forward_rules=500, at server_wait_us=40`."""
     if found.factor is None:
         return name_condition(label_of(run, found.condition), f"{found.baseline} → {found.candidate}")
-    ends = [label_of(run, condition) for condition in (found.reference, found.condition)]
-    return f"{found.candidate}: {' → '.join(ends)}"
+    before, after = (label_of(run, condition).split(", ") for condition in (found.reference, found.condition))
+    [(old, new)] = [ends for ends in zip(before, after, strict=True) if ends[0] != ends[1]]
+    shared = [setting for setting in before if setting != old]
+    return f"{found.candidate}: {old} → {new}{', at ' if shared else ''}{', '.join(shared)}"
 
 
 def format_us(us: float, interval: Interval | None = None, *, signed: bool = False) -> str:

@@ -96,7 +96,7 @@ def _cautions_of_slots(run: Run) -> Iterable[str]:
         )
     others = {
         Voids.THROUGHPUT: "latency is not",
-        Voids.LATENCY: "CPU per request is not",
+        Voids.LATENCY: "what else they measured is not",
         Voids.CPU: "latency is not",
     }
     for voids, other in others.items():

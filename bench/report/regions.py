@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from bench.core.regions import Cell, Region
 from bench.core.scenario import Metric
-from bench.report.panels import arm_names, make_panels, present_conditions
+from bench.report.panels import arm_names, compared_conditions, make_panels
 from bench.report.svg import INK, STYLE
 from bench.report.table import NOT_AVAILABLE, Table
 from bench.report.text import count, format_number, format_p_value, format_ratio, join_words
@@ -36,12 +36,12 @@ SOLID, FAINT = 0.42, 0.16
 
 def has_map(run: Run) -> bool:
     """Whether there are several conditions, and something that could be compared under them."""
-    return len(present_conditions(run)) > 1 and bool(run.cells)
+    return len(compared_conditions(run)) > 1 and bool(run.cells)
 
 
 def can_draw_regions(run: Run) -> bool:
     """Whether the map fits a figure."""
-    return has_map(run) and len(_candidates(run)) * len(present_conditions(run)) <= MOST_LINES
+    return has_map(run) and len(_candidates(run)) * len(compared_conditions(run)) <= MOST_LINES
 
 
 def _candidates(run: Run) -> list[str]:
@@ -54,7 +54,7 @@ def _cells(run: Run) -> dict[tuple[str, str, Metric], Cell]:
 
 def draw_regions(run: Run) -> Figure:
     """A panel a candidate: a line a condition, a column a metric."""
-    labels = [run.conditions[index].label for index in present_conditions(run)]
+    labels = [run.conditions[index].label for index in compared_conditions(run)]
     metrics, cells = run.record.scenario.metrics, _cells(run)
     with matplotlib.rc_context(STYLE):
         candidates = _candidates(run)
@@ -113,7 +113,7 @@ def tabulate_regions(run: Run) -> list[Table]:
     if not has_map(run):
         return []
     cells, metrics = _cells(run), run.record.scenario.metrics
-    labels = [run.conditions[index].label for index in present_conditions(run)]
+    labels = [run.conditions[index].label for index in compared_conditions(run)]
     return [
         Table(
             caption=f"{run.record.scenario.baseline} against {name}",

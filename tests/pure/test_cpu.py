@@ -364,7 +364,9 @@ def test_what_a_late_sleeper_spoils_is_said_of_latency_and_of_nothing_else(tmp_p
     with few_resamples():
         said = find_cautions(run)
 
-    assert "Latency is void in 16 slots, CPU per request is not: gate generator lateness (16)." in said
+    assert (
+        "Latency is void in 16 slots, what else they measured is not: gate generator lateness (16)." in said
+    )
     assert describe_gates(run.record.slots[0]).startswith("valid but for latency: generator lateness")
 
 
