@@ -45,6 +45,11 @@ LIMITS = (
         " it waits, and looks like work there."
     ),
     (
+        "The wait for a core is told from work by no setting here: a TCP packet that crosses a veth carries"
+        " its sender's pacing time where a received packet has its time of receipt, so that Linux stamps it"
+        " at the tap, after the wait, whatever netdev_tstamp_prequeue says."
+    ),
+    (
         "A tap costs time itself, and its cost lands in the hop behind it: a hop is longer here than without"
         " taps. So the difference that the hops are to explain is measured in slots without taps."
     ),
