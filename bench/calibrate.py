@@ -11,7 +11,6 @@ from math import exp, log
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 import bench
@@ -183,17 +182,17 @@ def _measure_beyond_wire(bed: Bed, folder: Path, tell: Tell) -> BeyondWire | Non
         )
         record, _ = measure_slot(bed, slot, CAPTURED, folder)
         if record.valid:
-            beyond.append(_beyond_wire_us(folder / slot.directory))
+            beyond.append(_beyond_wire_us(folder, slot.directory))
     if not beyond:
         return None
     p50, p99 = np.percentile(np.concatenate(beyond), [50, 99])
     return BeyondWire(p50_us=float(p50), p99_us=float(p99), requests=sum(map(len, beyond)))
 
 
-def _beyond_wire_us(folder: Path) -> NDArray[np.float64]:
+def _beyond_wire_us(folder: Path, slot_directory: str) -> NDArray[np.float64]:
     """Of each request: done minus sent, less its time between the packets at the client's interface."""
-    requests = pd.read_parquet(folder / "requests.parquet")
-    hops = pd.read_parquet(folder / "hops.parquet").set_index("id")
+    requests = store.read_requests(folder, slot_directory).to_pandas()
+    hops = store.read_hops(folder, slot_directory).to_pandas().set_index("id")
     service_ns = (requests["done_ns"] - requests["sent_ns"]).set_axis(
         number_requests(requests[["intended_ns"]].to_records(index=False))
     )

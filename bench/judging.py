@@ -1,6 +1,5 @@
 """Commands that judge stored runs: `compare`, `history`, `check`. They need no root and no Docker."""
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from bench.core.claim import ClaimWord
 from bench.core.errors import EnvironmentLacks, ExitCode, InputError
 from bench.core.scenario import Metric, Scenario
+from bench.terminal import print_json
 
 if TYPE_CHECKING:
     from bench.core.demands import Demand
@@ -51,7 +51,7 @@ def compare(
     for path, form in pages:
         write_atomically(path, render_page(found, form).encode())
     if as_json:
-        _print_json(found.model_dump(mode="json"))
+        print_json(found.model_dump(mode="json"))
     else:
         for caution in warn(found):
             typer.echo(caution)
@@ -97,7 +97,7 @@ def history(
     if csv is not None:
         write_atomically(csv, write_csv(lines).encode())
     if as_json:
-        _print_json([line.model_dump(mode="json") for line in lines])
+        print_json([line.model_dump(mode="json") for line in lines])
         return
     for table in tabulate_lines(lines):
         typer.echo(lay_out(table) + "\n")
@@ -171,7 +171,7 @@ def check(
     code = exit_code(demands)
     if as_json:
         shown = [demand.model_dump(mode="json") for demand in demands]
-        _print_json({"run": found.record.id, "exit_code": int(code), "demands": shown})
+        print_json({"run": found.record.id, "exit_code": int(code), "demands": shown})
     else:
         for demand in demands:
             typer.echo(describe_demand(demand))
@@ -272,7 +272,3 @@ def _form_of(path: Path) -> str:
     if path.suffix not in FORMS:
         raise InputError("Reading the options", f"--output is {path}", "Give a file .html or .md.")
     return FORMS[path.suffix]
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=1))

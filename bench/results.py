@@ -224,12 +224,14 @@ class Run:
         Columns, int64: `id` (the place of the request among all of the slot's by `intended_ns`), then
         `<tap>_request_ns`, `<tap>_first_ns`, `<tap>_last_ns` (the response's first and last packet) for
         each tap, in the order in which requests pass them; in the clock of the captures, CLOCK_REALTIME.
-        Raises KeyError where the slot was not measured, InputError where it was measured without taps.
+        Raises KeyError where the slot was not measured, InputError where it was measured without taps or
+        its file cannot be read.
         """
         record = self._slot(slot)
         capture = self._capture(record)
-        frame = pd.read_parquet(self.path / record.slot.directory / "hops.parquet")
-        return frame[["id", *tap_columns([tap.name for tap in capture.taps])]]
+        columns = ["id", *tap_columns([tap.name for tap in capture.taps])]
+        frame: pd.DataFrame = store.read_hops(self.path, record.slot.directory, columns).to_pandas()
+        return frame
 
     @cached_property
     def anatomy(self) -> Anatomy:

@@ -16,6 +16,8 @@ from bench.core.spelling import suggest
 
 UPLINK = "eth0"
 """A host's one link to the switch."""
+CONTAINER_PORT = 80
+"""Apache listens on it where the network is its own."""
 LAN, LAN_IPV6 = "198.18.0.0/24", "2001:2::/64"
 """The lab's wire. RFC 2544 and RFC 5180 (with its erratum 1752) reserve both for benchmarking."""
 DOCKER0, DOCKER0_IPV6 = "198.19.0.0/24", "2001:2:0:1::/64"

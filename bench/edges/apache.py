@@ -16,13 +16,12 @@ from requests.exceptions import RequestException
 
 from bench.core.errors import MeasurementInvalid
 from bench.core.hosts import DockerHost
-from bench.core.modes import DockerNetwork, NetworkMode, Step, Vantage
+from bench.core.modes import CONTAINER_PORT, DockerNetwork, NetworkMode, Step, Vantage
 from bench.core.scenario import Arm
 from bench.edges import command, native
 from bench.edges.engine import Engine
 from bench.edges.host import Endpoint, Host
 
-CONTAINER_PORT = 80
 NOTICE_S = 10
 API_VERSION = "1.41"
 """Of Docker 20.10, the oldest engine that is tried: what an endpoint's options are written for."""

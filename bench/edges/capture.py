@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import MeasurementInvalid
-from bench.core.modes import UPLINK
+from bench.core.modes import CONTAINER_PORT, UPLINK
 from bench.edges import command
 from bench.edges.host import Endpoint, Host
 
@@ -79,16 +79,20 @@ def find_taps(client: Host, docker_host: Host, server_pid: int, endpoint: Endpoi
     uplink = TapPlace("uplink", docker_host.name, outside, UPLINK, endpoint.port)
     if inside.stat().st_ino == outside.stat().st_ino:
         return client_side, uplink
-    own_port = 80
     of_host = {link["ifindex"]: link for link in _links(outside)}
     [own] = [link for link in _links(inside) if "link_index" in link and "UP" in link["flags"]]
     between = []
     if own["linkinfo"]["info_kind"] == "veth":
         far_end = of_host[own["link_index"]]
         if "master" in far_end:
-            between.append(TapPlace("bridge", docker_host.name, outside, far_end["master"], own_port))
-        between.append(TapPlace("veth", docker_host.name, outside, far_end["ifname"], own_port))
-    return client_side, uplink, *between, TapPlace("container", "container", inside, own["ifname"], own_port)
+            between.append(TapPlace("bridge", docker_host.name, outside, far_end["master"], CONTAINER_PORT))
+        between.append(TapPlace("veth", docker_host.name, outside, far_end["ifname"], CONTAINER_PORT))
+    return (
+        client_side,
+        uplink,
+        *between,
+        TapPlace("container", "container", inside, own["ifname"], CONTAINER_PORT),
+    )
 
 
 def _links(network: Path) -> list[dict[str, Any]]:

@@ -209,12 +209,20 @@ def read_requests(folder: Path, slot_directory: str, columns: Sequence[str] | No
 
     Raises InputError where it cannot be read.
     """
-    path = folder / slot_directory / "requests.parquet"
+    return _read_parquet(folder / slot_directory / "requests.parquet", columns)
+
+
+def read_hops(folder: Path, slot_directory: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a capture slot's hops.parquet, as `read_requests` does."""
+    return _read_parquet(folder / slot_directory / "hops.parquet", columns)
+
+
+def _read_parquet(path: Path, columns: Sequence[str] | None) -> pa.Table:
     try:
         return pq.read_table(path, columns=columns and list(columns))
     except (OSError, pa.ArrowException) as fault:
         raise InputError(
-            f"Reading the requests {path}",
+            f"Reading {path}",
             str(fault).splitlines()[0],
             f"The slot's metrics are in {RUN_FILE} all the same. `sha256sum -c {SUMS_FILE}` says which files"
             " are not as they were written.",

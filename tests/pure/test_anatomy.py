@@ -233,6 +233,15 @@ def test_a_slot_without_taps_has_no_hops_and_the_fault_names_those_that_have(run
         run.hops(9_999)
 
 
+def test_hops_whose_file_is_gone_are_bad_input_that_names_it(tmp_path: Path) -> None:
+    run = store_captures(tmp_path, make_tapped(arms=TWO))
+    slot = run.tapped[0].slot
+    (tmp_path / slot.directory / "hops.parquet").unlink()
+
+    with pytest.raises(InputError, match=r"hops\.parquet"):
+        run.hops(slot.index)
+
+
 @pytest.mark.parametrize(
     ("mode", "near", "far", "there", "back"),
     [
