@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import bench
 from bench.bed import Bed, prepare_bed
-from bench.core.calibration import BeyondWire, Calibration, Ceiling, Floor, find_floor
+from bench.core.calibration import BeyondWire, Calibration, Ceiling, Floor, find_floor, find_pauses
 from bench.core.errors import MeasurementInvalid
 from bench.core.hosts import DOCKER1
 from bench.core.metrics import number_requests
@@ -31,6 +31,7 @@ from bench.edges.image import CACHE
 from bench.edges.journal import Journal, machine_lock, undo, undo_dead_runs
 from bench.edges.lab import hosts_of_lab, lab, set_receive_steering
 from bench.edges.null_server import null_server
+from bench.edges.pauses import measure_pauses
 from bench.edges.wrk import measure_with_wrk
 from bench.slot import measure_slot
 
@@ -42,6 +43,8 @@ CAPTURED = Condition(
     lab=LabSettings(taps=True),
 )
 CAPTURES = 3
+WATCHED_S = 10.0
+"""For pauses: some come once in seconds."""
 Tell = Callable[[str], None]
 
 
@@ -50,6 +53,8 @@ def calibrate(seconds: int, rounds: int, blocks: int, tell: Tell) -> Calibration
     machine.require_all()
     with machine_lock("bench calibrate"):
         undo_dead_runs()
+        tell("pauses of the machine's own")
+        pauses = find_pauses(measure_pauses(machine.usable_cores(), WATCHED_S), WATCHED_S)
         ceilings, held = _measure_ceilings(seconds, rounds, tell)
         scenario = _like_arms(blocks)
         run_id = store.new_run_id(datetime.now(UTC))
@@ -67,6 +72,7 @@ def calibrate(seconds: int, rounds: int, blocks: int, tell: Tell) -> Calibration
         floors=tuple(floors),
         block_s=len(scenario.arms) * scenario.schedule.slots_per_arm * slot_seconds(condition),
         beyond_wire=beyond_wire,
+        pauses=pauses,
     )
     store.write_calibration(found)
     return found

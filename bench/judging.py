@@ -116,6 +116,50 @@ def _load_or_say(folder: Path) -> "Run | None":
 
 
 @app.command(
+    "map",
+    epilog="Example: bench map results/payload/20261124T202906Z-d62b results/vantage/20261124T211906Z-a1b2",
+)
+def map_command(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
+    output: Annotated[
+        list[Path] | None, typer.Option(help="Write a page: FILE.html or FILE.md; may be repeated.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Where host is better, equivalent or worse, over all conditions of several runs, corrected together."""
+    from bench.core.regions import Region
+    from bench.edges.store import write_atomically
+    from bench.report.region_page import describe, render_page, tabulate_cells
+    from bench.report.table import lay_out
+    from bench.results import find_cells, load
+
+    pages = [(path, _form_of(path)) for path in output or []]
+    runs = [load(folder) for folder in folders]
+    twice = {run.label for run in runs if sum(run.label == other.label for other in runs) > 1}
+    if twice:
+        raise InputError(
+            "Mapping several runs", f"{', '.join(sorted(twice))} is named twice", "Name each run once."
+        )
+    cells = find_cells(runs)
+    if not cells:
+        raise InputError(
+            f"Reading the runs in {', '.join(map(str, folders))}",
+            "none compares an arm with a baseline",
+            "Give folders of runs of two arms or more.",
+        )
+    for path, form in pages:
+        write_atomically(path, render_page(runs, cells, form).encode())
+    if as_json:
+        print_json([cell.model_dump(mode="json") for cell in cells])
+    else:
+        typer.echo("\n".join(describe(runs, cells)))
+        typer.echo("\n" + lay_out(tabulate_cells(cells)))
+        typer.echo("\nWords hold for all cells together, by Holm's correction.")
+    if all(cell.region is Region.INVALID for cell in cells):
+        raise typer.Exit(ExitCode.INVALID_MEASUREMENT)
+
+
+@app.command(
     epilog="Example: bench check results/quick/20261124T202906Z-d62b --claim article --max-cost 1.25"
 )
 def check(

@@ -159,6 +159,11 @@ class Run:
         """One row a step of the ladder and metric, by the columns of `comparisons`."""
         return _table(Comparison, self.verdict.steps)
 
+    @property
+    def label(self) -> str:
+        """Scenario and id: the run's name beside others'."""
+        return f"{self.record.scenario.name} {self.record.id}"
+
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """The region map: every comparison of arms, with the word that holds for all of them together."""
@@ -171,8 +176,7 @@ class Run:
 
     def _part(self) -> Part:
         sessions = {slot.block: slot.session for slot in self.record.planned}
-        name = f"{self.record.scenario.name} {self.record.id}"
-        return Part(name, self.verdict.comparisons, sessions)
+        return Part(self.label, self.verdict.comparisons, sessions)
 
     @cached_property
     def changes(self) -> pd.DataFrame:
@@ -324,7 +328,12 @@ class Run:
 
 def map_runs(runs: Sequence[Run]) -> pd.DataFrame:
     """One region map of several runs, by the columns of `Run.regions`: its words hold for all of it."""
-    return _table(Cell, map_regions([run._part() for run in runs]))
+    return _table(Cell, find_cells(runs))
+
+
+def find_cells(runs: Sequence[Run]) -> list[Cell]:
+    """Cells of the region map of several runs, corrected for all of them together."""
+    return map_regions([run._part() for run in runs])
 
 
 def _table(kind: type[BaseModel], found: Sequence[BaseModel]) -> pd.DataFrame:

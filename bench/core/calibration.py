@@ -68,6 +68,21 @@ class BeyondWire(Kept):
     requests: int
 
 
+class Pauses(Kept):
+    """Times that a core ran nothing of ours though it had only us to run: the hypervisor's, or firmware's.
+
+    What `steal` should show and on many virtual machines does not.
+    """
+
+    seconds: float
+    longest_ms: float
+    """Of all cores."""
+    long_per_s: float
+    """Pauses of a millisecond or more, a second, on the core that has most."""
+    lost_share: float
+    """Share of the time, on the core that lost most; interrupts' own work is part of it."""
+
+
 class Calibration(Kept):
     """All of it, and the machine that it is of."""
 
@@ -82,6 +97,8 @@ class Calibration(Kept):
     """Seconds of a block of two arms, as the floors were measured."""
     beyond_wire: BeyondWire | None
     """None where no capture was valid."""
+    pauses: Pauses | None = None
+    """None of a version that did not look."""
 
     def is_of(self, machine: Mapping[str, str]) -> bool:
         """Whether it was made on a machine like `machine`."""
@@ -91,6 +108,16 @@ class Calibration(Kept):
         """Seconds of measuring -> smallest ratio, less 1, that they resolve between two arms."""
         [floor] = [floor for floor in self.floors if floor.metric is metric]
         return {seconds: floor.smallest_effect(self.block_s, seconds) for seconds in TIMES_S}
+
+
+def find_pauses(gaps_ms: Sequence[Sequence[float]], seconds: float) -> Pauses:
+    """`gaps_ms`: of each core, what its clock jumped by while it did nothing but read it."""
+    return Pauses(
+        seconds=seconds,
+        longest_ms=max((gap for gaps in gaps_ms for gap in gaps), default=0.0),
+        long_per_s=max(sum(gap >= 1 for gap in gaps) for gaps in gaps_ms) / seconds,
+        lost_share=max(map(sum, gaps_ms)) / (seconds * 1e3),
+    )
 
 
 def find_floor(metric: Metric, logs: Sequence[float]) -> Floor:

@@ -43,6 +43,8 @@ MAX_WRK = 1.5
 """wrk's throughput by the rate that was not sustained. A knee lies below saturation, but where another
 client gets half as much again out of the arm, its server was not at its end.
 """
+MAX_CLIENT_VOTES = 0.5
+"""Share of the probes at the rate not sustained in which the client was at its limit."""
 MAX_LATE_SHARE = 0.1
 """Of the limit, the generator's own lateness at the p99: more than that is a good part of what was judged."""
 OVERLOAD = {
@@ -355,6 +357,7 @@ def find_checks(record: CapacityRecord, workload: Workload) -> tuple[Check, ...]
         for worker in record.second_workers
         if (worker.arm, worker.keep_alive) == workload and worker.added_share is not None
     ]
+    blamed = sum(probe.outcome is Outcome.CLIENT for probe in failed) / len(failed) if failed else None
     headroom = ceiling_rps / refuted_rps if ceiling_rps and refuted_rps else None
     busy, served, more = (median(found) if found else None for found in (client, server, added))
     wrk_rps = record.wrk_rps(workload)
@@ -390,6 +393,12 @@ def find_checks(record: CapacityRecord, workload: Workload) -> tuple[Check, ...]
             MAX_WRK,
             through is not None and through <= MAX_WRK,
         ),
+        Check(
+            "share of the probes that failed there with the client late, full or out of ports, at most",
+            blamed,
+            MAX_CLIENT_VOTES,
+            blamed is not None and blamed <= MAX_CLIENT_VOTES,
+        ),
     )
 
 
@@ -399,16 +408,10 @@ def find_bound(record: CapacityRecord, workload: Workload) -> Bound:
     The client, where most of the probes that failed failed for it, where its ceiling is no higher than
     the knee, or where its core was full and the server's were not.
     """
-    ceiling, client, server, *_ = checks = find_checks(record, workload)
-    refuted_rps = record.knee(workload).refuted_rps
-    votes = [
-        trial.outcome
-        for trial in record.trials(workload)
-        if trial.confirming and trial.rate_rps == refuted_rps and trial.outcome is not Outcome.VOID
-    ]
-    blamed = 2 * votes.count(Outcome.CLIENT) > len(votes)
+    ceiling, client, server, *_, blamed = checks = find_checks(record, workload)
     full = client.seen is not None and not client.passed and not server.passed
-    if blamed or full or (ceiling.seen is not None and ceiling.seen <= 1):
+    at_limit = blamed.seen is not None and not blamed.passed
+    if at_limit or full or (ceiling.seen is not None and ceiling.seen <= 1):
         return Bound.CLIENT
     return Bound.SERVER if all(check.passed for check in checks) else Bound.UNDECIDED
 

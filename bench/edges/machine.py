@@ -44,7 +44,7 @@ class Requirement:
 
 def requirements() -> list[Requirement]:
     """What a run needs of this machine, and whether it is there."""
-    cores = sorted(os.sched_getaffinity(0))
+    cores = usable_cores()
     found = [
         Requirement("root", os.geteuid() == 0, f"user id {os.geteuid()}", "run as root (sudo)"),
         Requirement(
@@ -74,9 +74,14 @@ def require_all() -> None:
         )
 
 
+def usable_cores() -> list[int]:
+    """Cores that this process may run on, by their numbers."""
+    return sorted(os.sched_getaffinity(0))
+
+
 def divide_cores() -> tuple[str, str]:
     """(client's, Docker host's) cpu lists: the usable cores in two halves, in order."""
-    cores = sorted(os.sched_getaffinity(0))
+    cores = usable_cores()
     half = len(cores) // 2
     return ",".join(map(str, cores[:half])), ",".join(map(str, cores[half:]))
 
@@ -114,7 +119,7 @@ def describe_machine() -> dict[str, str]:
         "distribution": release.get("PRETTY_NAME", release["ID"]),
         "cpu": _cpu_model(),
         "cores": str(os.cpu_count()),
-        "usable_cores": ",".join(map(str, sorted(os.sched_getaffinity(0)))),
+        "usable_cores": ",".join(map(str, usable_cores())),
         "memory_gib": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f}",
         "virtualisation": "hypervisor" if " hypervisor" in _read("/proc/cpuinfo") else "none seen",
         "clocksource": _read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),

@@ -3,7 +3,7 @@
 from bench.core.scenario import Metric
 from bench.report.anatomy import format_range
 from bench.report.effect_figures import can_draw_costs
-from bench.report.regions import can_draw_regions
+from bench.report.regions import can_draw_regions, caption_regions, map_one
 from bench.report.text import comparisons_of_arms, count
 from bench.results import Run
 
@@ -85,19 +85,8 @@ def describe_figures(run: Run) -> list[tuple[str, str, str]]:
                 ),
             )
         )
-    if can_draw_regions(run):
-        figures.append(
-            (
-                "regions",
-                "Region map",
-                (
-                    f"A cell's word holds beside all others of the map. Filled: ▲ {baseline} is better, ▼"
-                    " it is worse, = the difference does not matter (faint: it is real, and too small);"
-                    " a dashed frame: not told; a dotted one: no answer. Numbers are ratios with their 95 %"
-                    f" intervals, above 1 where {baseline} is better."
-                ),
-            )
-        )
+    if can_draw_regions(map_one(run)):
+        figures.append(("regions", "Region map", caption_regions(baseline)))
     return figures + _describe_anatomy(run)
 
 

@@ -59,6 +59,13 @@ def describe_instrument(found: Calibration) -> list[str]:
             " pass before its packet leaves the client's interface and after the response's has come: the"
             " client's own socket calls and its waking up, the same in every arm."
         )
+    if found.pauses:
+        said.append(
+            f"In {found.pauses.seconds:g} s its cores stood still for up to {found.pauses.longest_ms:.3g} ms,"
+            f" and {found.pauses.long_per_s:.2g} times a second for a millisecond or more"
+            f" ({format_share(found.pauses.lost_share)} of the time in all): a p99 or a limit of that size is"
+            " the machine's, not the server's."
+        )
     return said
 
 

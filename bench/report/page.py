@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
+from matplotlib.figure import Figure
 
 from bench.edges import store
 from bench.report import (
@@ -139,7 +140,7 @@ def _illustrate(run: Run) -> list[Illustration]:
         "paths": draw_paths,
         "hops": draw_hops,
         "contrasts": draw_contrasts,
-        "regions": regions.draw_regions,
+        "regions": _draw_map,
     }
     # Without a valid slot there is nothing to show but when each failed, and at which gate.
     has_valid = any(record.valid for record in run.record.slots)
@@ -148,6 +149,10 @@ def _illustrate(run: Run) -> list[Illustration]:
         for name, title, caption in describe_figures(run)
         if has_valid or name == "slot-timeline"
     ]
+
+
+def _draw_map(run: Run) -> Figure:
+    return regions.draw_regions(regions.map_one(run))
 
 
 def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
@@ -236,9 +241,9 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "anatomy_figures": OF_ANATOMY,
         "cpu": cpu.tabulate_cpu(run),
         "cpu_said": cpu.explain_cpu(),
-        "regions": regions.tabulate_regions(run),
-        "regions_said": regions.describe_regions(run),
-        "region_words": regions.explain_regions(run),
+        "regions": regions.tabulate_regions(regions.map_one(run)),
+        "regions_said": regions.describe_regions(regions.map_one(run)),
+        "region_words": regions.explain_regions(record.scenario.baseline),
         "comparisons": comparisons.tabulate_comparisons(run),
         "pairs": comparisons.tabulate_pairs(run),
         "methods": comparisons.tabulate_methods(run),

@@ -1,7 +1,8 @@
 """The region map as a figure, tables and sentences: where the baseline is better, and where none can tell."""
 
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -34,40 +35,77 @@ SOLID, FAINT = 0.42, 0.16
 """Opacities that leave the text readable on a white and on a black page."""
 
 
+class Panel(NamedTuple):
+    """The part of a map that is of one candidate in one run."""
+
+    title: str
+    baseline: str
+    conditions: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    cells: Mapping[tuple[str, Metric], Cell]
+    """By condition and metric; one that could not be had is not there."""
+
+
 def has_map(run: Run) -> bool:
     """Whether there are several conditions, and something that could be compared under them."""
     return len(compared_conditions(run)) > 1 and bool(run.cells)
 
 
-def can_draw_regions(run: Run) -> bool:
+def map_one(run: Run) -> list[Panel]:
+    """The map of one run; empty where it has none."""
+    return _find_panels(run, run.cells, prefix="") if has_map(run) else []
+
+
+def map_several(runs: Sequence[Run], cells: Sequence[Cell]) -> list[Panel]:
+    """The map of several runs, whose `cells` were corrected together; runs of one condition too."""
+    names = [run.record.scenario.name for run in runs]
+    return [
+        panel
+        for run, name in zip(runs, names, strict=True)
+        for panel in _find_panels(
+            run,
+            [cell for cell in cells if cell.run == run.label],
+            prefix=f"{name if names.count(name) == 1 else run.label}: ",
+        )
+        if panel.cells
+    ]
+
+
+def _find_panels(run: Run, cells: Sequence[Cell], prefix: str) -> list[Panel]:
+    baseline = run.record.scenario.baseline
+    return [
+        Panel(
+            title=f"{prefix}{baseline} against {name}",
+            baseline=baseline,
+            conditions=tuple(run.conditions[index].label for index in compared_conditions(run)),
+            metrics=tuple(run.record.scenario.metrics),
+            cells={(cell.condition, cell.metric): cell for cell in cells if cell.candidate == name},
+        )
+        for name in arm_names(run)
+        if name != baseline
+    ]
+
+
+def can_draw_regions(panels: Sequence[Panel]) -> bool:
     """Whether the map fits a figure."""
-    return has_map(run) and len(_candidates(run)) * len(compared_conditions(run)) <= MOST_LINES
+    return 0 < sum(len(panel.conditions) for panel in panels) <= MOST_LINES
 
 
-def _candidates(run: Run) -> list[str]:
-    return [name for name in arm_names(run) if name != run.record.scenario.baseline]
-
-
-def _cells(run: Run) -> dict[tuple[str, str, Metric], Cell]:
-    return {(cell.candidate, cell.condition, cell.metric): cell for cell in run.cells}
-
-
-def draw_regions(run: Run) -> Figure:
+def draw_regions(panels: Sequence[Panel]) -> Figure:
     """A panel a candidate: a line a condition, a column a metric."""
-    labels = [run.conditions[index].label for index in compared_conditions(run)]
-    metrics, cells = run.record.scenario.metrics, _cells(run)
     with matplotlib.rc_context(STYLE):
-        candidates = _candidates(run)
-        figure, grid = make_panels(1, [0.4 + LINE_IN * len(labels)] * len(candidates))
-        for name, (axes,) in zip(candidates, grid, strict=True):
-            axes.set_title(f"{run.record.scenario.baseline} against {name}", loc="left", fontweight="bold")
-            for line, label in enumerate(labels):
-                for column, metric in enumerate(metrics):
-                    _draw_cell(axes, column, line, cells.get((name, label, metric)))
-            axes.set_xlim(-0.5, len(metrics) - 0.5)
-            axes.set_ylim(len(labels) - 0.5, -0.5)
-            axes.set_xticks(range(len(metrics)), [metric.label for metric in metrics])
-            axes.set_yticks(range(len(labels)), [label.replace(", ", "\n") for label in labels])
+        figure, grid = make_panels(1, [0.4 + LINE_IN * len(panel.conditions) for panel in panels])
+        for panel, (axes,) in zip(panels, grid, strict=True):
+            axes.set_title(panel.title, loc="left", fontweight="bold")
+            for line, label in enumerate(panel.conditions):
+                for column, metric in enumerate(panel.metrics):
+                    _draw_cell(axes, column, line, panel.cells.get((label, metric)))
+            axes.set_xlim(-0.5, len(panel.metrics) - 0.5)
+            axes.set_ylim(len(panel.conditions) - 0.5, -0.5)
+            axes.set_xticks(range(len(panel.metrics)), [metric.label for metric in panel.metrics])
+            axes.set_yticks(
+                range(len(panel.conditions)), [label.replace(", ", "\n") for label in panel.conditions]
+            )
             axes.tick_params(length=0, labeltop=True, labelbottom=False)
             axes.grid(visible=False)
             axes.spines[:].set_visible(False)
@@ -108,23 +146,19 @@ def _say(cell: Cell | None) -> list[tuple[str, int, dict[str, Any]]]:
     return [(said, 5, word), (numbers, -5, small)]
 
 
-def tabulate_regions(run: Run) -> list[Table]:
+def tabulate_regions(panels: Sequence[Panel]) -> list[Table]:
     """A table a candidate: a row a condition, a column a metric."""
-    if not has_map(run):
-        return []
-    cells, metrics = _cells(run), run.record.scenario.metrics
-    labels = [run.conditions[index].label for index in compared_conditions(run)]
     return [
         Table(
-            caption=f"{run.record.scenario.baseline} against {name}",
-            columns=("Condition", *(metric.label for metric in metrics)),
+            caption=panel.title,
+            columns=("Condition", *(metric.label for metric in panel.metrics)),
             rows=tuple(
-                (label, *(_say_in_table(cells.get((name, label, metric))) for metric in metrics))
-                for label in labels
+                (label, *(_say_in_table(panel.cells.get((label, metric))) for metric in panel.metrics))
+                for label in panel.conditions
             ),
             folded=place >= MOST_OPEN,
         )
-        for place, name in enumerate(_candidates(run))
+        for place, panel in enumerate(panels)
     ]
 
 
@@ -147,18 +181,12 @@ def _say_in_table(cell: Cell | None) -> str:
     return "\n".join(said)
 
 
-def describe_regions(run: Run) -> list[str]:
+def describe_regions(panels: Sequence[Panel]) -> list[str]:
     """How many cells bear which word, how large what is resolved is, and what the correction took."""
-    if not has_map(run):
-        return []
-    return [
-        _describe_candidate(run.record.scenario.baseline, name, cells)
-        for name in _candidates(run)
-        if (cells := [cell for cell in run.cells if cell.candidate == name])
-    ]
+    return [_describe_panel(panel.title, list(panel.cells.values())) for panel in panels if panel.cells]
 
 
-def _describe_candidate(baseline: str, name: str, cells: list[Cell]) -> str:
+def _describe_panel(title: str, cells: list[Cell]) -> str:
     words = Counter(cell.region for cell in cells)
     said = join_words([f"{region} in {words[region]}" for region in Region if words[region]])
     lost = sum(cell.lost for cell in cells)
@@ -170,12 +198,21 @@ def _describe_candidate(baseline: str, name: str, cells: list[Cell]) -> str:
     )
     ends = [f"{format_number(ratio)} ({where})" for ratio, where in ratios[:1] + ratios[1:][-1:]]
     told = f" Where it is told, the ratio runs from {' to '.join(ends)}." if len(ends) > 1 else ""
-    return f"{count(len(cells), 'cell')} of {baseline} against {name}: {said}{taken}.{told}"
+    return f"{count(len(cells), 'cell')} of {title}: {said}{taken}.{told}"
 
 
-def explain_regions(run: Run) -> list[tuple[str, str]]:
+def caption_regions(baseline: str) -> str:
+    """What stands below the figure."""
+    return (
+        f"A cell's word holds beside all others of the map. Filled: ▲ {baseline} is better, ▼ it is worse,"
+        " = the difference does not matter (faint: it is real, and too small); a dashed frame: not told; a"
+        f" dotted one: no answer. Numbers are ratios with their 95 % intervals, above 1 where {baseline} is"
+        " better."
+    )
+
+
+def explain_regions(baseline: str) -> list[tuple[str, str]]:
     """The words of the map."""
-    baseline = run.record.scenario.baseline
     return [
         (Region.BETTER, f"{baseline} is better, and Holm's correction over the whole map leaves it so"),
         (Region.WORSE, f"{baseline} is worse, likewise"),

@@ -3,7 +3,7 @@ from statistics import fmean
 
 import pytest
 
-from bench.core.calibration import TIMES_S, BeyondWire, Calibration, Ceiling, Floor, find_floor
+from bench.core.calibration import TIMES_S, BeyondWire, Calibration, Ceiling, Floor, find_floor, find_pauses
 from bench.core.scenario import Metric
 from bench.core.statistics import estimate
 from bench.report.instrument import describe_instrument, list_ceilings, list_floors
@@ -81,3 +81,17 @@ def test_the_instrument_is_described_by_what_it_resolves_and_adds() -> None:
     assert "12.3 us" in second
     assert list_ceilings(found)[0][:3] == ("16", "raw", "95,000")
     assert list_floors(found)[0][:2] == ("p50 latency", "1.0010 [0.9900, 1.0120]")
+
+
+def test_pauses_are_of_the_core_that_suffers_most() -> None:
+    found = find_pauses([[0.2, 3.0, 1.5], [0.1, 24.0], []], seconds=10.0)
+
+    assert found.longest_ms == 24.0
+    assert found.long_per_s == pytest.approx(0.2)
+    assert found.lost_share == pytest.approx(0.00241)
+    said = describe_instrument(make_calibration().model_copy(update={"pauses": found}))
+    assert "stood still for up to 24 ms" in said[-1]
+
+
+def test_a_machine_that_never_pauses_has_pauses_of_nothing() -> None:
+    assert find_pauses([[], []], seconds=1.0).longest_ms == 0.0

@@ -178,6 +178,33 @@ def test_check_gives_the_same_as_json(shop: Shop, capsys: pytest.CaptureFixture[
     assert (found["exit_code"], [demand["word"] for demand in found["demands"]]) == (10, ["FAILED"])
 
 
+def test_map_says_a_word_a_cell_of_several_runs_and_writes_its_page(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [shop.run("a"), shop.run("bb", 1.3)]
+    pages = [tmp_path / "map.html", tmp_path / "map.md"]
+    options = [option for path in pages for option in ("--output", str(path))]
+    assert shop.bench("map", *runs, *options) == ExitCode.DONE
+    said = capsys.readouterr().out
+    assert said.count("host against bridge") == 2 + 2 * 3
+    for path in pages:
+        assert "Where host is better" in path.read_text()
+        assert "unit bb" in path.read_text()
+    assert pages[0].read_text().count("<svg") == 1
+    assert shop.bench("map", *runs, "--json") == ExitCode.DONE
+    together = json.loads(capsys.readouterr().out)
+    assert shop.bench("map", runs[0], "--json") == ExitCode.DONE
+    alone = json.loads(capsys.readouterr().out)
+    assert len(together) == 2 * len(alone) == 6
+    assert all(a["p_holm"] >= b["p_holm"] for a, b in zip(together, alone, strict=False))
+
+
+def test_map_refuses_a_run_that_is_named_twice(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    run = shop.run("a")
+    assert shop.bench("map", run, run) == ExitCode.BAD_INPUT
+    assert "named twice" in capsys.readouterr().err
+
+
 def test_history_shows_a_row_a_line_and_writes_page_and_csv(
     shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

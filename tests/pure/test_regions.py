@@ -19,6 +19,7 @@ from bench.report.regions import (
     describe_regions,
     draw_regions,
     explain_regions,
+    map_one,
     tabulate_regions,
 )
 from bench.report.table import NOT_AVAILABLE
@@ -230,22 +231,22 @@ def test_every_condition_candidate_and_metric_has_a_row_but_what_could_not_be_ha
 
 
 def test_the_map_stands_in_the_report_as_a_figure_and_as_a_table_a_candidate(run: bench.Run) -> None:
-    bridge, macvlan = tabulate_regions(run)
+    bridge, macvlan = tabulate_regions(map_one(run))
     assert [row[0] for row in bridge.rows] == [condition.label for condition in run.conditions]
     assert bridge.columns == ("Condition", "p50 latency", "p99 latency", "throughput")
     assert macvlan.rows[1][1:] == (NOT_AVAILABLE,) * 3
     assert bridge.rows[0][1].startswith(Region.BETTER)
-    assert "12 cells of host against bridge" in describe_regions(run)[0]
-    assert "9 cells of host against macvlan" in describe_regions(run)[1]
+    assert "12 cells of host against bridge" in describe_regions(map_one(run))[0]
+    assert "9 cells of host against macvlan" in describe_regions(map_one(run))[1]
     for text in (page.render_html(run), page.render_markdown(run)):
         assert "Where host is better" in text
         assert "regions" in text
-    assert set(Region) <= {name for name, _ in explain_regions(run)}
+    assert set(Region) <= {name for name, _ in explain_regions("host")}
     assert set(Region) <= set(SYMBOLS)
 
 
 def test_each_cell_of_the_figure_says_its_word_and_its_numbers_in_text(run: bench.Run) -> None:
-    said = [text.get_text() for axes in draw_regions(run).axes for text in axes.texts]
+    said = [text.get_text() for axes in draw_regions(map_one(run)).axes for text in axes.texts]
     assert said.count(NOT_AVAILABLE) == 3
     words = [word for word in said if any(region in word for region in Region)]
     assert len(words) == len(run.cells)
@@ -254,9 +255,9 @@ def test_each_cell_of_the_figure_says_its_word_and_its_numbers_in_text(run: benc
 
 def test_a_run_of_one_condition_has_no_map(tmp_path: Path) -> None:
     plain = judged(store_run(tmp_path, make_scenario(blocks=3), requests=True))
-    assert tabulate_regions(plain) == []
-    assert describe_regions(plain) == []
-    assert not can_draw_regions(plain)
+    assert tabulate_regions(map_one(plain)) == []
+    assert describe_regions(map_one(plain)) == []
+    assert not can_draw_regions(map_one(plain))
     assert "Where host is better" not in page.render_html(plain)
 
 
@@ -264,8 +265,8 @@ def test_a_map_of_many_lines_is_a_table_alone(tmp_path: Path) -> None:
     levels = tuple(range(1, MOST_LINES + 2))
     scenario = make_scenario(blocks=3, factors={"load.connections": levels}, load=Load())
     many = judged(store_run(tmp_path, scenario))
-    assert not can_draw_regions(many)
-    [table] = tabulate_regions(many)
+    assert not can_draw_regions(map_one(many))
+    [table] = tabulate_regions(map_one(many))
     assert len(table.rows) == len(levels)
 
 
