@@ -25,13 +25,13 @@ from bench.core.samples import SlotMetrics, sort_slots
 from bench.core.scenario import Arm, Condition, LabSettings, Load, Scenario, Schedule, conditions
 from bench.core.statistics import estimate
 from bench.edges import machine, store
+from bench.edges.core_speed import measure_pauses
 from bench.edges.generator import Generator, generator
 from bench.edges.host import Endpoint, Host
 from bench.edges.image import CACHE
 from bench.edges.journal import Journal, machine_lock, undo, undo_dead_runs
 from bench.edges.lab import hosts_of_lab, lab, set_receive_steering
 from bench.edges.null_server import null_server
-from bench.edges.pauses import measure_pauses
 from bench.edges.wrk import measure_with_wrk
 from bench.slot import measure_slot
 

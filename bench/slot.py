@@ -39,6 +39,7 @@ from bench.edges import store
 from bench.edges.activity import Activity, begin_activity, end_activity
 from bench.edges.apache import Apache, network_inode
 from bench.edges.capture import Captured
+from bench.edges.core_speed import time_fixed_work
 from bench.edges.counters import read_network_counters
 from bench.edges.cpu import Watch, watch_cpu
 from bench.edges.generator import GeneratorDied, LoadResult
@@ -95,6 +96,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         first_200_ns = _await_answer(bed, server, path, arm.name)
         inode = network_inode(server, site.engine)
         facts = read_surroundings(docker_host, server.pid)
+        fixed_work_us = time_fixed_work()
         watch = None
         if load.measures_cpu:
             watch = watch_cpu(docker_host, site.engine.cgroup, bed.generator.process.pid)
@@ -107,6 +109,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         except (FileNotFoundError, ProcessLookupError):
             _require_alive(server, docker_host)  # It ended between the two lines above.
             raise
+        fixed_work_us = max(fixed_work_us, time_fixed_work())
         witness_rps = None
         if load.wrk_witness_s:
             witness_rps = measure_with_wrk(
@@ -179,6 +182,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         wrk_witness_rps=witness_rps,
         generator_busy=result.cpu_share,
         core_busy=result.core_busy,
+        fixed_work_us=fixed_work_us,
         counters=counted.path,
         surroundings=digest(facts),
         capture=capture,

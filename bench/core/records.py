@@ -14,9 +14,9 @@ from bench.core.sameness import Facts
 from bench.core.samples import SlotMetrics
 from bench.core.scenario import Metric, Scenario
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Of run.json and of everything beside it; raised when an older reader would misread a run."""
-READABLE_VERSIONS = (2, SCHEMA_VERSION)
+READABLE_VERSIONS = (2, 3, SCHEMA_VERSION)
 """What a later version added has a default here, so that runs of these versions load as they are."""
 
 UNMEASURED = "answered"
@@ -103,6 +103,9 @@ class SlotRecord(Stored):
     """Share of its core that the generator worked; looking out for the next arrival is no work."""
     core_busy: Mapping[int, float] = {}
     """Core of the machine -> its busy share, from the warm-up's begin to the window's end."""
+    fixed_work_us: float | None = None
+    """Of one and the same loop on the slowest core, before or after the load: what frequency, throttling
+    or a neighbour on the same physical core does. None of what was stored before schema version 4."""
     seconds: float = 0.0
     """Of the whole slot, from creating the container to its removal."""
     overhead_s: float = 0.0

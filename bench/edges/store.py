@@ -334,6 +334,7 @@ def slot_row(record: SlotRecord) -> dict[str, object]:
         "service_p99_us": record.service_p99_us,
         "start_to_first_200_ms": record.start_to_first_200_ms,
         "wrk_witness_rps": record.wrk_witness_rps,
+        "fixed_work_us": record.fixed_work_us,
         "seconds": record.seconds,
         "overhead_s": record.overhead_s,
         "window_start_ns": record.window_start_ns,

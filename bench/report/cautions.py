@@ -20,6 +20,11 @@ EXPECTED_NOTES = ("negligible", "larger than the margin", "not resolved against 
 LINK_BOUND_SHARE = 0.85
 """Of a link's rate in pages alone, above which the link is full: headers, acknowledgements and the moments
 between two requests take the rest."""
+SLOW_CORE = 0.8
+"""Of the cores' best speed in the run, below which a slot's surroundings were slow. Measured on a virtual
+machine whose neighbours share its physical cores: two speeds, 1 and 0.56, some seconds each."""
+SLOW_SLOTS = 0.1
+"""Share of the slots that is worth a caution."""
 BLOCKS_COUNTED = re.compile(r"\d+(?= of \d+ blocks)")
 MOST_PLACES = 4
 """Where more places than these have the same fault, the tables tell which."""
@@ -39,6 +44,7 @@ def find_cautions(run: Run) -> list[str]:
         *_cautions_of_gaps(run),
         *run.verdict.warnings,
         *_cautions_of_slots(run),
+        *_cautions_of_cores(run),
         *_cautions_of_link(run),
         *_cautions_of_comparisons(run),
         *_cautions_of_pairs(run),
@@ -119,6 +125,19 @@ def _cautions_of_slots(run: Run) -> Iterable[str]:
             f"{count(len(few), 'valid slot')} of {len(loaded)} gave no p99: a slot needs"
             f" {MIN_REQUESTS_P99:,} requests for it, and the least was {min(r.requests for r in few):,}."
             " A longer measure_s gives it."
+        )
+
+
+def _cautions_of_cores(run: Run) -> Iterable[str]:
+    """Where the cores themselves were not always as fast."""
+    times_us = [record.fixed_work_us for record in run.record.slots if record.fixed_work_us]
+    speeds = [min(times_us) / time_us for time_us in times_us]
+    slow = [speed for speed in speeds if speed < SLOW_CORE]
+    if len(slow) > SLOW_SLOTS * len(speeds):
+        yield (
+            f"Before or after {len(slow)} of {count(len(speeds), 'slot')} a core was at {median(slow):.0%} of"
+            " its best speed: its frequency, throttling, or a neighbour on the same physical core. It"
+            " falls on every arm by chance, and makes intervals wider."
         )
 
 

@@ -1,3 +1,4 @@
+from copy import copy
 from itertools import pairwise
 from pathlib import Path
 
@@ -380,3 +381,19 @@ def test_notes_that_differ_in_their_count_of_blocks_are_one_caution(tmp_path: Pa
     [few_blocks] = [caution for caution in cautions if "blocks are complete" in caution]
     assert "only 0 to 2 of 4 blocks are complete and valid" in few_blocks
     assert all(arm in few_blocks for arm in lost)
+
+
+def test_cores_that_were_slow_around_many_slots_are_said_before_the_numbers(ladder: Run) -> None:
+    def with_times(times_us: list[float | None]) -> list[str]:
+        slots = tuple(
+            record.model_copy(update={"fixed_work_us": times_us[index % len(times_us)]})
+            for index, record in enumerate(ladder.record.slots)
+        )
+        run = copy(ladder)
+        run.record = ladder.record.model_copy(update={"slots": slots})
+        return [caution for caution in find_cautions(run) if "best speed" in caution]
+
+    [said] = with_times([470.0, 840.0])
+    assert "a core was at 56% of its best speed" in said.replace(" %", "%")
+    assert with_times([470.0, 480.0]) == []
+    assert with_times([None]) == []

@@ -1,4 +1,4 @@
-"""How long this machine's cores stand still, seen from a program that only reads the clock."""
+"""What this machine's cores give: how long they stand still, and how fast they are when they do not."""
 
 import gc
 import os
@@ -8,6 +8,35 @@ from time import perf_counter_ns
 
 SMALLEST_NS = 50_000
 """A gap worth keeping. Two readings are 0.1 us apart, and an interrupt's work takes some microseconds."""
+
+LOOP = range(10_000)
+TRIES = 3
+"""Of the fixed work, the fastest of which counts: a pause or an interrupt in it is no slow core."""
+
+
+def time_fixed_work() -> float:
+    """Microseconds that a fixed loop takes on the slowest of the cores that this thread may use.
+
+    Its frequency, throttling, and what another does on the same physical core all show in it, on a
+    virtual machine too, which is told none of them. Takes about a millisecond a core.
+    """
+    cores = os.sched_getaffinity(0)
+    try:
+        return max(map(_time_on, cores))
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def _time_on(core: int) -> float:
+    os.sched_setaffinity(0, {core})
+    return min(_time_loop() for _ in range(TRIES))
+
+
+def _time_loop() -> float:
+    begun, total = perf_counter_ns(), 0
+    for number in LOOP:
+        total += number
+    return (perf_counter_ns() - begun) / 1e3
 
 
 def measure_pauses(cores: list[int], seconds: float) -> list[list[float]]:
