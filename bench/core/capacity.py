@@ -53,6 +53,7 @@ OVERLOAD = {
     "achieved",
     "generator",
     "generator lateness",
+    "generator lateness, median",
     "retransmits",
     "listen drops",
     "conntrack drops",

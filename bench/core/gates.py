@@ -24,6 +24,8 @@ MAX_LATENESS_US = 50.0
 4 to 30 us evenly spaced, 12 to 32 us Poisson (a request behind the sending of another), and milliseconds
 once the generator had to share its core.
 """
+MAX_MEDIAN_LATENESS_US = 10.0
+"""At the median, where 2 to 6 us were measured under the same loads."""
 MAX_LATENESS_SHARE = 0.1
 """Of the slot's p50, where that is more: slow answers do not need a generator as prompt."""
 MAX_STRAY_CPU = 0.05
@@ -49,6 +51,7 @@ class Voids(StrEnum):
     SLOT = "slot"
     THROUGHPUT = "throughput"
     LATENCY = "latency"
+    TAIL = "p99 latency"
     CPU = "CPU per request"
 
 
@@ -114,13 +117,27 @@ def check_open_loop(
 ) -> list[Gate]:
     """Gates on an open loop: the server kept up with the arrivals, and the generator kept to them.
 
-    The generator is judged where a connection was free. Where none was, the server was slow. Lateness
-    spoils latency, and so the slot, unless the slot is there for something else: CPU at that rate, or hops.
+    The generator is judged where a connection was free. Where none was, the server was slow. Lateness at
+    the median spoils latency, and so the slot, unless the slot is there for something else: CPU at that
+    rate, or hops. At the p99 alone it spoils the p99: a machine that stands still for a millisecond or two,
+    a few times a second, makes one request in a hundred late, and leaves the median what it is.
     """
     achieved_rps = values.get(Metric.THROUGHPUT_RPS, 0.0)
     share = achieved_rps / open_loop.offered_rps if open_loop.offered_rps else 0.0
-    limit_us = max(MAX_LATENESS_US, MAX_LATENESS_SHARE * values.get(Metric.P50_LATENCY_US, 0.0))
+    patience_us = MAX_LATENESS_SHARE * values.get(Metric.P50_LATENCY_US, 0.0)
     p50_us, p99_us, most_us = open_loop.lateness_us or (0.0, 0.0, 0.0)
+
+    def gate_lateness(name: str, seen_us: float, limit_us: float, at: str, voids: Voids) -> Gate:
+        return Gate(
+            name=name,
+            passed=open_loop.lateness_us is not None and seen_us <= limit_us,
+            seen=round(seen_us, 1) if open_loop.lateness_us else "no request that found a connection free",
+            limit=round(limit_us, 1),
+            unit=f"us from a request's time to its sending where a connection was free, {at}, at most",
+            detail=f"p50 {p50_us:.1f}, most {most_us:,.0f} us; {open_loop.waited:,} found no connection free",
+            voids=voids,
+        )
+
     return [
         Gate(
             name="achieved",
@@ -130,14 +147,19 @@ def check_open_loop(
             unit="of the rate offered, at least",
             detail=f"{achieved_rps:,.0f} of {open_loop.offered_rps:,.0f} a second",
         ),
-        Gate(
-            name="generator lateness",
-            passed=open_loop.lateness_us is not None and p99_us <= limit_us,
-            seen=round(p99_us, 1) if open_loop.lateness_us else "no request that found a connection free",
-            limit=round(limit_us, 1),
-            unit="us from a request's time to its sending where a connection was free, p99, at most",
-            detail=f"p50 {p50_us:.1f}, most {most_us:,.0f} us; {open_loop.waited:,} found no connection free",
-            voids=lateness_voids,
+        gate_lateness(
+            "generator lateness, median",
+            p50_us,
+            max(MAX_MEDIAN_LATENESS_US, patience_us),
+            "p50",
+            lateness_voids,
+        ),
+        gate_lateness(
+            "generator lateness",
+            p99_us,
+            max(MAX_LATENESS_US, patience_us),
+            "p99",
+            Voids.TAIL if lateness_voids is Voids.SLOT else lateness_voids,
         ),
     ]
 
@@ -365,6 +387,8 @@ def usable_metrics(
         usable[Metric.THROUGHPUT_RPS] = None
     if Voids.LATENCY in voided:
         usable[Metric.P50_LATENCY_US] = usable[Metric.P99_LATENCY_US] = None
+    if Voids.TAIL in voided:
+        usable[Metric.P99_LATENCY_US] = None
     if Voids.CPU in voided:
         usable[Metric.CPU_US_PER_REQUEST] = None
     return usable

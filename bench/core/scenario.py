@@ -32,6 +32,9 @@ MAX_ARMS = 50
 MAX_CONDITIONS = 100
 """More combinations than this cannot be measured in a day, with any useful number of blocks."""
 
+MOST_CONNECTIONS = 127
+"""One fewer than Apache has threads (image/httpd.conf): once all are busy, it closes kept-alive connections."""
+
 
 class Metric(StrEnum):
     """The endpoints that a comparison is made on; the unit is part of the name."""
@@ -93,7 +96,7 @@ class Load(Frozen):
     pacing: Literal["spin", "sleep"] = "spin"
     """Of the open model, how the generator waits. Spin: it looks for work all the time, on a core that is
     never idle. Sleep: as other programs do, so that CPU per request can be measured."""
-    connections: int = Field(default=1, ge=1, le=10_000)
+    connections: int = Field(default=1, ge=1, le=MOST_CONNECTIONS)
     """That are open at a time; in an open loop more than are busy at a time."""
     keep_alive: bool = True
     """Off: a connection a request, whose handshake is part of its latency."""

@@ -103,6 +103,7 @@ def _cautions_of_slots(run: Run) -> Iterable[str]:
     others = {
         Voids.THROUGHPUT: "latency is not",
         Voids.LATENCY: "what else they measured is not",
+        Voids.TAIL: "the p50 is not",
         Voids.CPU: "latency is not",
     }
     for voids, other in others.items():

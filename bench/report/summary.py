@@ -85,11 +85,12 @@ def _summarise_changes(run: Run) -> list[Table]:
     return [
         Table(
             caption=f"{factor}: change of the cost at the {P50.label}",
-            columns=("from → to", *RESULT[1:]),
+            columns=("from → to", *RESULT),
             rows=tuple(
                 (
                     (f"{change.candidate}: " if several else "")
                     + f"{change.reference} → {change.level}{describe_held(change)}",
+                    format_ratio(change.ratio, change.ci95),
                     format_change(change.difference, change.difference_ci95, change.unit),
                     str(change.word),
                 )

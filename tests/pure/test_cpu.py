@@ -244,7 +244,7 @@ def test_a_slot_that_measures_cpu_takes_its_idle_baseline_longer() -> None:
 def test_lateness_voids_the_latency_alone_where_the_slot_is_there_for_something_else(voids: Voids) -> None:
     values = make_values(100) | {CPU: 200.0}
     late = OpenLoop(offered_rps=1e3, lateness_us=(40.0, 900.0, 2e3), waited=0)
-    [failed] = [gate for gate in check_open_loop(late, values, voids) if not gate.passed]
+    failed = next(gate for gate in check_open_loop(late, values, voids) if not gate.passed)
     usable = usable_metrics(values, 20_000, [failed])
 
     assert failed.voids is voids

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.core.gates import (
+    MIN_REQUESTS_P99,
     Gate,
     Losses,
     Room,
@@ -67,7 +68,9 @@ def test_the_load_passes_up_to_its_limits_and_not_beyond(change: dict[str, Any],
         (1_000.0, 20.0, (1.0, 50.1, 60.0), ["generator lateness"]),
         (1_000.0, 5_000.0, (1.0, 500.0, 600.0), []),
         (1_000.0, 5_000.0, (1.0, 500.1, 600.0), ["generator lateness"]),
-        (1_000.0, 20.0, None, ["generator lateness"]),
+        (1_000.0, 20.0, (10.1, 50.0, 60.0), ["generator lateness, median"]),
+        (1_000.0, 5_000.0, (500.0, 500.0, 600.0), []),
+        (1_000.0, 20.0, None, ["generator lateness, median", "generator lateness"]),
     ],
 )
 def test_an_open_loop_keeps_its_rate_and_its_times(
@@ -77,14 +80,30 @@ def test_an_open_loop_keeps_its_rate_and_its_times(
     gates = check_open_loop(OpenLoop(offered_rps=1_000, lateness_us=lateness_us, waited=3), values)
 
     assert failed(gates) == names
-    assert {gate.voids for gate in gates} == {Voids.SLOT}
+    assert [gate.voids for gate in gates] == [Voids.SLOT, Voids.SLOT, Voids.TAIL]
     assert [Gate.model_validate_json(gate.model_dump_json()) for gate in gates] == gates
 
 
 def test_an_open_loop_without_an_answer_or_an_arrival_is_void() -> None:
     nothing = OpenLoop(offered_rps=0, lateness_us=None, waited=0)
 
-    assert failed(check_open_loop(nothing, {})) == ["achieved", "generator lateness"]
+    assert failed(check_open_loop(nothing, {})) == [
+        "achieved",
+        "generator lateness, median",
+        "generator lateness",
+    ]
+
+
+def test_a_generator_that_is_late_for_one_in_a_hundred_takes_the_p99_and_leaves_the_rest() -> None:
+    values = {Metric.P50_LATENCY_US: 60.0, Metric.P99_LATENCY_US: 900.0, Metric.THROUGHPUT_RPS: 1_000.0}
+    late = OpenLoop(offered_rps=1_000, lateness_us=(3.0, 700.0, 2_000.0), waited=0)
+    gates = check_open_loop(late, values)
+
+    assert is_valid(gates)
+    assert usable_metrics(values, MIN_REQUESTS_P99, gates) == values | {Metric.P99_LATENCY_US: None}
+    # Beside taps the whole latency is another purpose's.
+    gates = check_open_loop(late, values, Voids.LATENCY)
+    assert usable_metrics(values, MIN_REQUESTS_P99, gates)[Metric.P50_LATENCY_US] is None
 
 
 def test_the_gate_on_errors_says_how_many_there_were_of_how_many() -> None:

@@ -271,6 +271,8 @@ def test_of_many_arms_the_terminal_shows_the_p50_a_row_an_arm(crowded: Run) -> N
         "ipvlan",
     ]
     assert [table.columns[0] for table in tables] == ["arm", "arm", "step", "step", "from → to"]
+    # A change's word is its ratio's: beside the difference alone it may look like a contradiction.
+    assert "ratio [95 %]" in tables[-1].columns
 
 
 def test_of_two_arms_the_terminal_shows_every_metric(tmp_path: Path) -> None:

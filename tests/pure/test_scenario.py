@@ -106,7 +106,11 @@ BAD = [
     ("connections as a boolean", VALID + "[load]\nconnections = true\n", "load.connections"),
     ("connections as a list", VALID + "[load]\nconnections = [1]\n", "load.connections"),
     ("connections in a nest", VALID + f"[load]\nconnections = {'[' * 90}{']' * 90}\n", "load.connections"),
-    ("more connections than ports", VALID + "[load]\nconnections = 10001\n", "load.connections"),
+    (
+        "more connections than Apache serves at a time",
+        VALID + "[load]\nconnections = 128\n",
+        "load.connections",
+    ),
     ("a page that the image lacks", VALID + "[load]\npage_bytes = 1000\n", "load.page_bytes"),
     ("an engine that does not exist", VALID + '[load]\nengine = "ab"\n', "load.engine"),
     ("no seconds", VALID + "[load]\nmeasure_s = 0\n", "load.measure_s"),
