@@ -33,7 +33,7 @@ MAX_CONDITIONS = 100
 """More combinations than this cannot be measured in a day, with any useful number of blocks."""
 
 MOST_CONNECTIONS = 127
-"""One fewer than Apache has threads (image/httpd.conf): once all are busy, it closes kept-alive connections."""
+"""One fewer than Apache has threads (image/httpd.conf): with all busy, it closes kept-alive connections."""
 
 
 class Metric(StrEnum):
