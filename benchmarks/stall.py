@@ -35,7 +35,7 @@ def main() -> None:
         name="stall",
         question="Which load model sees a server that stands still?",
         baseline="host",
-        arms=(Arm(name="host", mode="host"),),
+        arms=(Arm(name="host", mode="host"), Arm(name="bridge", mode="bridge")),
         schedule=Schedule(blocks=2),
     )
     closed = Load(connections=CONNECTIONS, warm_up_s=0.25, measure_s=WINDOW_S)
@@ -55,7 +55,7 @@ def main() -> None:
 
 def show(bed: Bed, load: Load, *, freeze: bool) -> int:
     """Print one window's percentiles of response time; returns how many requests it had."""
-    [arm], [condition] = bed.scenario.arms, conditions(bed.scenario)
+    arm, [condition] = bed.scenario.arm("host"), conditions(bed.scenario)
     with machine.hold_idle_states(wanted=True), bed.serve(arm, condition, "bench-stall") as server:
         bed.generator.first_200_ns(server.endpoint, f"/{load.page_bytes}")
         stall = Timer(load.warm_up_s + WINDOW_S / 2, freeze_for_a_while, [server.container])
