@@ -87,7 +87,7 @@ class Bed:
     def describe_dead_engines(self) -> str:
         """Each engine that ended by itself, with its last words; empty while all live."""
         return "; ".join(
-            f"the engine of {name} has ended: {living.last_words()[-300:]}"
+            f"the engine of {name} has ended; its last words: {_last_line(living.last_words())}"
             for name, living in self.engines.items()
             if not living.is_alive
         )
@@ -246,3 +246,7 @@ def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
     except BenchError as fault:
         return f"{fault.doing}: {fault.seen}"
     return None
+
+
+def _last_line(words: str) -> str:
+    return (words.strip().splitlines() or ["none"])[-1][-300:]
