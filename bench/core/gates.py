@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from bench.core.metrics import OpenLoop
-from bench.core.path import EXACT, STILL_SHARE, UNITS, Counter, Expected, Path
+from bench.core.path import EXACT, STILL_PROXY_NS, STILL_SHARE, UNITS, Counter, Expected, Path
 from bench.core.scenario import Metric
 
 MAX_ERROR_SHARE = 1e-4
@@ -302,7 +302,8 @@ def _path_gate(
         case Expected.SOME:
             passed, limit, how = seen > 0, 1, "at least"
         case None:
-            limit = 0 if counter in EXACT else int(requests * STILL_SHARE)
+            still = STILL_PROXY_NS if counter is Counter.PROXY_CPU else STILL_SHARE
+            limit = 0 if counter in EXACT else int(requests * still)
             passed, how = seen <= limit, "at most (not on this path)"
     return Gate(
         name=f"path: {counter.replace('_', ' ')}",

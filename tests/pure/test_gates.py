@@ -224,6 +224,14 @@ def test_a_bridge_may_send_a_report_now_and_then_on_a_path_without_it(packets: i
     assert (check_counters(HOST_PATH, counters) == []) is passes
 
 
+@pytest.mark.parametrize(("us", "passes"), [(0, True), (1_000, True), (1_001, False)])
+def test_docker_proxys_own_clockwork_is_no_request_through_it(us: int, *, passes: bool) -> None:
+    """Of 1,000 requests: those through it would take 60,000 us."""
+    counters = count_on_path(HOST_PATH) | {Counter.PROXY_CPU: us * 1_000}
+
+    assert (check_counters(HOST_PATH, counters) == []) is passes
+
+
 def test_an_engine_without_iptables_must_filter_nothing() -> None:
     counters = count_on_path(WIRED_PATH)
 
