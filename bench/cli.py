@@ -117,7 +117,7 @@ def run(
         str | None,
         typer.Option(
             metavar="PERCENT",
-            help="Measure until every p50 ratio is known to +- this, as 1%; at most ten times the blocks.",
+            help="Measure until every p50 ratio is known to +- this, as 1%; at most 50 times the blocks.",
         ),
     ] = None,
     web_ui: WebUiOption = None,
