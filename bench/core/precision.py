@@ -10,7 +10,7 @@ from math import ceil, sqrt
 from scipy import stats
 
 from bench.core.samples import MIN_BLOCKS, Measured, SlotMetrics, sort_slots
-from bench.core.scenario import Metric, Scenario, Schedule
+from bench.core.scenario import MOST_SESSIONS, Metric, Scenario, Schedule
 from bench.core.statistics import estimate
 
 PRECISE_METRIC = Metric.P50_LATENCY_US
@@ -20,8 +20,6 @@ MIN_BLOCKS_TO_STOP = 8
 MAX_EXTENSION = 50
 """A run may grow to so many times the blocks of its scenario, however far its precision is. On a noisy
 virtual machine 1 % wants 35 times those of `quick`, by forecast, an hour; a budget ends it before."""
-
-MOST_SESSIONS = 100
 
 
 def extend(scenario: Scenario) -> Scenario:

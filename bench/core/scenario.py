@@ -32,6 +32,7 @@ MAX_ARMS = 50
 MAX_CONDITIONS = 100
 """More combinations than this cannot be measured in a day, with any useful number of blocks."""
 
+MOST_SESSIONS = 100
 MOST_CONNECTIONS = 127
 """One fewer than Apache has threads (image/httpd.conf): with all busy, it closes kept-alive connections."""
 
@@ -180,7 +181,7 @@ class Schedule(Frozen):
     """Each holds every arm under every condition, in random order; the interval narrows with their root."""
     slots_per_arm: int = Field(default=2, ge=2, le=20)
     """Slots of every arm in a block: two or more, so that each block has its own A/A pairs."""
-    sessions: int = Field(default=1, ge=1, le=100)
+    sessions: int = Field(default=1, ge=1, le=MOST_SESSIONS)
     """Sessions that the blocks are divided into; the engine is restarted between two."""
 
     @model_validator(mode="after")
