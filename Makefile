@@ -72,7 +72,7 @@ install:
 EXPERIMENTS ?= 1000
 RUNS ?=
 rates: .venv/installed  ## count false verdicts anew, simulated and of RUNS='results/... ...': docs/false-verdicts.md
-	$(BIN)/python -m bench.rates --experiments $(EXPERIMENTS) --processes $$(nproc) --runs $(RUNS)
+	$(BIN)/python -m bench.validation --experiments $(EXPERIMENTS) --processes $$(nproc) --runs $(RUNS)
 
 lock: .venv/installed  ## write requirements.txt anew from pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --extra dev --no-header \

@@ -16,11 +16,12 @@ from math import log
 import numpy as np
 from scipy import stats
 
-from bench.bed import Bed, prepare_bed
-from bench.core.scenario import Arm, Condition, Load, Scenario, conditions
-from bench.edges import machine, store
-from bench.edges.journal import machine_lock, undo_dead_runs
-from bench.edges.wrk import measure_with_wrk
+from bench.generator.wrk import measure_with_wrk
+from bench.lab.hosts import machine
+from bench.lab.hosts.journal import machine_lock, undo_dead_runs
+from bench.measure.testbed import Bed, prepare_bed
+from bench.results import store
+from bench.scenario.model import Arm, Condition, Load, Scenario, conditions
 
 THRESHOLD = 0.01
 """Difference of two rates that is taken for one: what `bench run --precision 1%` resolves."""

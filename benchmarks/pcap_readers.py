@@ -156,8 +156,8 @@ def frame(to_server: bool, seq: int, ack: int, payload: bytes) -> bytes:
 
 def read_with_bench(file: Path) -> int:
     """Every column, a batch at a time."""
-    from bench.core.packets import read_packets
-    from bench.core.pcap import read_records
+    from bench.wire.packets import read_packets
+    from bench.wire.pcap import read_records
 
     with file.open("rb", buffering=0) as stream:
         return sum(len(read_packets(records)) for records in read_records(stream, file.name))
@@ -165,7 +165,7 @@ def read_with_bench(file: Path) -> int:
 
 def read_hops_with_bench(file: Path) -> int:
     """Everything up to the exchanges of a tap: all packets are held."""
-    from bench.core.taps import find_exchanges, read_tap
+    from bench.wire.exchanges import find_exchanges, read_tap
 
     with file.open("rb", buffering=0) as stream:
         sight = find_exchanges(read_tap(file.name, stream, "/1024"))
@@ -175,7 +175,7 @@ def read_hops_with_bench(file: Path) -> int:
 
 def read_offsets(file: Path) -> int:
     """Where the records begin, and nothing else: what no reader of this format in Python can undercut."""
-    from bench.core.pcap import read_records
+    from bench.wire.pcap import read_records
 
     with file.open("rb", buffering=0) as stream:
         return sum(len(records.starts) for records in read_records(stream, file.name))

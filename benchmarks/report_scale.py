@@ -14,9 +14,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.core.plan import Slot
-from bench.core.records import RunRecord, SlotRecord
-from bench.edges import store
+from bench.records.run import RunRecord, SlotRecord
+from bench.results import store
+from bench.scenario.plan import Slot
 
 SIZES = (1_000_000, 3_000_000, 10_000_000)
 LOAD = "import sys, bench; bench.load(sys.argv[1]).record"

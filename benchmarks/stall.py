@@ -12,11 +12,12 @@ from threading import Timer
 import numpy as np
 from docker.models.containers import Container
 
-from bench.bed import Bed, prepare_bed
-from bench.core.metrics import measure_requests
-from bench.core.scenario import Arm, Load, Scenario, Schedule, conditions
-from bench.edges import machine, store
-from bench.edges.journal import machine_lock, undo_dead_runs
+from bench.lab.hosts import machine
+from bench.lab.hosts.journal import machine_lock, undo_dead_runs
+from bench.measure.testbed import Bed, prepare_bed
+from bench.results import store
+from bench.scenario.model import Arm, Load, Scenario, Schedule, conditions
+from bench.slots.metrics import measure_requests
 
 STALL_S = 0.2
 WINDOW_S = 4.0

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.core.gates import Voids
-from bench.core.records import SlotRecord
+from bench.records.run import SlotRecord
 from bench.report.svg import INK
-from bench.results import Run
+from bench.results.run import Run
+from bench.slots.gates.gate import Voids
 
 PALETTE = (
     "#0072B2",

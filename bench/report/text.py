@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from bench.core.comparison import NEGLIGIBLE, Comparison, Word
-from bench.core.modes import Vantage
-from bench.core.scenario import Metric
-from bench.results import Run
+from bench.judgement.comparison import NEGLIGIBLE, Comparison, Word
+from bench.results.run import Run
+from bench.scenario.model import Metric
+from bench.scenario.modes.catalogue import Vantage
 
 Interval = tuple[float, float]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from bench.core.findings import (
+from bench.records.findings import (
     FINDING_COLUMNS,
     MEANINGS,
     EngineWalk,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bench.walkthrough import (
+from bench.walkthrough.subjects import (
     client_address,
     firewall,
     hooks,

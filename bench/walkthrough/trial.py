@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from bench.core.errors import EnvironmentLacks, MeasurementInvalid
-from bench.core.findings import Source, Word
-from bench.edges import command
-from bench.edges.engine import Engine
-from bench.edges.host import Host
-from bench.walkthrough.ask import Ask
-from bench.walkthrough.notes import PATIENCE_S, Notes, wait
-from bench.walkthrough.running import Running
+from bench.errors import EnvironmentLacks, MeasurementInvalid
+from bench.lab.hosts import command
+from bench.lab.hosts.host import Host
+from bench.lab.servers.engine import Engine
+from bench.records.findings import Source, Word
+from bench.walkthrough.container import Running
+from bench.walkthrough.container_spec import Ask
+from bench.walkthrough.transcript import PATIENCE_S, Notes, wait
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 """No proxy of the machine's gets between the lab's hosts, and messages are in one language."""

@@ -10,17 +10,18 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 import bench
-from bench.core.errors import BenchError, EnvironmentLacks
-from bench.core.findings import WALKTHROUGH_SCHEMA_VERSION, EngineWalk, Finding, WalkthroughRecord, Word
-from bench.core.hosts import DockerHost
-from bench.core.scenario import OWN_ENGINE
-from bench.edges import machine, store
-from bench.edges.engine import engine
-from bench.edges.host import Host
-from bench.edges.image import provide_image
-from bench.edges.journal import Journal, machine_lock, undo, undo_dead_runs
-from bench.edges.lab import hosts_of_lab, lab
-from bench.walkthrough.ask import IMAGE_TAG
+from bench.errors import BenchError, EnvironmentLacks
+from bench.lab.hosts import machine
+from bench.lab.hosts.host import Host
+from bench.lab.hosts.journal import Journal, machine_lock, undo, undo_dead_runs
+from bench.lab.hosts.namespaces import hosts_of_lab, lab
+from bench.lab.servers.engine import engine
+from bench.lab.servers.image import provide_image
+from bench.records.findings import WALKTHROUGH_SCHEMA_VERSION, EngineWalk, Finding, WalkthroughRecord, Word
+from bench.results import store
+from bench.scenario.model import OWN_ENGINE
+from bench.scenario.placement import DockerHost
+from bench.walkthrough.container_spec import IMAGE_TAG
 from bench.walkthrough.page import render_markdown
 from bench.walkthrough.statements import SUBJECTS
 from bench.walkthrough.trial import Ground, Outcome, Statement, Trial

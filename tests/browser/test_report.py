@@ -9,11 +9,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from bench.core.findings import Word
-from bench.core.scenario import parse_scenario
-from bench.edges import store
-from bench.report.page import SECTIONS, write_report
-from bench.results import Run
+from bench.records.findings import Word
+from bench.report.run.page import SECTIONS, write_report
+from bench.results import store
+from bench.results.run import Run
+from bench.scenario.model import parse_scenario
 from tests.pure.conftest import make_gate, make_run, make_scenario
 from tests.pure.reports import NO_IPVLAN, judged, make_ladder, measure, store_run
 from tests.pure.test_findings import make_record, make_walk

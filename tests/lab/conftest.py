@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.edges import machine
+from bench.lab.hosts import machine
 
 SCENARIO = """
 name = "small"

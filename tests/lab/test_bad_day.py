@@ -12,7 +12,7 @@ import pytest
 from docker.models.containers import Container, ContainerCollection
 
 import bench as api
-from bench.core.records import RunRecord, SlotRecord, Status
+from bench.records.run import RunRecord, SlotRecord, Status
 from tests.lab.conftest import DONE, Starter, bench, only_run, wait_for_slot, wait_until, write_scenario
 from tests.lab.world import snapshot
 

@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import calibrate
-from bench.core.errors import MeasurementInvalid
-from bench.core.scenario import Metric
-from bench.edges import machine, store
+from bench.errors import MeasurementInvalid
+from bench.lab.hosts import machine
+from bench.measure import calibrate
+from bench.results import store
+from bench.scenario.model import Metric
 
 
 def test_a_calibration_holds_all_ceilings_and_is_kept_for_runs_of_this_machine(

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from bench.core.capacity import NULL_SERVER, next_step
-from bench.core.knee import Outcome
-from bench.edges import store
+from bench.judgement.capacity.knee import Outcome
+from bench.judgement.capacity.record import NULL_SERVER, next_step
+from bench.results import store
 from tests.lab.conftest import DONE, bench
 
 SCENARIO = """

@@ -9,17 +9,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bench.bed import Bed, find_gaps, prepare_bed
-from bench.core.hops import hop_ns, list_hops
-from bench.core.packets import read_packets
-from bench.core.pcap import read_records
-from bench.core.plan import Slot
-from bench.core.records import SlotRecord
-from bench.core.scenario import Arm, LabSettings, Load, Scenario, conditions
-from bench.edges import store
-from bench.edges.capture import STAMP_BEFORE_QUEUE
-from bench.edges.journal import machine_lock
-from bench.slot import measure_slot
+from bench.lab.hosts.journal import machine_lock
+from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE
+from bench.measure.slot import measure_slot
+from bench.measure.testbed import Bed, find_gaps, prepare_bed
+from bench.records.run import SlotRecord
+from bench.results import store
+from bench.scenario.model import Arm, LabSettings, Load, Scenario, conditions
+from bench.scenario.plan import Slot
+from bench.wire.hops import hop_ns, list_hops
+from bench.wire.packets import read_packets
+from bench.wire.pcap import read_records
 
 TO_HOST = ["client", "uplink"]
 TO_CONTAINER = [*TO_HOST, "bridge", "veth", "container"]

@@ -6,7 +6,7 @@ import sys
 import time
 from threading import Thread
 
-from bench.edges.core_speed import measure_pauses, time_fixed_work
+from bench.lab.instruments.core_speed import measure_pauses, time_fixed_work
 
 HOLD_MS = 60
 HOG = """

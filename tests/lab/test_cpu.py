@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import bench as api
-from bench.core.cpu import CpuRecord, Rates, Share, rate
-from bench.edges.cpu import Watch
-from bench.edges.machine import hold_idle_states
-from bench.load_generator.readings import read_files
+from bench.lab.hosts.machine import hold_idle_states
+from bench.lab.hosts.readings import read_files
+from bench.lab.instruments.cpu import Watch
+from bench.slots.cpu import CpuRecord, Rates, Share, rate
 from tests.lab.conftest import DONE, bench, only_run
 
 SCENARIO = """

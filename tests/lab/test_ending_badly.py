@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import bench as api
-from bench.core.records import Status
+from bench.records.run import Status
 from tests.lab.conftest import (
     DONE,
     Starter,

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.errors import EnvironmentLacks
-from bench.core.hosts import DockerHost
-from bench.core.modes import MODES, Mode
-from bench.core.path import Counter
-from bench.core.scenario import Arm
-from bench.edges import apache, engine, engine_root, image, journal, lab, machine
-from bench.edges.apache import Site
-from bench.edges.counters import read_network_counters
-from bench.edges.engine_root import SUITES, EngineRoot, provide_engine_root
-from bench.edges.host import Endpoint, Host
+from bench.errors import EnvironmentLacks
+from bench.lab.hosts import journal, machine, namespaces
+from bench.lab.hosts.host import Endpoint, Host
+from bench.lab.instruments.counters import read_network_counters
+from bench.lab.servers import engine, engine_root, image
+from bench.lab.servers.engine_root import SUITES, EngineRoot, provide_engine_root
+from bench.lab.servers.server import Site, apache, network_inode
+from bench.scenario.model import Arm
+from bench.scenario.modes.catalogue import MODES, Mode
+from bench.scenario.modes.footprint import Counter
+from bench.scenario.placement import DockerHost
 from tests.lab.conftest import wait_until
 from tests.lab.world import snapshot
 
@@ -35,14 +36,16 @@ print(connection.getresponse().status)
 
 
 @contextmanager
-def sealed_lab(suite: str) -> Iterator[tuple[lab.Lab, journal.Journal, list[DockerHost]]]:
+def sealed_lab(suite: str) -> Iterator[tuple[namespaces.Lab, journal.Journal, list[DockerHost]]]:
     """A lab of two Docker hosts with the suite's engine, after which the machine is what it was before."""
     hosts = [DockerHost(number, f"debian:{suite}", {}) for number in (0, 1)]
     with journal.machine_lock("test_engine_root"):
         before = snapshot()
         notes = journal.Journal(f"test-{os.getpid()}-{time.monotonic_ns()}")
         try:
-            with lab.lab(lab.hosts_of_lab(*machine.divide_cores(), hosts, ipv6=False), notes) as found:
+            with namespaces.lab(
+                namespaces.hosts_of_lab(*machine.divide_cores(), hosts, ipv6=False), notes
+            ) as found:
                 yield found, notes, hosts
         finally:
             journal.undo(notes.run_id)
@@ -50,7 +53,7 @@ def sealed_lab(suite: str) -> Iterator[tuple[lab.Lab, journal.Journal, list[Dock
 
 
 @contextmanager
-def engine_of(place: DockerHost, found: lab.Lab, notes: journal.Journal) -> Iterator[engine.Engine]:
+def engine_of(place: DockerHost, found: namespaces.Lab, notes: journal.Journal) -> Iterator[engine.Engine]:
     with engine.engine(found.docker[place.name], notes, place.engine, place.options) as living:
         yield living
 
@@ -96,15 +99,15 @@ def test_an_engine_of_each_suite_serves_in_both_modes_and_leaves_its_root_unwrit
         host = found.docker[place.name]
         site = Site(living, found.client, place, image.provide_image(living.client).id)
 
-        with apache.apache(site, HOST, MODES[Mode.HOST], "host-mode") as server:
-            assert apache.network_inode(server, living) == host.network_inode
+        with apache(site, HOST, MODES[Mode.HOST], "host-mode") as server:
+            assert network_inode(server, living) == host.network_inode
             wait_until(lambda: answers(found.client, server.endpoint), "an answer in host mode")
-        lab.set_receive_steering(host, on=True)  # The host's sysfs may still be written.
+        namespaces.set_receive_steering(host, on=True)  # The host's sysfs may still be written.
 
         for mode in (Mode.BRIDGE, Mode.BRIDGE_ROUTED):
             arm = Arm(name=mode, mode=mode)
-            with apache.apache(site, arm, MODES[mode], mode) as server:
-                assert apache.network_inode(server, living) != host.network_inode
+            with apache(site, arm, MODES[mode], mode) as server:
+                assert network_inode(server, living) != host.network_inode
                 wait_until(lambda: answers(found.client, server.endpoint), f"an answer in {mode} mode")
                 before = read_network_counters(found.client, host, server.pid, ipv6=False)
                 assert answers(found.client, server.endpoint)

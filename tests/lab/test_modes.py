@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from bench.bed import Bed, find_gaps, prepare_bed
-from bench.core.gates import Gate
-from bench.core.modes import MODES, Mode, Vantage
-from bench.core.plan import Slot
-from bench.core.records import SlotRecord
-from bench.core.sameness import find_differences
-from bench.core.scenario import Arm, LabSettings, Load, Scenario, conditions
-from bench.edges import store
-from bench.edges.journal import machine_lock
-from bench.slot import measure_slot
+from bench.lab.hosts.journal import machine_lock
+from bench.measure.slot import measure_slot
+from bench.measure.testbed import Bed, find_gaps, prepare_bed
+from bench.records.run import SlotRecord
+from bench.results import store
+from bench.scenario.model import Arm, LabSettings, Load, Scenario, conditions
+from bench.scenario.modes.catalogue import MODES, Mode, Vantage
+from bench.scenario.plan import Slot
+from bench.slots.gates.gate import Gate
+from bench.slots.surroundings import find_differences
 from tests.lab.conftest import wait_until
 
 NEED_NOT_BE_HERE = {"ipvlan"}
@@ -199,7 +199,7 @@ def test_an_arm_that_is_not_on_the_path_that_it_declares_is_caught(
 def test_a_container_in_the_wrong_namespace_is_caught(
     bed: Bed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.slot.network_inode", lambda *_: 1)
+    monkeypatch.setattr("bench.measure.slot.network_inode", lambda *_: 1)
     record, _ = measure(bed, "host", tmp_path)
     assert "namespace" in [gate.name for gate in record.failed_gates]
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import bench as api
-from bench.core.path import Counter
+from bench.scenario.modes.footprint import Counter
 from tests.lab.conftest import DONE, bench, only_run, write_scenario
 from tests.lab.world import snapshot
 

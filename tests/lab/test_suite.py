@@ -5,8 +5,8 @@ import signal
 from pathlib import Path
 
 import bench as api
-from bench.core.records import Status
-from bench.edges import store
+from bench.records.run import Status
+from bench.results import store
 from tests.lab.conftest import DONE, Starter, bench, wait_for_slot, write_scenario
 
 

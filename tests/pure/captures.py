@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.core.hops import list_hops
-from bench.core.modes import MODES, Mode
-from bench.core.path import Counter
-from bench.core.plan import Slot, plan_slots
-from bench.core.records import CaptureRecord, SlotRecord, TapRecord
-from bench.core.scenario import Arm, Load, Scenario, conditions
-from bench.edges import store
-from bench.results import Run
+from bench.records.run import CaptureRecord, SlotRecord, TapRecord
+from bench.results import store
+from bench.results.run import Run
+from bench.scenario.model import Arm, Load, Scenario, conditions
+from bench.scenario.modes.catalogue import MODES, Mode
+from bench.scenario.modes.footprint import Counter
+from bench.scenario.plan import Slot, plan_slots
+from bench.wire.hops import list_hops
 
 from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record, noise
 

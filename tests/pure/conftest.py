@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from hypothesis import settings
 
-from bench.core.gates import Gate
-from bench.core.modes import Mode
-from bench.core.path import Counter
-from bench.core.plan import Slot, plan_slots
-from bench.core.records import SCHEMA_VERSION, RunRecord, SlotRecord, Status
-from bench.core.samples import SlotMetrics
-from bench.core.scenario import Arm, Metric, Scenario, Schedule
-from bench.load_generator.connections import RECORD_DTYPE, Outcome
+from bench.generator.closed_loop import RECORD_DTYPE, Outcome
+from bench.judgement.samples import SlotMetrics
+from bench.records.run import SCHEMA_VERSION, RunRecord, SlotRecord, Status
+from bench.scenario.model import Arm, Metric, Scenario, Schedule
+from bench.scenario.modes.catalogue import Mode
+from bench.scenario.modes.footprint import Counter
+from bench.scenario.plan import Slot, plan_slots
+from bench.slots.gates.gate import Gate
 
 # The same examples on every machine and no file written: a red test is red for everybody.
 settings.register_profile("pure", database=None, deadline=None, derandomize=True, max_examples=60)

@@ -14,8 +14,8 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
 from scapy.layers.l2 import ARP, CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
-from bench.core.packets import BLANK_UNLESS_TCP, Kind
-from bench.core.pcap import Link
+from bench.wire.packets import BLANK_UNLESS_TCP, Kind
+from bench.wire.pcap import Link
 
 LINK_CLASSES: dict[Link, type[Packet]] = {
     Link.ETHERNET: Ether,

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from bench.core import statistics
-from bench.core.gates import check_control, check_path
-from bench.core.path import UNITS, Counter, Expected
-from bench.core.plan import Slot, plan_slots
-from bench.core.records import SlotRecord
-from bench.core.scenario import Arm, Claim, Scenario, conditions
-from bench.edges import store
+from bench.records.run import SlotRecord
 from bench.report.table import Table
-from bench.results import Run
+from bench.results import store
+from bench.results.run import Run
+from bench.scenario.model import Arm, Claim, Scenario, conditions
+from bench.scenario.modes.footprint import UNITS, Counter, Expected
+from bench.scenario.plan import Slot, plan_slots
+from bench.slots.gates.gate import check_control, check_path
+from bench.statistics import estimate
 
 from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record, noise
 
@@ -106,7 +106,7 @@ def store_run(folder: Path, scenario: Scenario, *, requests: bool = False, **cha
 def few_resamples() -> Iterator[None]:
     """With few resamples, whose time would be most of these tests'."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statistics, "RESAMPLES", 199)
+        patch.setattr(estimate, "RESAMPLES", 199)
         yield
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.anatomy import Anatomy, name_hop
-from bench.core.errors import InputError
-from bench.core.hops import Group
-from bench.core.modes import MODES, Mode
-from bench.core.plan import Slot
-from bench.core.scenario import Arm
-from bench.results import Run
+from bench.errors import InputError
+from bench.results.run import Run
+from bench.scenario.model import Arm
+from bench.scenario.modes.catalogue import MODES, Mode
+from bench.scenario.plan import Slot
+from bench.wire.anatomy.dissection import Anatomy, name_hop
+from bench.wire.hops import Group
 
 from .captures import (
     ARMS,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.core.arrivals import DRAWN_AT_ONCE, draw_arrivals
+from bench.generator.arrivals import DRAWN_AT_ONCE, draw_arrivals
 
 KINDS = st.sampled_from(["poisson", "uniform"])
 Kind = Literal["poisson", "uniform"]

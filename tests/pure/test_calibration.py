@@ -3,10 +3,18 @@ from statistics import fmean
 
 import pytest
 
-from bench.core.calibration import TIMES_S, BeyondWire, Calibration, Ceiling, Floor, find_floor, find_pauses
-from bench.core.scenario import Metric
-from bench.core.statistics import estimate
-from bench.report.instrument import describe_instrument, list_ceilings, list_floors
+from bench.records.calibration import (
+    TIMES_S,
+    BeyondWire,
+    Calibration,
+    Ceiling,
+    Floor,
+    find_floor,
+    find_pauses,
+)
+from bench.report.run.instrument import describe_instrument, list_ceilings, list_floors
+from bench.scenario.model import Metric
+from bench.statistics.estimate import estimate
 
 P50 = Metric.P50_LATENCY_US
 MACHINE = {"kernel": "6.1", "cpu": "a cpu", "usable_cores": "0,1", "architecture": "x86_64", "host": "one"}

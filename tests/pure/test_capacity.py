@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from bench.core.capacity import (
+from bench.errors import InputError
+from bench.judgement.capacity.knee import Outcome
+from bench.judgement.capacity.record import (
     MIN_HEADROOM,
     NULL_SERVER,
     SCHEMA_VERSION,
@@ -23,12 +25,10 @@ from bench.core.capacity import (
     next_step,
     plan_comparisons,
 )
-from bench.core.errors import InputError
-from bench.core.knee import Outcome
-from bench.core.records import Status
-from bench.core.scenario import Capacity, Load
-from bench.edges import store
-from bench.report.capacity import answer_capacity, list_cautions, write_capacity_report
+from bench.records.run import Status
+from bench.report.pages.capacity import answer_capacity, list_cautions, write_capacity_report
+from bench.results import store
+from bench.scenario.model import Capacity, Load
 
 from .conftest import make_scenario
 

@@ -6,15 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from bench.core.change import (
-    Change,
-    ChangeWord,
-    choose_change_word,
-    choose_words,
-    pair_conditions,
-)
-from bench.core.comparison import NEGLIGIBLE
-from bench.core.scenario import PERFORMANCE, Metric, conditions
+from bench.judgement.change import Change, ChangeWord, choose_change_word, choose_words, pair_conditions
+from bench.judgement.comparison import NEGLIGIBLE
+from bench.scenario.model import PERFORMANCE, Metric, conditions
 
 from .conftest import BRIDGE, HOST, make_scenario, make_slots
 from .verdicts import (

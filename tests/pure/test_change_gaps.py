@@ -1,12 +1,10 @@
 import pytest
 
-from bench.core.change import (
-    ChangeWord,
-)
-from bench.core.modes import Mode
-from bench.core.plan import Slot
-from bench.core.scenario import PERFORMANCE, Arm, conditions
-from bench.core.verdict import Verdict
+from bench.judgement.change import ChangeWord
+from bench.judgement.verdict import Verdict
+from bench.scenario.model import PERFORMANCE, Arm, conditions
+from bench.scenario.modes.catalogue import Mode
+from bench.scenario.plan import Slot
 
 from .conftest import BRIDGE, HOST, make_slots
 from .verdicts import ENGINES, STEERING, THIRD, change_of, costing_by_condition, make_factors, verdict_on

@@ -1,8 +1,8 @@
 import pytest
 
-from bench.core.claim import ClaimWord, judge_claim
-from bench.core.comparison import NEGLIGIBLE, Comparison, Word
-from bench.core.scenario import PERFORMANCE, Claim, Metric
+from bench.judgement.claim import ClaimWord, judge_claim
+from bench.judgement.comparison import NEGLIGIBLE, Comparison, Word
+from bench.scenario.model import PERFORMANCE, Claim, Metric
 
 from .verdicts import CLAIM, P50, P99, THROUGHPUT
 

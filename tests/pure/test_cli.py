@@ -8,9 +8,9 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from bench import cli
-from bench.core.errors import ExitCode
-from bench.edges.scenario_files import bundled_scenarios
+from bench.cli import app
+from bench.cli.scenario_files import bundled_scenarios
+from bench.errors import ExitCode
 
 from .conftest import make_scenario
 from .reports import few_resamples, store_run
@@ -63,7 +63,7 @@ BAD_OPTIONS = {
 
 def run_bench(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-    return cli.run_app()
+    return app.run_app()
 
 
 @pytest.mark.parametrize("case", BAD_SCENARIOS)
@@ -97,7 +97,7 @@ def test_a_bug_prints_its_traceback_and_exits_with_1(
     def fail(_: list[str]) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(cli, "read_asked", fail)
+    monkeypatch.setattr(app, "read_asked", fail)
     assert run_bench(monkeypatch, "plan", "quick") == ExitCode.INTERNAL_ERROR
     assert "ZeroDivisionError" in capsys.readouterr().err
 
@@ -133,7 +133,7 @@ def test_one_form_of_a_report_is_written_elsewhere_and_the_run_left_alone(
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("5m", 300), ("1h", 3600), ("2.5", 2.5)])
 def test_a_time_is_read_with_its_unit(text: str, seconds: float) -> None:
-    assert cli.parse_duration(text) == seconds
+    assert app.parse_duration(text) == seconds
 
 
 def test_a_plan_says_how_many_blocks_a_budget_is_enough_for(
@@ -167,7 +167,7 @@ def test_the_plan_of_a_suite_adds_up_its_scenarios_and_divides_the_budget(
 def test_every_command_teaches_an_example(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    group = typer.main.get_command(cli.app)
+    group = typer.main.get_command(app.app)
     assert isinstance(group, TyperGroup)
     scenario = group.commands["scenario"]
     assert isinstance(scenario, TyperGroup)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.core.comparison import NEGLIGIBLE, Word, choose_word
-from bench.core.modes import Mode
-from bench.core.scenario import PERFORMANCE, Arm, Metric
+from bench.judgement.comparison import NEGLIGIBLE, Word, choose_word
+from bench.scenario.model import PERFORMANCE, Arm, Metric
+from bench.scenario.modes.catalogue import Mode
 
 from .conftest import BRIDGE, HOST, Latency, make_scenario, make_slots, noise
 from .verdicts import NARROW, P50, compared, costing, interval_of, ratio_of, verdict_on

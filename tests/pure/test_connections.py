@@ -12,9 +12,8 @@ from contextlib import contextmanager, suppress
 import numpy as np
 import pytest
 
-from bench.edges import command
-from bench.load_generator import connections as load_path
-from bench.load_generator.connections import (
+from bench.generator import closed_loop as load_path
+from bench.generator.closed_loop import (
     RECORD_DTYPE,
     Connections,
     Framing,
@@ -23,6 +22,7 @@ from bench.load_generator.connections import (
     await_ready,
     parse_head,
 )
+from bench.lab.hosts import command
 
 ADDRESS = "127.0.0.1"
 PATIENCE_S = 10.0
@@ -722,16 +722,16 @@ def test_a_port_that_nobody_listens_on_is_never_ready() -> None:
 
 def test_the_load_path_imports_nothing_that_patches_the_interpreter() -> None:
     loaded = command.run(
-        [sys.executable, "-c", "import sys, bench.load_generator.connections; print(*sys.modules)"],
+        [sys.executable, "-c", "import sys, bench.generator.closed_loop; print(*sys.modules)"],
         timeout_s=PATIENCE_S,
     ).split()
 
-    assert "bench.load_generator.connections" in loaded
+    assert "bench.generator.closed_loop" in loaded
     assert not {"locust", "gevent"} & set(loaded)
 
 
 def test_the_load_path_refuses_an_interpreter_that_is_patched_already() -> None:
-    program = "from gevent import monkey; monkey.patch_all(); import bench.load_generator.connections"
+    program = "from gevent import monkey; monkey.patch_all(); import bench.generator.closed_loop"
 
     with pytest.raises(command.CommandFailed, match="ImportError"):
         command.run([sys.executable, "-c", program], timeout_s=PATIENCE_S)

@@ -2,7 +2,7 @@
 
 import time
 
-from bench.load_generator.cores import busy_shares, read_cores
+from bench.procfs import busy_shares, read_cores
 
 
 def test_a_core_is_busy_for_what_is_not_idle_of_its_time() -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.edges.counters import lost_segments, ports_in_use
+from bench.lab.instruments.counters import lost_segments, ports_in_use
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode

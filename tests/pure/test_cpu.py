@@ -9,7 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.core.cpu import (
+from bench.lab.hosts.readings import read_files
+from bench.lab.instruments.cpu import (
+    TICK_US,
+    Watch,
+    parse_group_us,
+    parse_net_rx,
+    parse_process_us,
+    parse_stat,
+)
+from bench.report.run.card import tabulate_modes
+from bench.report.run.cautions import find_cautions
+from bench.report.run.cpu import tabulate_cpu
+from bench.report.run.page import render_html, render_markdown
+from bench.report.run.slot_tables import describe_gates
+from bench.report.run.summary import summarise
+from bench.results import store
+from bench.results.run import Run
+from bench.scenario.model import Arm, Claim, Load, Metric, Scenario, conditions
+from bench.scenario.plan import plan_slots, slot_seconds
+from bench.slots.cpu import (
     IDLE_S,
     CoreCounters,
     CoreCpu,
@@ -20,21 +39,16 @@ from bench.core.cpu import (
     measure_cpu,
     rate,
 )
-from bench.core.gates import MAX_IDLE_CORES, Voids, check_idle, check_open_loop, is_valid, usable_metrics
-from bench.core.metrics import OpenLoop
-from bench.core.plan import plan_slots, slot_seconds
-from bench.core.rates import count_relabelled
-from bench.core.scenario import Arm, Claim, Load, Metric, Scenario, conditions
-from bench.edges import store
-from bench.edges.cpu import TICK_US, Watch, parse_group_us, parse_net_rx, parse_process_us, parse_stat
-from bench.load_generator.readings import read_files
-from bench.report.card import tabulate_modes
-from bench.report.cautions import find_cautions
-from bench.report.content import describe_gates
-from bench.report.cpu import tabulate_cpu
-from bench.report.page import render_html, render_markdown
-from bench.report.summary import summarise
-from bench.results import Run
+from bench.slots.gates.gate import (
+    MAX_IDLE_CORES,
+    Voids,
+    check_idle,
+    check_open_loop,
+    is_valid,
+    usable_metrics,
+)
+from bench.slots.metrics import OpenLoop
+from bench.validation.error_rates import count_relabelled
 
 from .conftest import (
     BRIDGE,

@@ -4,12 +4,19 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench.core.claim import ClaimVerdict, ClaimWord
-from bench.core.comparison import Comparison, Word
-from bench.core.demands import Demand, DemandWord, demand_claim, demand_cost, demand_no_regression, exit_code
-from bench.core.errors import ExitCode
-from bench.core.scenario import PERFORMANCE
-from bench.report.demands import describe_demand, render_junit
+from bench.errors import ExitCode
+from bench.judgement.across_runs.demands import (
+    Demand,
+    DemandWord,
+    demand_claim,
+    demand_cost,
+    demand_no_regression,
+    exit_code,
+)
+from bench.judgement.claim import ClaimVerdict, ClaimWord
+from bench.judgement.comparison import Comparison, Word
+from bench.report.pages.check import describe_demand, render_junit
+from bench.scenario.model import PERFORMANCE
 
 from .test_run_comparison import compared, run_of
 

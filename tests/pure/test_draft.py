@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from bench.core.draft import draft_scenario
-from bench.core.errors import InputError
-from bench.core.modes import Mode
-from bench.core.scenario import conditions, parse_scenario
-from bench.scenario_commands import scenario_app
+from bench.cli.scenario import scenario_app
+from bench.errors import InputError
+from bench.scenario.model import conditions, parse_scenario
+from bench.scenario.modes.catalogue import Mode
+from bench.scenario.template import draft_scenario
 
 from .test_schema import faults_of
 

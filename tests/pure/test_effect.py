@@ -1,7 +1,7 @@
 from math import exp
 
-from bench.core.comparison import Word
-from bench.core.plan import Slot
+from bench.judgement.comparison import Word
+from bench.scenario.plan import Slot
 
 from .conftest import make_scenario, make_slots, noise
 from .verdicts import compared, interval_of, verdict_on

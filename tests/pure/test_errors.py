@@ -1,8 +1,8 @@
 import pytest
 
-from bench.core.errors import BenchError, EnvironmentLacks, ExitCode, InputError, MeasurementInvalid
-from bench.edges import command
-from bench.edges.command import CommandFailed
+from bench.errors import BenchError, EnvironmentLacks, ExitCode, InputError, MeasurementInvalid
+from bench.lab.hosts import command
+from bench.lab.hosts.command import CommandFailed
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,19 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import rates as command
-from bench.core import statistics
-from bench.core.rates import Measure, Rate
-from bench.core.simulation import NOISES, Setting
-from bench.edges import store
-from bench.report.false_verdicts import DRAWN, draw_rates, read_csv, render_figure, write_csv, write_page
+from bench.results import store
+from bench.statistics import estimate
+from bench.validation import __main__ as command
+from bench.validation.error_rates import Measure, Rate
+from bench.validation.page import DRAWN, draw_rates, read_csv, render_figure, write_csv, write_page
+from bench.validation.simulation import NOISES, Setting
 
 from .conftest import make_run, make_scenario
 
 
 @pytest.fixture(autouse=True)
 def _few_and_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "RESAMPLES", 199)
+    monkeypatch.setattr(estimate, "RESAMPLES", 199)
     settings = tuple(Setting(noise=noise, blocks=6, slots_per_arm=2) for noise in NOISES[:2])
     monkeypatch.setattr(command, "SETTINGS", settings)
     monkeypatch.setattr(command, "FAMILIES", settings[:1])

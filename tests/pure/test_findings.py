@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.core.findings import (
+from bench.records.findings import (
     WALKTHROUGH_SCHEMA_VERSION,
     EngineWalk,
     Evidence,
@@ -17,10 +17,10 @@ from bench.core.findings import (
     finding_rows,
     summarise,
 )
-from bench.walkthrough.ask import Ask, serve
-from bench.walkthrough.notes import trim
+from bench.walkthrough.container_spec import Ask, serve
 from bench.walkthrough.page import render_markdown
 from bench.walkthrough.statements import SUBJECTS
+from bench.walkthrough.transcript import trim
 from bench.walkthrough.trial import judge
 from bench.walkthrough.walk import rules_of
 

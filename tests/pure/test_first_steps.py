@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bench import __version__
-from bench.core.records import Status
-from bench.edges import store
-from bench.shelf import describe_age, list_shelf
+from bench.records.run import Status
+from bench.results import store
+from bench.results.listing import describe_age, list_shelf
 
 from .conftest import make_run, make_scenario
 from .reports import CLAIM
@@ -114,7 +114,7 @@ def test_no_age_is_told_of_what_is_no_time() -> None:
 def test_bash_completes_commands_scenarios_modes_and_runs_by_the_printed_script(tmp_path: Path) -> None:
     last = store_one(tmp_path / "results", "0001", Status.COMPLETE).relative_to(tmp_path)
     command = tmp_path / "bench"
-    command.write_text(f"#!{sys.executable}\nfrom bench.cli import main\n\nmain()\n")
+    command.write_text(f"#!{sys.executable}\nfrom bench.cli.app import main\n\nmain()\n")
     command.chmod(0o755)
     asked = {
         "bench scen": "scenario",

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bench.core.arrivals import draw_arrivals
-from bench.load_generator.connections import Framing, Outcome, RequestLog, parse_head
-from bench.load_generator.fresh_connections import FreshConnections
-from bench.load_generator.open_loop import OpenFreshConnections
+from bench.generator.arrivals import draw_arrivals
+from bench.generator.closed_loop import Framing, Outcome, RequestLog, parse_head
+from bench.generator.fresh_connections import FreshConnections
+from bench.generator.open_loop import OpenFreshConnections
 
 from .test_connections import ADDRESS, Handler, read_request, serving
 

@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.core.gates import (
+from bench.scenario.model import Metric
+from bench.scenario.modes.catalogue import MODES, Mode, Vantage
+from bench.scenario.modes.footprint import Counter, Expected, Path
+from bench.slots.gates.gate import (
     MIN_REQUESTS_P99,
     Gate,
     Losses,
@@ -23,10 +26,7 @@ from bench.core.gates import (
     is_valid,
     usable_metrics,
 )
-from bench.core.metrics import OpenLoop
-from bench.core.modes import MODES, Mode, Vantage
-from bench.core.path import Counter, Expected, Path
-from bench.core.scenario import Metric
+from bench.slots.metrics import OpenLoop
 
 from .conftest import make_gate, make_values
 

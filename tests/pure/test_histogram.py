@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.core.histogram import HIGHEST_US, LOWEST_US, WIDTH, count_latencies, find_quantiles
+from bench.statistics.histogram import HIGHEST_US, LOWEST_US, WIDTH, count_latencies, find_quantiles
 
 LEVELS = np.array([0.0, 0.01, 0.25, 0.5, 0.9, 0.99, 0.999, 1.0])
 LATENCIES = st.lists(st.floats(LOWEST_US, HIGHEST_US), min_size=1, max_size=300).map(np.array)

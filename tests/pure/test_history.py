@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.core.change_points import ChangePoint, fewest_runs, find_change_points
-from bench.core.comparison import Comparison, Word
-from bench.core.history import Line, trace_lines
-from bench.core.records import RunRecord
-from bench.core.scenario import PERFORMANCE, Arm, LabSettings, Load, Margins, Scenario, Schedule
-from bench.report.history import describe_turns, draw_lines, render_page, tabulate_lines, write_csv
+from bench.judgement.across_runs.history import Line, trace_lines
+from bench.judgement.comparison import Comparison, Word
+from bench.records.run import RunRecord
+from bench.report.pages.history import describe_turns, draw_lines, render_page, tabulate_lines, write_csv
+from bench.scenario.model import PERFORMANCE, Arm, LabSettings, Load, Margins, Scenario, Schedule
+from bench.statistics.change_points import ChangePoint, fewest_runs, find_change_points
 
 from .conftest import HOST, make_run, make_scenario
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.core.errors import InputError
-from bench.core.gates import is_valid
-from bench.core.hops import Hops, hop_ns, list_hops, match, wire_latency_ns
-from bench.core.taps import EXCHANGE_DTYPE, HANDSHAKE_DTYPE, Sight
+from bench.errors import InputError
+from bench.slots.gates.gate import is_valid
+from bench.wire.exchanges import EXCHANGE_DTYPE, HANDSHAKE_DTYPE, Sight
+from bench.wire.hops import Hops, hop_ns, list_hops, match, wire_latency_ns
 from tests.pure.wire import (
     BRIDGE_PATH,
     CLIENT,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.edges.host import Host, parse_cpus
+from bench.lab.hosts.host import Host, parse_cpus
 
 
 def make_host(cpus: str = "0-2,5") -> Host:

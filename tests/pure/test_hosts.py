@@ -1,8 +1,8 @@
 import pytest
 
-from bench.core.errors import InputError
-from bench.core.hosts import DOCKER1, MAX_DOCKER_HOSTS, docker_host_of, docker_hosts
-from bench.core.scenario import Arm, LabSettings, conditions
+from bench.errors import InputError
+from bench.scenario.model import Arm, LabSettings, conditions
+from bench.scenario.placement import DOCKER1, MAX_DOCKER_HOSTS, docker_host_of, docker_hosts
 
 from .conftest import BRIDGE, HOST, make_scenario
 

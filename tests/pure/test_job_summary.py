@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.errors import ExitCode
-from bench.report.job_summary import NOTICE_BYTES, fit, render_job_summary, split_sections
+from bench.errors import ExitCode
+from bench.report.run.job_summary import NOTICE_BYTES, fit, render_job_summary, split_sections
 
 from .conftest import make_scenario
 from .reports import judged, make_ladder, store_run

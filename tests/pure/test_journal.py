@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.errors import EnvironmentLacks, ExitCode
-from bench.edges import command, journal
-from bench.edges.journal import Journal, dead_runs, machine_lock, start_time, undo
+from bench.errors import EnvironmentLacks, ExitCode
+from bench.lab.hosts import command, journal
+from bench.lab.hosts.journal import Journal, dead_runs, machine_lock, start_time, undo
 
 RUN = "20250102T030405Z-00ff"
 PATIENCE_S = 10.0

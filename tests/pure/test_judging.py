@@ -7,11 +7,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench.core import statistics
-from bench.core.errors import ExitCode
-from bench.core.records import RunRecord
-from bench.core.scenario import Arm, Claim, LabSettings, Load
-from bench.edges import store
+from bench.errors import ExitCode
+from bench.records.run import RunRecord
+from bench.results import store
+from bench.scenario.model import Arm, Claim, LabSettings, Load
+from bench.statistics import estimate
 
 from .conftest import BRIDGE, HOST, make_scenario
 from .test_cli import run_bench
@@ -23,7 +23,7 @@ PLAN = make_scenario(blocks=12, claims=(CLAIM,))
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "RESAMPLES", 199)
+    monkeypatch.setattr(estimate, "RESAMPLES", 199)
 
 
 class Shop:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.core.knee import (
+from bench.judgement.capacity.knee import (
     HIGHEST_RPS,
     LOWEST_RPS,
     MAX_CONFIRMED,

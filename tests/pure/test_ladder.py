@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.core.comparison import Comparison, Word
-from bench.core.ladder import list_steps
-from bench.core.modes import Mode
-from bench.core.plan import Slot
-from bench.core.scenario import PERFORMANCE, Arm, Metric, Scenario
-from bench.core.verdict import Verdict
+from bench.judgement.comparison import Comparison, Word
+from bench.judgement.ladder import list_steps
+from bench.judgement.verdict import Verdict
+from bench.scenario.model import PERFORMANCE, Arm, Metric, Scenario
+from bench.scenario.modes.catalogue import Mode
+from bench.scenario.plan import Slot
 
 from .conftest import BRIDGE, HOST, Latency, make_scenario, make_slots, noise
 from .verdicts import P50, costing, ratio_of, verdict_on

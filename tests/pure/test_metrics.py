@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.core.metrics import find_free, measure_requests
-from bench.core.scenario import PERFORMANCE, Load
-from bench.load_generator.connections import Outcome
+from bench.generator.closed_loop import Outcome
+from bench.scenario.model import PERFORMANCE, Load
+from bench.slots.metrics import find_free, measure_requests
 
 from .conftest import make_records
 

@@ -2,11 +2,11 @@ import string
 
 import pytest
 
-from bench.core.hosts import DOCKER1
-from bench.core.modes import MODES, Mode, Vantage, parse_mode
-from bench.core.path import Counter, Expected
-from bench.core.sameness import digest, find_differences
-from bench.core.scenario import Arm
+from bench.scenario.model import Arm
+from bench.scenario.modes.catalogue import MODES, Mode, Vantage, parse_mode
+from bench.scenario.modes.footprint import Counter, Expected
+from bench.scenario.placement import DOCKER1
+from bench.slots.surroundings import digest, find_differences
 
 KNOWN = {"address", "port", "container_address", "container_pid"}
 

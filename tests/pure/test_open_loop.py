@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.core.arrivals import draw_arrivals
-from bench.core.metrics import find_free, measure_requests, number_requests
-from bench.core.scenario import Load
-from bench.core.taps import request_target
-from bench.edges import command
-from bench.load_generator.connections import Connections, Outcome, RequestLog
-from bench.load_generator.open_loop import NO_CONNECTION, OpenConnections
+from bench.generator.arrivals import draw_arrivals
+from bench.generator.closed_loop import Connections, Outcome, RequestLog
+from bench.generator.open_loop import NO_CONNECTION, OpenConnections
+from bench.lab.hosts import command
+from bench.scenario.model import Load
+from bench.slots.metrics import find_free, measure_requests, number_requests
+from bench.wire.exchanges import request_target
 
 from .test_connections import (
     ADDRESS,
@@ -362,7 +362,7 @@ def test_looking_out_for_an_arrival_is_told_apart_from_work() -> None:
 
 PROGRAM = """
 import json, sys
-from bench.load_generator.users import Order, OrderedEnvironment, RawHttpUser
+from bench.generator.users import Order, OrderedEnvironment, RawHttpUser
 
 environment = OrderedEnvironment(user_classes=[RawHttpUser])
 order = Order("host", "127.0.0.1", int(sys.argv[1]), "/1024", 2, 0.1, 0.3, 1, rate_rps=200.0, arrival_seed=7)

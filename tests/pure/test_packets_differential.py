@@ -15,9 +15,9 @@ import pytest
 from scapy.error import Scapy_Exception
 from scapy.utils import RawPcapReader
 
-from bench.core.errors import InputError
-from bench.core.packets import PACKET_DTYPE, Kind, read_packets
-from bench.core.pcap import MAX_CAPTURED_BYTES, Link, read_records
+from bench.errors import InputError
+from bench.wire.packets import PACKET_DTYPE, Kind, read_packets
+from bench.wire.pcap import MAX_CAPTURED_BYTES, Link, read_records
 from tests.pure.packet_oracle import expected_row, mutate, random_packet, write_capture
 
 PACKETS = int(os.environ.get("DIFFERENTIAL_PACKETS", "3000"))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.core.errors import InputError
-from bench.core.packets import PACKET_DTYPE, Kind, read_packets, read_payloads
-from bench.core.pcap import MAX_CAPTURED_BYTES, Link, Records, read_records
+from bench.errors import InputError
+from bench.wire.packets import PACKET_DTYPE, Kind, read_packets, read_payloads
+from bench.wire.pcap import MAX_CAPTURED_BYTES, Link, Records, read_records
 from tests.pure.packet_oracle import write_capture, write_pcap
 from tests.pure.wire import CLIENT, CLIENT6, HOST, HOST6, View, segment
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.core.plan import (
+from bench.scenario.model import Load, Scenario, conditions
+from bench.scenario.plan import (
     RUN_OVERHEAD_S,
     expected_seconds,
     measuring_seconds,
@@ -15,7 +16,6 @@ from bench.core.plan import (
     plan_slots,
     slot_seconds,
 )
-from bench.core.scenario import Load, Scenario, conditions
 
 from .conftest import make_scenario
 

@@ -1,10 +1,10 @@
 import pytest
 from scipy import stats
 
-from bench.core.plan import Slot
-from bench.core.precision import MIN_BLOCKS_TO_STOP, extend, half_width, is_reached, predict_blocks
-from bench.core.samples import SlotMetrics, sort_slots
-from bench.core.scenario import Load, Metric, Scenario, Schedule
+from bench.judgement.precision import MIN_BLOCKS_TO_STOP, extend, half_width, is_reached, predict_blocks
+from bench.judgement.samples import SlotMetrics, sort_slots
+from bench.scenario.model import Load, Metric, Scenario, Schedule
+from bench.scenario.plan import Slot
 
 from .conftest import make_scenario, make_slots, noise
 

@@ -5,17 +5,13 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, norm
 
-from bench.core import effect, rates, statistics
-from bench.core.rates import (
-    TARGETS,
-    Measure,
-    Rate,
-    count_experiments,
-    count_families,
-)
-from bench.core.simulation import Noise, Setting, make_experiment
-from bench.core.statistics import Estimate
-from bench.core.verdict import judge
+from bench.judgement import effect
+from bench.judgement.verdict import judge
+from bench.statistics import estimate
+from bench.statistics.estimate import Estimate
+from bench.validation import error_rates
+from bench.validation.error_rates import TARGETS, Measure, Rate, count_experiments, count_families
+from bench.validation.simulation import Noise, Setting, make_experiment
 
 NORMAL = Noise(name="normal")
 SESSIONS = Noise(name="sessions", session=0.03, sessions=4)
@@ -23,7 +19,7 @@ SESSIONS = Noise(name="sessions", session=0.03, sessions=4)
 
 @pytest.fixture(autouse=True)
 def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "RESAMPLES", 199)
+    monkeypatch.setattr(estimate, "RESAMPLES", 199)
 
 
 def counted(noise: Noise, experiments: int, blocks: int = 12) -> dict[Measure, Rate]:
@@ -120,11 +116,11 @@ def as_if_requests_were_independent(values: Sequence[float], _: Sequence[int]) -
 
 
 def blind_to_sessions(values: Sequence[float], _: Sequence[int]) -> Estimate:
-    return statistics.estimate(values, [0] * len(values))
+    return estimate.estimate(values, [0] * len(values))
 
 
 def twice_as_wide(values: Sequence[float], sessions: Sequence[int]) -> Estimate:
-    found = statistics.estimate(values, sessions)
+    found = estimate.estimate(values, sessions)
     return with_interval(found.mean, (found.ci95[1] - found.ci95[0]) / 1.96)
 
 
@@ -156,7 +152,7 @@ def test_a_margin_that_is_not_kept_is_caught(monkeypatch: pytest.MonkeyPatch) ->
     wide = scenario.model_copy(
         update={"margins": scenario.margins.model_copy(update={"p50_latency_us": 0.1})}
     )
-    monkeypatch.setattr(rates, "_judge", lambda _, slots: judge(wide, slots, {}, 1))
+    monkeypatch.setattr(error_rates, "_judge", lambda _, slots: judge(wide, slots, {}, 1))
 
     assert counted(NORMAL, 40)[Measure.FALSE_EQUIVALENT].is_off
 
@@ -179,7 +175,7 @@ def test_a_family_counts_steps_changes_and_claims_where_nothing_differs() -> Non
 
 
 def test_a_family_without_holms_correction_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.core.change.correct_by_holm", list)
+    monkeypatch.setattr("bench.judgement.change.correct_by_holm", list)
     setting = Setting(noise=NORMAL, blocks=8, slots_per_arm=2)
     found = {rate.measure: rate for rate in count_families(setting, 25)}
 

@@ -1,6 +1,6 @@
-from bench.core.gates import Voids
-from bench.core.plan import plan_slots
-from bench.core.scenario import Metric
+from bench.scenario.model import Metric
+from bench.scenario.plan import plan_slots
+from bench.slots.gates.gate import Voids
 
 from .conftest import make_gate, make_run, make_scenario, make_slot_record
 

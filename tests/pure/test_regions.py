@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bench
-from bench.core.comparison import Comparison, Word, choose_word
-from bench.core.regions import ALPHA, Cell, Part, Region, map_regions
-from bench.core.scenario import PERFORMANCE, Arm, Load
-from bench.core.statistics import equivalence_p_value, estimate
-from bench.report import page
-from bench.report.regions import (
+from bench.judgement.comparison import Comparison, Word, choose_word
+from bench.judgement.regions import ALPHA, Cell, Part, Region, map_regions
+from bench.report.run import page
+from bench.report.run.method import SYMBOLS
+from bench.report.run.regions import (
     MOST_LINES,
     can_draw_regions,
     describe_regions,
@@ -23,7 +22,8 @@ from bench.report.regions import (
     tabulate_regions,
 )
 from bench.report.table import NOT_AVAILABLE
-from bench.report.wording import SYMBOLS
+from bench.scenario.model import PERFORMANCE, Arm, Load
+from bench.statistics.estimate import equivalence_p_value, estimate
 
 from .conftest import make_scenario
 from .reports import few_resamples, judged, store_run

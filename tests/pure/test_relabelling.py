@@ -3,11 +3,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from bench.core import effect, statistics
-from bench.core.rates import EQUAL, Measure, count_planned, count_relabelled
-from bench.core.relabelling import ONE, OTHER, make_pseudo_scenario, relabel
-from bench.core.samples import SlotMetrics
-from bench.core.scenario import Metric
+from bench.judgement import effect
+from bench.judgement.samples import SlotMetrics
+from bench.scenario.model import Metric
+from bench.statistics import estimate
+from bench.validation.error_rates import EQUAL, Measure, count_planned, count_relabelled
+from bench.validation.relabelling import ONE, OTHER, make_pseudo_scenario, relabel
 
 from .conftest import make_scenario, make_slots
 from .test_rates import as_if_requests_were_independent
@@ -16,7 +17,7 @@ from .verdicts import P50, THROUGHPUT, random_noise, verdict_on
 
 @pytest.fixture(autouse=True)
 def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "RESAMPLES", 199)
+    monkeypatch.setattr(estimate, "RESAMPLES", 199)
 
 
 RECORDED = make_scenario(blocks=8, slots_per_arm=4, factors={"load.connections": (1, 16)})

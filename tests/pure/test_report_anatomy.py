@@ -8,10 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from matplotlib.figure import Figure
 
-from bench.core.plan import Slot
-from bench.core.scenario import Arm
-from bench.report import page
-from bench.report.anatomy import (
+from bench.report.run import page
+from bench.report.run.anatomy import (
     describe_anatomy,
     tabulate_explained,
     tabulate_hops,
@@ -20,18 +18,20 @@ from bench.report.anatomy import (
     tabulate_taps,
     tabulate_traces,
 )
-from bench.report.anatomy_figures import (
+from bench.report.run.anatomy_figures import (
     draw_contrasts,
     draw_hops,
     draw_paths,
     draw_shares,
     draw_waterfalls,
 )
-from bench.report.captions import describe_figures
-from bench.report.effect_figures import draw_block_ratios
-from bench.report.summary import summarise
+from bench.report.run.captions import describe_figures
+from bench.report.run.effect_figures import draw_block_ratios
+from bench.report.run.summary import summarise
 from bench.report.text import answer_sentence
-from bench.results import Run
+from bench.results.run import Run
+from bench.scenario.model import Arm
+from bench.scenario.plan import Slot
 
 from .captures import TAPPED, make_tapped, store_captures, usual_us
 from .reports import judged, row, store_run

@@ -7,21 +7,22 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from bench import terminal
-from bench.core.records import Status
-from bench.core.scenario import Load, parse_scenario
-from bench.edges import store
-from bench.edges.scenario_files import bundled_scenarios
-from bench.report import figures, page, panels
-from bench.report.captions import describe_figures
-from bench.report.cautions import find_cautions
-from bench.report.effect_figures import draw_block_ratios, draw_costs, draw_ladder, find_costs
-from bench.report.figures import draw_latency, draw_slot_timeline, draw_throughput
+from bench.cli import terminal
+from bench.cli.scenario_files import bundled_scenarios
+from bench.records.run import Status
+from bench.report import panels
 from bench.report.panels import PALETTE, colour_of, marker_of
-from bench.report.rerun import scenario_toml
-from bench.report.summary import list_gaps, summarise
+from bench.report.run import figures, page
+from bench.report.run.captions import describe_figures
+from bench.report.run.cautions import find_cautions
+from bench.report.run.effect_figures import draw_block_ratios, draw_costs, draw_ladder, find_costs
+from bench.report.run.figures import draw_latency, draw_slot_timeline, draw_throughput
+from bench.report.run.summary import list_gaps, summarise
 from bench.report.svg import render_svg
-from bench.results import Run
+from bench.results import store
+from bench.results.run import Run
+from bench.scenario.model import Load, parse_scenario
+from bench.scenario.toml import scenario_toml
 
 from .conftest import make_gate, make_run, make_scenario
 from .reports import ARMS, LADDER, NO_IPVLAN, judged, make_ladder, measure, store_run

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from bench.core.findings import Word
-from bench.edges import store
-from bench.report.page import render_html, render_markdown
-from bench.report.statements import tabulate_statements
-from bench.results import Run
+from bench.records.findings import Word
+from bench.report.run.page import render_html, render_markdown
+from bench.report.run.statements import tabulate_statements
+from bench.results import store
+from bench.results.run import Run
 
 from .conftest import make_scenario
 from .reports import store_run

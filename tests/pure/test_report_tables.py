@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.change import ChangeWord
-from bench.core.comparison import Word
-from bench.core.gates import check_path
-from bench.core.modes import MODES, Vantage
-from bench.core.path import UNITS
-from bench.core.plan import plan_slots
-from bench.core.scenario import PERFORMANCE, Load, Metric
-from bench.edges import store
-from bench.report import card, changes, comparisons, content, evidence, steps, wording
-from bench.report.cautions import find_cautions
+from bench.judgement.change import ChangeWord
+from bench.judgement.comparison import Word
+from bench.report.run import attestation, card, changes, comparisons, method, slot_tables, steps
+from bench.report.run.cautions import find_cautions
 from bench.report.table import NOT_AVAILABLE
 from bench.report.text import answer_sentence
-from bench.results import Run
+from bench.results import store
+from bench.results.run import Run
+from bench.scenario.model import PERFORMANCE, Load, Metric
+from bench.scenario.modes.catalogue import MODES, Vantage
+from bench.scenario.modes.footprint import UNITS
+from bench.scenario.plan import plan_slots
+from bench.slots.gates.gate import check_path
 
 from .conftest import make_gate, make_run, make_scenario
 from .reports import LADDER, NO_IPVLAN, judged, make_ladder, measure, row, store_run
@@ -80,7 +80,7 @@ def test_without_its_only_candidate_a_run_says_why_there_is_no_answer(tmp_path: 
 
 
 def test_a_control_is_said_to_have_proved_what_its_gates_saw(ladder: Run) -> None:
-    [said] = evidence.describe_controls(ladder)
+    [said] = attestation.describe_controls(ladder)
 
     assert said.startswith("Control none (")
     assert "alive in 8 of 8 (HTTP status on its own loopback: 200)" in said
@@ -88,7 +88,7 @@ def test_a_control_is_said_to_have_proved_what_its_gates_saw(ladder: Run) -> Non
 
 
 def test_the_gates_of_a_control_stand_in_the_table_of_gates(ladder: Run) -> None:
-    found = {cells[0]: cells for cells in content.list_gates(ladder)}
+    found = {cells[0]: cells for cells in slot_tables.list_gates(ladder)}
 
     assert found["control: unreachable"][1:4] == ("none", "8 of 8", "no answer")
 
@@ -266,7 +266,7 @@ def test_the_costs_under_many_conditions_are_the_ends_of_their_range(tmp_path: P
 
 
 def test_counters_are_shares_of_all_requests_that_were_sent_or_of_connections(ladder: Run) -> None:
-    table = evidence.tabulate_paths(ladder)
+    table = attestation.tabulate_paths(ladder)
 
     assert row(table, "packets on Docker's bridges")["bridge"] == "2\n≥ 2"
     assert row(table, "packets on Docker's bridges")["host"] == "0\nnone"
@@ -277,7 +277,7 @@ def test_counters_are_shares_of_all_requests_that_were_sent_or_of_connections(la
 
 def test_each_vantage_of_an_arm_has_a_column_of_counters_of_its_own(tmp_path: Path) -> None:
     vantages = {"load.vantage": ("client", "host-loopback", "host-address")}
-    table = evidence.tabulate_paths(store_run(tmp_path, make_scenario(blocks=3, factors=vantages)))
+    table = attestation.tabulate_paths(store_run(tmp_path, make_scenario(blocks=3, factors=vantages)))
 
     assert row(table, "port-mapping hits")["bridge, client"] == "1\n= 1"
     assert row(table, "port-mapping hits")["bridge, host-loopback"] == "0\nnone"
@@ -291,8 +291,8 @@ def test_every_demand_of_a_path_gate_has_a_short_form() -> None:
         for vantage in Vantage:
             path = mode.path_from(vantage)
             for gate in check_path(path, dict.fromkeys(UNITS, 0), 1, 1, forwarding_rules=True):
-                assert gate.unit.rpartition(", ")[2] in evidence.DEMANDS
-                assert gate.name in {evidence.gate_name(counter) for counter in UNITS}
+                assert gate.unit.rpartition(", ")[2] in attestation.DEMANDS
+                assert gate.name in {attestation.gate_name(counter) for counter in UNITS}
 
 
 def test_differences_that_a_mode_explains_are_grouped_and_others_are_cautions(tmp_path: Path) -> None:
@@ -305,12 +305,12 @@ def test_differences_that_a_mode_explains_are_grouped_and_others_are_cautions(tm
         record.model_copy(update={"surroundings": record.slot.arm}) for record in make_run(scenario).slots
     )
     run = judged(store_run(tmp_path, scenario, slots=slots, surroundings=around))
-    table, facts = evidence.tabulate_sameness(run)
+    table, facts = attestation.tabulate_sameness(run)
     [cells] = table.rows
 
     assert cells[1:] == ("bridge", "1")
     assert facts == [(cells[0], ["net.ipv4.ip_forward"])]
-    assert evidence.describe_sameness(run).endswith(
+    assert attestation.describe_sameness(run).endswith(
         "brings about: 1; that nothing explains: 1 (see the cautions above)."
     )
     assert any(caution.startswith("file httpd.conf is not the same") for caution in find_cautions(run))
@@ -320,14 +320,14 @@ def test_differences_that_a_mode_explains_are_grouped_and_others_are_cautions(tm
 
 
 def test_what_a_mode_gives_up_is_not_said_to_be_left_out(ladder: Run) -> None:
-    limits = " ".join(wording.describe_limits(ladder))
+    limits = " ".join(method.describe_limits(ladder))
 
     assert "is not measured" not in limits
     assert "decision card" in limits
 
 
 def test_arms_are_described_by_their_modes_and_their_docker_hosts(ladder: Run) -> None:
-    modes = dict(wording.list_modes(ladder))
+    modes = dict(method.list_modes(ladder))
 
     assert modes["proxy"].endswith("(docker2, port 80)")
     assert "here that of bridge" in modes["bridge-mapped"]
@@ -335,7 +335,7 @@ def test_arms_are_described_by_their_modes_and_their_docker_hosts(ladder: Run) -
 
 
 def test_every_word_has_a_sign() -> None:
-    assert {*Word, *ChangeWord, NOT_AVAILABLE, comparisons.DIFFERS} <= wording.SYMBOLS.keys()
+    assert {*Word, *ChangeWord, NOT_AVAILABLE, comparisons.DIFFERS} <= method.SYMBOLS.keys()
 
 
 def test_measured_slots_are_as_their_modes_demand() -> None:

@@ -5,8 +5,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from bench.core.resampling import bootstrap_interval, draw_subsets, sign_flip_p_value, subset_means, values_at
-from bench.core.statistics import correct_by_holm
+from bench.statistics.estimate import correct_by_holm
+from bench.statistics.resampling import (
+    bootstrap_interval,
+    draw_subsets,
+    sign_flip_p_value,
+    subset_means,
+    values_at,
+)
 
 
 def draw_sample(count: int) -> np.ndarray:

@@ -4,13 +4,13 @@ import pandas as pd
 import pytest
 
 import bench
-from bench.core.errors import InputError
-from bench.core.modes import Vantage
-from bench.core.records import RunRecord
-from bench.core.scenario import PERFORMANCE, Claim, Load, Metric
-from bench.core.verdict import judge
-from bench.edges import store
+from bench.errors import InputError
+from bench.judgement.verdict import judge
+from bench.records.run import RunRecord
 from bench.report.text import answer_sentence
+from bench.results import store
+from bench.scenario.model import PERFORMANCE, Claim, Load, Metric
+from bench.scenario.modes.catalogue import Vantage
 
 from .conftest import make_records, make_run, make_scenario
 

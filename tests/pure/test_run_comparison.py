@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from bench.core import statistics
-from bench.core.change import ChangeWord
-from bench.core.comparability import match_conditions, require_comparable
-from bench.core.errors import InputError
-from bench.core.plan import Slot, plan_slots
-from bench.core.records import RunRecord
-from bench.core.run_comparison import ONE_SESSION, RunChange, RunComparison, compare_runs
-from bench.core.scenario import PERFORMANCE, Arm, LabSettings, Load, Margins, Metric, Scenario
-from bench.core.simulation import NOISES, SETTINGS, make_experiment, simulate
-from bench.report.run_changes import describe
+from bench.errors import InputError
+from bench.judgement.across_runs.comparability import match_conditions, require_comparable
+from bench.judgement.across_runs.two_runs import ONE_SESSION, RunChange, RunComparison, compare_runs
+from bench.judgement.change import ChangeWord
+from bench.records.run import RunRecord
+from bench.report.pages.two_runs import describe
+from bench.scenario.model import PERFORMANCE, Arm, LabSettings, Load, Margins, Metric, Scenario
+from bench.scenario.plan import Slot, plan_slots
+from bench.statistics import estimate
+from bench.validation.simulation import NOISES, SETTINGS, make_experiment, simulate
 
 from .conftest import BRIDGE, HOST, make_run, make_scenario, make_slot_record
 from .verdicts import random_noise
@@ -41,7 +41,7 @@ def run_of(
 
 def compared(before: RunRecord, after: RunRecord, *across: str) -> RunComparison:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statistics, "RESAMPLES", 199)
+        patch.setattr(estimate, "RESAMPLES", 199)
         return compare_runs(before, after, across)
 
 

@@ -1,10 +1,10 @@
 import pytest
 
-from bench.core.claim import ClaimWord
-from bench.core.comparison import Word
-from bench.core.modes import Mode
-from bench.core.plan import Slot
-from bench.core.scenario import PERFORMANCE, Arm
+from bench.judgement.claim import ClaimWord
+from bench.judgement.comparison import Word
+from bench.scenario.model import PERFORMANCE, Arm
+from bench.scenario.modes.catalogue import Mode
+from bench.scenario.plan import Slot
 
 from .conftest import BRIDGE, HOST, make_scenario, make_slots
 from .verdicts import CLAIM, P50, P99, compared, costing, in_block, ratio_of, verdict_on

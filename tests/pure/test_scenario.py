@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.errors import ExitCode, InputError
-from bench.core.modes import Vantage
-from bench.core.scenario import (
+from bench.errors import ExitCode, InputError
+from bench.scenario.model import (
     MAX_SCENARIO_BYTES,
     PERFORMANCE,
     Load,
@@ -13,6 +12,7 @@ from bench.core.scenario import (
     conditions,
     parse_scenario,
 )
+from bench.scenario.modes.catalogue import Vantage
 
 from .conftest import make_scenario
 

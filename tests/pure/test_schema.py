@@ -12,8 +12,8 @@ import jsonschema
 import pytest
 from pydantic import BaseModel
 
-from bench.core.scenario import TABLES, Scenario, parse_scenario
-from bench.core.schema import describe_scenario_file
+from bench.scenario.model import TABLES, Scenario, parse_scenario
+from bench.scenario.schema import describe_scenario_file
 
 from .test_scenario import ARMS, CLAIM, HEAD, VALID
 

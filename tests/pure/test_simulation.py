@@ -3,10 +3,18 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from bench.core.comparison import Word
-from bench.core.plan import plan_slots
-from bench.core.scenario import PERFORMANCE, Metric
-from bench.core.simulation import NOISES, SETTINGS, Noise, Setting, draw_noise, make_experiment, simulate
+from bench.judgement.comparison import Word
+from bench.scenario.model import PERFORMANCE, Metric
+from bench.scenario.plan import plan_slots
+from bench.validation.simulation import (
+    NOISES,
+    SETTINGS,
+    Noise,
+    Setting,
+    draw_noise,
+    make_experiment,
+    simulate,
+)
 
 from .verdicts import P50, P99, THROUGHPUT, compared, interval_of, ratio_of, verdict_on
 

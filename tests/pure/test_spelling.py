@@ -1,6 +1,6 @@
 import pytest
 
-from bench.core.spelling import suggest
+from bench.spelling import suggest
 
 from .test_scenario import ARMS, CLAIM, HEAD, VALID, refusal_of
 

@@ -7,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
-from bench.core import statistics
-from bench.core.statistics import Estimate, estimate, estimate_shift, sensitivity, sensitivity_of_shift
+from bench.statistics.estimate import (
+    RESAMPLES,
+    Estimate,
+    estimate,
+    estimate_shift,
+    sensitivity,
+    sensitivity_of_shift,
+)
 
 # Logs of block ratios are of this size, and stamps of whole nanoseconds keep them this far apart.
 values = st.integers(-2_000_000, 2_000_000).map(lambda n: n / 1e6)
@@ -47,7 +53,7 @@ def test_values_that_agree_in_sign_have_the_p_value_of_students_t_or_what_subset
     size: int,
 ) -> None:
     close, apart = [1 + 0.001 * n for n in range(size)], [1.0] * (size - 1) + [1000.0]
-    floor = 2 / min(2**size, statistics.RESAMPLES + 1)
+    floor = 2 / min(2**size, RESAMPLES + 1)
 
     assert one_session(close).p_value < 1e-9
     assert one_session(apart).p_value == pytest.approx(floor)

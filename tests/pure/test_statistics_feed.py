@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from bench.edges import command
+from bench.lab.hosts import command
 
 PROGRAM = """
 import json, sys, time
-from bench.load_generator.connections import RECORD_DTYPE, Outcome
+from bench.generator.closed_loop import RECORD_DTYPE, Outcome
 import numpy as np
 from locust.env import Environment
-from bench.load_generator.statistics_feed import feed
+from bench.generator.locust_feed import feed
 
 now = time.monotonic_ns()
 

@@ -15,12 +15,13 @@ import pytest
 from scapy.layers.l2 import Ether
 from scapy.utils import PcapReader, PcapWriter
 
-from bench.core.errors import EnvironmentLacks, ExitCode, InputError
-from bench.core.records import SCHEMA_VERSION, RunRecord
-from bench.core.scenario import PERFORMANCE, Metric
-from bench.core.verdict import judge
-from bench.edges import command, store
-from bench.load_generator.connections import Outcome
+from bench.errors import EnvironmentLacks, ExitCode, InputError
+from bench.generator.closed_loop import Outcome
+from bench.judgement.verdict import judge
+from bench.lab.hosts import command
+from bench.records.run import SCHEMA_VERSION, RunRecord
+from bench.results import store
+from bench.scenario.model import PERFORMANCE, Metric
 
 from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record
 

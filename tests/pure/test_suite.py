@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.errors import ExitCode, InputError
-from bench.core.plan import measuring_seconds, overhead_seconds, plan_slots
-from bench.core.records import Status
-from bench.core.samples import MIN_BLOCKS
-from bench.core.scenario import Scenario
-from bench.core.suite import (
+from bench.cli.scenario_files import bundled_scenarios, read_asked
+from bench.errors import ExitCode, InputError
+from bench.judgement.samples import MIN_BLOCKS
+from bench.measure.preview import preview_suite
+from bench.records.run import Status
+from bench.records.suite import (
     SEVERITY,
     SUITE_SCHEMA_VERSION,
     Entry,
@@ -20,10 +20,10 @@ from bench.core.suite import (
     find_worst,
     parse_suite,
 )
-from bench.edges import store
-from bench.edges.scenario_files import bundled_scenarios, read_asked
-from bench.preview import preview_suite
-from bench.report.index_page import list_chapters, write_index
+from bench.report.pages.suite import list_chapters, write_index
+from bench.results import store
+from bench.scenario.model import Scenario
+from bench.scenario.plan import measuring_seconds, overhead_seconds, plan_slots
 
 from .conftest import make_run, make_scenario
 from .reports import CLAIM, few_resamples

@@ -3,10 +3,10 @@ import io
 import numpy as np
 import pytest
 
-from bench.core.errors import InputError
-from bench.core.packets import PACKET_DTYPE
-from bench.core.segments import sort_segments
-from bench.core.taps import ID_DIGITS, Sight, find_exchanges, read_tap, request_target
+from bench.errors import InputError
+from bench.wire.exchanges import ID_DIGITS, Sight, find_exchanges, read_tap, request_target
+from bench.wire.packets import PACKET_DTYPE
+from bench.wire.segments import sort_segments
 from tests.pure.packet_oracle import write_pcap
 from tests.pure.wire import CLIENT, HOST, HOST_PATH, PATH, Seen, View, make_world, segment
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.errors import InputError
-from bench.core.trace import follow
-from bench.edges.decoding import decode
+from bench.errors import InputError
+from bench.results.decoding import decode
+from bench.wire.trace import follow
 
 from .captures import make_tapped, store_captures
 from .packet_oracle import write_pcap
@@ -112,7 +112,7 @@ def test_a_sample_is_decoded_by_an_interpreter_that_has_nothing_else_of_scapy(tm
     # Its reader knows a link type only once that layer is imported, which these tests do elsewhere.
     [sample, _] = write_samples(tmp_path, HOST_PATH)
     code = (
-        "import sys, pathlib; from bench.edges.decoding import decode;"
+        "import sys, pathlib; from bench.results.decoding import decode;"
         "print(decode(pathlib.Path(sys.argv[1]))[0].source_mac)"
     )
     found = subprocess.run([sys.executable, "-c", code, sample], capture_output=True, text=True, check=True)

@@ -1,12 +1,12 @@
 import pytest
 
-from bench.core.claim import ClaimWord
-from bench.core.comparison import Word
-from bench.core.modes import Mode
-from bench.core.plan import Slot
-from bench.core.samples import SlotMetrics
-from bench.core.scenario import PERFORMANCE, Arm, LabSettings, Load, Margins, Schedule
-from bench.core.verdict import Verdict, judge
+from bench.judgement.claim import ClaimWord
+from bench.judgement.comparison import Word
+from bench.judgement.samples import SlotMetrics
+from bench.judgement.verdict import Verdict, judge
+from bench.scenario.model import PERFORMANCE, Arm, LabSettings, Load, Margins, Schedule
+from bench.scenario.modes.catalogue import Mode
+from bench.scenario.plan import Slot
 
 from .conftest import BRIDGE, HOST, make_scenario, make_slots, noise
 from .verdicts import CLAIM, NARROW, P50, P99, compared, costing, in_block, ratio_of, verdict_on

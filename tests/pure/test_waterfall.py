@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.core.errors import InputError
-from bench.core.hops import Hops, list_hops, match
-from bench.core.taps import EXCHANGE_DTYPE, HANDSHAKE_DTYPE, Sight
-from bench.core.waterfall import Waterfall, draw_waterfall, hop_table, median_interval_us
+from bench.errors import InputError
+from bench.wire.anatomy.waterfall import Waterfall, draw_waterfall, hop_table, median_interval_us
+from bench.wire.exchanges import EXCHANGE_DTYPE, HANDSHAKE_DTYPE, Sight
+from bench.wire.hops import Hops, list_hops, match
 from tests.pure.wire import BRIDGE_PATH, HOST_PATH, MACVLAN_PATH, make_world
 
 HOST, BRIDGE = ("client", "uplink"), ("client", "uplink", "bridge", "veth", "server")

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.core import statistics
-from bench.core.change import Change
-from bench.core.comparison import Comparison
-from bench.core.modes import Mode
-from bench.core.plan import Slot
-from bench.core.samples import SlotMetrics
-from bench.core.scenario import PERFORMANCE, Arm, Claim, Margins, Metric, Scenario
-from bench.core.verdict import Verdict, judge
+from bench.judgement.change import Change
+from bench.judgement.comparison import Comparison
+from bench.judgement.samples import SlotMetrics
+from bench.judgement.verdict import Verdict, judge
+from bench.scenario.model import PERFORMANCE, Arm, Claim, Margins, Metric, Scenario
+from bench.scenario.modes.catalogue import Mode
+from bench.scenario.plan import Slot
+from bench.statistics import estimate
 
 from .conftest import Latency, make_scenario, noise
 
@@ -25,7 +25,7 @@ NARROW = Margins(p50_latency_us=0.001, p99_latency_us=0.001, throughput_rps=0.00
 def verdict_on(scenario: Scenario, slots: list[SlotMetrics], resamples: int = 199, **changes: Any) -> Verdict:
     """With few resamples, whose time would be most of these tests'."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statistics, "RESAMPLES", resamples)
+        patch.setattr(estimate, "RESAMPLES", resamples)
         return judge(scenario, slots, {}, seed=1, **changes)
 
 

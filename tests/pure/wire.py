@@ -11,8 +11,8 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from bench.core.hops import Hops, list_hops, match
-from bench.core.taps import Sight, find_exchanges, read_tap, request_target
+from bench.wire.exchanges import Sight, find_exchanges, read_tap, request_target
+from bench.wire.hops import Hops, list_hops, match
 from tests.pure.packet_oracle import write_pcap
 
 PATH = "/1024"

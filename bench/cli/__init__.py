@@ -1,0 +1,1 @@
+"""The command `bench`: options in, one function called, its answer printed."""

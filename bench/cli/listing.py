@@ -1,0 +1,116 @@
+"""For who is new here: `bench` alone says what to do next, `bench list` what there is, and completion."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.scenario_files import list_bundled
+from bench.cli.terminal import err, out, print_json, print_prose, print_whole
+from bench.errors import InputError
+from bench.records.run import Status
+from bench.results.listing import Shelved, describe_age, list_shelf
+
+SHELLS = ("bash", "zsh", "fish")
+FINAL = (Status.COMPLETE, Status.PRECISE)
+"""There is nothing to go on with after these."""
+SHOWN = 20
+"""Rows of `bench list`: a screen."""
+
+
+def say_next(results: Path) -> None:
+    """What to do first, or where things stand."""
+    shelved = list_shelf(results)
+    if not shelved:
+        print_prose("bench measures what a Docker network mode costs an HTTP service, on this machine.")
+        out.print()
+        _print_steps(
+            {
+                "bench doctor": "what this machine can measure, and what it lacks",
+                "bench plan quick": "what a first run would do, before it does it",
+                "bench run quick": "measures about a minute; `make quick` installs what is missing first",
+                "bench --help": "every command; each has an example in its own --help",
+            }
+        )
+        return
+    last = shelved[0]
+    word = f": {last.word}" if last.word else ""
+    age = describe_age(last.started_at, datetime.now(UTC))
+    out.print(f"The last {last.kind} here is {last.name}, {last.status}, {age}{word}.", markup=False)
+    if last.report.exists():
+        out.print(f"report: {last.report}", markup=False)
+    out.print()
+    resumable = last.kind != "walkthrough" and last.status not in FINAL
+    _print_steps(
+        {
+            **({f"bench resume {last.path}": "goes on where it stopped"} if resumable else {}),
+            "bench list": f"all {len(shelved)} that are here" if len(shelved) > 1 else "what is here",
+            "bench run SCENARIO": f"another question: {', '.join(list_bundled())}",
+            "bench scenario new NAME": "a question of your own",
+            "bench --help": "every command; each has an example in its own --help",
+        }
+    )
+
+
+def _print_steps(steps: Mapping[str, str]) -> None:
+    """A line for what to type and one for what it does: commands are copied whole at any width."""
+    for command, what in steps.items():
+        out.print(command, style="bold", markup=False)
+        print_prose(what, indent=4)
+
+
+def list_runs(
+    results: Annotated[Path, typer.Option(help="Folder that has the runs.")] = Path("results"),
+    everything: Annotated[bool, typer.Option("--all", help=f"Not the newest {SHOWN} alone.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
+) -> None:
+    """List the runs, suites and walkthroughs that are here, the newest first."""
+    shelved = list_shelf(results)
+    if as_json:
+        print_json([each.as_dict() for each in shelved])
+        return
+    if not shelved:
+        err.print(f"There is nothing in {results}: `bench run quick` makes a first run.", markup=False)
+        return
+    shown = shelved if everything else shelved[:SHOWN]
+    print_whole(("status", "word", "age", "folder"), [_row(each) for each in shown])
+    if len(shown) < len(shelved):
+        err.print(f"{len(shelved) - len(shown)} older ones: bench list --all")
+
+
+def complete(
+    shell: Annotated[str, typer.Argument(metavar="|".join(SHELLS), autocompletion=lambda: list(SHELLS))],
+) -> None:
+    """Print what makes a shell complete commands, options, scenarios and runs; writes no file of yours."""
+    from typer._completion_shared import get_completion_script
+
+    if shell not in SHELLS:
+        raise InputError("Reading the options", f"there is no {shell}", f"Say one of {', '.join(SHELLS)}.")
+    out.print(
+        get_completion_script(prog_name="bench", complete_var="_BENCH_COMPLETE", shell=shell),
+        markup=False,
+    )
+
+
+def complete_scenarios(incomplete: str) -> list[str]:
+    """Names of scenarios that come with bench; where none fits, the shell completes files."""
+    return [name for name in list_bundled() if name.startswith(incomplete)]
+
+
+def complete_runs(incomplete: str) -> list[str]:
+    """Folders of runs and suites below results/, the newest first."""
+    found: Sequence[Shelved] = list_shelf(Path("results"))
+    return [str(each.path) for each in found if str(each.path).startswith(incomplete)]
+
+
+def _row(each: Shelved) -> tuple[str, ...]:
+    age = describe_age(each.started_at, datetime.now(UTC))
+    return each.status, each.word or "–", age, str(each.path)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    app.command("list", epilog="Example: bench list --json")(list_runs)
+    app.command("completion", epilog="Example: source <(bench completion bash)")(complete)

@@ -1,0 +1,1 @@
+"""The load: a Locust process that drives every connection with a loop of its own."""

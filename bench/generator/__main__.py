@@ -1,0 +1,138 @@
+"""The load generator: a Locust process in the network of the host that sends, one order a line.
+
+    python -m bench.generator --network /proc/<pid>/ns/net [--web-ui PORT]
+
+Orders come on standard input and answers leave on standard output, JSON, one a line, in turn:
+
+    {"do": "enter", "network"}                                -> {"network"}
+    {"do": "probe", "address", "port", "path", "timeout_s"}  -> {"first_200_ns", "attempts"}
+    {"do": "load", "engine", "name", "address", ..., "output"} -> {"window_start_ns", ...}
+    {"do": "report", "path"}                                  -> {"requests": Locust's own count}
+"""
+
+import argparse
+import ctypes
+import gc
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+# First: importing locust patches select and socket, which the load path needs as they are.
+from bench.generator.closed_loop import await_ready  # isort: skip
+from bench.generator.users import ENGINES, Order, OrderedEnvironment  # isort: skip
+
+import gevent
+from gevent.fileobject import FileObjectPosix
+from locust.html import get_html_report
+from locust.log import setup_logging
+from locust.runners import Runner
+from locust.stats import stats_history
+
+CLONE_NEWNET = 0x40000000
+
+
+def main() -> None:
+    """Start Locust, enter the client host's network, and carry out orders until there are no more."""
+    parser = argparse.ArgumentParser(prog="python -m bench.generator")
+    parser.add_argument("--network", required=True, help="network namespace to send the load from")
+    parser.add_argument("--web-ui", type=int, help="port on the machine's loopback for Locust's web UI")
+    options = parser.parse_args()
+    del sys.argv[1:]  # Locust's web UI reads the command line as if it were Locust's own.
+    setup_logging("WARNING")  # type: ignore[no-untyped-call]
+    environment = OrderedEnvironment(user_classes=list(ENGINES.values()))
+    runner = environment.create_local_runner()
+    if options.web_ui:
+        # Its socket is made before this process moves, so that it stays in the machine's network.
+        environment.create_web_ui("127.0.0.1", options.web_ui)
+        gevent.sleep(0.2)
+        gevent.spawn(stats_history, runner)
+    _enter(options.network)
+    # No collection inside a window: what the load path allocates is freed by reference counts.
+    gc.freeze()
+    gc.disable()
+    generator = Generator(environment, runner)
+    for line in FileObjectPosix(sys.stdin, "rb"):
+        order = json.loads(line)
+        answer = getattr(generator, order.pop("do"))(**order)
+        print(json.dumps(answer), flush=True)
+    runner.quit()
+
+
+class Generator:
+    """Carries out one order at a time."""
+
+    def __init__(self, environment: OrderedEnvironment, runner: Runner) -> None:
+        self._environment = environment
+        self._runner = runner
+        self._users = {"raw": 1}
+        # Locust then says "running", in its web UI as well, for as long as the process lives.
+        runner.start(1, spawn_rate=1, user_classes=[ENGINES["raw"]])
+
+    def enter(self, network: str) -> dict[str, Any]:
+        """Send from another network from here on: sockets stay in the one in which they were made."""
+        _enter(network)
+        return {"network": network}
+
+    def probe(self, address: str, port: int, path: str, timeout_s: float) -> dict[str, Any]:
+        """Wait until three requests in a row, a connection each, are answered with 200."""
+        first_200_ns, attempts = await_ready(address, port, path, timeout_s)
+        return {"first_200_ns": first_200_ns, "attempts": attempts}
+
+    def load(self, engine: str, output: str, **settings: Any) -> dict[str, Any]:
+        """Drive one slot's load; its records are written to `output`, raw."""
+        environment = self._environment
+        users = 1 if engine == "raw" else settings["connections"]
+        self._spawn(engine, users)
+        counted = environment.stats.total.num_requests
+        order = Order(users=users, **settings)
+        environment.fed = 0
+        cpu_ns, begun_ns = time.process_time_ns(), time.monotonic_ns()
+        for _ in range(users):
+            environment.orders[engine].put(order)
+        order.finished.wait()
+        worked_ns = time.process_time_ns() - cpu_ns - order.spun_ns
+        cpu_share = worked_ns / (time.monotonic_ns() - begun_ns)
+        if engine == "raw":
+            environment.feed(order)
+        records = order.log.records()
+        records.tofile(output)
+        return {
+            "window_start_ns": order.window_start_ns,
+            "window_end_ns": order.window_end_ns,
+            "opened": order.opened,
+            "without_port": order.without_port,
+            "core_busy": order.core_busy,
+            "locust_requests": environment.stats.total.num_requests - counted,
+            "cpu_share": cpu_share,
+            "readings": order.readings,
+            "failure": order.failure,
+        }
+
+    def report(self, path: str) -> dict[str, Any]:
+        """Write Locust's own HTML report of everything so far."""
+        page = get_html_report(self._environment, show_download_link=False)  # type: ignore[no-untyped-call]
+        Path(path).write_text(page)
+        return {"requests": self._environment.stats.total.num_requests}
+
+    def _spawn(self, engine: str, users: int) -> None:
+        """Have at least `users` users of the engine's class; those without an order wait, at no cost."""
+        missing = users - self._users.get(engine, 0)
+        if missing > 0:
+            self._runner.spawn_users({ENGINES[engine].__name__: missing})
+            self._users[engine] = users
+
+
+def _enter(network: str) -> None:
+    """Move this thread, on which all users run, into a network namespace (setns(2); os.setns is of 3.12)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open(network, os.O_RDONLY | os.O_CLOEXEC)
+    if libc.setns(descriptor, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), f"entering {network}: {os.strerror(ctypes.get_errno())}")
+    os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""A new connection for every request: what a client without keep-alive does.
+
+The request asks the server to close (`Connection: close`, RFC 9112, 9.6), so the server ends the
+connection and keeps its TIME_WAIT, and the client's ports are free again at once. Latency counts
+from just before the connection is asked for: the handshake is part of it.
+"""
+
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from errno import EADDRNOTAVAIL, EINPROGRESS
+from functools import partial
+from select import EPOLLIN, EPOLLOUT, epoll  # Before gevent patches the module, as in connections.py.
+
+from bench.generator.closed_loop import (
+    BUFFER_BYTES,
+    POLL_S,
+    YIELD_NS,
+    Framing,
+    Outcome,
+    RequestLog,
+    authority,
+    parse_head,
+)
+
+_parse_closing_head = partial(parse_head, may_close=True)
+
+
+@dataclass(slots=True)
+class _Request:
+    """One request on its own connection."""
+
+    number: int
+    """Of the client that makes it, from 0."""
+    socket: socket.socket
+    intended_ns: int
+    sent_ns: int
+    is_sent: bool = False
+    first_byte_ns: int = 0
+    head: bytes = b""
+    remaining: int = 0
+    """Bytes of the body still to come, once the head is complete."""
+    length: int = 0
+    status: int = 0
+    is_done: bool = False
+    """The whole response is here; only the server's end of the connection is awaited."""
+
+
+class FreshConnections:
+    """N clients in a closed loop, each of which opens a connection a request."""
+
+    def __init__(self, address: str, port: int, path: str, count: int, log: RequestLog) -> None:
+        self._target = (address, port)
+        self._family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._bytes = (
+            f"GET {path} HTTP/1.1\r\nHost: {authority(address, port)}\r\nConnection: close\r\n\r\n".encode()
+        )
+        self._log = log
+        self._epoll = epoll()
+        self._open: dict[int, _Request] = {}
+        self._resting = dict.fromkeys(range(count), 0)
+        """Client without a request -> when its last one was done; 0 before its first."""
+        self._buffer = bytearray(BUFFER_BYTES)
+        self.opened = 0
+        """Connections asked for so far."""
+        self.without_port = 0
+        """Of them, those for which the client had no port left."""
+
+    def drive(self, until_ns: int, pause: Callable[[], None]) -> None:
+        """Let every client make request after request, until `until_ns`; `pause` as in Connections."""
+        self._turn(until_ns, until_ns, pause)
+
+    def drain(self, until_ns: int, pause: Callable[[], None]) -> None:
+        """Begin nothing more; wait for what is in flight, at most until `until_ns`."""
+        self._turn(0, until_ns, pause)
+
+    def close(self) -> None:
+        """Close every connection; a request that is not answered is recorded as unfinished."""
+        for request in list(self._open.values()):
+            if not request.is_done:
+                self._record(request, 0, Outcome.UNFINISHED)
+            self._end(request)
+        self._epoll.close()
+
+    def _turn(self, begin_until_ns: int, until_ns: int, pause: Callable[[], None]) -> None:
+        clock = time.monotonic_ns
+        now = clock()
+        pause_at_ns = now + YIELD_NS
+        while now < until_ns:
+            if now < begin_until_ns:
+                resting, self._resting = self._resting, {}
+                for number, done_ns in resting.items():
+                    self._begin(number, done_ns)
+            elif not self._open:
+                break
+            for fd, _ in self._epoll.poll(POLL_S):
+                self._turn_to(self._open[fd])
+            now = clock()
+            if now >= pause_at_ns:
+                pause()
+                now = clock()
+                pause_at_ns = now + YIELD_NS
+
+    def _turn_to(self, request: _Request) -> None:
+        """Do what can be done for a request whose connection has something to say."""
+        if request.is_sent:
+            self._receive(request)
+        else:
+            self._send(request)
+
+    def _begin(self, number: int, intended_ns: int) -> None:
+        """Ask for a connection, for a request that was intended at `intended_ns` (0: now)."""
+        connecting = socket.socket(self._family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sent_ns = time.monotonic_ns()
+        request = _Request(number, connecting, intended_ns or sent_ns, sent_ns)
+        self._open[connecting.fileno()] = request
+        self._epoll.register(connecting.fileno(), EPOLLOUT)
+        self.opened += 1
+        failure = connecting.connect_ex(self._target)
+        if failure not in (0, EINPROGRESS):
+            self.without_port += failure == EADDRNOTAVAIL
+            self._fail(request, Outcome.CONNECTION_ERROR)
+
+    def _send(self, request: _Request) -> None:
+        try:
+            complete = request.socket.send(self._bytes) == len(self._bytes)
+        except OSError:
+            complete = False
+        if not complete:
+            self._fail(request, Outcome.CONNECTION_ERROR)
+            return
+        request.is_sent = True
+        self._epoll.modify(request.socket.fileno(), EPOLLIN)
+
+    def _receive(self, request: _Request) -> None:
+        try:
+            received = request.socket.recv_into(self._buffer)
+        except OSError:
+            received = 0
+        now = time.monotonic_ns()
+        if request.is_done:
+            if received:
+                # Its record is written: that more came than was stated is an error of its own.
+                self._record(request, now, Outcome.FRAMING_ERROR)
+            self._rest(request)
+        elif not received:
+            self._fail(request, Outcome.CONNECTION_ERROR)
+        else:
+            self._take(request, bytes(self._buffer[:received]), now)
+
+    def _take(self, request: _Request, received: bytes, now: int) -> None:
+        request.first_byte_ns = request.first_byte_ns or now
+        if request.status:
+            request.remaining -= len(received)
+        else:
+            request.head += received
+            head, separator, body = request.head.partition(b"\r\n\r\n")
+            if not separator:
+                return
+            try:
+                request.status, request.length = _parse_closing_head(head + separator)
+            except Framing:
+                self._fail(request, Outcome.FRAMING_ERROR)
+                return
+            request.remaining = request.length - len(body)
+        if request.remaining < 0:
+            self._fail(request, Outcome.FRAMING_ERROR)
+        elif not request.remaining:
+            self._record(request, now, Outcome.OK if request.status == 200 else Outcome.HTTP_ERROR)
+            request.is_done = True
+
+    def _fail(self, request: _Request, failure: Outcome) -> None:
+        self._record(request, time.monotonic_ns(), failure)
+        self._rest(request)
+
+    def _record(self, request: _Request, done_ns: int, outcome: Outcome) -> None:
+        self._log.write(
+            request.intended_ns,
+            request.sent_ns,
+            request.first_byte_ns,
+            done_ns,
+            request.length,
+            request.number,
+            request.status,
+            outcome,
+        )
+
+    def _rest(self, request: _Request) -> None:
+        self._end(request)
+        self._resting[request.number] = time.monotonic_ns()
+
+    def _end(self, request: _Request) -> None:
+        del self._open[request.socket.fileno()]
+        request.socket.close()

@@ -1,0 +1,1 @@
+"""What measured slots mean: effects, comparisons, words, claims."""

@@ -1,0 +1,1 @@
+"""What two and more runs say together: comparable or not, changed or not."""

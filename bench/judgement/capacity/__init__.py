@@ -1,0 +1,1 @@
+"""The highest rate that is served in time, and what bounds it."""

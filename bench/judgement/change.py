@@ -1,0 +1,230 @@
+"""What a factor changes: the same arms under two conditions that differ in that factor alone.
+
+Every block holds every condition, so a change is paired within its block: the contrast under the
+condition minus the contrast under the reference. A ratio above 1 means that the candidate costs
+more (`cost`: relative to the baseline; `arm`: by itself) than it does under the reference.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.judgement.comparison import NEGLIGIBLE, OwnPairs, Word, choose_word, describe_doubt, find_doubt
+from bench.judgement.effect import BOOTSTRAP_DISAGREES, excludes_one, measure_effect
+from bench.judgement.samples import Measured
+from bench.scenario.model import Metric, Scenario
+from bench.statistics.estimate import correct_by_holm
+
+ALPHA = 0.05
+"""Of the changes on one metric together, by Holm's correction."""
+
+
+class ChangeWord(StrEnum):
+    """The outcome of one change."""
+
+    CHANGED = "CHANGED"
+    NO_PRACTICAL_CHANGE = "NO PRACTICAL CHANGE"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    INVALID = "INVALID"
+
+
+class Change(BaseModel):
+    """What a factor's level changes in one arm, or in its cost, on one metric."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: Metric
+    unit: str
+    kind: str
+    """`cost`: of the candidate against the baseline; `arm`: of one arm, its own baseline."""
+    factor: str
+    """The one key in which the two conditions differ."""
+    reference: str
+    """The factor's level that is compared with; `level`: the other one."""
+    level: str
+    reference_condition: str
+    """Label, as `condition`."""
+    condition: str
+    baseline: str
+    candidate: str
+    ratio: float | None = None
+    """`cost`: the ratio of the two conditions' ratios."""
+    ci95: tuple[float, float] | None = None
+    ci90: tuple[float, float] | None = None
+    difference: float | None = None
+    """`cost`: the difference of the two conditions' differences, in `unit`."""
+    difference_ci95: tuple[float, float] | None = None
+    margin: float
+    blocks: int
+    unit_of_replication: str = "block"
+    p_value: float | None = None
+    p_holm: float | None = None
+    """Corrected over all valid changes on this metric."""
+    block_ratios: tuple[float, ...] = ()
+    block_numbers: tuple[int, ...] = ()
+    bootstrap_ci95: tuple[float, float] | None = None
+    sign_flip_p_value: float | None = None
+    hodges_lehmann_ratio: float | None = None
+    word: ChangeWord
+    notes: tuple[str, ...] = ()
+
+
+AnyChange = TypeVar("AnyChange", bound=Change)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionPair:
+    """Two conditions, by their indices, that differ in one factor alone."""
+
+    factor: str
+    reference: int
+    condition: int
+    reference_level: str
+    level: str
+    notes: tuple[str, ...] = ()
+
+
+def pair_conditions(scenario: Scenario, unavailable: Collection[int] = ()) -> Iterator[ConditionPair]:
+    """Each level of each factor with that factor's first level, the other factors held equal.
+
+    Where the condition of the first level is unavailable, the next one that is there is the reference.
+    """
+    combinations = list(product(*scenario.factors.values()))
+    for place, factor in enumerate(scenario.factors):
+        groups: dict[tuple[object, ...], list[int]] = {}
+        for index, levels in enumerate(combinations):
+            groups.setdefault(levels[:place] + levels[place + 1 :], []).append(index)
+        for group in groups.values():
+            names = {index: str(combinations[index][place]).lower() for index in group}
+            present = [index for index in group if index not in unavailable]
+            for index in present[1:]:
+                first, reference = names[group[0]], names[present[0]]
+                yield ConditionPair(
+                    factor=factor,
+                    reference=present[0],
+                    condition=index,
+                    reference_level=reference,
+                    level=names[index],
+                    notes=()
+                    if reference == first
+                    else (f"{first} is NOT AVAILABLE here: {reference} is the reference",),
+                )
+
+
+def find_changes(
+    measured: Measured,
+    own_pairs: OwnPairs,
+    arms: Sequence[str],
+    unavailable: Collection[int] = (),
+    absent: Mapping[int, Collection[str]] = {},
+) -> list[Change]:
+    """The changes of every arm, and of every arm's cost against the baseline, between conditions.
+
+    `unavailable`: indices of conditions that were never measured; `absent`: the arms that were not,
+    under others. What an arm would change from or to such a condition is left out.
+    """
+    baseline = measured.scenario.baseline
+    subjects = [(baseline, arm) for arm in arms if arm != baseline] + [(arm, arm) for arm in arms]
+    pairs = list(pair_conditions(measured.scenario, unavailable))
+    return [
+        change
+        for metric in measured.scenario.metrics
+        for change in choose_words(
+            [
+                _measure_change(measured, own_pairs, pair, *subject, metric)
+                for pair in pairs
+                for subject in subjects
+                if not any(subject[1] in absent.get(index, ()) for index in (pair.reference, pair.condition))
+            ]
+        )
+    ]
+
+
+def choose_words(changes: Sequence[AnyChange]) -> list[AnyChange]:
+    """The changes of one family, with the p-values that Holm's correction leaves them, and their words.
+
+    Those that are INVALID already take no part in the correction.
+    """
+    usable = [change for change in changes if change.word is not ChangeWord.INVALID]
+    corrected = iter(correct_by_holm([c.p_value for c in usable if c.p_value is not None]))
+    return [
+        change if change.word is ChangeWord.INVALID else _with_word(change, next(corrected))
+        for change in changes
+    ]
+
+
+def choose_change_word(
+    ci95: tuple[float, float], ci90: tuple[float, float], margin: float, p_holm: float
+) -> tuple[ChangeWord, list[str]]:
+    """Word and notes of a change's intervals.
+
+    CHANGED needs the 95 % interval to exclude 1 and the corrected p-value to be below `ALPHA`;
+    NO PRACTICAL CHANGE needs the 90 % interval inside the margin, as EQUIVALENT does.
+    """
+    word, notes = choose_word(ci95, ci90, margin)
+    resolved = word in {Word.BETTER, Word.WORSE}
+    if resolved and p_holm < ALPHA:
+        return ChangeWord.CHANGED, notes
+    if word is Word.EQUIVALENT or NEGLIGIBLE in notes:
+        return ChangeWord.NO_PRACTICAL_CHANGE, []
+    chance = f"p is {p_holm:.2g} by Holm's correction: among so many changes it may be chance"
+    return ChangeWord.INCONCLUSIVE, [chance] if resolved else []
+
+
+def _with_word(change: AnyChange, p_holm: float) -> AnyChange:
+    assert change.ci95 is not None
+    assert change.ci90 is not None
+    assert change.bootstrap_ci95 is not None
+    word, notes = choose_change_word(change.ci95, change.ci90, change.margin, p_holm)
+    if word is ChangeWord.CHANGED and not excludes_one(change.bootstrap_ci95):
+        word = ChangeWord.INCONCLUSIVE
+        notes.append(BOOTSTRAP_DISAGREES)
+    return change.model_copy(update={"p_holm": p_holm, "word": word, "notes": (*change.notes, *notes)})
+
+
+def _measure_change(
+    measured: Measured,
+    own_pairs: OwnPairs,
+    pair: ConditionPair,
+    baseline: str,
+    candidate: str,
+    metric: Metric,
+) -> Change:
+    """A change whose word waits for the p-values of the others, unless it is INVALID."""
+    margin = measured.scenario.margins.of(metric)
+    before, after = measured.side(candidate, pair.reference), measured.side(candidate, pair.condition)
+    sides, signs = [before, after], [-1, 1]
+    if baseline != candidate:
+        sides += [measured.side(baseline, pair.reference), measured.side(baseline, pair.condition)]
+        signs += [1, -1]
+    sample = measured.sample(metric, sides)
+    about = {
+        "metric": metric,
+        "unit": metric.unit,
+        "kind": "arm" if baseline == candidate else "cost",
+        "factor": pair.factor,
+        "reference": pair.reference_level,
+        "level": pair.level,
+        "reference_condition": measured.conditions[pair.reference].label,
+        "condition": measured.conditions[pair.condition].label,
+        "baseline": baseline,
+        "candidate": candidate,
+        "margin": margin,
+        "blocks": len(sample.blocks),
+    }
+    if not sample.is_enough:
+        return Change(**about, word=ChangeWord.INVALID, notes=(*pair.notes, sample.gap))
+    effect = measure_effect(sample, signs, metric, measured.seed)
+    doubt = find_doubt(own_pairs, sides, metric, margin)
+    notes = (*pair.notes, *effect.notes)
+    if doubt:
+        notes += (f"under {doubt.condition}, {describe_doubt(doubt)}",)
+    return Change(
+        **about,
+        **vars(effect) | {"notes": notes},
+        word=ChangeWord.INVALID if doubt else ChangeWord.INCONCLUSIVE,
+    )

@@ -1,0 +1,134 @@
+"""Slots become blocks: the samples of every statistic.
+
+A question is asked of two or more sides (an arm under a condition). A block answers it where every
+planned slot of every side is there, is valid and gives the metric.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from statistics import fmean
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.scenario.model import Condition, Metric, Scenario, conditions
+
+MIN_BLOCKS = 3
+"""Fewer complete blocks than this give no interval worth printing."""
+MIN_COMPLETE_SHARE = 0.5
+"""A question that lost more than half of its blocks to gates has no answer."""
+
+
+class SlotMetrics(BaseModel):
+    """What a verdict needs to know of one slot."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    session: int
+    block: int
+    arm: str
+    condition: int
+    repeat: int
+    valid: bool
+    values: Mapping[Metric, float | None]
+    """None where the slot could not give that metric (too few requests for a p99, for example)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """The slots of one arm under one condition, all of its repeats or some."""
+
+    arm: str
+    condition: int
+    """Index into `conditions(scenario)`."""
+    repeats: range
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """A complete block: one mean a side, in the order of the sides."""
+
+    number: int
+    session: int
+    logs: tuple[float, ...]
+    """Mean logarithm of the metric."""
+    values: tuple[float, ...]
+    """Mean of the metric, in its unit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """The blocks that answer a question, of those in which any of its slots was measured."""
+
+    blocks: tuple[Block, ...]
+    begun: int
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether there are enough blocks for an interval."""
+        return len(self.blocks) >= MIN_BLOCKS and len(self.blocks) >= MIN_COMPLETE_SHARE * self.begun
+
+    @property
+    def gap(self) -> str:
+        """What to say where there are not enough."""
+        return f"only {len(self.blocks)} of {self.begun} blocks are complete and valid"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A scenario with its slots by arm and condition, and the seed of the resampling."""
+
+    scenario: Scenario
+    conditions: tuple[Condition, ...]
+    cells: Mapping[tuple[str, int], Sequence[SlotMetrics]]
+    seed: int
+
+    def side(self, arm: str, condition: int) -> Side:
+        """All slots of `arm` under `condition`."""
+        return Side(arm=arm, condition=condition, repeats=range(self.scenario.schedule.slots_per_arm))
+
+    def halves(self, arm: str, condition: int) -> tuple[Side, Side]:
+        """The first half of an arm's repeats and the other half, which is larger by one of an odd number."""
+        count = self.scenario.schedule.slots_per_arm
+        return (
+            Side(arm=arm, condition=condition, repeats=range(count // 2)),
+            Side(arm=arm, condition=condition, repeats=range(count // 2, count)),
+        )
+
+    def sample(self, metric: Metric, sides: Sequence[Side]) -> Sample:
+        """The blocks that are complete on every one of `sides`, in order."""
+        by_side = [self._values(metric, side) for side in sides]
+        sessions = {
+            slot.block: slot.session
+            for side in sides
+            for slot in self.cells.get((side.arm, side.condition), ())
+        }
+        return Sample(
+            blocks=tuple(
+                Block(
+                    number=number,
+                    session=sessions[number],
+                    logs=tuple(fmean([log(value) for value in values[number]]) for values in by_side),
+                    values=tuple(fmean(values[number]) for values in by_side),
+                )
+                for number in sorted(sessions)
+                if all(number in values for values in by_side)
+            ),
+            begun=len(sessions),
+        )
+
+    def _values(self, metric: Metric, side: Side) -> dict[int, list[float]]:
+        found: dict[int, list[float]] = {}
+        for slot in self.cells.get((side.arm, side.condition), ()):
+            value = slot.values.get(metric)
+            if slot.repeat in side.repeats and slot.valid and value is not None and value > 0:
+                found.setdefault(slot.block, []).append(value)
+        return {block: values for block, values in found.items() if len(values) == len(side.repeats)}
+
+
+def sort_slots(scenario: Scenario, slots: Sequence[SlotMetrics], seed: int) -> Measured:
+    """The slots of a run, by arm and condition."""
+    cells: dict[tuple[str, int], list[SlotMetrics]] = {}
+    for slot in slots:
+        cells.setdefault((slot.arm, slot.condition), []).append(slot)
+    return Measured(scenario=scenario, conditions=conditions(scenario), cells=cells, seed=seed)

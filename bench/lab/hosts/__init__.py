@@ -1,0 +1,1 @@
+"""A host: a way to run, start and read there; and what is undone after it."""

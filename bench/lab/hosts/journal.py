@@ -1,0 +1,166 @@
+"""What a run makes on this machine, written down before it is made, and undone from there.
+
+The lab's namespaces, engines and load generator die with the controller by themselves (the kernel
+ends them, see `command.start` and `lab`). What can survive a SIGKILL is a process in that instant,
+a control group, a folder and a setting of the kernel; the journal holds those, each with an identity that
+cannot be taken for another's: pid with start time, or a path that carries the run's random id. Of a
+setting it holds the value that was there.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.errors import EnvironmentLacks
+
+STATE = Path("/var/lib/bench")
+"""Folder of the lock and of every living run: only root can make a lab."""
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+
+
+class Journal:
+    """Journal of one run: JSON lines, each on the disk before the act that it names."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.folder = STATE / run_id
+        self.folder.mkdir(mode=0o700)
+        self._path = self.folder / "journal.jsonl"
+        self.write("folder", path=str(self.folder))
+
+    def write(self, kind: str, **identity: str | int) -> None:
+        """Put one entry on the disk."""
+        with self._path.open("a") as lines:
+            lines.write(json.dumps({"kind": kind, **identity}) + "\n")
+            lines.flush()
+            os.fsync(lines.fileno())
+
+    def write_process(self, pid: int, what: str) -> None:
+        """Put a process on the disk by pid and start time."""
+        self.write("process", pid=pid, started=start_time(pid) or 0, what=what)
+
+    def write_setting(self, path: Path) -> None:
+        """Put a setting of the kernel on the disk as it is now, so that it will be so again."""
+        self.write("setting", path=str(path), value=path.read_text().strip())
+
+
+@contextmanager
+def machine_lock(holder: str) -> Iterator[None]:
+    """Hold the one lock of this machine's lab; the kernel frees it when this process ends.
+
+    Raises EnvironmentLacks, naming the holder, while another run has it: two loads on one
+    machine would spoil each other.
+    """
+    try:
+        STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(STATE / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as fault:
+        raise EnvironmentLacks(
+            f"Taking the lock of this machine's lab in {STATE}",
+            str(fault),
+            "A lab needs root: run the command as root (sudo).",
+        ) from fault
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as fault:
+            other = os.pread(lock, 1000, 0).decode(errors="replace").strip() or "another process"
+            raise EnvironmentLacks(
+                "Taking the lock of this machine's lab",
+                f"it is held by {other}",
+                "Two measurements on one machine spoil each other: wait for that one to end, or stop it.",
+            ) from fault
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{holder} (pid {os.getpid()})".encode(), 0)
+        yield
+        os.ftruncate(lock, 0)
+    finally:
+        os.close(lock)
+
+
+def dead_runs() -> list[str]:
+    """Ids of runs whose leftovers are on this machine. Meaningful only under `machine_lock`."""
+    return sorted(folder.name for folder in STATE.iterdir() if folder.is_dir())
+
+
+def undo_dead_runs() -> list[str]:
+    """Remove what dead runs left; returns a line a thing. Needs `machine_lock`."""
+    return [line for run_id in dead_runs() for line in undo(run_id)]
+
+
+def undo(run_id: str) -> list[str]:
+    """Remove what the journal of `run_id` names, last first; returns a line for each thing removed.
+
+    Idempotent. A process whose start time differs from the journal's is somebody else's and stays.
+    """
+    removed: list[str] = []
+    lines = STATE / run_id / "journal.jsonl"
+    entries = []
+    for line in lines.read_text().splitlines() if lines.exists() else []:
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue  # The last line of a run that was killed while it wrote: its act was not done.
+    for entry in reversed(entries):
+        if entry["kind"] == "process" and entry["started"] == start_time(entry["pid"]):
+            _kill(entry["pid"])
+            removed.append(f"process {entry['pid']} ({entry['what']})")
+        elif entry["kind"] == "setting":
+            removed += _restore(Path(entry["path"]), entry["value"])
+        elif entry["kind"] == "cgroup":
+            removed += [f"control group {path}" for path in _remove_cgroups(entry["name"])]
+    if (STATE / run_id).exists():
+        shutil.rmtree(STATE / run_id)
+        removed.append(f"folder {STATE / run_id}")
+    return removed
+
+
+def start_time(pid: int) -> int | None:
+    """Start of a living process in clock ticks after boot (proc(5), stat field 22); None if there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+def _kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    for _ in range(500):
+        if start_time(pid) is None:
+            return
+        time.sleep(0.01)
+
+
+def _restore(setting: Path, value: str) -> list[str]:
+    """Set a setting of the kernel to `value` again, where it is not so already."""
+    if setting.read_text().strip() == value:
+        return []
+    setting.write_text(value)
+    return [f"value of {setting}, {value} as before"]
+
+
+def _remove_cgroups(name: str) -> list[str]:
+    """Remove the empty control groups `name` of every hierarchy (version 1 has several)."""
+    removed = []
+    for top in [CGROUP_ROOT / name, *CGROUP_ROOT.glob(f"*/{name}")]:
+        if not top.is_dir():
+            continue
+        for folder, _, _ in os.walk(top, topdown=False):
+            # A group empties a moment after its last process has died.
+            for _ in range(100):
+                try:
+                    Path(folder).rmdir()
+                    break
+                except OSError:
+                    time.sleep(0.02)
+        if not top.exists():
+            removed.append(str(top))
+    return removed

@@ -1,0 +1,106 @@
+"""How quiet the machine is: what ran beside the lab over an interval."""
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.lab.hosts.host import Host
+
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+KTHREADD = 2
+"""Parent of all kernel threads."""
+WORTH_NAMING = 0.005
+"""Core-share below which a process is not named."""
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What ran on the machine over an interval."""
+
+    stray_cpu: dict[str, float]
+    """`name (pid)` -> share of one core, of processes that are neither the lab's nor ours."""
+    new_processes_per_s: float
+    steal_share: float
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process at one moment."""
+
+    parent: int
+    cpu_ticks: int
+    """User and system, all threads, children not included."""
+
+
+@dataclass(frozen=True)
+class ActivityStart:
+    """Counters at the start of an interval."""
+
+    at_s: float
+    processes: dict[int, Process]
+    forks: int
+    steal_ticks: int
+
+
+def begin_activity() -> ActivityStart:
+    """Read the counters from which `end_activity` takes the difference."""
+    forks, steal = _stat_counters()
+    return ActivityStart(time.monotonic(), _processes(), forks, steal)
+
+
+def end_activity(start: ActivityStart, own_pids: Iterable[int], hosts: Iterable[Host]) -> Activity:
+    """Activity since `start`. What descends from a host's init is the lab's; `own_pids` are ours.
+
+    Kernel threads are left out: those that are busy do the lab's packet work.
+    """
+    seconds = time.monotonic() - start.at_s
+    now = _processes()
+    ours = {*own_pids, os.getpid(), *(host.init_pid for host in hosts), KTHREADD}
+    stray = {}
+    for pid, process in now.items():
+        before = start.processes[pid].cpu_ticks if pid in start.processes else 0
+        share = (process.cpu_ticks - before) / CLOCK_TICKS / seconds
+        if share > WORTH_NAMING and not ours.intersection(_ancestry(pid, now)):
+            stray[f"{_name(pid)} ({pid})"] = share
+    forks, steal = _stat_counters()
+    cores = os.cpu_count() or 1
+    return Activity(
+        stray_cpu=stray,
+        new_processes_per_s=(forks - start.forks) / seconds,
+        steal_share=(steal - start.steal_ticks) / CLOCK_TICKS / seconds / cores,
+    )
+
+
+def _ancestry(pid: int, processes: dict[int, Process]) -> list[int]:
+    """`pid` and its parents, as far as they are known."""
+    line = [pid]
+    while line[-1] in processes and processes[line[-1]].parent not in (0, line[-1]):
+        line.append(processes[line[-1]].parent)
+    return line
+
+
+def _processes() -> dict[int, Process]:
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # It ended between the listing and the reading.
+        found[int(folder.name)] = Process(int(fields[1]), int(fields[11]) + int(fields[12]))
+    return found
+
+
+def _stat_counters() -> tuple[int, int]:
+    lines = {line.split()[0]: line.split()[1:] for line in Path("/proc/stat").read_text().splitlines()}
+    return int(lines["processes"][0]), int(lines["cpu"][7])
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return "ended"

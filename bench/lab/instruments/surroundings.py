@@ -1,0 +1,95 @@
+"""What Apache finds around it, seen from inside: link, offloads, sysctls, limits, configuration.
+
+Arms may differ in nothing but the network, so this is read in every slot and compared between arms.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.lab.hosts.host import Host
+from bench.scenario.modes.catalogue import UPLINK
+from bench.slots.surroundings import Facts
+
+CGROUPS = Path("/sys/fs/cgroup")
+LIMITS = ("cpu.max", "cpu.weight", "memory.max", "memory.high", "pids.max", "cpuset.cpus.effective")
+LIMITS_V1 = (
+    "cpu.cfs_quota_us",
+    "cpu.shares",
+    "memory.limit_in_bytes",
+    "pids.max",
+    "cpuset.effective_cpus",
+)
+PROCESS_FACTS = ("Cpus_allowed_list", "CapEff", "Seccomp", "NoNewPrivs")
+SERVING_LINK = "<link>"
+"""Stands for the link that serves, in the names of its sysctls."""
+COUNTERS = {"net.netfilter.nf_conntrack_count"}
+"""Read-only sysctls that count, and so differ from moment to moment."""
+SEPARATOR = "=== bench\n"
+IN_NETWORK = f"""
+ip -j -d address; printf '{SEPARATOR}'
+ethtool -k {UPLINK} 2>/dev/null || true; printf '{SEPARATOR}'
+grep -rs . /proc/sys/net || true
+"""
+
+
+def read_surroundings(host: Host, pid: int) -> Facts:
+    """Facts by name around the process `pid` of `host`, in its own network namespace."""
+    process = host.proc / str(pid)
+    text = host.run(["nsenter", "-t", str(pid), "--net", "sh", "-c", IN_NETWORK])
+    links, offloads, sysctls = text.split(SEPARATOR)
+    configuration = process / "root" / "etc" / "bench" / "httpd.conf"
+    return {
+        "httpd configuration": hashlib.sha256(configuration.read_bytes()).hexdigest(),
+        **dict(_process_facts(process)),
+        **dict(_limits(process)),
+        **dict(_link_facts(links)),
+        **dict(_offloads(offloads)),
+        **dict(_sysctls(sysctls)),
+    }
+
+
+def _process_facts(process: Path) -> Iterator[tuple[str, str]]:
+    for line in (process / "status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name in PROCESS_FACTS:
+            yield f"process {name}", value.strip()
+
+
+def _limits(process: Path) -> Iterator[tuple[str, str]]:
+    for line in (process / "cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for name in LIMITS_V1 if controllers else LIMITS:
+            # Version 1 has a hierarchy a controller, each under its own name; version 2 has one.
+            file = CGROUPS / controllers / path.lstrip("/") / name
+            if file.is_file():
+                yield f"limit {name}", file.read_text().strip()
+
+
+def _link_facts(links: str) -> Iterator[tuple[str, str]]:
+    for link in json.loads(links):
+        if link["ifname"] == UPLINK:
+            yield "link kind", str(link.get("linkinfo", {}).get("info_kind", "none"))
+            for name in ("mtu", "qdisc", "txqlen", "gso_max_size", "gro_max_size"):
+                yield f"link {name}", str(link.get(name))
+
+
+def _offloads(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines()[1:]:
+        name, _, value = line.strip().partition(": ")
+        yield f"offload {name}", value.removesuffix(" [fixed]")
+
+
+def _sysctls(text: str) -> Iterator[tuple[str, str]]:
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        path, _, value = line.removeprefix("/proc/sys/").partition(":")
+        parts = path.split("/")
+        if parts[2:3] in (["conf"], ["neigh"]) and parts[3] not in ("all", "default", UPLINK):
+            continue  # Of a link that does not serve.
+        if ".".join(parts) in COUNTERS:
+            continue
+        name = ".".join(SERVING_LINK if part == UPLINK else part for part in parts)
+        found[name] = f"{found[name]} {value}" if name in found else value
+    yield from found.items()

@@ -1,0 +1,1 @@
+"""What is asked: engines, images, the server in each mode."""

@@ -1,0 +1,151 @@
+"""Docker engines of other Debian suites, each in a root file system of its own.
+
+mmdebstrap makes a root from the machine's own package mirror, and apt checks the suite's signatures
+with the machine's keys. An engine runs inside its root with everything else of the lab host around
+it: network, process ids, control groups and the host's folder are the same as for the machine's own.
+"""
+
+import hashlib
+import json
+import platform
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import EnvironmentLacks
+from bench.lab.hosts import command
+from bench.lab.servers.image import BASE_OPTIONS, BASE_TIMEOUT_S, CACHE
+
+SUITES = ("bookworm", "trixie", "forky")
+"""Debian 12, 13 and 14: dockerd 20.10, 26.1 and, when this was written, 28.5."""
+PACKAGES = ("docker.io", "iptables", "iproute2", "kmod", "mount")
+"""docker.io brings containerd, runc and docker-proxy; dockerd loads modules with kmod; ENTER unmounts."""
+NOT_CURRENT = {"forky": ("--aptopt=Acquire::Check-Valid-Until false",)}
+"""A mirror that stands still serves a testing suite past its date. A signature is asked for all the same."""
+ENTER = """
+set -e
+root=$1 shared=$2; shift 2
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+top=/run/engine
+mkdir -p $top
+mount -t tmpfs -o mode=755 engine $top
+mkdir $top/written $top/work $top/root
+mount -t overlay -o "lowerdir=$root,upperdir=$top/written,workdir=$top/work" engine $top/root
+cd $top/root
+for tree in proc dev; do mount --rbind /$tree $tree; done
+mount -t sysfs sysfs sys
+mount --rbind /sys/fs/cgroup sys/fs/cgroup
+mount -t tmpfs -o mode=755 run run
+mkdir run/lock
+mkdir -p "./$shared"
+mount --rbind "$shared" "./$shared"
+if [ -d /lib/modules ]; then mkdir -p usr/lib/modules; mount --bind -o ro /lib/modules usr/lib/modules; fi
+for file in hosts resolv.conf; do [ ! -e /etc/$file ] || cp -L /etc/$file etc/$file; done
+mkdir machine
+pivot_root . machine
+cd /
+umount -l /machine
+rmdir /machine
+exec "$@"
+"""
+"""Shell script: `root shared argv...`. Everything that it mounts is in a mount namespace of its own.
+
+What the engine writes outside `shared` goes to memory (the overlay's upper layer), so that engines
+may use one root at the same time and each starts from it unchanged. A /run of its own hides every
+other containerd. Hosts and resolver are the machine's, as they are for the machine's own engine. The
+sysfs is of the host's network: dockerd 28 looks there whether a container's link is up, and waits for
+20 ms where it does not find the link.
+"""
+
+
+@dataclass(frozen=True)
+class EngineRoot:
+    """A root file system with a Docker Engine in it, unpacked and ready."""
+
+    suite: str
+    path: Path
+    """Read by any number of engines, written by none."""
+    sha256: str
+    """Of the archive that it was unpacked from."""
+    dockerd_version: str
+    """As the engine itself states it."""
+
+
+def provide_engine_root(suite: str) -> EngineRoot:
+    """Root of `suite` from the cache, made first where the cache has none.
+
+    Raises EnvironmentLacks where the suite cannot be had from this machine's mirror.
+    """
+    packages = f"--include={','.join(PACKAGES)}"
+    options = [*BASE_OPTIONS, *NOT_CURRENT.get(suite, ()), packages, suite]
+    key = hashlib.sha256(json.dumps([platform.machine(), *options]).encode()).hexdigest()[:16]
+    root = CACHE / f"root-{suite}-{key}"
+    digest = root.with_suffix(".sha256")
+    if not digest.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        archive = _make_archive(suite, options, root.with_suffix(".tar"))
+        _unpack(archive, root)
+        with archive.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        archive.unlink()
+        # Last, so that its presence says that the root is whole.
+        digest.write_text(sha256)
+    return EngineRoot(suite, root, digest.read_text(), _dockerd_version(root))
+
+
+def cached_suites() -> dict[str, str]:
+    """Suite -> version of its dockerd, of every root that is in the cache."""
+    whole = {suite: list(CACHE.glob(f"root-{suite}-*.sha256")) for suite in SUITES}
+    return {
+        suite: f"Docker {_dockerd_version(found[0].with_suffix(''))}"
+        for suite, found in whole.items()
+        if found
+    }
+
+
+def argv_in_root(root: EngineRoot, shared: Path, argv: Sequence[str]) -> list[str]:
+    """`argv` as it must be started on a lab host (`Host.argv`) to run inside `root`.
+
+    `shared`, the host's folder, is at the same path inside. A plain chroot is not enough: dockerd
+    makes its root's mounts private, which asks for a root that is a mount.
+    """
+    return ["unshare", "--mount", "sh", "-c", ENTER, "engine-root", str(root.path), str(shared), *argv]
+
+
+def _make_archive(suite: str, options: Sequence[str], archive: Path) -> Path:
+    partial = archive.with_suffix(".partial.tar")
+    try:
+        # Not --quiet, which keeps apt's reasons from its errors.
+        command.run(["mmdebstrap", *options, str(partial)], timeout_s=BASE_TIMEOUT_S)
+    except command.CommandFailed as fault:
+        partial.unlink(missing_ok=True)
+        errors = [line.removeprefix("E: ") for line in fault.seen.splitlines() if line.startswith("E: ")]
+        raise EnvironmentLacks(
+            f"Making a root file system with the Docker Engine of Debian {suite}",
+            # Without the mirror's address: the reason goes into runs, which people share.
+            re.sub(r"\S+://\S+ ?", "", errors[0] if errors else fault.seen),
+            f"This machine's package mirror must serve {suite}, signed with a key of /etc/apt/trusted.gpg.d"
+            " (package debian-archive-keyring).",
+        ) from fault
+    return partial.replace(archive)
+
+
+def _unpack(archive: Path, root: Path) -> None:
+    partial = root.with_suffix(".partial")
+    for folder in (partial, root):  # Of an attempt that was killed.
+        if folder.exists():
+            shutil.rmtree(folder)
+    partial.mkdir()
+    # Devices are the machine's own.
+    command.run(
+        ["tar", "-x", "--numeric-owner", "--exclude=./dev/*", f"--file={archive}", f"--directory={partial}"],
+        timeout_s=BASE_TIMEOUT_S,
+    )
+    partial.replace(root)
+
+
+def _dockerd_version(root: Path) -> str:
+    said = command.run(["chroot", str(root), "/usr/sbin/dockerd", "--version"])
+    return said.removeprefix("Docker version ").partition(",")[0].strip()

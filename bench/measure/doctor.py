@@ -1,0 +1,90 @@
+"""What this machine can measure: what a run needs, and each network mode, found by trying it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bench.errors import BenchError
+from bench.lab.hosts.journal import machine_lock, undo_dead_runs
+from bench.lab.hosts.machine import Requirement, requirements
+from bench.lab.servers.engine_root import SUITES, cached_suites
+from bench.measure.testbed import find_gaps, prepare_bed
+from bench.results import store
+from bench.scenario.model import Arm, Scenario
+from bench.scenario.modes.catalogue import MODES, Mode
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a mode or an engine can be had here, and why not."""
+
+    name: str
+    available: bool
+    reason: str
+    """Why not; empty where it is available."""
+    what: str
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All that `bench doctor` says."""
+
+    requirements: list[Requirement]
+    modes: list[Availability]
+    engines: list[Availability]
+
+    @property
+    def can_run(self) -> bool:
+        """Whether a run can be made here at all."""
+        return all(requirement.met for requirement in self.requirements)
+
+
+def examine(tell: Callable[[str], None]) -> Examination:
+    """Look at the machine and try every mode in a lab of its own; `tell` is told each stage."""
+    needs = requirements()
+    if all(need.met for need in needs):
+        try:
+            gaps = _try_modes(tell)
+        except BenchError as fault:
+            gaps = dict.fromkeys(MODES, f"no lab could be made: {fault.seen}")
+    else:
+        gaps = dict.fromkeys(MODES, "not tried, since what a run needs is missing")
+    modes = [
+        Availability(
+            "container:<arm>" if mode is Mode.CONTAINER else mode,
+            mode not in gaps,
+            gaps.get(mode, ""),
+            network.summary,
+        )
+        for mode, network in MODES.items()
+    ]
+    cached = cached_suites()
+    engines = [
+        Availability(
+            f"debian:{suite}",
+            suite in cached,
+            "" if suite in cached else "not fetched yet: the first scenario that names it fetches it",
+            cached.get(suite, ""),
+        )
+        for suite in SUITES
+    ]
+    return Examination(needs, modes, engines)
+
+
+def _try_modes(tell: Callable[[str], None]) -> dict[Mode, str]:
+    """Mode -> why it cannot be had, of those that cannot."""
+    arms = [
+        Arm(name=mode, mode=f"{mode}:{Mode.BRIDGE}" if mode is Mode.CONTAINER else mode) for mode in MODES
+    ]
+    scenario = Scenario(
+        name="doctor",
+        question="Which modes can be had on this machine?",
+        baseline=Mode.HOST,
+        arms=tuple(arms),
+    )
+    with machine_lock("bench doctor"):
+        undo_dead_runs()
+        with prepare_bed(scenario, store.new_run_id(datetime.now(UTC)), tell) as bed:
+            tell("modes: each is created, started, asked, and torn down")
+            gaps = find_gaps(bed).arms
+    return {Mode(name): reason for name, reason in gaps.items()}

@@ -1,0 +1,272 @@
+"""What a run would do, before it does it: slots, time, and every change to this machine."""
+
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from bench.errors import InputError
+from bench.judgement.capacity.record import expected_search_seconds
+from bench.judgement.precision import predict_blocks
+from bench.lab.hosts import machine
+from bench.lab.hosts.journal import STATE
+from bench.lab.hosts.namespaces import hosts_of_lab, wiring
+from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE
+from bench.lab.servers import image
+from bench.lab.servers.engine import engine_argv
+from bench.lab.servers.image import CACHE
+from bench.records.run import Status
+from bench.records.suite import Asked, divide_budget
+from bench.results import store
+from bench.scenario.model import OWN_ENGINE, Arm, Scenario, Schedule, conditions
+from bench.scenario.modes.catalogue import MODES, Vantage
+from bench.scenario.placement import DockerHost, docker_hosts
+from bench.scenario.plan import Slot, expected_seconds, measuring_seconds, plan_slots
+
+IMAGE_BUILD_S = 30.0
+"""Seconds to make the image where the cache has none; for the estimate only."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A run before it is made."""
+
+    scenario: str
+    question: str
+    arms: dict[str, str]
+    conditions: list[str]
+    blocks: int
+    sessions: int
+    slots: int
+    first_block: list[str]
+    expected_s: float
+    forecast: str
+    """Blocks and time that a wished precision takes; empty where none was asked for."""
+    budget_blocks: int | None
+    """Blocks that a budget is enough for; None where there is none."""
+    changes: list[str]
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def preview(
+    scenario: Scenario,
+    seed: int,
+    precision: float | None = None,
+    results: Path = Path("results"),
+    budget_s: float | None = None,
+) -> Preview:
+    """Describe the run of `scenario` with `seed`. Changes nothing and needs no right.
+
+    How long a `precision` (a fraction) takes is forecast from the newest run of it below `results`.
+    """
+    if scenario.capacity:
+        return _preview_capacity(scenario, seed)
+    slots = plan_slots(scenario, seed)
+    settings = conditions(scenario)
+    return Preview(
+        scenario=scenario.name,
+        question=scenario.question,
+        arms={
+            arm.name: f"{arm.mode} mode, port {arm.port}: {MODES[arm.kind].summary}" for arm in scenario.arms
+        },
+        conditions=[condition.label for condition in settings if condition.label],
+        blocks=scenario.schedule.blocks,
+        sessions=scenario.schedule.sessions,
+        slots=len(slots),
+        first_block=[_describe(slot, settings[slot.condition].label) for slot in slots if slot.block == 0],
+        expected_s=expected_seconds(scenario, slots) + (0 if image.is_cached() else IMAGE_BUILD_S),
+        forecast=_forecast(scenario, precision, results) if precision else "",
+        budget_blocks=_count_blocks(scenario, slots, budget_s) if budget_s else None,
+        changes=planned_changes(scenario),
+    )
+
+
+@dataclass(frozen=True)
+class SuiteRow:
+    """One scenario of a suite before it is run."""
+
+    scenario: str
+    source: str
+    question: str
+    slots: int
+    expected_s: float
+    last_s: float | None
+    """What its newest complete run took; None where there is none of the same scenario."""
+    budget_s: float | None
+    """Its share of the suite's budget, for its slots."""
+
+
+@dataclass(frozen=True)
+class SuitePreview:
+    """A suite before it is run."""
+
+    name: str
+    question: str
+    expected_s: float
+    rows: list[SuiteRow]
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def preview_suite(asked: Asked, budget_s: float | None, results: Path) -> SuitePreview:
+    """Describe a suite of `asked`, in the order of running. Changes nothing and needs no right."""
+    scenarios = [scenario for _, scenario in asked.scenarios]
+    shares = divide_budget(scenarios, budget_s) if budget_s else [None] * len(scenarios)
+    rows = []
+    for (source, scenario), share_s in zip(asked.scenarios, shares, strict=True):
+        slots = plan_slots(scenario, seed=0)
+        rows.append(
+            SuiteRow(
+                scenario=scenario.name,
+                source=source,
+                question=scenario.question,
+                slots=len(slots),
+                expected_s=expected_seconds(scenario, slots),
+                last_s=_last_seconds(scenario, results),
+                budget_s=share_s,
+            )
+        )
+    build_s = 0 if image.is_cached() else IMAGE_BUILD_S
+    return SuitePreview(asked.name, asked.question, sum(row.expected_s for row in rows) + build_s, rows)
+
+
+def _last_seconds(scenario: Scenario, results: Path) -> float | None:
+    for path in sorted((results / scenario.name).glob("*/run.json"), reverse=True):
+        try:
+            record = store.read_run(path.parent)
+        except InputError:
+            continue  # Of another version of bench: no reason not to plan.
+        if record.scenario == scenario and record.status is Status.COMPLETE and record.finished_at:
+            begun, ended = map(datetime.fromisoformat, (record.started_at, record.finished_at))
+            return (ended - begun).total_seconds()
+    return None
+
+
+def _count_blocks(scenario: Scenario, slots: tuple[Slot, ...], budget_s: float) -> int:
+    """Whole blocks that fit; the first is measured in any case."""
+    blocks = scenario.schedule.blocks
+    return min(blocks, max(1, int(budget_s / measuring_seconds(scenario, slots) * blocks)))
+
+
+def _preview_capacity(scenario: Scenario, seed: int) -> Preview:
+    """Of `bench capacity`: the search, and a comparison a workload at as many rates as there are shares."""
+    asked = scenario.capacity
+    assert asked
+    # The rates are to be found; for the plan any will do.
+    rates = {"load.rate_rps": tuple(1_000 * share for share in asked.shares)}
+    kinds = len(asked.keep_alive)
+    compared = preview(scenario.model_copy(update={"capacity": None, "factors": rates}), seed)
+    searched_s = expected_search_seconds(scenario)
+    return replace(
+        compared,
+        conditions=[f"load.rate_rps = {share:.0%} of the weakest arm's knee" for share in asked.shares],
+        slots=kinds * compared.slots,
+        first_block=[],
+        expected_s=searched_s + kinds * compared.expected_s,
+        forecast=f"of it about {searched_s / 60:.1f} minutes to find the knees, before any slot: `bench"
+        f" capacity {scenario.name}`; then {kinds} run(s) at equal service",
+    )
+
+
+def _forecast(scenario: Scenario, precision: float, results: Path) -> str:
+    wish = f"for +- {precision * 100:g} % on p50"
+    earlier = sorted((results / scenario.name).glob("*/run.json"))
+    if not earlier:
+        return f"{wish}: unknown, since {results / scenario.name} has no earlier run whose spread would tell"
+    record = store.read_run(earlier[-1].parent)
+    blocks = predict_blocks(record.scenario, [slot.metrics() for slot in record.slots], precision)
+    if blocks is None:
+        return f"{wish}: unknown, since {record.id} has too few valid blocks"
+    schedule = Schedule(blocks=blocks, slots_per_arm=scenario.schedule.slots_per_arm)
+    longer = scenario.model_copy(update={"schedule": schedule})
+    seconds = expected_seconds(longer, plan_slots(longer, seed=0))
+    return f"{wish}: about {blocks} blocks, {seconds / 60:.1f} minutes, by the spread of {record.id}"
+
+
+def planned_changes(scenario: Scenario) -> list[str]:
+    """Every change to the machine, in order, with how each ends."""
+    places = docker_hosts(scenario)
+    ipv6 = any(scenario.network(arm).ipv6 for arm in scenario.arms)
+    plans = hosts_of_lab(*machine.divide_cores(), places, ipv6=ipv6)
+    folder = f"{STATE}/<run>"
+    any_hold = any(condition.lab.hold_idle_states for condition in conditions(scenario))
+    changes = [
+        f"write {folder}/journal.jsonl and the lab's folders beside it; removed at the end",
+        *(
+            f"host {name}: network, mount, process, IPC and host-name namespaces of its own, on cores {cpus};"
+            " ends with its init process"
+            for name, cpus in [*((plan.name, plan.cpus) for plan in plans), ("switch", plans[0].cpus)]
+        ),
+        *(f"inside {host}: {' '.join(argv)}" for host, argv in wiring(plans)),
+        "inside client and every Docker host: receive steering (RPS) of eth0",
+        "inside client: all ports from 1024 on for outgoing connections, tcp_tw_reuse",
+        *(change for place in places for change in _changes_of_engine(place, folder)),
+        *(change for arm in scenario.arms for change in _changes_of_arm(scenario, arm)),
+        "on client: one Locust process; every load bounded by the scenario's seconds",
+        f"keep the image in {CACHE} for later runs"
+        + ("" if image.is_cached() else "; it is not there yet, and is built from Debian's packages first"),
+    ]
+    if any(condition.load.vantage is not Vantage.CLIENT for condition in conditions(scenario)):
+        changes.append("during some slots, inside its Docker host: the sockets of the load, and of wrk")
+    settings = [condition.lab for condition in conditions(scenario)]
+    if rules := max(lab.forward_rules for lab in settings):
+        changes.append(f"during some slots, inside every Docker host: up to {rules} rules that match nothing")
+    if any(lab.link_mbit for lab in settings):
+        changes.append("during some slots, inside switch: a rate limit (tc tbf) on the client's link")
+    if any(lab.taps for lab in settings):
+        changes.append(
+            "during some slots: a tcpdump at every link of the arm's path, on the client's cores, into"
+            f" {folder}; removed at the end but for its first packets"
+        )
+    if any(lab.stamp_before_queue is not None for lab in settings):
+        changes.append(
+            f"set {STAMP_BEFORE_QUEUE}, one for the whole machine: where received packets get their time;"
+            " put back at the end"
+        )
+    if any_hold:
+        changes.append("hold /dev/cpu_dma_latency at 0 us during slots; ends with the process")
+    return changes
+
+
+def _changes_of_engine(place: DockerHost, folder: str) -> list[str]:
+    argv = " ".join(engine_argv(f"{folder}/{place.name}", f"bench-<run>-{place.name}"))
+    changes = [
+        f"inside {place.name}: {argv} ({place.description})",
+        f"inside {place.name}, by its Docker Engine: docker0, its rules, one slot's containers at a time",
+        f"control groups bench-<run>-{place.name}; removed at the end",
+    ]
+    if place.engine != OWN_ENGINE:
+        suite = place.engine.removeprefix("debian:")
+        changes.insert(
+            0, f"keep the engine of Debian {suite} in {CACHE}; built from its packages if not there"
+        )
+    return changes
+
+
+def _changes_of_arm(scenario: Scenario, arm: Arm) -> list[str]:
+    """What a slot of `arm` changes besides one container; all of it ends with the slot."""
+    network = scenario.network(arm)
+    during = f"during a slot of {arm.name}"
+    changes = []
+    if network.network:
+        made = network.network
+        options = "".join(f" -o {key}={value}" for key, value in made.options.items())
+        changes.append(
+            f"{during}: docker network create -d {made.driver} --subnet {made.subnet}{options}"
+            f" {network.docker}"
+        )
+    changes += [
+        f"{during}, inside {'client' if step.where == 'client' else 'its Docker host'}: {' '.join(step.argv)}"
+        for step in network.steps
+    ]
+    if network.docker is None:
+        changes.append(f"{during}: Apache from the image's own files, without Docker, in its Docker host")
+    return changes
+
+
+def _describe(slot: Slot, label: str) -> str:
+    return f"{slot.arm}{f' [{label}]' if label else ''}"

@@ -1,0 +1,252 @@
+"""Everything that stands while slots are measured: the lab, its engines, the image, the generator."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from bench.errors import BenchError, EnvironmentLacks, MeasurementInvalid
+from bench.generator.client import Generator, generator
+from bench.lab.hosts import machine
+from bench.lab.hosts.host import Host
+from bench.lab.hosts.journal import Journal, undo
+from bench.lab.hosts.namespaces import Lab, hosts_of_lab, lab, port_of, set_client_ports, set_receive_steering
+from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE, set_stamp_before_queue
+from bench.lab.servers.engine import Engine, engine
+from bench.lab.servers.image import Image, provide_image
+from bench.lab.servers.server import Apache, Site, apache, network_inode
+from bench.measure.settings import set_forward_rules, set_link_rate
+from bench.scenario.model import OWN_ENGINE, Arm, Condition, LabSettings, Scenario, conditions
+from bench.scenario.modes.catalogue import MODES, Mode, Vantage
+from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
+
+TRIAL_S = 4.0
+"""Patience with one answer of a mode that is tried."""
+CONTROL_S = 0.3
+"""How long a control is asked in vain."""
+
+
+@dataclass
+class Bed:
+    """Living hosts, engines and generator, and what could not be had."""
+
+    scenario: Scenario
+    lab: Lab
+    engines: dict[str, Engine]
+    """By Docker host; without those that cannot be had."""
+    missing: dict[str, str]
+    """Docker host -> why its engine cannot be had."""
+    image: Image
+    generator: Generator
+    arranged: LabSettings | None = field(default=None)
+    """The settings that the hosts have now; None before they were set."""
+
+    def site(self, arm: Arm, condition: Condition) -> Site:
+        """Where `arm` is put under `condition`."""
+        place = docker_host_of(self.scenario, arm, condition)
+        return Site(
+            self.engines[place.name],
+            self.lab.client,
+            place,
+            self.image.id,
+            condition.load.vantage,
+            condition.lab.server_wait_us,
+        )
+
+    def sender(self, site: Site) -> Host:
+        """The host from which the load of a slot at `site` comes, on the cores that the load has anywhere."""
+        if site.vantage is Vantage.CLIENT:
+            return self.lab.client
+        return replace(site.engine.host, cpus=self.lab.client.cpus)
+
+    @contextmanager
+    def serve(self, arm: Arm, condition: Condition, name: str) -> Iterator[Apache]:
+        """Apache in the arm's mode, under `name`, and the generator where the load on it comes from."""
+        network, site = self.scenario.network(arm), self.site(arm, condition)
+        self.generator.send_from(self.sender(site))
+        with apache(site, arm, network, name, shared=arm.target is not None) as server:
+            yield server
+
+    def arrange(self, wanted: LabSettings) -> None:
+        """Set what a slot wants of the hosts, where it is not set so already."""
+        now = self.arranged or LabSettings(receive_steering=not wanted.receive_steering)
+        if wanted.receive_steering is not now.receive_steering:
+            for host in (self.lab.client, *self.lab.docker.values()):
+                set_receive_steering(host, wanted.receive_steering)
+        if wanted.forward_rules != now.forward_rules:
+            for host in self.lab.docker.values():
+                set_forward_rules(host, wanted.forward_rules)
+        if wanted.stamp_before_queue not in (None, now.stamp_before_queue):
+            set_stamp_before_queue(wanted.stamp_before_queue)
+        if wanted.link_mbit != now.link_mbit:
+            set_link_rate(self.lab.switch, port_of(self.lab.client.name), wanted.link_mbit)
+        if self.arranged is None or wanted.client_ports != now.client_ports:
+            set_client_ports(self.lab.client, wanted.client_ports)
+        self.arranged = wanted
+
+    def describe_dead_engines(self) -> str:
+        """Each engine that ended by itself, with its last words; empty while all live."""
+        return "; ".join(
+            f"the engine of {name} has ended; its last words: {_last_line(living.last_words())}"
+            for name, living in self.engines.items()
+            if not living.is_alive
+        )
+
+    def revive_engines(self) -> list[str]:
+        """Start engines again that ended by themselves; returns their hosts."""
+        dead = [name for name, living in self.engines.items() if not living.is_alive]
+        for name in dead:
+            self.engines[name].start()
+        return dead
+
+    def restart_engines(self) -> None:
+        """A new session."""
+        for living in self.engines.values():
+            living.restart()
+
+
+@contextmanager
+def prepare_bed(
+    scenario: Scenario, run_id: str, tell: Callable[[str], None], web_ui_port: int | None = None
+) -> Iterator[Bed]:
+    """Start all that `scenario` needs, prove it, and take it away on the way out.
+
+    `tell` is told each stage. An engine of another distribution that cannot be had is `missing`;
+    the machine's own must be there, or EnvironmentLacks is raised.
+    """
+    client_cpus, docker_cpus = machine.divide_cores()
+    places = docker_hosts(scenario)
+    ipv6 = any(scenario.network(arm).ipv6 for arm in scenario.arms)
+    journal = Journal(run_id)
+    try:
+        with ExitStack() as stack:
+            if any(condition.lab.stamp_before_queue is not None for condition in conditions(scenario)):
+                journal.write_setting(STAMP_BEFORE_QUEUE)
+            tell("lab: hosts, switch and links, sealed")
+            plans = hosts_of_lab(client_cpus, docker_cpus, places, ipv6=ipv6)
+            found = stack.enter_context(lab(plans, journal))
+            load_generator = stack.enter_context(generator(found.client, journal, web_ui_port))
+            engines, missing = {}, {}
+            for place in places:
+                tell(f"engine: a private Docker Engine on {place.name} ({place.description})")
+                try:
+                    engines[place.name] = stack.enter_context(
+                        engine(found.docker[place.name], journal, place.engine, place.options)
+                    )
+                except EnvironmentLacks as fault:
+                    if place.engine == OWN_ENGINE and not place.options:
+                        raise
+                    missing[place.name] = fault.seen
+            if not engines:
+                raise EnvironmentLacks(
+                    "Starting the scenario's engines",
+                    "; ".join(f"{name}: {reason}" for name, reason in missing.items()),
+                    "Name an engine that can be had here: `bench doctor` tries them.",
+                )
+            tell("image: Apache, from the cache or built anew (about a minute, once)")
+            [image, *others] = [provide_image(living.client) for living in engines.values()]
+            for other in others:
+                if other.id != image.id:
+                    raise EnvironmentLacks(
+                        "Loading one image into every engine",
+                        f"its id is {image.id} in one and {other.id} in another",
+                        "Slots of different images cannot be compared; this is a bug of bench: report it.",
+                    )
+            bed = Bed(scenario, found, engines, missing, image, load_generator)
+            for place in places:
+                if place.name in engines:
+                    _verify_host_mode(bed, place)
+            yield bed
+    finally:
+        undo(run_id)
+
+
+def _verify_host_mode(bed: Bed, place: DockerHost) -> None:
+    """Refuse to go on unless a host-mode container is in its Docker host's network namespace.
+
+    An engine whose containerd lives elsewhere would put it there, and every host-mode figure
+    would be of another network (containerd issue 10280).
+    """
+    arm = Arm(name="host", mode=Mode.HOST)
+    site = Site(bed.engines[place.name], bed.lab.client, place, bed.image.id)
+    with apache(site, arm, MODES[Mode.HOST], "bench-verify-host-mode") as server:
+        inode = network_inode(server, site.engine)
+    if inode != site.engine.host.network_inode:
+        raise EnvironmentLacks(
+            f"Proving that host mode is {place.name}'s network",
+            f"the container is in namespace {inode}, {place.name} in {site.engine.host.network_inode}",
+            "This engine cannot be measured in a lab; report it with `dockerd --version`.",
+        )
+
+
+class Gaps(NamedTuple):
+    """What cannot be had here, with the reasons."""
+
+    arms: dict[str, str]
+    """Under no condition."""
+    conditions: dict[int, str]
+    """With any arm, by index into `conditions(scenario)`."""
+    cells: dict[int, dict[str, str]]
+    """Condition -> arm -> reason, of arms that can be had under another condition."""
+
+
+def find_gaps(bed: Bed) -> Gaps:
+    """What cannot be had here, found by trying each arm in each place and from each vantage.
+
+    Raises EnvironmentLacks where nothing would be left to compare with.
+    """
+    scenario = bed.scenario
+    cells: dict[int, dict[str, str]] = {}
+    missing_conditions: dict[int, str] = {}
+    tried: dict[tuple[str, str, str], str | None] = {}
+    for index, condition in enumerate(conditions(scenario)):
+        for arm in sorted(scenario.arms, key=lambda arm: arm.name != scenario.baseline):
+            place = docker_host_of(scenario, arm, condition)
+            key = place.name, arm.name, condition.load.vantage
+            if key not in tried:
+                tried[key] = bed.missing.get(place.name) or try_arm(bed, arm, condition)
+            reason = tried[key]
+            if reason and arm.name == scenario.baseline:
+                missing_conditions[index] = reason
+                break
+            if reason:
+                cells.setdefault(index, {})[arm.name] = reason
+    if len(missing_conditions) == len(conditions(scenario)):
+        raise EnvironmentLacks(
+            f"Trying the baseline {scenario.baseline}",
+            "; ".join(dict.fromkeys(missing_conditions.values())),
+            "Nothing can be compared with a baseline that cannot be had: choose another.",
+        )
+    present = [index for index in range(len(conditions(scenario))) if index not in missing_conditions]
+    arms = {
+        arm.name: "; ".join(dict.fromkeys(cells[index][arm.name] for index in present))
+        for arm in scenario.arms
+        if all(arm.name in cells.get(index, {}) for index in present)
+    }
+    rest = {
+        index: {name: reason for name, reason in found.items() if name not in arms}
+        for index, found in cells.items()
+    }
+    return Gaps(arms, missing_conditions, {index: found for index, found in rest.items() if found})
+
+
+def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
+    """Create, start, answer one request, tear down: None, or why that did not work."""
+    try:
+        with bed.serve(arm, condition, f"bench-try-{arm.name}") as server:
+            if not bed.scenario.network(arm).reachable:
+                return None
+            path = f"/{condition.load.page_bytes}"
+            if bed.generator.first_200_ns(server.endpoint, path, TRIAL_S) is None:
+                asker = bed.sender(bed.site(arm, condition)).name
+                where = f"from {server.endpoint.address}:{server.endpoint.port} to {asker}"
+                return f"it starts, but no answer came {where}; {server.last_words()}".rstrip("; ")
+    except MeasurementInvalid as fault:
+        return fault.seen
+    except BenchError as fault:
+        return f"{fault.doing}: {fault.seen}"
+    return None
+
+
+def _last_line(words: str) -> str:
+    return (words.strip().splitlines() or ["none"])[-1][-300:]

@@ -1,0 +1,132 @@
+"""What an instrument can tell: this machine's load generator, its noise, the smallest effect it resolves."""
+
+from collections.abc import Mapping, Sequence
+from math import exp, sqrt
+
+from pydantic import BaseModel, ConfigDict
+from scipy import stats
+
+from bench.scenario.model import Metric
+from bench.statistics.estimate import estimate
+
+POWER = 0.8
+"""Chance that an effect of the smallest resolvable size is found by a run of the given time."""
+TIMES_S = (60, 300, 1800)
+SAME_MACHINE = ("kernel", "cpu", "usable_cores", "architecture")
+"""Facts of a machine on which figures depend: where one differs, they are another machine's."""
+
+
+class Kept(BaseModel):
+    """Immutable, stored as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Ceiling(Kept):
+    """What one engine reaches against a server that does nothing, at one number of connections."""
+
+    connections: int
+    engine: str
+    rates_rps: tuple[float, ...]
+    """Of each round."""
+    requests: int = 0
+    locust_requests: int = 0
+    """Locust's own count of the same requests; 0 for wrk, which Locust does not see."""
+    raw_ratio: float | None = None
+    """How many times as fast the raw engine is, over paired rounds."""
+    raw_ratio_ci95: tuple[float, float] | None = None
+
+
+class Floor(Kept):
+    """What two arms that are the same show as a difference, on one metric."""
+
+    metric: Metric
+    ratio: float
+    """Of the two; its truth is 1."""
+    ci95: tuple[float, float]
+    spread: float
+    """Standard deviation of a block's log-ratio: two slots of each arm."""
+    blocks: int
+
+    def smallest_effect(self, block_s: float, seconds: float) -> float | None:
+        """Smallest ratio, less 1, that `seconds` of blocks of two arms find with POWER; None for too few.
+
+        (t(0.975, n - 1) + t(POWER, n - 1)) s / sqrt(n), on the logarithm: the usual approximation of the
+        noncentral t (Chow, Shao & Wang, Sample Size Calculations in Clinical Research, 2008, 3.1.1).
+        """
+        n = int(seconds // block_s)
+        if n < 2:
+            return None
+        return exp((stats.t.ppf(0.975, n - 1) + stats.t.ppf(POWER, n - 1)) * self.spread / sqrt(n)) - 1
+
+
+class BeyondWire(Kept):
+    """What the load generator's latency holds besides the wire's, by captures at its own interface."""
+
+    p50_us: float
+    p99_us: float
+    requests: int
+
+
+class Pauses(Kept):
+    """Times that a core ran nothing of ours though it had only us to run: the hypervisor's, or firmware's.
+
+    What `steal` should show and on many virtual machines does not.
+    """
+
+    seconds: float
+    longest_ms: float
+    """Of all cores."""
+    long_per_s: float
+    """Pauses of a millisecond or more, a second, on the core that has most."""
+    lost_share: float
+    """Share of the time, on the core that lost most; interrupts' own work is part of it."""
+
+
+class Calibration(Kept):
+    """All of it, and the machine that it is of."""
+
+    measured_at: str
+    """UTC, ISO 8601."""
+    bench_version: str
+    machine: Mapping[str, str]
+    scope: str
+    ceilings: tuple[Ceiling, ...]
+    floors: tuple[Floor, ...]
+    block_s: float
+    """Seconds of a block of two arms, as the floors were measured."""
+    beyond_wire: BeyondWire | None
+    """None where no capture was valid."""
+    pauses: Pauses | None = None
+    """None of a version that did not look."""
+
+    def is_of(self, machine: Mapping[str, str]) -> bool:
+        """Whether it was made on a machine like `machine`."""
+        return all(self.machine.get(fact) == machine.get(fact) for fact in SAME_MACHINE)
+
+    def smallest_effects(self, metric: Metric) -> dict[int, float | None]:
+        """Seconds of measuring -> smallest ratio, less 1, that they resolve between two arms."""
+        [floor] = [floor for floor in self.floors if floor.metric is metric]
+        return {seconds: floor.smallest_effect(self.block_s, seconds) for seconds in TIMES_S}
+
+
+def find_pauses(gaps_ms: Sequence[Sequence[float]], seconds: float) -> Pauses:
+    """`gaps_ms`: of each core, what its clock jumped by while it did nothing but read it."""
+    return Pauses(
+        seconds=seconds,
+        longest_ms=max((gap for gaps in gaps_ms for gap in gaps), default=0.0),
+        long_per_s=max(sum(gap >= 1 for gap in gaps) for gaps in gaps_ms) / seconds,
+        lost_share=max(map(sum, gaps_ms)) / (seconds * 1e3),
+    )
+
+
+def find_floor(metric: Metric, logs: Sequence[float]) -> Floor:
+    """The floor of `metric` from the log-ratio of each block of two like arms; needs two blocks or more."""
+    found = estimate(logs, [0] * len(logs))
+    return Floor(
+        metric=metric,
+        ratio=exp(found.mean),
+        ci95=(exp(found.ci95[0]), exp(found.ci95[1])),
+        spread=float(stats.tstd(logs)),
+        blocks=len(logs),
+    )

@@ -1,0 +1,197 @@
+"""What a run stores of itself in run.json, from its plan (before there is data) to its last slot."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.judgement.samples import SlotMetrics
+from bench.records.calibration import Calibration
+from bench.scenario.model import Metric, Scenario
+from bench.scenario.modes.footprint import Counter
+from bench.scenario.plan import Slot
+from bench.slots.cpu import CpuRecord
+from bench.slots.gates.gate import Gate, is_valid
+from bench.slots.surroundings import Facts
+
+SCHEMA_VERSION = 4
+"""Of run.json and of everything beside it; raised when an older reader would misread a run."""
+READABLE_VERSIONS = (2, 3, SCHEMA_VERSION)
+"""What a later version added has a default here, so that runs of these versions load as they are."""
+
+UNMEASURED = "answered"
+"""Name of the one gate of a slot that never came to its load."""
+
+
+class Status(StrEnum):
+    """How far a run came."""
+
+    RUNNING = "running"
+    """Also what a killed run still says: it can be resumed."""
+    COMPLETE = "complete"
+    PRECISE = "precision reached"
+    """Ended at a block's end because the interval was narrow enough."""
+    BUDGET_SPENT = "budget spent"
+    """Ended at a block's end because the time given was over."""
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+class Stored(BaseModel):
+    """Immutable, stored as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TapRecord(Stored):
+    """What one tap of a capture slot saw."""
+
+    name: str
+    """Its place on the path: `client`, `uplink`, `bridge`, `veth` (the host's side), `container`."""
+    host: str
+    """In whose network namespace: `client`, `docker1`, ..., or `container`."""
+    link: str
+    """The interface that was captured on."""
+    received: int
+    """Packets that passed the filter, by the kernel's count."""
+    dropped: int
+    """Of them, those that the kernel had no room for."""
+    counts: Mapping[str, int]
+    """Packets, and signs of loss among them: the names of `taps.Sight.counts`."""
+    handshakes_us: tuple[float, ...] = ()
+    """First SYN to first SYN-ACK, of every connection whose both were seen here."""
+
+
+class CaptureRecord(Stored):
+    """The captures of one slot, matched; each request's times are in the slot's hops.parquet."""
+
+    taps: tuple[TapRecord, ...]
+    """In the order in which requests pass them."""
+    expected: int
+    """Requests of the window that were answered."""
+    matched: int
+    """Of them, those that were found whole at every tap."""
+
+
+class SlotRecord(Stored):
+    """One slot as it was measured. Stamps are CLOCK_MONOTONIC ns of the run's boot."""
+
+    slot: Slot
+    started_at: str = ""
+    """UTC, ISO 8601."""
+    window_start_ns: int = 0
+    window_end_ns: int = 0
+    realtime_offset_ns: int = 0
+    """CLOCK_REALTIME minus CLOCK_MONOTONIC at the slot's end."""
+    requests: int = 0
+    """Sent inside the window (open loop: intended inside it), and the base of every metric."""
+    errors: int = 0
+    unfinished: int = 0
+    values: Mapping[Metric, float | None] = {}
+    p99_latency_us: float | None = None
+    """Descriptive, of however few requests: comparisons take it from `values`."""
+    p999_latency_us: float | None = None
+    """Descriptive only: a slot holds too few requests for a comparison of it."""
+    mean_latency_us: float | None = None
+    service_p50_us: float | None = None
+    """Of done minus sent, whatever waited before; descriptive, as the next."""
+    service_p99_us: float | None = None
+    start_to_first_200_ms: float | None = None
+    """From asking the engine to start the container to the first 200 at the client."""
+    wrk_witness_rps: float | None = None
+    generator_busy: float | None = None
+    """Share of its core that the generator worked; looking out for the next arrival is no work."""
+    core_busy: Mapping[int, float] = {}
+    """Core of the machine -> its busy share, from the warm-up's begin to the window's end."""
+    fixed_work_us: float | None = None
+    """Of one and the same loop on the slowest core, before or after the load: what frequency, throttling
+    or a neighbour on the same physical core does. None of what was stored before schema version 4."""
+    seconds: float = 0.0
+    """Of the whole slot, from creating the container to its removal."""
+    overhead_s: float = 0.0
+    """Of `seconds`, what was neither warm-up nor window nor witness nor idle baseline."""
+    counters: Mapping[Counter, int] = {}
+    """What the Docker host counted over the load."""
+    surroundings: str = ""
+    """Digest of what Apache found around it: a key of the run's `surroundings`."""
+    capture: CaptureRecord | None = None
+    """Of a slot with taps."""
+    cpu: CpuRecord | None = None
+    """Of a slot whose load measures CPU."""
+    gates: tuple[Gate, ...]
+    evidence: Mapping[str, str] = {}
+
+    @property
+    def valid(self) -> bool:
+        """Whether the slot counts."""
+        return is_valid(list(self.gates))
+
+    @property
+    def measured(self) -> bool:
+        """Whether it came to a load, or to what a control shows; if not, a resumed run tries it again."""
+        return not any(gate.name == UNMEASURED and not gate.passed for gate in self.gates)
+
+    @property
+    def failed_gates(self) -> list[Gate]:
+        """Gates that failed, those included that void the throughput alone."""
+        return [gate for gate in self.gates if not gate.passed]
+
+    def metrics(self) -> SlotMetrics:
+        """The part that a verdict needs."""
+        return SlotMetrics(
+            session=self.slot.session,
+            block=self.slot.block,
+            arm=self.slot.arm,
+            condition=self.slot.condition,
+            repeat=self.slot.repeat,
+            valid=self.valid,
+            values=self.values,
+        )
+
+
+class RunRecord(Stored):
+    """The whole of run.json."""
+
+    schema_version: int
+    id: str
+    bench_version: str
+    status: Status
+    started_at: str
+    finished_at: str | None = None
+    scenario: Scenario
+    seed: int
+    budget_s: float | None
+    precision: float | None = None
+    """Half-width of the 95 % interval of a p50 ratio, as a fraction, at which the run ends."""
+    planned: tuple[Slot, ...]
+    machine: Mapping[str, str]
+    tools: Mapping[str, str]
+    lab: Mapping[str, str]
+    """Addresses, cores, and whether idle states were held."""
+    engines: Mapping[str, Mapping[str, str]]
+    """Of each Docker host."""
+    image: Mapping[str, str]
+    calibration: Calibration | None = None
+    """Of this machine, as it was when the run began; None where it never was calibrated."""
+    unavailable: Mapping[str, str] = {}
+    """Arm -> why its mode cannot be had on this machine; found by trying, before the first slot."""
+    unavailable_conditions: Mapping[int, str] = {}
+    """Index into `conditions(scenario)` -> why, for an engine that cannot be had."""
+    unavailable_under: Mapping[int, Mapping[str, str]] = {}
+    """The same index -> arm -> why, of arms that can be had under another condition."""
+    surroundings: Mapping[str, Facts] = {}
+    """By digest: what slots found around their Apache."""
+    warnings: tuple[str, ...] = ()
+    slots: tuple[SlotRecord, ...] = ()
+
+    def remaining(self) -> tuple[Slot, ...]:
+        """Planned slots that can be and are not measured yet, in order."""
+        done = {record.slot.index for record in self.slots}
+        return tuple(
+            slot
+            for slot in self.planned
+            if slot.index not in done
+            and slot.arm not in self.unavailable
+            and slot.condition not in self.unavailable_conditions
+            and slot.arm not in self.unavailable_under.get(slot.condition, {})
+        )

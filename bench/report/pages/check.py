@@ -1,0 +1,51 @@
+"""Demands on a run as lines for a terminal, and as the JUnit XML that CI systems read."""
+
+import re
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET
+
+from bench.judgement.across_runs.demands import Demand, DemandWord
+
+NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 has no way to write, not even escaped."""
+MEANINGS = {
+    DemandWord.MET: "",
+    DemandWord.FAILED: "",
+    DemandWord.INCONCLUSIVE: "not met: the measurement is not precise enough to tell; measure longer",
+    DemandWord.INVALID: "not to be judged: measure again",
+}
+
+
+def describe_demand(demand: Demand) -> str:
+    """`MET  cost of bridge at p50 latency: 1.02 [1.01, 1.03], asked: below 1.05`."""
+    meaning = MEANINGS[demand.word]
+    line = f"{demand.word:12}  {demand.name}: {demand.seen}; asked: {demand.asked}"
+    return f"{line} ({meaning})" if meaning else line
+
+
+def render_junit(run_id: str, scenario: str, seconds: float, demands: Sequence[Demand]) -> str:
+    """A test suite with a case a demand: FAILED and INCONCLUSIVE are failures, INVALID is an error."""
+    counts = {
+        "tests": len(demands),
+        "failures": sum(d.word in {DemandWord.FAILED, DemandWord.INCONCLUSIVE} for d in demands),
+        "errors": sum(d.word is DemandWord.INVALID for d in demands),
+        "skipped": 0,
+    }
+    attributes = {name: str(number) for name, number in counts.items()} | {"time": f"{seconds:.3f}"}
+    suites = ET.Element("testsuites", {"name": "bench check", **attributes})
+    suite = ET.SubElement(suites, "testsuite", {"name": _clean(f"{scenario} {run_id}"), **attributes})
+    for demand in demands:
+        about = {"classname": _clean(f"bench.{scenario}.{demand.kind}"), "name": _clean(demand.name)}
+        case = ET.SubElement(suite, "testcase", about | {"time": "0.000"})
+        text = _clean(describe_demand(demand))
+        if demand.word is DemandWord.MET:
+            ET.SubElement(case, "system-out").text = text
+        else:
+            kind = "error" if demand.word is DemandWord.INVALID else "failure"
+            ET.SubElement(case, kind, {"type": str(demand.word), "message": text}).text = text
+    ET.indent(suites)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
+
+
+def _clean(text: str) -> str:
+    return NOT_XML.sub("�", text)

@@ -1,0 +1,79 @@
+"""The region map of several runs: a page of its own, and lines for a terminal."""
+
+from collections.abc import Sequence
+
+from bench.judgement.regions import Cell
+from bench.report.run.page import Illustration, fill
+from bench.report.run.regions import (
+    MOST_LINES,
+    Panel,
+    can_draw_regions,
+    caption_regions,
+    describe_regions,
+    draw_regions,
+    explain_regions,
+    map_several,
+    tabulate_regions,
+)
+from bench.report.svg import render_svg
+from bench.report.table import Table
+from bench.report.text import ABSENT, format_p_value, format_ratio
+from bench.results.run import Run
+
+TITLE = "Region map"
+COLUMNS = ("Scenario", "Condition", "Comparison", "Metric", "Ratio, 95 %", "p by Holm", "Word", "By itself")
+
+
+def render_page(runs: Sequence[Run], cells: Sequence[Cell], form: str) -> str:
+    """The map as one document: `form` is html or md; Markdown has no figure."""
+    panels = map_several(runs, cells)
+    baselines = list(dict.fromkeys(panel.baseline for panel in panels))
+    baseline = baselines[0] if len(baselines) == 1 else "the baseline"
+    return fill(
+        f"map.{form}.j2",
+        {
+            "baseline": baseline,
+            "runs": [(run.label, run.record.scenario.question) for run in runs],
+            "sentences": describe_regions(panels),
+            "figures": _illustrate(panels, baseline) if form == "html" else [],
+            "tables": tabulate_regions(panels),
+            "cells": tabulate_cells(cells),
+            "words": explain_regions(baseline),
+            "most_lines": MOST_LINES,
+        },
+    )
+
+
+def describe(runs: Sequence[Run], cells: Sequence[Cell]) -> list[str]:
+    """A sentence a run and candidate."""
+    return describe_regions(map_several(runs, cells))
+
+
+def tabulate_cells(cells: Sequence[Cell]) -> Table:
+    """A row a cell: its ratio, the corrected p-value of a ratio of 1, and both of its words."""
+    return Table(
+        caption="All cells",
+        columns=COLUMNS,
+        rows=tuple(
+            (
+                cell.run.split()[0],
+                cell.condition or ABSENT,
+                f"{cell.baseline} against {cell.candidate}",
+                cell.metric.label,
+                format_ratio(cell.ratio, cell.ci95),
+                ABSENT if cell.p_holm is None else format_p_value(cell.p_holm),
+                str(cell.region) + (", negligible" if cell.negligible else ""),
+                str(cell.word),
+            )
+            for cell in cells
+        ),
+        folded=True,
+    )
+
+
+def _illustrate(panels: Sequence[Panel], baseline: str) -> list[Illustration]:
+    if not can_draw_regions(panels):
+        return []
+    caption = caption_regions(baseline)
+    svg = render_svg(draw_regions(panels), "figure-map", TITLE, caption)
+    return [Illustration("map", TITLE, caption, svg)]

@@ -1,0 +1,153 @@
+"""What was proved of the slots beside their speed: the same surroundings, the declared path, controls."""
+
+from collections.abc import Iterator
+from statistics import median
+
+import pandas as pd
+
+from bench.records.run import SlotRecord
+from bench.report.panels import arm_names
+from bench.report.table import Table
+from bench.report.text import ABSENT, count, join_words
+from bench.results.run import Run
+from bench.scenario.modes.catalogue import MODES, Vantage
+from bench.scenario.modes.footprint import UNITS, Counter
+from bench.slots.gates.gate import Gate
+
+PER_CONNECTION = {Counter.DNAT, Counter.ACCEPTED, Counter.OPENED, Counter.SERVED}
+DEMANDS = {
+    "exactly (one a new connection)": "= 1",
+    "exactly (two a new connection)": "= 2",
+    "at least (two a request)": "≥ 2",
+    "at least": "> 0",
+    "at most (not on this path)": "none",
+}
+"""What a path gate demands, as its unit says it, and as it stands in a cell."""
+
+
+def tabulate_paths(run: Run) -> Table:
+    """A row a counter, a column an arm (and vantage, where there are several): the median of its valid
+    slots, and below it what the gate demands.
+    """
+    columns = {
+        arm if len(run.vantages) == 1 else f"{arm}, {vantage}": list(_counted(run, arm, vantage))
+        for arm in arm_names(run)
+        for vantage in run.vantages
+    }
+    found = {name: records for name, records in columns.items() if records}
+    rows = tuple(
+        (f"{_name(counter)}\n{_per(counter)}", *(_cell(records, counter) for records in found.values()))
+        for counter in UNITS
+        if any(counter in record.counters for records in found.values() for record in records)
+    )
+    return Table(
+        caption="Median of the valid slots, and what the mode demands", columns=("Counter", *found), rows=rows
+    )
+
+
+def _name(counter: Counter) -> str:
+    return "us of docker-proxy" if counter is Counter.PROXY_CPU else UNITS[counter]
+
+
+def _per(counter: Counter) -> str:
+    return "a connection" if counter in PER_CONNECTION else "a request"
+
+
+def _counted(run: Run, arm: str, vantage: Vantage) -> Iterator[SlotRecord]:
+    for record in run.record.slots:
+        seen_from = run.conditions[record.slot.condition].load.vantage
+        counts = record.valid and record.requests and record.counters
+        if counts and record.slot.arm == arm and seen_from is vantage:
+            yield record
+
+
+def _cell(records: list[SlotRecord], counter: Counter) -> str:
+    shares = [_share(record, counter) for record in records if counter in record.counters]
+    if not shares:
+        return ABSENT
+    demand = next((_demand(gate) for gate in records[0].gates if gate.name == gate_name(counter)), "")
+    middle = median(shares)
+    return f"{middle:.2f}".rstrip("0").rstrip(".") + (f"\n{demand}" if demand else "")
+
+
+def _share(record: SlotRecord, counter: Counter) -> float:
+    """A request's share, of all that were sent: counters saw warm-up and drain too. Or a connection's."""
+    said = record.evidence
+    if counter in PER_CONNECTION:
+        return record.counters[counter] / max(int(said.get("connections opened", "1")), 1)
+    requests = int(said.get("requests recorded", record.requests))
+    scale = 1e3 if counter is Counter.PROXY_CPU else 1
+    return record.counters[counter] / scale / max(requests, 1)
+
+
+def gate_name(counter: Counter) -> str:
+    """The gate on a counter."""
+    return f"path: {counter.replace('_', ' ')}"
+
+
+def _demand(gate: Gate) -> str:
+    how = gate.unit.rpartition(", ")[2]
+    return DEMANDS.get(how, how)
+
+
+def tabulate_sameness(run: Run) -> tuple[Table, list[tuple[str, list[str]]]]:
+    """A row a reason: arms and how many facts; and the facts of each reason by name."""
+    explained: pd.DataFrame = run.differences[run.differences["reason"].notna()]
+    rows: list[tuple[str, ...]] = []
+    facts: list[tuple[str, list[str]]] = []
+    for reason, found in explained.groupby("reason", sort=False):
+        names = sorted(set(found["fact"]))
+        arms = [arm for arm in arm_names(run) if arm in set(found["arm"])]
+        rows.append((str(reason), join_words(arms), str(len(names))))
+        facts.append((str(reason), names))
+    columns = ("Why they differ", "Arms", "Facts")
+    return (
+        Table(
+            caption=f"Differences from {run.record.scenario.baseline} that a mode brings about",
+            columns=columns,
+            rows=tuple(rows),
+            prose=frozenset(columns[:2]),
+        ),
+        facts,
+    )
+
+
+def describe_sameness(run: Run) -> str:
+    """How much was compared, and what came of it."""
+    compared = [len(facts) for facts in run.record.surroundings.values()]
+    if not compared:
+        return "What Apache found around it was not recorded."
+    different = run.differences
+    unexplained = different[different["reason"].isna()]["fact"].nunique()
+    explained = different[different["reason"].notna()]["fact"].nunique()
+    asked = (
+        f"In every slot {max(compared):,} facts were read around Apache (link, offloads, sysctls, limits,"
+        " configuration)"
+    )
+    if not len(different):
+        return f"{asked}: they are the same in all arms."
+    rest = f"{unexplained} (see the cautions above)" if unexplained else "none"
+    return f"{asked}. Differences that a mode brings about: {explained}; that nothing explains: {rest}."
+
+
+def describe_controls(run: Run) -> list[str]:
+    """What each control's slots proved, gate by gate."""
+    said = []
+    for arm in run.record.scenario.arms:
+        if run.record.scenario.network(arm).reachable or arm.name in run.record.unavailable:
+            continue
+        slots = [record for record in run.record.slots if record.slot.arm == arm.name]
+        gates: dict[str, list[Gate]] = {}
+        for record in slots:
+            for gate in record.gates:
+                gates.setdefault(gate.name, []).append(gate)
+        proved = [
+            f"{name.removeprefix('control: ')} in {sum(gate.passed for gate in of_name)} of {len(of_name)}"
+            f" ({of_name[0].unit}: {', '.join(dict.fromkeys(str(gate.seen) for gate in of_name))})"
+            for name, of_name in gates.items()
+        ]
+        said.append(
+            f"Control {arm.name} ({MODES[arm.kind].summary}): {count(len(slots), 'slot')}, without load"
+            + (f"; {'; '.join(proved)}." if proved else ".")
+        )
+    return said

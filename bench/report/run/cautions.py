@@ -1,0 +1,209 @@
+"""What a reader must know before the numbers: how the run ended, what is void, what to doubt."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from statistics import median
+
+from bench.judgement.comparison import Comparison, Word
+from bench.records.run import Status
+from bench.report.panels import arm_names
+from bench.report.table import NOT_AVAILABLE
+from bench.report.text import comparisons_of_arms, count, format_percent, join_words, pairs_of_arms
+from bench.results.run import Run
+from bench.scenario.model import Metric
+from bench.slots.gates.gate import MIN_REQUESTS_P99, Voids
+
+EXPECTED_NOTES = ("negligible", "larger than the margin", "not resolved against the margin")
+"""Notes that begin so belong to a comparison's word, and stand in the table only."""
+
+LINK_BOUND_SHARE = 0.85
+"""Of a link's rate in pages alone, above which the link is full: headers, acknowledgements and the moments
+between two requests take the rest."""
+SLOW_CORE = 0.8
+"""Of the cores' best speed in the run, below which a slot's surroundings were slow. Measured on a virtual
+machine whose neighbours share its physical cores: two speeds, 1 and 0.56, some seconds each."""
+SLOW_SLOTS = 0.1
+"""Share of the slots that is worth a caution."""
+BLOCKS_COUNTED = re.compile(r"\d+(?= of \d+ blocks)")
+MOST_PLACES = 4
+"""Where more places than these have the same fault, the tables tell which."""
+
+ENDINGS = {
+    Status.RUNNING: "The run did not end: it is still going on, or it was killed and can be resumed.",
+    Status.BUDGET_SPENT: "The run ended at a block's end because its time budget was spent.",
+    Status.INTERRUPTED: "The run was interrupted, and can be resumed.",
+    Status.FAILED: "The run failed before its end.",
+}
+
+
+def find_cautions(run: Run) -> list[str]:
+    """Every caution of `run`, the weightiest first; empty where there is none."""
+    return [
+        *_cautions_of_ending(run),
+        *_cautions_of_gaps(run),
+        *run.verdict.warnings,
+        *_cautions_of_slots(run),
+        *_cautions_of_cores(run),
+        *_cautions_of_link(run),
+        *_cautions_of_comparisons(run),
+        *_cautions_of_pairs(run),
+    ]
+
+
+def _cautions_of_ending(run: Run) -> Iterable[str]:
+    record = run.record
+    done, planned = len(record.slots), len(record.planned)
+    if record.status in ENDINGS:
+        yield f"{ENDINGS[record.status]} {done} of {count(planned, 'planned slot')} were measured."
+    elif record.status is Status.COMPLETE and record.remaining():
+        yield f"{done} of {count(planned, 'planned slot')} were measured."
+
+
+def _cautions_of_gaps(run: Run) -> Iterable[str]:
+    """What the scenario asked for and this machine cannot give: nothing is concluded about it."""
+    scenario = run.record.scenario
+    for arm, reason in run.verdict.unavailable.items():
+        yield f"{arm} ({scenario.arm(arm).mode} mode) is {NOT_AVAILABLE} here: {_as_clause(reason)}."
+    for condition, reason in run.verdict.unavailable_conditions.items():
+        name = condition or "The only condition"
+        yield f"{name} is {NOT_AVAILABLE} here: {_as_clause(reason)}."
+    for condition, reasons in run.verdict.unavailable_under.items():
+        for arm, reason in reasons.items():
+            yield f"{arm} is {NOT_AVAILABLE} here under {condition}: {_as_clause(reason)}."
+    record, planned = run.record, run.record.planned
+    lost = sum(
+        slot.arm in record.unavailable
+        or slot.condition in record.unavailable_conditions
+        or slot.arm in record.unavailable_under.get(slot.condition, {})
+        for slot in planned
+    )
+    if lost:
+        yield f"So {lost} of {count(len(planned), 'planned slot')} could not be measured."
+
+
+def _as_clause(reason: str) -> str:
+    """A reason as another program gave it, on one line and without its full stop."""
+    return " ".join(reason.split()).rstrip(".")
+
+
+def _cautions_of_slots(run: Run) -> Iterable[str]:
+    slots = run.record.slots
+    invalid = [record for record in slots if not record.valid]
+    if invalid:
+        reasons = Counter(
+            gate.name for record in invalid for gate in record.failed_gates if gate.voids is Voids.SLOT
+        )
+        arms = Counter(record.slot.arm for record in invalid)
+        yield (
+            f"{len(invalid)} of {count(len(slots), 'slot')} are INVALID and count for nothing: gate"
+            f" {join_words([f'{name} ({number})' for name, number in reasons.most_common()])};"
+            f" by arm: {join_words([f'{arm} {number}' for arm, number in arms.most_common()])}."
+        )
+    others = {
+        Voids.THROUGHPUT: "latency is not",
+        Voids.LATENCY: "what else they measured is not",
+        Voids.TAIL: "the p50 is not",
+        Voids.CPU: "latency is not",
+    }
+    for voids, other in others.items():
+        partly = [
+            found
+            for record in slots
+            if record.valid and (found := [gate.name for gate in record.failed_gates if gate.voids is voids])
+        ]
+        if partly:
+            reasons = Counter(name for names in partly for name in names)
+            yield (
+                f"{voids[0].upper()}{voids[1:]} is void in {count(len(partly), 'slot')}, {other}: gate"
+                f" {join_words([f'{name} ({number})' for name, number in reasons.most_common()])}."
+            )
+    arms_loaded = set(arm_names(run))
+    loaded = [record for record in slots if record.valid and record.slot.arm in arms_loaded]
+    few = [record for record in loaded if record.requests < MIN_REQUESTS_P99]
+    if few:
+        yield (
+            f"{count(len(few), 'valid slot')} of {len(loaded)} gave no p99: a slot needs"
+            f" {MIN_REQUESTS_P99:,} requests for it, and the least was {min(r.requests for r in few):,}."
+            " A longer measure_s gives it."
+        )
+
+
+def _cautions_of_cores(run: Run) -> Iterable[str]:
+    """Where the cores themselves were not always as fast."""
+    times_us = [record.fixed_work_us for record in run.record.slots if record.fixed_work_us]
+    speeds = [min(times_us) / time_us for time_us in times_us]
+    slow = [speed for speed in speeds if speed < SLOW_CORE]
+    if len(slow) > SLOW_SLOTS * len(speeds):
+        yield (
+            f"Before or after {len(slow)} of {count(len(speeds), 'slot')} a core was at {median(slow):.0%} of"
+            " its best speed: its frequency, throttling, or a neighbour on the same physical core. It"
+            " falls on every arm by chance, and makes intervals wider."
+        )
+
+
+def _cautions_of_link(run: Run) -> Iterable[str]:
+    """Where the client's link has a limit and is full, whoever is at its other end."""
+    for index, condition in enumerate(run.conditions):
+        load, limit_bps = condition.load, condition.lab.link_mbit * 1e6
+        rates = [
+            rate
+            for record in run.record.slots
+            if record.valid and record.slot.condition == index
+            if (rate := record.values.get(Metric.THROUGHPUT_RPS))
+        ]
+        share = median(rates) * load.page_bytes * 8 / limit_bps if limit_bps and rates else 0.0
+        if share >= LINK_BOUND_SHARE:
+            yield (
+                f"{condition.label or 'The load'} is link-bound: pages alone fill {share:.0%} of the link's"
+                f" {condition.lab.link_mbit:,} Mbit/s; its rates are the link's, whatever a mode could do."
+            )
+
+
+def _cautions_of_comparisons(run: Run) -> Iterable[str]:
+    """What is said of several comparisons is said once, with the places where it holds, or their number.
+
+    Notes that differ only in how many blocks they count are one, with the range of that number.
+    """
+    said: dict[str, list[tuple[Comparison, list[int]]]] = {}
+    for comparison in comparisons_of_arms(run):
+        notes = [note for note in comparison.notes if not note.startswith(EXPECTED_NOTES)]
+        if comparison.word is Word.INVALID:
+            notes = [f"INVALID: {'; '.join(notes)}"]
+        for note in notes:
+            counted = [int(number) for number in BLOCKS_COUNTED.findall(note)]
+            alike = BLOCKS_COUNTED.sub("{}", note) if len(counted) == 1 else note
+            said.setdefault(alike, []).append((comparison, counted))
+    for alike, found in said.items():
+        counts = sorted({number for _, counted in found for number in counted})
+        note = alike.replace("{}", " to ".join(map(str, counts[:1] + counts[1:][-1:])))
+        yield f"{_name_places([comparison for comparison, _ in found])}: {note}."
+
+
+def _name_places(found: list[Comparison]) -> str:
+    """The comparisons by name, or of many their number, arms and metrics."""
+    if len(found) <= MOST_PLACES:
+        return join_words([_name_place(f"{c.metric.label} of {c.candidate}", c.condition) for c in found])
+    arms = list(dict.fromkeys(c.candidate for c in found))
+    metrics = list(dict.fromkeys(c.metric.label for c in found))
+    return f"{len(found)} comparisons, of {join_words(arms)} at {join_words(metrics)}"
+
+
+def _cautions_of_pairs(run: Run) -> Iterable[str]:
+    pairs = [pair for pair in pairs_of_arms(run) if pair.ratio is not None and pair.ci95 is not None]
+    off = [
+        f"{pair.baseline} at {_name_place(pair.metric.label, pair.condition)}"
+        f" {format_percent(pair.ratio, pair.ci95, signed=True)}"
+        for pair in pairs
+        if pair.ratio is not None and pair.ci95 is not None and (pair.ci95[0] > 1 or pair.ci95[1] < 1)
+    ]
+    if off:
+        rest = f"; and {len(off) - MOST_PLACES} more" if len(off) > MOST_PLACES else ""
+        yield (
+            f"{len(off)} of {count(len(pairs), 'A/A pair')} show a difference where there is none:"
+            f" {'; '.join(off[:MOST_PLACES])}{rest}. One in twenty does by chance."
+        )
+
+
+def _name_place(what: str, condition: str) -> str:
+    return f"{what} ({condition})" if condition else what

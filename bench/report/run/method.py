@@ -1,0 +1,262 @@
+"""What the report says about its method: the words, how it was measured, what it does not tell."""
+
+from statistics import median
+
+from bench.judgement.change import ChangeWord
+from bench.judgement.claim import ClaimWord
+from bench.judgement.comparison import Word
+from bench.judgement.regions import Region
+from bench.records import findings
+from bench.report.run.comparisons import DIFFERS
+from bench.report.run.instrument import describe_instrument
+from bench.report.table import NOT_AVAILABLE
+from bench.report.text import count, describe_workload, format_number, format_share, join_words
+from bench.results.run import Run
+from bench.scenario.model import Arm
+from bench.scenario.modes.catalogue import MODES, Vantage
+from bench.scenario.placement import docker_host_of
+
+SYMBOLS = {
+    Word.BETTER: "▲",
+    Word.WORSE: "▼",
+    Word.EQUIVALENT: "=",
+    Word.INCONCLUSIVE: "?",
+    Region.UNDECIDED: "?",
+    Word.INVALID: "✕",
+    DIFFERS: "≠",
+    NOT_AVAILABLE: "∅",
+    ChangeWord.CHANGED: "Δ",
+    ChangeWord.NO_PRACTICAL_CHANGE: "=",
+    ClaimWord.SUPPORTED: "✓",
+    ClaimWord.NEGLIGIBLE: "≈",
+    ClaimWord.NO_DIFFERENCE: "=",
+    ClaimWord.REFUTED: "✕",
+    ClaimWord.MIXED: "±",
+    ClaimWord.INCONCLUSIVE: "?",
+    findings.Word.CONFIRMED: "✓",
+    findings.Word.CHANGED_SINCE: "Δ",
+    findings.Word.NOT_TESTABLE: "∅",
+}
+"""A sign before each word, so that colour is never the only mark."""
+
+
+SAME_STACK = (
+    "A load from the Docker host itself comes from the same process, on the client's cores, with its"
+    " sockets in the Docker host's network: client and server then share one stack, and receive"
+    " steering, which is of the wire, plays no part."
+)
+
+
+def explain_words(run: Run) -> list[tuple[str, str]]:
+    """The words on a comparison, and what each means in this run."""
+    baseline = run.record.scenario.baseline
+    return [
+        (Word.BETTER, f"the 95 % interval of the ratio lies above 1: {baseline} is better"),
+        (Word.WORSE, f"it lies below 1: {baseline} is worse"),
+        (
+            Word.EQUIVALENT,
+            "the 90 % interval lies inside the margin on both sides of 1: no difference that matters",
+        ),
+        (
+            Word.INCONCLUSIVE,
+            "neither: the interval is too wide to tell, and only more blocks or less noise would",
+        ),
+        (Word.INVALID, "too few complete and valid blocks, or A/A pairs that differ: no conclusion is drawn"),
+        (NOT_AVAILABLE, "this machine cannot give it, and says why; nothing is concluded about it"),
+    ]
+
+
+def explain_change_words() -> list[tuple[str, str]]:
+    """The words on a change between two conditions. There are many, so p-values are corrected by Holm."""
+    return [
+        (
+            ChangeWord.CHANGED,
+            "the 95 % interval of the ratio excludes 1, and so it does after Holm's correction",
+        ),
+        (ChangeWord.NO_PRACTICAL_CHANGE, "the 90 % interval lies inside the margin on both sides of 1"),
+        (ChangeWord.INCONCLUSIVE, "neither"),
+    ]
+
+
+def explain_claim_words() -> list[tuple[str, str]]:
+    """The words on a claim. A claim holds several metrics, so its p-values are corrected by Holm's method."""
+    return [
+        (
+            ClaimWord.SUPPORTED,
+            "better on at least one of the claim's metrics, not negligibly, and worse on none",
+        ),
+        (ClaimWord.NEGLIGIBLE, "better, but every such interval lies inside the margin"),
+        (ClaimWord.NO_DIFFERENCE, "equivalent on every metric"),
+        (ClaimWord.REFUTED, "worse on at least one metric and better on none"),
+        (ClaimWord.MIXED, "better on one metric and worse on another"),
+        (ClaimWord.INCONCLUSIVE, "neither better nor worse on any metric, and at least one is undecided"),
+    ]
+
+
+def describe_method(run: Run) -> list[str]:
+    """How the run was measured, a paragraph each."""
+    baseline = run.record.scenario.baseline
+    return [
+        (
+            "Arms differ in their network and in nothing else: one image, one Apache configuration, the"
+            " same cores."
+        ),
+        _describe_slot(run),
+        *_describe_open_loop(run),
+        _describe_schedule(run),
+        _describe_lab(run),
+        *(describe_instrument(run.record.calibration) if run.record.calibration else []),
+        (
+            f"A ratio above 1 means that {baseline} is better. For latency it is the other arm's value"
+            f" divided by {baseline}'s, for throughput {baseline}'s divided by the other arm's; it is"
+            " the exponential of the mean of the blocks' log-ratios, with the interval of the means of"
+            " all subsets of blocks. The block (with several sessions: the session) is"
+            f" the sample, never the request. A difference is the other arm's value minus {baseline}'s,"
+            " with its own interval."
+        ),
+        (
+            "A/A pairs compare slots of one arm with other slots of the same arm. Their true ratio is"
+            " 1, so what they show is noise. A margin is the smallest difference that matters,"
+            " declared before there was data."
+        ),
+    ]
+
+
+def list_modes(run: Run) -> list[tuple[str, str]]:
+    """Each arm and how its Apache is joined to the network."""
+    return [(arm.name, _describe_arm(run, arm)) for arm in run.record.scenario.arms]
+
+
+def _describe_arm(run: Run, arm: Arm) -> str:
+    own = MODES[arm.kind].summary
+    shared = f", here that of {arm.target}" if arm.target else ""
+    place = _name_hosts(run, arm)
+    return f"{own}{shared} ({place}, port {arm.port})"
+
+
+def _name_hosts(run: Run, arm: Arm) -> str:
+    """The Docker hosts on which an arm ran, one for each engine that it needs."""
+    scenario = run.record.scenario
+    found = dict.fromkeys(docker_host_of(scenario, arm, condition).name for condition in run.conditions)
+    return join_words(list(found))
+
+
+def _describe_slot(run: Run) -> str:
+    load = run.record.scenario.load
+    text = (
+        f"A slot is a fresh container, measured once: {load.warm_up_s:g} s of warm-up, then a window of"
+        f" {load.measure_s:g} s ({describe_workload(run)}), every request recorded."
+    )
+    witness = f" Then wrk measured the same container for {load.wrk_witness_s} s."
+    return text + witness if load.wrk_witness_s else text
+
+
+def _describe_open_loop(run: Run) -> list[str]:
+    """What latency is in an open loop, beside the service time, and where throughput went."""
+    if not run.record.scenario.load.is_open:
+        return []
+    found: dict[str, list[tuple[float, float]]] = {}
+    for slot in run.record.slots:
+        if slot.valid and slot.service_p50_us is not None and slot.service_p99_us is not None:
+            name = " ".join(filter(None, (slot.slot.arm, run.conditions[slot.slot.condition].label)))
+            found.setdefault(name, []).append((slot.service_p50_us, slot.service_p99_us))
+    asleep = (
+        "The generator slept between its arrivals, so that CPU could be counted. Latency therefore holds the"
+        " time in which it was woken, the same in all arms: for latency, spin."
+    )
+    medians = {name: [median(values) for values in zip(*pairs, strict=True)] for name, pairs in found.items()}
+    seen = [
+        f"{name}: p50 {format_number(p50)} us, p99 {format_number(p99)} us"
+        for name, (p50, p99) in medians.items()
+    ]
+    return [
+        (
+            "Requests arrived at times drawn beforehand, the same in every slot of a block. Latency is the"
+            " response time: it counts from a request's own time, so that waiting for a free connection is"
+            " part of it. Throughput is the rate that was given, so arms are not compared on it. Service"
+            f" time alone, from the sending, medians of slots: {'; '.join(seen) or 'unknown'}."
+        ),
+        *([asleep] if run.record.scenario.load.pacing == "sleep" else []),
+    ]
+
+
+def _describe_schedule(run: Run) -> str:
+    record, schedule = run.record, run.record.scenario.schedule
+    per_block = len(record.scenario.arms) * schedule.slots_per_arm * len(run.conditions)
+    condition = f" under each of {count(len(run.conditions), 'condition')}" if len(run.conditions) > 1 else ""
+    precision = (
+        f" The run was to end where every p50 ratio is known to ± {format_share(record.precision)}; it"
+        " looked at widths alone, never at what they said."
+        if record.precision
+        else ""
+    )
+    sessions = f" in {count(schedule.sessions, 'session')}, the engine restarted between two"
+    return (
+        f"A block is {per_block} slots, {schedule.slots_per_arm} of each arm{condition}, in a random"
+        f" order drawn from the seed {record.seed} before there was data. Planned were"
+        f" {count(record.planned[-1].block + 1, 'block')}"
+        f" ({count(len(record.planned), 'slot')}){sessions if schedule.sessions > 1 else ''}; measured"
+        f" were {count(len(record.slots), 'slot')}.{precision}"
+    )
+
+
+def _describe_lab(run: Run) -> str:
+    """What the lab held fixed, and what the conditions varied."""
+    scenario = run.record.scenario
+    settings = {
+        "lab.hold_idle_states": f"idle states {'held' if scenario.lab.hold_idle_states else 'left free'}",
+        "lab.receive_steering": f"receive steering {'on' if scenario.lab.receive_steering else 'off'}",
+    }
+    controls = {
+        "lab.forward_rules": (scenario.lab.forward_rules, "more rules in the forwarding path"),
+        "lab.server_wait_us": (scenario.lab.server_wait_us, "us of waiting before each response"),
+        "lab.link_mbit": (scenario.lab.link_mbit, "Mbit/s as the limit of the client's link"),
+        "lab.client_ports": (scenario.lab.client_ports, "ephemeral ports of the client"),
+    }
+    settings |= {field: f"{size:,} {what}" for field, (size, what) in controls.items() if size}
+    fixed = [words for field, words in settings.items() if field not in scenario.factors]
+    varied = [field.split(".")[1] for field in scenario.factors]
+    return " ".join(
+        [
+            "Client and Docker host are network namespaces of one machine, without an uplink.",
+            *([f"Throughout, the scenario asked for {join_words(fixed)}."] if fixed else []),
+            *([f"Varied by condition: {join_words(varied)}."] if varied else []),
+            *([] if run.vantages == (Vantage.CLIENT,) else [SAME_STACK]),
+        ]
+    )
+
+
+def describe_limits(run: Run) -> list[str]:
+    """What the run does not tell."""
+    capacity = "With one connection, throughput is the inverse of mean latency: it says nothing of capacity."
+    steps = (
+        "A step is the difference between two whole paths, measured as they stand. What it adds need not"
+        " be one part's own cost: a part may also change what the parts beside it cost."
+    )
+    engines = "lab.engine" in run.record.scenario.factors
+    load = run.record.scenario.load
+    one_connection = not load.is_open and any(c.load.connections == 1 for c in run.conditions)
+    other = "how much could be served at most" if load.is_open else "a fixed arrival rate"
+    return [
+        (
+            f"Client and server share a machine and a kernel ({run.record.lab.get('vantage', 'unknown')}),"
+            " so no network card and no wire is in the path. Where a request takes longer, the ratio is"
+            " nearer to 1; the difference in microseconds travels better than the ratio."
+        ),
+        (
+            "The intervals hold for this machine in this hour, not for other machines, kernels or"
+            f" {'engines than those named' if engines else 'versions'}."
+        ),
+        *([capacity] if one_connection else []),
+        (
+            f"It is one static page from Apache, over {load.describe_connections()}, in a"
+            f" {load.describe_loop(run.record.scenario.factors)}: TLS, other"
+            f" applications and {other} are other questions."
+        ),
+        (
+            "What a mode gives up besides speed (ports, replicas, firewall, who can reach it) stands on the"
+            " decision card by what Docker and the kernel are known to do; of it this run measured the"
+            " start alone, and proved the path."
+        ),
+        *([steps] if run.record.scenario.ladder else []),
+    ]

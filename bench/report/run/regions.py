@@ -1,0 +1,225 @@
+"""The region map as a figure, tables and sentences: where the baseline is better, and where none can tell."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from bench.judgement.regions import Cell, Region
+from bench.report.panels import arm_names, compared_conditions, make_panels
+from bench.report.svg import INK, STYLE
+from bench.report.table import NOT_AVAILABLE, Table
+from bench.report.text import count, format_number, format_p_value, format_ratio, join_words
+from bench.results.run import Run
+from bench.scenario.model import Metric
+
+MOST_LINES = 40
+"""A figure of more lines is a table."""
+MOST_OPEN = 3
+"""Tables that are not folded."""
+LINE_IN = 0.5
+SIGNS = {
+    Region.BETTER: "▲",
+    Region.EQUIVALENT: "=",
+    Region.WORSE: "▼",
+    Region.UNDECIDED: "?",
+    Region.INVALID: "✕",
+}
+FILLS = {Region.BETTER: "#0072B2", Region.EQUIVALENT: "#009E73", Region.WORSE: "#D55E00"}
+"""Of Okabe & Ito, for colour-blind readers; what says nothing has no colour."""
+SOLID, FAINT = 0.42, 0.16
+"""Opacities that leave the text readable on a white and on a black page."""
+
+
+class Panel(NamedTuple):
+    """The part of a map that is of one candidate in one run."""
+
+    title: str
+    baseline: str
+    conditions: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    cells: Mapping[tuple[str, Metric], Cell]
+    """By condition and metric; one that could not be had is not there."""
+
+
+def has_map(run: Run) -> bool:
+    """Whether there are several conditions, and something that could be compared under them."""
+    return len(compared_conditions(run)) > 1 and bool(run.cells)
+
+
+def map_one(run: Run) -> list[Panel]:
+    """The map of one run; empty where it has none."""
+    return _find_panels(run, run.cells, prefix="") if has_map(run) else []
+
+
+def map_several(runs: Sequence[Run], cells: Sequence[Cell]) -> list[Panel]:
+    """The map of several runs, whose `cells` were corrected together; runs of one condition too."""
+    names = [run.record.scenario.name for run in runs]
+    return [
+        panel
+        for run, name in zip(runs, names, strict=True)
+        for panel in _find_panels(
+            run,
+            [cell for cell in cells if cell.run == run.label],
+            prefix=f"{name if names.count(name) == 1 else run.label}: ",
+        )
+        if panel.cells
+    ]
+
+
+def _find_panels(run: Run, cells: Sequence[Cell], prefix: str) -> list[Panel]:
+    baseline = run.record.scenario.baseline
+    return [
+        Panel(
+            title=f"{prefix}{baseline} against {name}",
+            baseline=baseline,
+            conditions=tuple(run.conditions[index].label for index in compared_conditions(run)),
+            metrics=tuple(run.record.scenario.metrics),
+            cells={(cell.condition, cell.metric): cell for cell in cells if cell.candidate == name},
+        )
+        for name in arm_names(run)
+        if name != baseline
+    ]
+
+
+def can_draw_regions(panels: Sequence[Panel]) -> bool:
+    """Whether the map fits a figure."""
+    return 0 < sum(len(panel.conditions) for panel in panels) <= MOST_LINES
+
+
+def draw_regions(panels: Sequence[Panel]) -> Figure:
+    """A panel a candidate: a line a condition, a column a metric."""
+    with matplotlib.rc_context(STYLE):
+        figure, grid = make_panels(1, [0.4 + LINE_IN * len(panel.conditions) for panel in panels])
+        for panel, (axes,) in zip(panels, grid, strict=True):
+            axes.set_title(panel.title, loc="left", fontweight="bold")
+            for line, label in enumerate(panel.conditions):
+                for column, metric in enumerate(panel.metrics):
+                    _draw_cell(axes, column, line, panel.cells.get((label, metric)))
+            axes.set_xlim(-0.5, len(panel.metrics) - 0.5)
+            axes.set_ylim(len(panel.conditions) - 0.5, -0.5)
+            axes.set_xticks(range(len(panel.metrics)), [metric.label for metric in panel.metrics])
+            axes.set_yticks(
+                range(len(panel.conditions)), [label.replace(", ", "\n") for label in panel.conditions]
+            )
+            axes.tick_params(length=0, labeltop=True, labelbottom=False)
+            axes.grid(visible=False)
+            axes.spines[:].set_visible(False)
+        return figure
+
+
+def _draw_cell(axes: Axes, column: int, line: int, cell: Cell | None) -> None:
+    """Colour, frame, sign and word all say the same."""
+    corner, size = (column - 0.48, line - 0.45), (0.96, 0.9)
+    region = cell.region if cell else None
+    fill = FILLS.get(region) if region else None
+    if fill:
+        opacity = FAINT if cell and cell.negligible else SOLID
+        axes.add_patch(Rectangle(corner, *size, facecolor=fill, alpha=opacity, linewidth=0))
+    frame = {Region.UNDECIDED: "--", Region.INVALID: ":", None: ":"}.get(region, "-")
+    axes.add_patch(
+        Rectangle(corner, *size, fill=False, edgecolor=fill or INK, linewidth=0.9, linestyle=frame)
+    )
+    # In points from the middle, so that lines of text keep their distance in a map of any height.
+    for words, up, look in _say(cell):
+        axes.annotate(
+            words, (column, line), (0, up), textcoords="offset points", ha="center", va="center", **look
+        )
+
+
+def _say(cell: Cell | None) -> list[tuple[str, int, dict[str, Any]]]:
+    """Lines of text, their heights in points, and their look."""
+    word: dict[str, Any] = {"fontsize": 8, "fontweight": "bold"}
+    small: dict[str, Any] = {"fontsize": 7}
+    if cell is None:
+        return [(NOT_AVAILABLE, 0, {"fontsize": 7, "fontstyle": "italic"})]
+    said = f"{SIGNS[cell.region]} {cell.region}" + (", negligible" if cell.negligible else "")
+    if cell.ratio is None:
+        return [(said, 0, word)]
+    numbers = format_ratio(cell.ratio, cell.ci95)
+    if cell.lost:
+        return [(said, 9, word), (numbers, 0, small), (f"by itself {cell.word}", -9, small)]
+    return [(said, 5, word), (numbers, -5, small)]
+
+
+def tabulate_regions(panels: Sequence[Panel]) -> list[Table]:
+    """A table a candidate: a row a condition, a column a metric."""
+    return [
+        Table(
+            caption=panel.title,
+            columns=("Condition", *(metric.label for metric in panel.metrics)),
+            rows=tuple(
+                (label, *(_say_in_table(panel.cells.get((label, metric))) for metric in panel.metrics))
+                for label in panel.conditions
+            ),
+            folded=place >= MOST_OPEN,
+        )
+        for place, panel in enumerate(panels)
+    ]
+
+
+def _say_in_table(cell: Cell | None) -> str:
+    """Word, ratio, and the corrected p-value of the test behind the word (of both, where neither told)."""
+    if cell is None:
+        return NOT_AVAILABLE
+    if cell.ratio is None or cell.p_holm is None:
+        return f"{cell.region}\n{'; '.join(cell.notes)}"
+    differ, equal = format_p_value(cell.p_holm), format_p_value(cell.equivalence_p_holm)
+    behind = {
+        Region.EQUIVALENT: f"p of equivalence {equal}",
+        Region.UNDECIDED: f"p {differ}, of equivalence {equal}",
+    }.get(cell.region, f"p {differ}")
+    said = [str(cell.region), format_ratio(cell.ratio, cell.ci95), behind]
+    if cell.negligible:
+        said.append("negligible: inside the margin")
+    if cell.lost:
+        said.append(f"by itself {cell.word}")
+    return "\n".join(said)
+
+
+def describe_regions(panels: Sequence[Panel]) -> list[str]:
+    """How many cells bear which word, how large what is resolved is, and what the correction took."""
+    return [_describe_panel(panel.title, list(panel.cells.values())) for panel in panels if panel.cells]
+
+
+def _describe_panel(title: str, cells: list[Cell]) -> str:
+    words = Counter(cell.region for cell in cells)
+    said = join_words([f"{region} in {words[region]}" for region in Region if words[region]])
+    lost = sum(cell.lost for cell in cells)
+    taken = f"; {lost} said otherwise by {'itself' if lost == 1 else 'themselves'}" if lost else ""
+    ratios = sorted(
+        (cell.ratio, f"{cell.metric.label}, {cell.condition}")
+        for cell in cells
+        if cell.ratio is not None and cell.region in (Region.BETTER, Region.WORSE)
+    )
+    ends = [f"{format_number(ratio)} ({where})" for ratio, where in ratios[:1] + ratios[1:][-1:]]
+    told = f" Where it is told, the ratio runs from {' to '.join(ends)}." if len(ends) > 1 else ""
+    return f"{count(len(cells), 'cell')} of {title}: {said}{taken}.{told}"
+
+
+def caption_regions(baseline: str) -> str:
+    """What stands below the figure."""
+    return (
+        f"A cell's word holds beside all others of the map. Filled: ▲ {baseline} is better, ▼ it is worse,"
+        " = the difference does not matter (faint: it is real, and too small); a dashed frame: not told; a"
+        f" dotted one: no answer. Numbers are ratios with their 95 % intervals, above 1 where {baseline} is"
+        " better."
+    )
+
+
+def explain_regions(baseline: str) -> list[tuple[str, str]]:
+    """The words of the map."""
+    return [
+        (Region.BETTER, f"{baseline} is better, and Holm's correction over the whole map leaves it so"),
+        (Region.WORSE, f"{baseline} is worse, likewise"),
+        (
+            Region.EQUIVALENT,
+            "the ratio lies inside the margin; the two one-sided tests' p-value holds after the correction",
+        ),
+        (Region.UNDECIDED, "none of these, or one of them only for a cell that stands by itself"),
+        (Region.INVALID, "its comparison is INVALID; the cell takes no part in the correction"),
+    ]

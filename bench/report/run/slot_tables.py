@@ -1,0 +1,159 @@
+"""Arms, gates and slots become the rows of tables: what is said, without how it is laid out."""
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from bench.records.run import SlotRecord
+from bench.report.panels import arm_names, name_failed_gates, present_conditions, slots_of
+from bench.report.text import ABSENT, format_number, join_words
+from bench.results.run import Run
+from bench.scenario.model import Metric
+from bench.slots.gates.gate import Gate, Voids
+
+LONGEST_LIST = 3
+"""More different texts than this are counted instead of listed."""
+
+
+ARM_COLUMNS = ("Arm", "Valid slots", "Requests", "Errors", "p99.9 latency", "Start to first 200")
+
+
+def list_arms(run: Run) -> list[tuple[str, tuple[str, ...]]]:
+    """By `ARM_COLUMNS`, for each condition and arm: medians over valid slots, with their range."""
+    rows: list[tuple[str, tuple[str, ...]]] = []
+    for index in present_conditions(run):
+        for arm in arm_names(run):
+            measured = slots_of(run, index, arm)
+            valid = [record for record in measured if record.valid]
+            cells = (
+                arm,
+                f"{len(valid)} of {len(measured)}",
+                f"{sum(record.requests for record in valid):,}",
+                f"{sum(record.errors + record.unfinished for record in valid):,}",
+                _spread([record.p999_latency_us for record in valid], "us"),
+                _spread([record.start_to_first_200_ms for record in valid], "ms"),
+            )
+            rows.append((run.conditions[index].label, cells))
+    return rows
+
+
+def _spread(values: Iterable[float | None], unit: str) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return ABSENT
+    return (
+        f"{format_number(median(known))} {unit} ({format_number(min(known))} to {format_number(max(known))})"
+    )
+
+
+GATE_COLUMNS = ("Gate", "Arm", "Passed", "Seen", "Limit", "What is counted")
+
+
+def list_gates(run: Run) -> list[tuple[str, ...]]:
+    """A row a gate and arm, by `GATE_COLUMNS`; one row where all arms saw the same."""
+    found: dict[str, dict[str, list[Gate]]] = {}
+    for record in run.record.slots:
+        for gate in record.gates:
+            found.setdefault(gate.name, {}).setdefault(record.slot.arm, []).append(gate)
+    rows: list[tuple[str, ...]] = []
+    arms = dict.fromkeys([*arm_names(run), *(arm.name for arm in run.record.scenario.arms)])
+    for name, by_arm in found.items():
+        of_gate = [_gate_cells(arm, by_arm[arm]) for arm in arms if arm in by_arm]
+        if len(of_gate) > 1 and len({cells[2:] for cells in of_gate}) == 1:
+            of_gate = [_gate_cells("all", [gate for gates in by_arm.values() for gate in gates])]
+        rows += [(name, *cells) for cells in of_gate]
+    return rows
+
+
+def _gate_cells(arm: str, gates: list[Gate]) -> tuple[str, ...]:
+    passed = f"{sum(gate.passed for gate in gates)} of {len(gates)}"
+    units = dict.fromkeys(gate.unit for gate in gates)
+    return (
+        arm,
+        passed,
+        _range([gate.seen for gate in gates]),
+        _range([gate.limit for gate in gates]),
+        "; ".join(units),
+    )
+
+
+def _range(values: Sequence[float | str]) -> str:
+    numbers = [value for value in values if isinstance(value, int | float)]
+    if numbers:
+        ends = dict.fromkeys((format_seen(min(numbers)), format_seen(max(numbers))))
+        return " to ".join(ends)
+    different = list(dict.fromkeys(format_seen(value) for value in values))
+    return ", ".join(different) if len(different) <= LONGEST_LIST else f"{len(different)} different"
+
+
+def format_seen(value: float | str) -> str:
+    """What a gate saw, or its limit; of a digest, as much as tells two apart."""
+    if isinstance(value, str):
+        return value[:19] if value.startswith("sha256:") else value
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
+
+
+SLOT_COLUMNS = (
+    "Slot",
+    "Block",
+    "Arm",
+    "Condition",
+    "Began",
+    "Requests",
+    "Errors",
+    "p50, us",
+    "p99, us",
+    "req/s",
+    "wrk, req/s",
+    "First 200, ms",
+    "Gates",
+)
+CPU_COLUMN = "CPU, us"
+
+
+def name_slot_columns(run: Run) -> tuple[str, ...]:
+    """Columns of `list_slots`: `SLOT_COLUMNS`, with CPU per request before the rates where it is measured."""
+    place = SLOT_COLUMNS.index("req/s")
+    cpu = (CPU_COLUMN,) if run.record.scenario.load.measures_cpu else ()
+    return (*SLOT_COLUMNS[:place], *cpu, *SLOT_COLUMNS[place:])
+
+
+def list_slots(run: Run) -> list[tuple[str, ...]]:
+    """A row a measured slot, by `name_slot_columns`, in the order of measuring."""
+    metrics = [Metric.P50_LATENCY_US, Metric.P99_LATENCY_US, Metric.THROUGHPUT_RPS]
+    if run.record.scenario.load.measures_cpu:
+        metrics.insert(2, Metric.CPU_US_PER_REQUEST)
+    return [
+        (
+            str(record.slot.index),
+            str(record.slot.block),
+            record.slot.arm,
+            run.conditions[record.slot.condition].label or ABSENT,
+            record.started_at[11:19] or ABSENT,
+            f"{record.requests:,}",
+            f"{record.errors + record.unfinished:,}",
+            *(_number(record.values.get(metric)) for metric in metrics),
+            _number(record.wrk_witness_rps),
+            _number(record.start_to_first_200_ms),
+            describe_gates(record),
+        )
+        for record in run.record.slots
+    ]
+
+
+def _number(value: float | None) -> str:
+    return ABSENT if value is None else format_number(value)
+
+
+def describe_gates(record: SlotRecord) -> str:
+    """`valid`, or each failed gate with the number that it saw and its limit."""
+    if not record.failed_gates:
+        return "valid"
+    failed = "; ".join(
+        f"{gate.name} {format_seen(gate.seen)} (limit {f'{format_seen(gate.limit)} {gate.unit}'.strip()})"
+        f"{f': {gate.detail}' if gate.detail else ''}"
+        for gate in sorted(record.failed_gates, key=lambda gate: gate.voids is not Voids.SLOT)
+    )
+    if name_failed_gates(record):
+        return f"INVALID: {failed}"
+    voided = dict.fromkeys(str(gate.voids) for gate in record.failed_gates)
+    return f"valid but for {join_words(list(voided))}: {failed}"

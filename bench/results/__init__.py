@@ -1,0 +1,1 @@
+"""A stored run: its files, and the same as pandas."""

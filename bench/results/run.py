@@ -1,0 +1,378 @@
+"""A stored run as pandas sees it: the one way in which reports, figures and notebooks read runs."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel
+
+from bench.errors import InputError
+from bench.judgement.change import Change
+from bench.judgement.comparison import Comparison
+from bench.judgement.regions import Cell, Part, map_regions
+from bench.judgement.verdict import Verdict, judge
+from bench.records.findings import WalkthroughRecord
+from bench.records.run import CaptureRecord, RunRecord, SlotRecord
+from bench.results import decoding, store
+from bench.scenario.model import Condition, conditions
+from bench.scenario.modes.catalogue import Vantage
+from bench.slots.surroundings import Difference, find_differences
+from bench.wire.anatomy.dissection import Anatomy, Captured, dissect
+from bench.wire.hops import Hops, tap_columns
+from bench.wire.trace import follow
+
+TRACE_COLUMNS = (
+    "id",
+    "direction",
+    "tap",
+    "host",
+    "link",
+    "source",
+    "destination",
+    "source_mac",
+    "destination_mac",
+    "ttl",
+    "rewritten",
+)
+INTERVALS = ("ci95", "ci90", "difference_ci95", "bootstrap_ci95")
+
+
+class Run:
+    """A run's folder. Cheap to open, whatever its size: run.json is read, and no request.
+
+    A slot's requests are read when they are asked for, and not kept; so a run of any size is gone
+    through with one slot in memory:
+
+        p99 = {slot: run.requests(slot)["latency_us"].quantile(0.99) for slot in run.slots["slot"]}
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        """The run's folder."""
+        self.record: RunRecord = store.read_run(path)
+        """The whole of run.json, as typed models."""
+
+    @cached_property
+    def slots(self) -> pd.DataFrame:
+        """One row a measured slot, every metric; the same columns as slots.csv."""
+        return pd.DataFrame([store.slot_row(slot) for slot in self.record.slots])
+
+    @cached_property
+    def walkthrough(self) -> WalkthroughRecord | None:
+        """The article's statements as they were tried beside this run; None where they were not."""
+        return store.read_walkthrough(self.path)
+
+    @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The combinations of factor levels that the column `condition` of `slots` counts."""
+        return conditions(self.record.scenario)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Comparisons and claims, judged anew from the stored slots: the same as verdict.json."""
+        record = self.record
+        return judge(
+            record.scenario,
+            [slot.metrics() for slot in record.slots],
+            self.scope,
+            record.seed,
+            (*record.warnings, *self._unexplained_differences()),
+            record.unavailable,
+            record.unavailable_conditions,
+            record.unavailable_under,
+        )
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """What arms found around them otherwise than the baseline did, under the same condition.
+
+        Columns: `condition`, `arm`, `fact`, `baseline_value`, `value`, `reason` (None: unexplained).
+        """
+        record, scenario = self.record, self.record.scenario
+        found = {
+            (slot.slot.condition, slot.slot.arm, slot.surroundings)
+            for slot in record.slots
+            if slot.surroundings
+        }
+        baselines = {
+            condition: record.surroundings[digest]
+            for condition, arm, digest in sorted(found)
+            if arm == scenario.baseline
+        }
+        base = scenario.network(scenario.arm(scenario.baseline))
+        rows = [
+            {"condition": condition, "arm": arm, **asdict(difference)}
+            for condition, arm, digest in sorted(found)
+            if condition in baselines
+            for difference in find_differences(
+                baselines[condition],
+                record.surroundings[digest],
+                (base, scenario.network(scenario.arm(arm))),
+            )
+        ]
+        columns = ["condition", "arm", *(field.name for field in fields(Difference))]
+        return pd.DataFrame(rows, columns=columns).drop_duplicates(ignore_index=True)
+
+    def _unexplained_differences(self) -> list[str]:
+        """A sentence for each fact that no mode explains, and that may be why arms differ."""
+        unexplained = self.differences[self.differences["reason"].isna()]
+        baseline = self.record.scenario.baseline
+        return [
+            f"{fact} is not the same around every Apache ({', '.join(sorted(set(rows['arm'])))}:"
+            f" {', '.join(map(str, dict.fromkeys(rows['value'])))}; {baseline}:"
+            f" {', '.join(map(str, dict.fromkeys(rows['baseline_value'])))}),"
+            " and nothing in the modes explains it."
+            for fact, rows in unexplained.groupby("fact")
+        ]
+
+    @cached_property
+    def vantages(self) -> tuple[Vantage, ...]:
+        """Where the load of its slots comes from, in the order of the conditions."""
+        return tuple(dict.fromkeys(condition.load.vantage for condition in self.conditions))
+
+    @property
+    def scope(self) -> dict[str, str]:
+        """In what circumstances the verdict holds."""
+        record, load = self.record, self.record.scenario.load
+        factors = record.scenario.factors
+        return {
+            "machine": f"{record.machine.get('cpu')}, cores {record.machine.get('usable_cores')}",
+            "kernel": record.machine.get("kernel", "unknown"),
+            "engine": _describe_engines(record),
+            "workload": f"GET of {load.page_bytes:,} bytes, {load.describe_connections()}",
+            "rate": f"{load.describe_loop(factors)}, engine {load.engine}"
+            + ("; throughput is the rate that was given, and is not compared" if load.is_open else ""),
+            "factors": "; ".join(f"{key}: {', '.join(map(str, levels))}" for key, levels in factors.items()),
+            "vantage": _describe_vantages(record.lab.get("vantage", "unknown"), self.vantages),
+        }
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """One row a comparison, A/A pairs included; intervals as `_low` and `_high` columns."""
+        return _table(Comparison, self.verdict.comparisons)
+
+    @cached_property
+    def steps(self) -> pd.DataFrame:
+        """One row a step of the ladder and metric, by the columns of `comparisons`."""
+        return _table(Comparison, self.verdict.steps)
+
+    @property
+    def label(self) -> str:
+        """Scenario and id: the run's name beside others'."""
+        return f"{self.record.scenario.name} {self.record.id}"
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """The region map: every comparison of arms, with the word that holds for all of them together."""
+        return tuple(map_regions([self._part()]))
+
+    @cached_property
+    def regions(self) -> pd.DataFrame:
+        """One row a cell of the region map; intervals as `_low` and `_high` columns."""
+        return _table(Cell, self.cells)
+
+    def _part(self) -> Part:
+        sessions = {slot.block: slot.session for slot in self.record.planned}
+        return Part(self.label, self.verdict.comparisons, sessions)
+
+    @cached_property
+    def changes(self) -> pd.DataFrame:
+        """One row a change between two conditions; intervals as `_low` and `_high` columns."""
+        return _table(Change, self.verdict.changes)
+
+    def requests(self, slot: int, *, warm_up: bool = False) -> pd.DataFrame:
+        """Requests of slot number `slot`: those of the window (closed loop: sent inside it; open
+        loop: intended inside it), or with `warm_up` all.
+
+        Columns: `intended_ns`, `sent_ns`, `first_byte_ns`, `done_ns` (int64, CLOCK_MONOTONIC; 0
+        where the moment never came), `bytes`, `connection`, `status`, `outcome`; `response_us` (done
+        minus intended), `service_us` (done minus sent) and `latency_us`, which is the one that the
+        metrics are of: response in an open loop, service in a closed one.
+
+        Raises KeyError where the slot was not measured, InputError where its file cannot be read.
+        """
+        record = self._slot(slot)
+        frame: pd.DataFrame = store.read_requests(self.path, record.slot.directory).to_pandas()
+        load = self.conditions[record.slot.condition].load
+        for name, begun in (("response_us", "intended_ns"), ("service_us", "sent_ns")):
+            frame[name] = ((frame["done_ns"] - frame[begun]) / 1e3).where(frame["done_ns"] > 0)
+        frame["latency_us"] = frame["response_us" if load.is_open else "service_us"]
+        if warm_up:
+            return frame
+        inside = frame[load.begin_column].between(
+            record.window_start_ns, record.window_end_ns, inclusive="left"
+        )
+        return frame[inside].reset_index(drop=True)
+
+    def latencies_us(self, slot: int) -> np.ndarray:
+        """Latencies of slot number `slot`, of the window's requests that were answered with 200.
+
+        The column `latency_us` of `requests`, several times faster: for those who read all slots.
+        """
+        record = self._slot(slot)
+        begun = self.conditions[record.slot.condition].load.begin_column
+        columns = [begun, "done_ns", "outcome"]
+        frame: pd.DataFrame = store.read_requests(self.path, record.slot.directory, columns).to_pandas()
+        begun_ns = frame[begun].to_numpy()
+        inside = (begun_ns >= record.window_start_ns) & (begun_ns < record.window_end_ns)
+        counted = inside & (frame["outcome"] == "ok").to_numpy()
+        latencies_us: np.ndarray = (frame["done_ns"].to_numpy()[counted] - begun_ns[counted]) / 1e3
+        return latencies_us
+
+    def hops(self, slot: int) -> pd.DataFrame:
+        """Times of capture slot number `slot` at its taps, a row a request that was found at all of them.
+
+        Columns, int64: `id` (the place of the request among all of the slot's by `intended_ns`), then
+        `<tap>_request_ns`, `<tap>_first_ns`, `<tap>_last_ns` (the response's first and last packet) for
+        each tap, in the order in which requests pass them; in the clock of the captures, CLOCK_REALTIME.
+        Raises KeyError where the slot was not measured, InputError where it was measured without taps or
+        its file cannot be read.
+        """
+        record = self._slot(slot)
+        capture = self._capture(record)
+        columns = ["id", *tap_columns([tap.name for tap in capture.taps])]
+        frame: pd.DataFrame = store.read_hops(self.path, record.slot.directory, columns).to_pandas()
+        return frame
+
+    @cached_property
+    def anatomy(self) -> Anatomy:
+        """Where the microseconds went in the valid capture slots; nothing in a run without any.
+
+        Reads the hops and requests of every such slot, one after another.
+        """
+        valid, left_out = [], dict[str, int]()
+        for record in self.tapped:
+            if record.valid and record.capture:
+                valid.append(self._read_captured(record))
+            else:
+                left_out[record.slot.arm] = left_out.get(record.slot.arm, 0) + 1
+        verdict = self.verdict
+        return dissect(self.record.scenario, valid, verdict.comparisons, verdict.changes, left_out)
+
+    @property
+    def tapped(self) -> list[SlotRecord]:
+        """The measured slots with taps, INVALID ones included."""
+        return [record for record in self.record.slots if self.conditions[record.slot.condition].lab.taps]
+
+    def trace(self, slot: int) -> pd.DataFrame:
+        """One request of capture slot number `slot` followed through its taps, there and back.
+
+        One row a tap and `direction` (`request`, `response`); `rewritten` names what is not as it was at
+        the tap before. Empty where the samples `<tap>.pcap` are not there or hold no request in common;
+        a tap without a sample is left out. Raises as `hops` does, and InputError for what is no pcap file.
+        """
+        record = self._slot(slot)
+        taps = {tap.name: tap for tap in self._capture(record).taps}
+        samples = {name: self.path / record.slot.directory / f"{name}.pcap" for name in taps}
+        found = follow({name: decoding.decode(path) for name, path in samples.items() if path.is_file()})
+        rows = [
+            (
+                seen.number,
+                str(seen.group),
+                seen.tap,
+                taps[seen.tap].host,
+                taps[seen.tap].link,
+                seen.packet.source,
+                seen.packet.destination,
+                seen.packet.source_mac,
+                seen.packet.destination_mac,
+                seen.packet.ttl,
+                "; ".join(seen.rewritten),
+            )
+            for seen in found
+        ]
+        return pd.DataFrame(rows, columns=list(TRACE_COLUMNS))
+
+    def _capture(self, record: SlotRecord) -> CaptureRecord:
+        if record.capture:
+            return record.capture
+        there = ", ".join(str(slot.slot.index) for slot in self.record.slots if slot.capture)
+        raise InputError(
+            f"Reading the captures of slot {record.slot.index} in {self.path}",
+            "it was measured without taps",
+            f"Ask for a slot with taps: {there}." if there else "No slot of this run has taps.",
+        )
+
+    def _read_captured(self, record: SlotRecord) -> Captured:
+        capture = self._capture(record)
+        rows = np.asarray(self.hops(record.slot.index).to_records(index=False))
+        requests = self.requests(record.slot.index, warm_up=True).sort_values("intended_ns", kind="stable")
+        service_ns = (requests["done_ns"] - requests["sent_ns"]).to_numpy()
+        return Captured(
+            arm=record.slot.arm,
+            condition=record.slot.condition,
+            hops=Hops(
+                taps=tuple(tap.name for tap in capture.taps),
+                rows=rows,
+                expected=capture.expected,
+                # Why requests are missing stands in the slot's gates.
+                unmatched={},
+                backwards={},
+            ),
+            service_ns=service_ns[rows["id"]],
+            taps=capture.taps,
+        )
+
+    @cached_property
+    def _by_index(self) -> dict[int, SlotRecord]:
+        return {record.slot.index: record for record in self.record.slots}
+
+    def _slot(self, index: int) -> SlotRecord:
+        if index not in self._by_index:
+            raise KeyError(f"slot {index} is not measured in {self.path}")
+        return self._by_index[index]
+
+
+def map_runs(runs: Sequence[Run]) -> pd.DataFrame:
+    """One region map of several runs, by the columns of `Run.regions`: its words hold for all of it."""
+    return _table(Cell, find_cells(runs))
+
+
+def find_cells(runs: Sequence[Run]) -> list[Cell]:
+    """Cells of the region map of several runs, corrected for all of them together."""
+    return map_regions([run._part() for run in runs])
+
+
+def _table(kind: type[BaseModel], found: Sequence[BaseModel]) -> pd.DataFrame:
+    """A row a model, with all of the columns of its kind even where there is no row."""
+    columns = [name for name in kind.model_fields if name not in INTERVALS]
+    intervals = [name for name in INTERVALS if name in kind.model_fields]
+    rows = []
+    for model in found:
+        row = model.model_dump(mode="json")
+        for name in intervals:
+            row[f"{name}_low"], row[f"{name}_high"] = row.pop(name) or (None, None)
+        rows.append(row)
+    return pd.DataFrame(
+        rows, columns=columns + [f"{name}_{end}" for name in intervals for end in ("low", "high")]
+    )
+
+
+def _describe_vantages(lab: str, vantages: Sequence[Vantage]) -> str:
+    if vantages == (Vantage.CLIENT,):
+        return lab
+    return (
+        f"{lab}; load from {', from '.join(vantage.label for vantage in vantages)} (there client and server"
+        " share one network stack: no wire, no receive steering; the load keeps the client host's cores)"
+    )
+
+
+def _describe_engines(record: RunRecord) -> str:
+    """Docker's versions, and which hosts ran them where there are several."""
+    hosts: dict[str, list[str]] = {}
+    for name, facts in record.engines.items():
+        hosts.setdefault(f"Docker {facts['version']}", []).append(name)
+    if len(hosts) < 2:
+        return next(iter(hosts), "Docker, version unknown")
+    return "; ".join(f"{version} on {', '.join(names)}" for version, names in hosts.items())
+
+
+def load(path: str | Path) -> Run:
+    """Open the run in the folder `path`: `results/<scenario>/<time>-<id>`.
+
+    Raises InputError where there is none, or one whose schema version this bench cannot read.
+    """
+    return Run(Path(path))

@@ -1,0 +1,1 @@
+"""The table of network modes, and the traces that each leaves on its path."""

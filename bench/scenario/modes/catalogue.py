@@ -1,0 +1,443 @@
+"""The network modes: one entry says how a mode is started, reached, proved, and what it gives up.
+
+Pure data. A new mode is one entry here and no change elsewhere: what Docker is asked, commands
+that are run by hand, the engine's options, and the path that the counters must show.
+Commands are lists of words in which {address}, {port}, {container_address} and {container_pid}
+(as the Docker host numbers processes) stand for what is known once the container has started.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from bench.scenario.modes.footprint import Counter, Expected, Path
+from bench.spelling import suggest
+
+UPLINK = "eth0"
+"""A host's one link to the switch."""
+CONTAINER_PORT = 80
+"""Apache listens on it where the network is its own."""
+LAN, LAN_IPV6 = "198.18.0.0/24", "2001:2::/64"
+"""The lab's wire. RFC 2544 and RFC 5180 (with its erratum 1752) reserve both for benchmarking."""
+DOCKER0, DOCKER0_IPV6 = "198.19.0.0/24", "2001:2:0:1::/64"
+USER_NETWORK = "198.19.1.0/24"
+WIRED_HOST, WIRED_CONTAINER = "198.19.2.1", "198.19.2.2"
+LAN_CONTAINER = "198.18.0.50"
+"""Of a container that stands on the lab's wire itself."""
+MAPPED = "container"
+"""`container:<arm>`: shares the network of another arm's container."""
+
+
+class Vantage(StrEnum):
+    """Where the load comes from."""
+
+    CLIENT = "client"
+    """The client host, over the wire: another network stack than the server's."""
+    HOST_LOOPBACK = "host-loopback"
+    """The Docker host itself, asking at 127.0.0.1 (::1), where the arm is then served."""
+    HOST_ADDRESS = "host-address"
+    """The Docker host itself, asking at the address that others use."""
+
+    @property
+    def label(self) -> str:
+        """As a person says where a load is from."""
+        return {
+            Vantage.CLIENT: "the client host",
+            Vantage.HOST_LOOPBACK: "the Docker host itself at its loopback",
+            Vantage.HOST_ADDRESS: "the Docker host itself at the address that others use",
+        }[self]
+
+
+class Mode(StrEnum):
+    """How an arm's Apache is joined to the network."""
+
+    HOST = "host"
+    BRIDGE = "bridge"
+    CONTAINER = MAPPED
+    NONE = "none"
+    WIRED = "wired"
+    BRIDGE_ROUTED = "bridge-routed"
+    USER_BRIDGE = "user-bridge"
+    PROXY = "proxy"
+    MACVLAN = "macvlan"
+    IPVLAN = "ipvlan"
+    HOST_IPV6 = "host-ipv6"
+    BRIDGE_IPV6 = "bridge-ipv6"
+    NATIVE = "native"
+
+
+@dataclass(frozen=True)
+class DockerNetwork:
+    """A network that is created before the container and removed after it."""
+
+    driver: str
+    subnet: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TradeOffs:
+    """What a person gives up or gets besides speed: the decision card's words."""
+
+    ports: str
+    """What happens when two containers want one port."""
+    replicas: str
+    """How many of one image a host can run."""
+    client_address: str
+    """Whether the server sees the client's own address."""
+    firewall: str
+    """Which of the host's rules a request meets."""
+    reachable_from: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command run by hand on `where`: the Docker host, or the client host."""
+
+    where: str
+    argv: tuple[str, ...]
+    undo: tuple[str, ...] = ()
+    """Takes it back when the container is gone; empty where it goes by itself."""
+    needs_rules: bool = False
+    """Only where the engine writes forwarding rules (iptables on), that would drop the packets."""
+
+
+@dataclass(frozen=True)
+class NetworkMode:
+    """One mode. `docker` is the word after `--network`; None runs Apache without Docker."""
+
+    summary: str
+    docker: str | None
+    path: Path
+    """From the client host; what every path has in common (the uplink, Apache's connections) is not named."""
+    trade_offs: TradeOffs
+    publishes: bool = False
+    """A port of the host is mapped to the container's port 80."""
+    in_host_network: bool = False
+    """Apache binds the host's own address and port."""
+    network: DockerNetwork | None = None
+    container_address: str | None = None
+    """Of a container that the client reaches by its own address; None: Docker chooses it."""
+    reached_at_container: bool = False
+    ipv6: bool = False
+    local_paths: Mapping[Vantage, Path] = field(default_factory=dict)
+    """From the Docker host itself; without a vantage from which the mode cannot be reached."""
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
+    """Of daemon.json: an engine of its own is started where the default one lacks them."""
+    steps: tuple[Step, ...] = ()
+    reachable: bool = True
+    """False for a control, that must not answer."""
+
+    def path_from(self, vantage: Vantage) -> Path:
+        """Every counter that a load from `vantage` must move."""
+        path = self.path if vantage is Vantage.CLIENT else self.local_paths.get(vantage, {})
+        # From wherever: this arm's Apache takes the load. It comes by the wire, or was opened here.
+        arrival: Path = (
+            {Counter.UPLINK: Expected.EACH_REQUEST}
+            if vantage is Vantage.CLIENT
+            else {Counter.OPENED: Expected.EACH_CONNECTION}
+        )
+        return {Counter.SERVED: Expected.EACH_CONNECTION, **arrival, **path}
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def _route(subnet: str) -> Step:
+    return Step(
+        "client",
+        _words(f"ip route add {subnet} via {{address}}"),
+        undo=_words(f"ip route delete {subnet} via {{address}}"),
+    )
+
+
+def _accept(match: str) -> Step:
+    return Step(
+        "docker",
+        _words(f"iptables -w -I DOCKER-USER {match} -j ACCEPT"),
+        undo=_words(f"iptables -w -D DOCKER-USER {match} -j ACCEPT"),
+        needs_rules=True,
+    )
+
+
+def _pass_raw(address: str) -> Step:
+    """Docker 28 drops what comes for a container's address from outside, before anything else is asked.
+
+    iptables-save looks at tables that are there; asking the raw table itself would make it.
+    """
+    drop = f"-d {address}/32 ! -i docker0 -j DROP"
+    rule = f"PREROUTING -d {address} -i {UPLINK} -j ACCEPT"
+    return Step(
+        "docker",
+        (
+            "sh",
+            "-c",
+            f"! iptables-save | grep -q -e '{drop}' || iptables -w -t raw -I {rule}",
+        ),
+        undo=(
+            "sh",
+            "-c",
+            f"! iptables-save | grep -q -e '{drop}' || iptables -w -t raw -D {rule}",
+        ),
+        needs_rules=True,
+    )
+
+
+FORWARDED: Path = {
+    Counter.FORWARDED: Expected.EACH_REQUEST,
+    Counter.VETH: Expected.EACH_REQUEST,
+}
+ROUTED_BRIDGE: Path = {**FORWARDED, Counter.BRIDGE: Expected.EACH_REQUEST}
+PUBLISHED: Path = {**ROUTED_BRIDGE, Counter.DNAT: Expected.EACH_CONNECTION}
+LOCAL: Path = {Counter.ACCEPTED: Expected.EACH_CONNECTION}
+PROXIED: Path = {
+    Counter.ACCEPTED: Expected.EACH_CONNECTION,
+    Counter.OPENED: Expected.EACH_CONNECTION,
+    Counter.BRIDGE: Expected.EACH_REQUEST,
+    Counter.VETH: Expected.EACH_REQUEST,
+    Counter.PROXY_CPU: Expected.SOME,
+}
+
+SAME_STACK: Path = {**LOCAL, Counter.LOOPBACK: Expected.EACH_REQUEST}
+SAME_STACKS: Mapping[Vantage, Path] = {Vantage.HOST_LOOPBACK: SAME_STACK, Vantage.HOST_ADDRESS: SAME_STACK}
+TO_BRIDGE: Path = {Counter.BRIDGE: Expected.EACH_REQUEST, Counter.VETH: Expected.EACH_REQUEST}
+"""To a container from its own host: sent, not forwarded."""
+TO_PROXY: Path = {
+    **PROXIED,
+    Counter.LOOPBACK: Expected.EACH_REQUEST,
+    # By the load, and once more by docker-proxy towards the container.
+    Counter.OPENED: Expected.TWICE_A_CONNECTION,
+}
+PUBLISHED_LOCALLY: Mapping[Vantage, Path] = {
+    # Docker's rule of the OUTPUT chain leaves 127.0.0.0/8 and ::1 out: docker-proxy listens there.
+    Vantage.HOST_LOOPBACK: TO_PROXY,
+    Vantage.HOST_ADDRESS: {**TO_BRIDGE, Counter.DNAT: Expected.EACH_CONNECTION},
+}
+
+IPV6_ENGINE: Mapping[str, Any] = {
+    "ipv6": True,
+    "fixed-cidr-v6": DOCKER0_IPV6,
+    # Before Docker 27 both were needed for a port mapping of IPv6; later engines take them all the same.
+    "experimental": True,
+    "ip6tables": True,
+}
+
+_HOST_TRADE_OFFS = TradeOffs(
+    ports="clash: one listener an address and port",
+    replicas="one an address and port",
+    client_address="kept",
+    firewall="the host's INPUT rules decide; Docker opens nothing",
+    reachable_from="wherever the host is, its own loopback included",
+    advice="Take it where microseconds count and one instance a host is enough; open its port yourself.",
+)
+_BRIDGE_TRADE_OFFS = TradeOffs(
+    ports="mapped: many containers may listen on 80",
+    replicas="one a free host port",
+    client_address="kept for other hosts",
+    firewall="Docker opens the port past the host's INPUT rules",
+    reachable_from="wherever the host is, by the published port",
+    advice="Take it unless its microseconds hurt, and mind that -p opens the host's firewall.",
+)
+_LAN_TRADE_OFFS = TradeOffs(
+    ports="none shared: an address of its own",
+    replicas="one an address of the LAN",
+    client_address="kept",
+    firewall="none of the host's rules are met",
+    reachable_from="the LAN, but not from its own host",
+    advice="Take it where the LAN has addresses to give: a port 80 for each container.",
+)
+
+MODES: Mapping[Mode, NetworkMode] = {
+    Mode.NATIVE: NetworkMode(
+        summary="the same Apache files without Docker, in the host's namespace",
+        docker=None,
+        in_host_network=True,
+        path=LOCAL,
+        local_paths=SAME_STACKS,
+        trade_offs=replace(
+            _HOST_TRADE_OFFS,
+            firewall="the host's INPUT rules decide",
+            advice="The floor of this table: what is left when Docker is taken away altogether.",
+        ),
+    ),
+    Mode.HOST: NetworkMode(
+        summary="Docker's --network host: the host's own stack",
+        docker="host",
+        in_host_network=True,
+        path=LOCAL,
+        local_paths=SAME_STACKS,
+        trade_offs=_HOST_TRADE_OFFS,
+    ),
+    Mode.BRIDGE: NetworkMode(
+        summary="Docker's default bridge with a published port: docker0 and DNAT",
+        docker="bridge",
+        publishes=True,
+        path=PUBLISHED,
+        local_paths=PUBLISHED_LOCALLY,
+        trade_offs=_BRIDGE_TRADE_OFFS,
+    ),
+    Mode.CONTAINER: NetworkMode(
+        summary="mapped container: shares the network of another container",
+        docker="container",
+        path={},  # That of the arm whose network it shares.
+        trade_offs=TradeOffs(
+            ports="clash with the other container's",
+            replicas="one a port of the shared network",
+            client_address="as in the shared network",
+            firewall="as in the shared network",
+            reachable_from="as the shared network, and from the other container's loopback",
+            advice="Take it for a sidecar on loopback; it costs what the shared network costs.",
+        ),
+    ),
+    Mode.NONE: NetworkMode(
+        summary="--network none, a control: only loopback, provably unreachable",
+        docker="none",
+        reachable=False,
+        path={},
+        trade_offs=TradeOffs(
+            ports="none to clash",
+            replicas="any number",
+            client_address="no client",
+            firewall="no packet arrives",
+            reachable_from="nowhere",
+            advice="Take it for work that needs no network: nothing reaches it, and it reaches nothing.",
+        ),
+    ),
+    Mode.WIRED: NetworkMode(
+        summary="--network none, then a veth pair wired and routed by hand",
+        docker="none",
+        reached_at_container=True,
+        container_address=WIRED_CONTAINER,
+        path=FORWARDED,
+        local_paths={Vantage.HOST_ADDRESS: {Counter.VETH: Expected.EACH_REQUEST}},
+        steps=(
+            Step(
+                "docker",
+                _words("ip link add veth-wired type veth peer name eth0 netns {container_pid}"),
+                undo=_words("ip link delete veth-wired"),
+            ),
+            Step("docker", _words(f"ip address add {WIRED_HOST}/30 dev veth-wired")),
+            Step("docker", _words("ip link set veth-wired up")),
+            Step(
+                "docker",
+                _words(f"nsenter -t {{container_pid}} --net ip address add {WIRED_CONTAINER}/30 dev eth0"),
+            ),
+            Step("docker", _words("nsenter -t {container_pid} --net ip link set eth0 up")),
+            Step(
+                "docker",
+                _words(f"nsenter -t {{container_pid}} --net ip route add default via {WIRED_HOST}"),
+            ),
+            _accept("-o veth-wired"),
+            _accept("-i veth-wired"),
+            _route("198.19.2.0/30"),
+        ),
+        trade_offs=TradeOffs(
+            ports="none shared: an address of its own",
+            replicas="one an address",
+            client_address="kept",
+            firewall="the host's FORWARD rules, by hand",
+            reachable_from="wherever a route is added by hand",
+            advice="Take it to see what a veth alone costs, or where a network plugin does the wiring.",
+        ),
+    ),
+    Mode.BRIDGE_ROUTED: NetworkMode(
+        summary="docker0 without a port mapping: the client routes to the container's own address",
+        docker="bridge",
+        reached_at_container=True,
+        path=ROUTED_BRIDGE,
+        local_paths={Vantage.HOST_ADDRESS: TO_BRIDGE},
+        steps=(_pass_raw("{container_address}"), _accept("-d {container_address}"), _route(DOCKER0)),
+        trade_offs=TradeOffs(
+            ports="none shared: an address of its own",
+            replicas="one an address of the subnet",
+            client_address="kept",
+            firewall="the host's FORWARD rules, by hand",
+            reachable_from="hosts with a route to the subnet",
+            advice="Take it where you own the routers: no port mapping to manage, no NAT to debug.",
+        ),
+    ),
+    Mode.USER_BRIDGE: NetworkMode(
+        summary="a user-defined bridge network with a published port",
+        docker="bench-user",
+        network=DockerNetwork("bridge", USER_NETWORK),
+        publishes=True,
+        path=PUBLISHED,
+        local_paths=PUBLISHED_LOCALLY,
+        trade_offs=replace(
+            _BRIDGE_TRADE_OFFS,
+            reachable_from="wherever the host is, by the published port; by name from its own network",
+            advice="Take it rather than docker0 when containers must find one another by name.",
+        ),
+    ),
+    Mode.PROXY: NetworkMode(
+        summary="docker-proxy carries the published port: an engine with iptables off",
+        docker="bridge",
+        publishes=True,
+        path=PROXIED,
+        local_paths={Vantage.HOST_LOOPBACK: TO_PROXY, Vantage.HOST_ADDRESS: TO_PROXY},
+        engine_options={"iptables": False},
+        trade_offs=replace(
+            _BRIDGE_TRADE_OFFS,
+            client_address="LOST: the server sees docker0's address",
+            firewall="the host's INPUT rules decide; Docker writes none",
+            advice="Avoid it for load: every byte is copied by a process, and the client's address is lost.",
+        ),
+    ),
+    Mode.MACVLAN: NetworkMode(
+        summary="macvlan: the container stands on the host's wire with an address of its own",
+        docker="bench-macvlan",
+        network=DockerNetwork("macvlan", LAN, {"parent": UPLINK}),
+        container_address=LAN_CONTAINER,
+        reached_at_container=True,
+        path={},
+        trade_offs=_LAN_TRADE_OFFS,
+    ),
+    Mode.IPVLAN: NetworkMode(
+        summary="ipvlan (L2): as macvlan, with the host's MAC address",
+        docker="bench-ipvlan",
+        network=DockerNetwork("ipvlan", LAN, {"parent": UPLINK}),
+        container_address=LAN_CONTAINER,
+        reached_at_container=True,
+        path={},
+        trade_offs=replace(
+            _LAN_TRADE_OFFS,
+            advice="Take it instead of macvlan where the switch allows one MAC address a port.",
+        ),
+    ),
+    Mode.HOST_IPV6: NetworkMode(
+        summary="host mode, reached over IPv6",
+        docker="host",
+        in_host_network=True,
+        ipv6=True,
+        path=LOCAL,
+        local_paths=SAME_STACKS,
+        trade_offs=_HOST_TRADE_OFFS,
+    ),
+    Mode.BRIDGE_IPV6: NetworkMode(
+        summary="the default bridge with a port published on IPv6: docker0 and ip6tables' DNAT",
+        docker="bridge",
+        publishes=True,
+        ipv6=True,
+        path=PUBLISHED,
+        local_paths=PUBLISHED_LOCALLY,
+        engine_options=IPV6_ENGINE,
+        trade_offs=_BRIDGE_TRADE_OFFS,
+    ),
+}
+"""Every mode, in the order in which the reports list them."""
+
+
+def parse_mode(text: str) -> tuple[Mode, str | None]:
+    """Mode and target of `host`, `bridge`, ..., `container:<arm>`.
+
+    Raises ValueError, naming what there is, for anything else.
+    """
+    name, colon, target = text.partition(":")
+    known = [mode.value if mode is not Mode.CONTAINER else "container:<arm>" for mode in MODES]
+    if name not in set(Mode) or (name == MAPPED) != bool(target) or (colon and not target):
+        near = suggest(text, [mode.value for mode in Mode])
+        raise ValueError(f"there is no mode {text!r} (the modes are {', '.join(known)}){near}")
+    return Mode(name), target or None

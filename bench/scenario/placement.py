@@ -1,0 +1,90 @@
+"""Which Docker hosts a scenario needs: one for each engine that its arms ask for."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.errors import InputError
+from bench.scenario.model import ADDRESSES, OWN_ENGINE, Arm, Condition, Scenario, conditions
+from bench.scenario.modes.catalogue import NetworkMode, Vantage
+
+MAX_DOCKER_HOSTS = 50
+"""Addresses .100 to .149 and .200 to .249 of the lab's wire."""
+
+
+@dataclass(frozen=True)
+class DockerHost:
+    """A Docker host of the lab before it exists. `number` counts from 0."""
+
+    number: int
+    engine: str
+    """`machine` or `debian:<suite>`."""
+    options: Mapping[str, Any]
+    """Of its daemon.json."""
+
+    @property
+    def name(self) -> str:
+        """docker1, docker2, ... as in the article."""
+        return f"docker{self.number + 1}"
+
+    def address(self, arm: Arm) -> str:
+        """IPv4 address of this host at which `arm` is served."""
+        return self.addresses[ADDRESSES.index(arm.address)]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Both IPv4 addresses, without prefix length."""
+        return f"198.18.0.{100 + self.number}", f"198.18.0.{200 + self.number}"
+
+    @property
+    def address_ipv6(self) -> str:
+        """IPv6 address, without prefix length."""
+        return f"2001:2::1:{self.number + 1}"
+
+    def served_at(self, arm: Arm, network: NetworkMode, vantage: Vantage) -> str:
+        """The one address of this host at which `arm`, in `network`, is served to a load from `vantage`."""
+        if vantage is Vantage.HOST_LOOPBACK:
+            return "::1" if network.ipv6 else "127.0.0.1"
+        return self.address_ipv6 if network.ipv6 else self.address(arm)
+
+    @property
+    def description(self) -> str:
+        """For a person: the engine, and how it is set differently."""
+        engine = "the machine's own engine" if self.engine == OWN_ENGINE else f"engine of {self.engine}"
+        return engine + (f" with {json.dumps(dict(self.options))}" if self.options else "")
+
+
+DOCKER1 = DockerHost(0, OWN_ENGINE, {})
+"""The machine's own engine as it is."""
+
+
+def docker_hosts(scenario: Scenario) -> tuple[DockerHost, ...]:
+    """The hosts that `scenario` needs, in the order in which its conditions and arms name them.
+
+    Raises InputError where they are more than the lab has addresses for.
+    """
+    found: dict[tuple[str, str], DockerHost] = {}
+    for condition in conditions(scenario):
+        for arm in scenario.arms:
+            engine, options = condition.lab.engine, scenario.network(arm).engine_options
+            key = engine, json.dumps(dict(options), sort_keys=True)
+            if key not in found:
+                found[key] = DockerHost(len(found), engine, options)
+    if len(found) > MAX_DOCKER_HOSTS:
+        raise InputError(
+            f"Placing the arms of {scenario.name}",
+            f"they need {len(found)} Docker hosts, and the lab has addresses for {MAX_DOCKER_HOSTS}",
+            "Name fewer engines in one scenario.",
+        )
+    return tuple(found.values())
+
+
+def docker_host_of(scenario: Scenario, arm: Arm, condition: Condition) -> DockerHost:
+    """The host on which `arm` runs under `condition`."""
+    options = scenario.network(arm).engine_options
+    return next(
+        host
+        for host in docker_hosts(scenario)
+        if host.engine == condition.lab.engine and host.options == options
+    )

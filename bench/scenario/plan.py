@@ -1,0 +1,106 @@
+"""A scenario and a seed become the ordered list of slots, registered before there is data.
+
+Every block holds every arm under every condition, `slots_per_arm` times, in seeded random order:
+drift then falls on all arms alike, and each block carries its own A/A pairs.
+"""
+
+import random
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.scenario.model import Condition, Scenario, conditions
+from bench.slots.cpu import IDLE_S
+
+SLOT_OVERHEAD_S = 0.4
+"""Start, readiness and removal of a container, between two loads: for time estimates only."""
+CAPTURE_OVERHEAD_S = 1.2
+"""More, where packets are captured: until the kernel has handed over the last, and to read them."""
+RUN_OVERHEAD_S = 8.0
+"""Lab, engine, image and report of a run whose image is cached: for time estimates only."""
+SESSION_OVERHEAD_S = 3.0
+"""An engine's restart: for time estimates only."""
+WALKTHROUGH_S = 125.0
+"""The article's statements under one engine: for time estimates only."""
+
+
+class Slot(BaseModel):
+    """One fresh container, measured once: the unit of every statistic."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    index: int
+    """Place in the run's order, from 0."""
+    session: int
+    block: int
+    arm: str
+    condition: int
+    """Index into `conditions(scenario)`."""
+    repeat: int
+    """Which of the arm's slots in this block (0, 1, ...); given before shuffling, so it is random in time."""
+    arrival_seed: int = 0
+    """Of an open loop's arrivals; of no use in a closed one."""
+
+    @property
+    def directory(self) -> str:
+        """Folder of this slot's files inside the run: `slots/<NNN>-<arm>`."""
+        return f"slots/{self.index:03d}-{self.arm}"
+
+
+def plan_slots(scenario: Scenario, seed: int) -> tuple[Slot, ...]:
+    """Slots of a whole run in order; the same seed gives the same order.
+
+    All slots of a block have one seed of arrivals (common random numbers): which bursts a window
+    happens to hold is then no difference between its arms, nor within an A/A pair, and blocks
+    differ in it, so that no answer hangs on one lucky sequence.
+    """
+    shuffled = random.Random(seed)
+    slots: list[Slot] = []
+    for block in range(scenario.schedule.blocks):
+        cells = [
+            (arm.name, condition, repeat)
+            for arm in scenario.arms
+            for condition in range(len(conditions(scenario)))
+            for repeat in range(scenario.schedule.slots_per_arm)
+        ]
+        shuffled.shuffle(cells)
+        # 53 bits, which every reader of JSON keeps whole.
+        arrival_seed = random.Random(f"arrivals of block {block}, seed {seed}").getrandbits(53)
+        for arm_name, condition, repeat in cells:
+            slots.append(
+                Slot(
+                    index=len(slots),
+                    session=block * scenario.schedule.sessions // scenario.schedule.blocks,
+                    block=block,
+                    arm=arm_name,
+                    condition=condition,
+                    repeat=repeat,
+                    arrival_seed=arrival_seed,
+                )
+            )
+    return tuple(slots)
+
+
+def slot_seconds(condition: Condition) -> float:
+    """Expected seconds of one slot under `condition`, its overhead included."""
+    load = condition.load
+    overhead_s = SLOT_OVERHEAD_S + (CAPTURE_OVERHEAD_S if condition.lab.taps else 0.0)
+    idle_s = IDLE_S if load.measures_cpu else 0.0
+    return idle_s + load.warm_up_s + load.measure_s + load.wrk_witness_s + overhead_s
+
+
+def expected_seconds(scenario: Scenario, slots: tuple[Slot, ...]) -> float:
+    """Expected seconds of a run of `slots`, from start to report, with the image cached."""
+    return overhead_seconds(scenario) + measuring_seconds(scenario, slots)
+
+
+def overhead_seconds(scenario: Scenario) -> float:
+    """Of these, what passes before the first slot and after the last: no budget has a part in it."""
+    engines = {condition.lab.engine for condition in conditions(scenario)}
+    return RUN_OVERHEAD_S + (WALKTHROUGH_S * len(engines) if scenario.walkthrough else 0)
+
+
+def measuring_seconds(scenario: Scenario, slots: tuple[Slot, ...]) -> float:
+    """Of these, slots and the engine's restarts between sessions: what a budget limits."""
+    settings = conditions(scenario)
+    sessions = len({slot.session for slot in slots})
+    return SESSION_OVERHEAD_S * (sessions - 1) + sum(slot_seconds(settings[slot.condition]) for slot in slots)

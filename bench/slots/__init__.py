@@ -1,0 +1,1 @@
+"""What one slot shows: requests, metrics, CPU, surroundings."""

@@ -1,0 +1,1 @@
+"""What a slot must show to count, a file a kind of check."""

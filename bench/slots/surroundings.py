@@ -1,0 +1,107 @@
+"""Evidence of sameness: what arms found around them, compared, less what a mode implies.
+
+Arms must differ in nothing but the network. A difference that the mode itself brings about is
+explained by a rule here; any other is a warning on the verdict.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bench.scenario.modes.catalogue import NetworkMode
+
+Facts = Mapping[str, str]
+"""Facts by name: link, offloads, sysctls of the namespace, limits, configuration."""
+
+
+def _has_own_namespace(network: NetworkMode) -> bool:
+    return not network.in_host_network
+
+
+def _stands_on_the_wire(network: NetworkMode) -> bool:
+    return network.network is not None and network.network.driver in ("macvlan", "ipvlan")
+
+
+def _is_without_docker(network: NetworkMode) -> bool:
+    return network.docker is None
+
+
+def _is_ipv6(network: NetworkMode) -> bool:
+    return network.ipv6
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why facts whose whole names match `names`, a regular expression, differ in some modes."""
+
+    names: str
+    applies: Callable[[NetworkMode], bool]
+    reason: str
+
+
+EXPLANATIONS = (
+    Explanation(
+        r"net\.ipv[46]\.(ip_forward|conf\..*\.(forwarding|accept_redirects))",
+        _has_own_namespace,
+        "Docker turns forwarding on in the host's namespace, not in a container's",
+    ),
+    Explanation(
+        r"net\.ipv6\.conf\..*\.disable_ipv6",
+        _has_own_namespace,
+        "Docker turns IPv6 off in a namespace whose network has none",
+    ),
+    Explanation(
+        r"net\.ipv4\.(ip_unprivileged_port_start|ping_group_range)",
+        _has_own_namespace,
+        "Docker lets users of a container's own namespace bind low ports and ping",
+    ),
+    Explanation(r"link txqlen", _has_own_namespace, "Docker makes the container's link without a queue"),
+    Explanation(
+        r"link kind|offload .*",
+        _stands_on_the_wire,
+        "the link is a macvlan or ipvlan, whose offloads follow the link below it",
+    ),
+    Explanation(
+        r"limit .*|process (CapEff|Seccomp|NoNewPrivs)",
+        _is_without_docker,
+        "without Docker there are no control group, capability set or system call filter of a container",
+    ),
+    Explanation(r"net\.ipv6\..*", _is_ipv6, "IPv6 is the mode's subject"),
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One fact that differs between an arm and the baseline."""
+
+    fact: str
+    baseline_value: str | None
+    value: str | None
+    reason: str | None
+    """Why the arms' modes bring it about; None where nothing explains it."""
+
+
+def digest(facts: Facts) -> str:
+    """Short name of a set of facts: equal digests are equal surroundings."""
+    return hashlib.sha256(json.dumps(dict(facts), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def find_differences(
+    baseline: Facts, facts: Facts, modes: tuple[NetworkMode, NetworkMode]
+) -> list[Difference]:
+    """Every fact in which two arms of `modes` differ, with what explains it."""
+    return [
+        Difference(name, baseline.get(name), facts.get(name), _explain(name, modes))
+        for name in sorted(baseline.keys() | facts.keys())
+        if baseline.get(name) != facts.get(name)
+    ]
+
+
+def _explain(fact: str, modes: tuple[NetworkMode, NetworkMode]) -> str | None:
+    for explanation in EXPLANATIONS:
+        # Of one of the two alone: what both modes imply cannot explain a difference between them.
+        if re.fullmatch(explanation.names, fact) and len(set(map(explanation.applies, modes))) == 2:
+            return explanation.reason
+    return None

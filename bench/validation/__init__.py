@@ -1,0 +1,1 @@
+"""How often the words are wrong, counted by simulation and on recorded slots."""

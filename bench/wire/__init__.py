@@ -1,0 +1,1 @@
+"""Packets: captures read, requests followed through them."""

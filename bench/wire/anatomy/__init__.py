@@ -1,0 +1,1 @@
+"""Where the microseconds go: hops of captured requests, and what they explain."""
