@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from bench.judgement.verdict import Verdict
     from bench.records.run import READABLE_VERSIONS, SCHEMA_VERSION, RunRecord, SlotRecord, Status
     from bench.results.run import Run, load, map_runs
-    from bench.scenario.model import Condition, Metric, Scenario
+    from bench.scenario.conditions import Condition
+    from bench.scenario.metric import Metric
     from bench.scenario.plan import Slot
+    from bench.scenario.scenario import Scenario
     from bench.slots.gates.gate import Gate
 
 __version__ = "0.1.0"

@@ -17,11 +17,15 @@ import numpy as np
 from scipy import stats
 
 from bench.generator.wrk import measure_with_wrk
-from bench.lab.hosts import machine
-from bench.lab.hosts.journal import machine_lock, undo_dead_runs
+from bench.lab.hosts import requirements
+from bench.lab.hosts.journal import undo_dead_runs
+from bench.lab.hosts.lock import machine_lock
+from bench.measure import settings
 from bench.measure.testbed import Bed, prepare_bed
-from bench.results import store
-from bench.scenario.model import Arm, Condition, Load, Scenario, conditions
+from bench.results import files
+from bench.scenario.conditions import Condition, conditions
+from bench.scenario.model import Arm, Load
+from bench.scenario.scenario import Scenario
 
 THRESHOLD = 0.01
 """Difference of two rates that is taken for one: what `bench run --precision 1%` resolves."""
@@ -70,14 +74,14 @@ def main() -> None:
     arguments.add_argument("--tries", type=int, default=20)
     arguments.add_argument("--seconds", type=int, default=3, help="of each measurement")
     given = arguments.parse_args()
-    machine.require_all()
+    requirements.require_all()
     scenario = Scenario(
         name="naive",
         question="What do two arms that are the same show as a difference?",
         baseline="a",
         arms=(Arm(name="a", mode="host"), Arm(name="b", mode="host", port=8080)),
     )
-    run_id = store.new_run_id(datetime.now(UTC))
+    run_id = files.new_run_id(datetime.now(UTC))
     with machine_lock("the naive comparison"):
         undo_dead_runs()
         with prepare_bed(scenario, run_id, print) as bed:
@@ -108,7 +112,7 @@ def compare(bed: Bed, seconds: int, number: int) -> tuple[Measured, Measured]:
 def measure(bed: Bed, arm: Arm, condition: Condition, seconds: int) -> Measured:
     """One container, measured in all three ways, one after the other."""
     with ExitStack() as stack:
-        stack.enter_context(machine.hold_idle_states(wanted=True))
+        stack.enter_context(settings.hold_idle_states(wanted=True))
         server = stack.enter_context(bed.serve(arm, condition, f"bench-naive-{arm.name}"))
         path = f"/{condition.load.page_bytes}"
         bed.generator.first_200_ns(server.endpoint, path)

@@ -12,11 +12,15 @@ from threading import Timer
 import numpy as np
 from docker.models.containers import Container
 
-from bench.lab.hosts import machine
-from bench.lab.hosts.journal import machine_lock, undo_dead_runs
+from bench.lab.hosts import requirements
+from bench.lab.hosts.journal import undo_dead_runs
+from bench.lab.hosts.lock import machine_lock
+from bench.measure import settings
 from bench.measure.testbed import Bed, prepare_bed
-from bench.results import store
-from bench.scenario.model import Arm, Load, Scenario, Schedule, conditions
+from bench.results import files
+from bench.scenario.conditions import conditions
+from bench.scenario.model import Arm, Load, Schedule
+from bench.scenario.scenario import Scenario
 from bench.slots.metrics import measure_requests
 
 STALL_S = 0.2
@@ -31,7 +35,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--tries", type=int, default=3)
     given = arguments.parse_args()
-    machine.require_all()
+    requirements.require_all()
     scenario = Scenario(
         name="stall",
         question="Which load model sees a server that stands still?",
@@ -43,7 +47,7 @@ def main() -> None:
     print(f"{'load':<7} {'stall':<7} requests     p50        p99      p99.9   met the stall")
     with machine_lock("the stall demonstration"):
         undo_dead_runs()
-        with prepare_bed(scenario, store.new_run_id(datetime.now(UTC)), lambda _: None) as bed:
+        with prepare_bed(scenario, files.new_run_id(datetime.now(UTC)), lambda _: None) as bed:
             bed.arrange(scenario.lab)
             for _ in range(given.tries):
                 done = show(bed, closed, freeze=False)
@@ -57,7 +61,7 @@ def main() -> None:
 def show(bed: Bed, load: Load, *, freeze: bool) -> int:
     """Print one window's percentiles of response time; returns how many requests it had."""
     arm, [condition] = bed.scenario.arm("host"), conditions(bed.scenario)
-    with machine.hold_idle_states(wanted=True), bed.serve(arm, condition, "bench-stall") as server:
+    with settings.hold_idle_states(wanted=True), bed.serve(arm, condition, "bench-stall") as server:
         bed.generator.first_200_ns(server.endpoint, f"/{load.page_bytes}")
         stall = Timer(load.warm_up_s + WINDOW_S / 2, freeze_for_a_while, [server.container])
         if freeze:

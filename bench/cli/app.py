@@ -263,8 +263,9 @@ def report(
     """Judge a stored run again and write its report. Needs no root and no Docker."""
     from bench.measure.capacity import write_capacity_results
     from bench.report.run.page import render_html, render_markdown
+    from bench.results.files import write_atomically
     from bench.results.run import Run, load
-    from bench.results.store import CAPACITY_FILE, write_atomically
+    from bench.results.store import CAPACITY_FILE
 
     def render_json(found: Run) -> str:
         return found.verdict.model_dump_json(indent=1) + "\n"
@@ -311,7 +312,8 @@ def report(
 @app.command(epilog="Example: bench clean")
 def clean() -> None:
     """Remove what dead runs left on this machine, from their journals, and nothing else."""
-    from bench.lab.hosts.journal import machine_lock, undo_dead_runs
+    from bench.lab.hosts.journal import undo_dead_runs
+    from bench.lab.hosts.lock import machine_lock
 
     with machine_lock("bench clean"):
         removed = undo_dead_runs()
@@ -416,8 +418,8 @@ def _without_command(
 def _print_verdict(folder: Path, as_json: bool) -> None:
     import bench
     from bench.measure.run import exit_code_of
+    from bench.report.run.answer import answer_sentence
     from bench.report.run.summary import list_claims, list_gaps, summarise
-    from bench.report.text import answer_sentence
 
     found = bench.load(folder)
     if as_json:
@@ -434,7 +436,7 @@ def _print_verdict(folder: Path, as_json: bool) -> None:
 
 
 def _print_capacity(folder: Path, as_json: bool) -> None:
-    from bench.judgement.capacity.record import compare_knees, find_bound
+    from bench.judgement.capacity.bound import compare_knees, find_bound
     from bench.judgement.comparison import Word
     from bench.report.pages.capacity import (
         answer_capacity,

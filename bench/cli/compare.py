@@ -10,7 +10,8 @@ import typer
 from bench.cli.terminal import print_json
 from bench.errors import EnvironmentLacks, ExitCode, InputError
 from bench.judgement.claim import ClaimWord
-from bench.scenario.model import Metric, Scenario
+from bench.scenario.metric import Metric
+from bench.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
     from bench.judgement.across_runs.demands import Demand
@@ -43,8 +44,8 @@ def compare(
     from bench.judgement.change import ChangeWord
     from bench.report.pages.two_runs import describe, render_page, summarise, warn
     from bench.report.table import lay_out
+    from bench.results.files import write_atomically
     from bench.results.run import load
-    from bench.results.store import write_atomically
 
     pages = [(path, _form_of(path)) for path in output or []]
     found = compare_runs(load(before).record, load(after).record, across or ())
@@ -79,7 +80,8 @@ def history(
     from bench.judgement.across_runs.history import trace_lines
     from bench.report.pages.history import describe_turns, render_page, tabulate_lines, write_csv
     from bench.report.table import lay_out
-    from bench.results.store import find_runs, write_atomically
+    from bench.results.files import write_atomically
+    from bench.results.store import find_runs
 
     if output is not None and _form_of(output) != "html":
         raise InputError("Reading the options", f"--output is {output}", "Give a file .html.")
@@ -130,8 +132,8 @@ def map_command(
     from bench.judgement.regions import Region
     from bench.report.pages.region_map import describe, render_page, tabulate_cells
     from bench.report.table import lay_out
+    from bench.results.files import write_atomically
     from bench.results.run import find_cells, load
-    from bench.results.store import write_atomically
 
     pages = [(path, _form_of(path)) for path in output or []]
     runs = [load(folder) for folder in folders]
@@ -186,8 +188,8 @@ def check(
     """A gate for CI: exit code 10 where a demand is not met, 4 where the run cannot be judged."""
     from bench.judgement.across_runs.demands import demand_claim, demand_cost, exit_code
     from bench.report.pages.check import describe_demand, render_junit
+    from bench.results.files import write_atomically
     from bench.results.run import load
-    from bench.results.store import write_atomically
 
     found = load(run)
     doing = f"Checking the run {run}"

@@ -9,9 +9,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.measure.run import Progress
+from bench.measure.progress import Progress
 from bench.records.run import SlotRecord
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 from bench.slots.gates.gate import Gate
 
 

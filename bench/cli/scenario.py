@@ -11,9 +11,11 @@ import typer
 from bench.cli.scenario_files import PACKAGE, read_asked
 from bench.cli.terminal import err, out
 from bench.errors import ExitCode, InputError
-from bench.scenario.model import Scenario, parse_scenario
-from bench.scenario.modes.catalogue import MODES, Mode
+from bench.scenario.modes.catalogue import MODES
+from bench.scenario.modes.model import Mode
+from bench.scenario.parsing import parse_scenario
 from bench.scenario.plan import expected_seconds, plan_slots
+from bench.scenario.scenario import Scenario
 
 SCHEMA = Path("docs", "scenario.schema.json")
 """In a checkout; elsewhere `bench scenario schema` gives it."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import InputError
-from bench.records.suite import Asked, SuiteFile, parse_suite
-from bench.scenario.model import Scenario, parse_scenario
+from bench.scenario.parsing import parse_scenario
+from bench.scenario.scenario import Scenario
+from bench.scenario.suite import Asked, SuiteFile, parse_suite
 from bench.spelling import suggest
 
 PACKAGE = Path(__file__).parents[1]

@@ -9,8 +9,9 @@ from bench.cli.progress import clock, show_progress
 from bench.cli.terminal import err, out, print_json, print_prose, print_table, print_whole
 from bench.errors import ExitCode
 from bench.measure.suite import Watcher, begin_suite, resume_suite
-from bench.records.suite import Asked, Entry
-from bench.results import store
+from bench.records.suite import Entry
+from bench.results import files, store
+from bench.scenario.suite import Asked
 
 
 def run_suite(
@@ -50,7 +51,7 @@ def write_report(folder: Path, form: str | None, output: Path | None) -> None:
     if output is None:
         sys.stdout.write(text)
     else:
-        store.write_atomically(output, text.encode())
+        files.write_atomically(output, text.encode())
 
 
 def print_plan(
@@ -140,7 +141,7 @@ def _watcher(web_ui: int | None) -> Watcher:
 
 def _say_ended(folder: Path, entry: Entry) -> None:
     """A run's answer, or why it has none, as soon as it is known."""
-    from bench.report.text import answer_sentence
+    from bench.report.run.answer import answer_sentence
     from bench.results.run import load
 
     if entry.fault or not entry.run:

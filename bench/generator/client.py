@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from bench.errors import EnvironmentLacks, MeasurementInvalid
-from bench.generator.closed_loop import RECORD_DTYPE
 from bench.lab.hosts import command
 from bench.lab.hosts.host import Endpoint, Host
 from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.readings import Reading
 from bench.scenario.model import Load
+from bench.slots.requests import RECORD_DTYPE
 
 PROBE_TIMEOUT_S = 15.0
 

@@ -13,16 +13,8 @@ from errno import EADDRNOTAVAIL, EINPROGRESS
 from functools import partial
 from select import EPOLLIN, EPOLLOUT, epoll  # Before gevent patches the module, as in connections.py.
 
-from bench.generator.closed_loop import (
-    BUFFER_BYTES,
-    POLL_S,
-    YIELD_NS,
-    Framing,
-    Outcome,
-    RequestLog,
-    authority,
-    parse_head,
-)
+from bench.generator.closed_loop import BUFFER_BYTES, POLL_S, YIELD_NS, Framing, authority, parse_head
+from bench.slots.requests import Outcome, RequestLog
 
 _parse_closing_head = partial(parse_head, may_close=True)
 

@@ -7,7 +7,7 @@ import numpy as np
 from locust.env import Environment
 from locust.stats import StatsEntry
 
-from bench.generator.closed_loop import Outcome
+from bench.slots.requests import Outcome
 
 
 def feed(environment: Environment, name: str, records: np.ndarray, since: str = "sent_ns") -> int:

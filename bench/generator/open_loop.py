@@ -14,16 +14,9 @@ from select import epoll, select  # Before gevent patches the module, as in conn
 
 import numpy as np
 
-from bench.generator.closed_loop import (
-    CONNECT_S,
-    POLL_S,
-    YIELD_NS,
-    Connections,
-    Outcome,
-    RequestLog,
-    _Connection,
-)
+from bench.generator.closed_loop import CONNECT_S, POLL_S, YIELD_NS, Connections, _Connection
 from bench.generator.fresh_connections import FreshConnections
+from bench.slots.requests import Outcome, RequestLog
 from bench.wire.exchanges import ID_DIGITS, request_target
 
 NEVER_NS = 1 << 62

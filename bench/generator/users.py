@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 # First: importing locust patches select and socket, which the load path needs as they are.
-from bench.generator.closed_loop import Connections, authority, Outcome, RequestLog  # isort: skip
+from bench.generator.closed_loop import Connections, authority
+from bench.slots.requests import Outcome, RequestLog
+
 from bench.generator.fresh_connections import FreshConnections  # isort: skip
 from bench.generator.open_loop import OpenConnections, OpenFreshConnections  # isort: skip
 from bench.lab.hosts.readings import Reading, read_files  # isort: skip

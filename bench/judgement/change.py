@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from bench.judgement.comparison import NEGLIGIBLE, OwnPairs, Word, choose_word, describe_doubt, find_doubt
 from bench.judgement.effect import BOOTSTRAP_DISAGREES, excludes_one, measure_effect
 from bench.judgement.samples import Measured
-from bench.scenario.model import Metric, Scenario
+from bench.scenario.metric import Metric
+from bench.scenario.scenario import Scenario
 from bench.statistics.estimate import correct_by_holm
 
 ALPHA = 0.05

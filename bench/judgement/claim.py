@@ -6,7 +6,8 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from bench.judgement.comparison import NEGLIGIBLE, Comparison, Word
-from bench.scenario.model import Claim, Metric
+from bench.scenario.metric import Metric
+from bench.scenario.model import Claim
 from bench.statistics.estimate import correct_by_holm
 
 

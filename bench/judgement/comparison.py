@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.judgement.effect import BOOTSTRAP_DISAGREES, excludes_one, measure_effect
 from bench.judgement.samples import Measured, Side
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 
 
 class Word(StrEnum):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import exp
 
 from bench.judgement.samples import Sample
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 from bench.statistics.estimate import (
     Estimate,
     Sensitivity,

@@ -9,8 +9,11 @@ from math import ceil, sqrt
 
 from scipy import stats
 
-from bench.judgement.samples import MIN_BLOCKS, Measured, SlotMetrics, sort_slots
-from bench.scenario.model import MOST_SESSIONS, Metric, Scenario, Schedule
+from bench.judgement.samples import MIN_BLOCKS, Measured, sort_slots
+from bench.scenario.metric import Metric
+from bench.scenario.model import MOST_SESSIONS, Schedule
+from bench.scenario.scenario import Scenario
+from bench.slots.observation import SlotMetrics
 from bench.statistics.estimate import estimate
 
 PRECISE_METRIC = Metric.P50_LATENCY_US

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from bench.judgement.comparison import NEGLIGIBLE, Comparison, Word
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 from bench.statistics.estimate import correct_by_holm, equivalence_p_value
 
 ALPHA = 0.05

@@ -9,29 +9,15 @@ from dataclasses import dataclass
 from math import log
 from statistics import fmean
 
-from pydantic import BaseModel, ConfigDict
-
-from bench.scenario.model import Condition, Metric, Scenario, conditions
+from bench.scenario.conditions import Condition, conditions
+from bench.scenario.metric import Metric
+from bench.scenario.scenario import Scenario
+from bench.slots.observation import SlotMetrics
 
 MIN_BLOCKS = 3
 """Fewer complete blocks than this give no interval worth printing."""
 MIN_COMPLETE_SHARE = 0.5
 """A question that lost more than half of its blocks to gates has no answer."""
-
-
-class SlotMetrics(BaseModel):
-    """What a verdict needs to know of one slot."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    session: int
-    block: int
-    arm: str
-    condition: int
-    repeat: int
-    valid: bool
-    values: Mapping[Metric, float | None]
-    """None where the slot could not give that metric (too few requests for a p99, for example)."""
 
 
 @dataclass(frozen=True, kw_only=True)

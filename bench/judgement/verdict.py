@@ -8,8 +8,9 @@ from bench.judgement.change import Change, find_changes
 from bench.judgement.claim import ClaimVerdict, judge_claim, leave_claim_open
 from bench.judgement.comparison import Comparison, compare, compare_with_itself
 from bench.judgement.ladder import compare_steps
-from bench.judgement.samples import Measured, SlotMetrics, sort_slots
-from bench.scenario.model import Scenario
+from bench.judgement.samples import Measured, sort_slots
+from bench.scenario.scenario import Scenario
+from bench.slots.observation import SlotMetrics
 
 
 class Verdict(BaseModel):

@@ -18,22 +18,27 @@ from bench.errors import MeasurementInvalid
 from bench.generator.client import Generator, generator
 from bench.generator.wrk import measure_with_wrk
 from bench.judgement.precision import PRECISE_METRIC
-from bench.judgement.samples import SlotMetrics, sort_slots
-from bench.lab.hosts import machine
+from bench.judgement.samples import sort_slots
+from bench.lab.hosts import machine, requirements
 from bench.lab.hosts.host import Endpoint, Host
-from bench.lab.hosts.journal import Journal, machine_lock, undo, undo_dead_runs
+from bench.lab.hosts.journal import Journal, undo, undo_dead_runs
+from bench.lab.hosts.lock import machine_lock
 from bench.lab.hosts.namespaces import hosts_of_lab, lab, set_receive_steering
 from bench.lab.instruments.core_speed import measure_pauses
 from bench.lab.servers.image import CACHE
 from bench.lab.servers.null_server import null_server
+from bench.measure import settings
 from bench.measure.slot import measure_slot
 from bench.measure.testbed import Bed, prepare_bed
 from bench.records.calibration import BeyondWire, Calibration, Ceiling, Floor, find_floor, find_pauses
-from bench.results import store
-from bench.scenario.model import Arm, Condition, LabSettings, Load, Scenario, Schedule, conditions
+from bench.results import columns, files, store
+from bench.scenario.conditions import Condition, conditions
+from bench.scenario.model import Arm, LabSettings, Load, Schedule
 from bench.scenario.placement import DOCKER1
 from bench.scenario.plan import Slot, plan_slots, slot_seconds
+from bench.scenario.scenario import Scenario
 from bench.slots.metrics import number_requests
+from bench.slots.observation import SlotMetrics
 from bench.statistics.estimate import estimate
 
 CONNECTIONS = (1, 16, 64)
@@ -51,14 +56,14 @@ Tell = Callable[[str], None]
 
 def calibrate(seconds: int, rounds: int, blocks: int, tell: Tell) -> Calibration:
     """Measure the ceilings (`seconds` a load, `rounds` times) and two like arms over `blocks`; store it."""
-    machine.require_all()
+    requirements.require_all()
     with machine_lock("bench calibrate"):
         undo_dead_runs()
         tell("pauses of the machine's own")
         pauses = find_pauses(measure_pauses(machine.usable_cores(), WATCHED_S), WATCHED_S)
         ceilings, held = _measure_ceilings(seconds, rounds, tell)
         scenario = _like_arms(blocks)
-        run_id = store.new_run_id(datetime.now(UTC))
+        run_id = files.new_run_id(datetime.now(UTC))
         with tempfile.TemporaryDirectory() as folder, prepare_bed(scenario, run_id, tell) as bed:
             floors = _measure_floors(bed, Path(folder), tell)
             beyond_wire = _measure_beyond_wire(bed, Path(folder), tell)
@@ -91,7 +96,7 @@ class _Row:
 def _measure_ceilings(seconds: int, rounds: int, tell: Tell) -> tuple[list[Ceiling], bool]:
     """Requests/s of every engine, in random order in each round; whether idle states were held."""
     client_cpus, docker_cpus = machine.divide_cores()
-    run_id = store.new_run_id(datetime.now(UTC))
+    run_id = files.new_run_id(datetime.now(UTC))
     rows = [_Row(connections, engine) for connections in CONNECTIONS for engine in ENGINES]
     journal = Journal(run_id)
     try:
@@ -100,7 +105,7 @@ def _measure_ceilings(seconds: int, rounds: int, tell: Tell) -> tuple[list[Ceili
             found = stack.enter_context(lab(plans, journal))
             load = stack.enter_context(generator(found.client, journal))
             server = stack.enter_context(null_server(found.docker[DOCKER1.name], CACHE))
-            held = stack.enter_context(machine.hold_idle_states(wanted=True))
+            held = stack.enter_context(settings.hold_idle_states(wanted=True))
             for host in (found.client, *found.docker.values()):
                 set_receive_steering(host, on=True)
             if load.first_200_ns(server, "/") is None:
@@ -198,8 +203,8 @@ def _measure_beyond_wire(bed: Bed, folder: Path, tell: Tell) -> BeyondWire | Non
 
 def _beyond_wire_us(folder: Path, slot_directory: str) -> NDArray[np.float64]:
     """Of each request: done minus sent, less its time between the packets at the client's interface."""
-    requests = store.read_requests(folder, slot_directory).to_pandas()
-    hops = store.read_hops(folder, slot_directory).to_pandas().set_index("id")
+    requests = columns.read_requests(folder, slot_directory).to_pandas()
+    hops = columns.read_hops(folder, slot_directory).to_pandas().set_index("id")
     service_ns = (requests["done_ns"] - requests["sent_ns"]).set_axis(
         number_requests(requests[["intended_ns"]].to_records(index=False))
     )

@@ -14,6 +14,7 @@ import bench
 from bench.errors import BenchError, EnvironmentLacks, InputError, Interrupted, MeasurementInvalid
 from bench.generator.client import GeneratorDied, LoadResult
 from bench.generator.wrk import measure_with_wrk
+from bench.judgement.capacity.bound import name_workload, plan_comparisons
 from bench.judgement.capacity.knee import Outcome
 from bench.judgement.capacity.record import (
     NULL_SERVER,
@@ -24,26 +25,29 @@ from bench.judgement.capacity.record import (
     SecondWorker,
     Step,
     WrkReading,
-    judge_probe,
-    next_step,
-    plan_comparisons,
 )
-from bench.lab.hosts import machine
+from bench.judgement.capacity.search import judge_probe, next_step
+from bench.lab.hosts import machine, requirements
 from bench.lab.hosts.host import parse_cpus
-from bench.lab.hosts.journal import machine_lock, undo_dead_runs
-from bench.lab.hosts.machine import hold_idle_states
+from bench.lab.hosts.journal import undo_dead_runs
+from bench.lab.hosts.lock import machine_lock
 from bench.lab.servers.image import CACHE
 from bench.lab.servers.null_server import null_server
 from bench.lab.servers.server import Apache
-from bench.measure.run import Progress, begin_run
+from bench.measure.availability import find_gaps
+from bench.measure.progress import Progress
+from bench.measure.run import begin_run
+from bench.measure.settings import hold_idle_states
 from bench.measure.slot import measure_slot
-from bench.measure.testbed import Bed, find_gaps, prepare_bed
+from bench.measure.testbed import Bed, prepare_bed
 from bench.records.calibration import SAME_MACHINE
 from bench.records.run import SlotRecord, Status
-from bench.report.pages.capacity import name_workload, write_capacity_report
-from bench.results import store
-from bench.scenario.model import Condition, Metric, Scenario
+from bench.report.pages.capacity import write_capacity_report
+from bench.results import files, store
+from bench.scenario.conditions import Condition
+from bench.scenario.metric import Metric
 from bench.scenario.plan import Slot
+from bench.scenario.scenario import Scenario
 from bench.slots.gates.gate import Gate
 from bench.slots.metrics import RequestMetrics, measure_requests
 
@@ -65,11 +69,11 @@ def begin_capacity(scenario: Scenario, seed: int, results: Path, progress: Progr
             "the scenario has no table [capacity]",
             "Add one, as scenarios/capacity.toml has it; docs/scenarios.md says what it may hold.",
         )
-    machine.require_all()
+    requirements.require_all()
     now = datetime.now(UTC)
     record = CapacityRecord(
         schema_version=SCHEMA_VERSION,
-        id=store.new_run_id(now),
+        id=files.new_run_id(now),
         bench_version=bench.__version__,
         status=Status.RUNNING,
         started_at=now.isoformat(timespec="seconds"),
@@ -79,7 +83,7 @@ def begin_capacity(scenario: Scenario, seed: int, results: Path, progress: Progr
         tools=machine.tool_versions(),
     )
     with machine_lock(f"bench capacity {record.id} ({scenario.name})"):
-        folder = store.create_run_folder(results, scenario.name, record.id)
+        folder = files.create_run_folder(results, scenario.name, record.id)
         store.write_capacity(folder, record)
     _execute(folder, record, progress)
     return folder
@@ -87,7 +91,7 @@ def begin_capacity(scenario: Scenario, seed: int, results: Path, progress: Progr
 
 def resume_capacity(folder: Path, progress: Progress) -> None:
     """Go on with the capacity measurement in `folder` where it stopped."""
-    machine.require_all()
+    requirements.require_all()
     record = store.read_capacity(folder)
     if record.status is Status.COMPLETE:
         raise InputError(

@@ -12,8 +12,9 @@ from bench.generator.client import LoadResult
 from bench.lab.hosts.host import Endpoint, Host
 from bench.lab.instruments.tcpdump import Capture, Captured, capture, find_taps
 from bench.records.run import CaptureRecord, TapRecord
-from bench.results import store
-from bench.slots.gates.gate import Gate, check_captures
+from bench.results import columns
+from bench.slots.gates.captures import check_captures
+from bench.slots.gates.gate import Gate
 from bench.slots.metrics import number_requests
 from bench.wire.exchanges import Sight, find_exchanges, read_tap
 from bench.wire.hops import Hops, match
@@ -66,9 +67,9 @@ def read_captures(captured: Sequence[Captured], path: str, result: LoadResult) -
 
 def store_captures(folder: Path, slot_directory: str, captured: Sequence[Captured], found: Found) -> None:
     """Write hops.parquet, and the beginning of each capture for whoever wants to see packets."""
-    store.write_hops(folder, slot_directory, found.hops.rows)
+    columns.write_hops(folder, slot_directory, found.hops.rows)
     for tap in captured:
-        store.write_packets(folder, slot_directory, tap.place.name, tap.file)
+        columns.write_packets(folder, slot_directory, tap.place.name, tap.file)
 
 
 def _read(tap: Captured, path: str) -> Sight:

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bench.errors import BenchError
-from bench.lab.hosts.journal import machine_lock, undo_dead_runs
-from bench.lab.hosts.machine import Requirement, requirements
+from bench.lab.hosts.journal import undo_dead_runs
+from bench.lab.hosts.lock import machine_lock
+from bench.lab.hosts.requirements import Requirement, requirements
 from bench.lab.servers.engine_root import SUITES, cached_suites
-from bench.measure.testbed import find_gaps, prepare_bed
-from bench.results import store
-from bench.scenario.model import Arm, Scenario
-from bench.scenario.modes.catalogue import MODES, Mode
+from bench.measure.availability import find_gaps
+from bench.measure.testbed import prepare_bed
+from bench.results import files
+from bench.scenario.model import Arm
+from bench.scenario.modes.catalogue import MODES
+from bench.scenario.modes.model import Mode
+from bench.scenario.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def _try_modes(tell: Callable[[str], None]) -> dict[Mode, str]:
     )
     with machine_lock("bench doctor"):
         undo_dead_runs()
-        with prepare_bed(scenario, store.new_run_id(datetime.now(UTC)), tell) as bed:
+        with prepare_bed(scenario, files.new_run_id(datetime.now(UTC)), tell) as bed:
             tell("modes: each is created, started, asked, and torn down")
             gaps = find_gaps(bed).arms
     return {Mode(name): reason for name, reason in gaps.items()}

@@ -5,22 +5,26 @@ from datetime import datetime
 from pathlib import Path
 
 from bench.errors import InputError
-from bench.judgement.capacity.record import expected_search_seconds
+from bench.judgement.capacity.search import expected_search_seconds
 from bench.judgement.precision import predict_blocks
 from bench.lab.hosts import machine
-from bench.lab.hosts.journal import STATE
 from bench.lab.hosts.namespaces import hosts_of_lab, wiring
 from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE
 from bench.lab.servers import image
 from bench.lab.servers.engine import engine_argv
 from bench.lab.servers.image import CACHE
+from bench.measure.budget import divide_budget
+from bench.paths import STATE
 from bench.records.run import Status
-from bench.records.suite import Asked, divide_budget
 from bench.results import store
-from bench.scenario.model import OWN_ENGINE, Arm, Scenario, Schedule, conditions
-from bench.scenario.modes.catalogue import MODES, Vantage
+from bench.scenario.conditions import conditions
+from bench.scenario.model import OWN_ENGINE, Arm, Schedule
+from bench.scenario.modes.catalogue import MODES
+from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import DockerHost, docker_hosts
 from bench.scenario.plan import Slot, expected_seconds, measuring_seconds, plan_slots
+from bench.scenario.scenario import Scenario
+from bench.scenario.suite import Asked
 
 IMAGE_BUILD_S = 30.0
 """Seconds to make the image where the cache has none; for the estimate only."""

@@ -4,38 +4,31 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 import bench
 from bench.errors import EnvironmentLacks, ExitCode, InputError, Interrupted, MeasurementInvalid
 from bench.judgement.comparison import Word
 from bench.judgement.precision import extend, is_reached, predict_blocks
-from bench.lab.hosts import machine
-from bench.lab.hosts.journal import machine_lock, undo_dead_runs
+from bench.lab.hosts import machine, requirements
+from bench.lab.hosts.journal import undo_dead_runs
+from bench.lab.hosts.lock import machine_lock
+from bench.measure.availability import find_gaps
+from bench.measure.progress import Progress
 from bench.measure.slot import measure_slot
-from bench.measure.testbed import Bed, find_gaps, prepare_bed
+from bench.measure.testbed import Bed, prepare_bed
 from bench.records.calibration import SAME_MACHINE
 from bench.records.run import SCHEMA_VERSION, RunRecord, SlotRecord, Status
 from bench.report.run.page import write_report
-from bench.results import store
+from bench.results import files, slot_table, store
 from bench.results.run import load
-from bench.scenario.model import Condition, Scenario, conditions
+from bench.scenario.conditions import Condition, conditions
 from bench.scenario.placement import docker_hosts
 from bench.scenario.plan import plan_slots, slot_seconds
+from bench.scenario.scenario import Scenario
 from bench.walkthrough.walk import walk, write_walkthrough
 
 MAX_FAILED_IN_A_ROW = 3
 """Slots that fail to start, one after another, before the run gives up."""
-
-
-class Progress(Protocol):
-    """What a run tells whoever watches it."""
-
-    def stage(self, what: str) -> None:
-        """A part of the set-up or of the end begins."""
-
-    def slot(self, record: SlotRecord, done: int, planned: int, seconds_left: float) -> None:
-        """A slot is measured and stored."""
 
 
 def begin_run(
@@ -59,8 +52,8 @@ def begin_run(
             "it has a table [capacity]: its rates are not given, but found",
             f"`bench capacity {scenario.name}` finds them.",
         )
-    machine.require_all()
-    run_id = store.new_run_id(datetime.now(UTC))
+    requirements.require_all()
+    run_id = files.new_run_id(datetime.now(UTC))
     with machine_lock(f"bench run {run_id} ({scenario.name})"):
         return begin_locked(run_id, scenario, seed, budget_s, results, progress, web_ui_port, precision)
 
@@ -95,7 +88,7 @@ def begin_locked(
         engines={},
         image={},
     )
-    folder = store.create_run_folder(results, scenario.name, run_id)
+    folder = files.create_run_folder(results, scenario.name, run_id)
     store.write_run(folder, record)
     _execute(folder, record, progress, web_ui_port)
     return folder
@@ -106,7 +99,7 @@ def resume_run(folder: Path, progress: Progress, web_ui_port: int | None = None)
 
     Slots that could not be measured (an engine died, a disk was full) are tried again.
     """
-    machine.require_all()
+    requirements.require_all()
     record = store.read_run(folder)
     with machine_lock(f"bench resume {record.id} ({record.scenario.name})"):
         resume_locked(folder, progress, web_ui_port)
@@ -136,7 +129,7 @@ def exit_code_of(folder: Path) -> ExitCode:
 def write_results(folder: Path) -> None:
     """Write all that follows from run.json and the slots: verdict, table, report, sums."""
     found = load(folder)
-    store.write_slots_csv(folder, found.record.slots)
+    slot_table.write_slots_csv(folder, found.record.slots)
     store.write_verdict(folder, found.verdict)
     write_report(found, folder)
     store.write_sums(folder)

@@ -14,7 +14,6 @@ from bench.errors import BenchError, MeasurementInvalid
 from bench.generator.client import GeneratorDied, LoadResult
 from bench.generator.wrk import measure_with_wrk
 from bench.lab.hosts.host import Host, parse_cpus
-from bench.lab.hosts.machine import hold_idle_states
 from bench.lab.hosts.readings import read_files
 from bench.lab.instruments.activity import Activity, begin_activity, end_activity
 from bench.lab.instruments.core_speed import time_fixed_work
@@ -24,28 +23,21 @@ from bench.lab.instruments.surroundings import read_surroundings
 from bench.lab.instruments.tcpdump import Captured
 from bench.lab.servers.server import Apache, network_inode
 from bench.measure.captures import begin_capture, read_captures, store_captures
+from bench.measure.settings import hold_idle_states
 from bench.measure.testbed import CONTROL_S, Bed
 from bench.records.run import UNMEASURED, SlotRecord
-from bench.results import store
-from bench.scenario.model import Condition, Metric
+from bench.results import columns
+from bench.scenario.conditions import Condition
+from bench.scenario.metric import Metric
 from bench.scenario.modes.catalogue import UPLINK
-from bench.scenario.plan import Slot
-from bench.slots.cpu import IDLE_S, Rates, measure_cpu, rate
-from bench.slots.gates.gate import (
-    Gate,
-    Voids,
-    check_control,
-    check_identity,
-    check_idle,
-    check_load,
-    check_namespace,
-    check_network,
-    check_open_loop,
-    check_path,
-    check_ports,
-    check_quiet,
-    usable_metrics,
-)
+from bench.scenario.plan import IDLE_S, Slot
+from bench.slots.cpu import Rates, measure_cpu, rate
+from bench.slots.gates.gate import Gate, Voids
+from bench.slots.gates.identity import check_control, check_identity
+from bench.slots.gates.load import check_load, check_open_loop, check_ports, usable_metrics
+from bench.slots.gates.machine import check_idle, check_quiet
+from bench.slots.gates.network import check_network
+from bench.slots.gates.path import check_namespace, check_path
 from bench.slots.metrics import measure_requests
 from bench.slots.surroundings import Facts, digest
 
@@ -156,7 +148,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
             parse_cpus(docker_host.cpus),
         ),
     ]
-    store.write_requests(folder, slot.directory, result.records)
+    columns.write_requests(folder, slot.directory, result.records)
     capture = None
     if captured:
         found = read_captures(captured, path, result)

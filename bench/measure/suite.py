@@ -10,14 +10,17 @@ from pathlib import Path
 
 import bench
 from bench.errors import BenchError, ExitCode, InputError, Interrupted
-from bench.lab.hosts import machine
-from bench.lab.hosts.journal import machine_lock
-from bench.measure.run import Progress, begin_locked, exit_code_of, resume_locked, write_results
+from bench.lab.hosts import requirements
+from bench.lab.hosts.lock import machine_lock
+from bench.measure.budget import divide_budget
+from bench.measure.progress import Progress
+from bench.measure.run import begin_locked, exit_code_of, resume_locked, write_results
 from bench.records.run import Status
-from bench.records.suite import ENDED, SUITE_SCHEMA_VERSION, Asked, Entry, SuiteRecord, divide_budget
+from bench.records.suite import ENDED, SUITE_SCHEMA_VERSION, Entry, SuiteRecord
 from bench.report.pages.suite import write_index
-from bench.results import store
+from bench.results import files, store
 from bench.scenario.plan import expected_seconds, plan_slots
+from bench.scenario.suite import Asked
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,11 @@ def begin_suite(
     """
     scenarios = [scenario for _, scenario in asked.scenarios]
     shares = divide_budget(scenarios, budget_s) if budget_s else [None] * len(scenarios)
-    machine.require_all()
+    requirements.require_all()
     now = datetime.now(UTC)
     record = SuiteRecord(
         schema_version=SUITE_SCHEMA_VERSION,
-        id=store.new_run_id(now),
+        id=files.new_run_id(now),
         bench_version=bench.__version__,
         name=asked.name,
         question=asked.question,
@@ -84,7 +87,7 @@ def resume_suite(folder: Path, watcher: Watcher) -> None:
             "all of its runs have ended",
             f"`bench report {folder}` writes its index.",
         )
-    machine.require_all()
+    requirements.require_all()
     with machine_lock(f"bench resume, suite {record.id} ({record.name})"):
         _run_entries(folder, record, watcher)
 
@@ -104,9 +107,9 @@ def _run_entries(folder: Path, record: SuiteRecord, watcher: Watcher) -> None:
                 f"[{index + 1}/{len(record.entries)}] {scenario.name}: {scenario.question} ({minutes})"
             )
             begun = entry.model_copy(update={"status": Status.RUNNING, "exit_code": None, "fault": ""})
-            if not entry.run or not (folder / entry.run / store.RUN_FILE).exists():
+            if not entry.run or not (folder / entry.run / files.RUN_FILE).exists():
                 # Known to the suite before it exists, so that no kill can make an orphan of it.
-                run_id = store.new_run_id(datetime.now(UTC))
+                run_id = files.new_run_id(datetime.now(UTC))
                 begun = begun.model_copy(update={"run": f"../../{scenario.name}/{run_id}"})
             record = record.with_entry(index, begun)
             _write(folder, record)
@@ -143,14 +146,14 @@ def _run_entry(folder: Path, entry: Entry, precision: float | None, watcher: Wat
     except Exception as bug:  # noqa: BLE001 - the other scenarios are not to be lost to it
         watcher.say(traceback.format_exc())
         fault, code = f"A bug of bench: {bug!r}. Please report it.", ExitCode.INTERNAL_ERROR
-    has_run = (run / store.RUN_FILE).exists()
+    has_run = (run / files.RUN_FILE).exists()
     status = store.read_run(run).status if has_run else Status.FAILED
     return entry.model_copy(update={"status": status, "exit_code": code, "fault": fault})
 
 
 def _measure(run: Path, entry: Entry, precision: float | None, watcher: Watcher) -> None:
     with watcher.progress() as progress:
-        if not (run / store.RUN_FILE).exists():
+        if not (run / files.RUN_FILE).exists():
             begin_locked(
                 run.name,
                 entry.scenario,

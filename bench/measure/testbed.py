@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
-from bench.errors import BenchError, EnvironmentLacks, MeasurementInvalid
+from bench.errors import EnvironmentLacks
 from bench.generator.client import Generator, generator
 from bench.lab.hosts import machine
 from bench.lab.hosts.host import Host
@@ -16,12 +15,13 @@ from bench.lab.servers.engine import Engine, engine
 from bench.lab.servers.image import Image, provide_image
 from bench.lab.servers.server import Apache, Site, apache, network_inode
 from bench.measure.settings import set_forward_rules, set_link_rate
-from bench.scenario.model import OWN_ENGINE, Arm, Condition, LabSettings, Scenario, conditions
-from bench.scenario.modes.catalogue import MODES, Mode, Vantage
+from bench.scenario.conditions import Condition, conditions
+from bench.scenario.model import OWN_ENGINE, Arm, LabSettings
+from bench.scenario.modes.catalogue import MODES
+from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
+from bench.scenario.scenario import Scenario
 
-TRIAL_S = 4.0
-"""Patience with one answer of a mode that is tried."""
 CONTROL_S = 0.3
 """How long a control is asked in vain."""
 
@@ -177,75 +177,6 @@ def _verify_host_mode(bed: Bed, place: DockerHost) -> None:
             f"the container is in namespace {inode}, {place.name} in {site.engine.host.network_inode}",
             "This engine cannot be measured in a lab; report it with `dockerd --version`.",
         )
-
-
-class Gaps(NamedTuple):
-    """What cannot be had here, with the reasons."""
-
-    arms: dict[str, str]
-    """Under no condition."""
-    conditions: dict[int, str]
-    """With any arm, by index into `conditions(scenario)`."""
-    cells: dict[int, dict[str, str]]
-    """Condition -> arm -> reason, of arms that can be had under another condition."""
-
-
-def find_gaps(bed: Bed) -> Gaps:
-    """What cannot be had here, found by trying each arm in each place and from each vantage.
-
-    Raises EnvironmentLacks where nothing would be left to compare with.
-    """
-    scenario = bed.scenario
-    cells: dict[int, dict[str, str]] = {}
-    missing_conditions: dict[int, str] = {}
-    tried: dict[tuple[str, str, str], str | None] = {}
-    for index, condition in enumerate(conditions(scenario)):
-        for arm in sorted(scenario.arms, key=lambda arm: arm.name != scenario.baseline):
-            place = docker_host_of(scenario, arm, condition)
-            key = place.name, arm.name, condition.load.vantage
-            if key not in tried:
-                tried[key] = bed.missing.get(place.name) or try_arm(bed, arm, condition)
-            reason = tried[key]
-            if reason and arm.name == scenario.baseline:
-                missing_conditions[index] = reason
-                break
-            if reason:
-                cells.setdefault(index, {})[arm.name] = reason
-    if len(missing_conditions) == len(conditions(scenario)):
-        raise EnvironmentLacks(
-            f"Trying the baseline {scenario.baseline}",
-            "; ".join(dict.fromkeys(missing_conditions.values())),
-            "Nothing can be compared with a baseline that cannot be had: choose another.",
-        )
-    present = [index for index in range(len(conditions(scenario))) if index not in missing_conditions]
-    arms = {
-        arm.name: "; ".join(dict.fromkeys(cells[index][arm.name] for index in present))
-        for arm in scenario.arms
-        if all(arm.name in cells.get(index, {}) for index in present)
-    }
-    rest = {
-        index: {name: reason for name, reason in found.items() if name not in arms}
-        for index, found in cells.items()
-    }
-    return Gaps(arms, missing_conditions, {index: found for index, found in rest.items() if found})
-
-
-def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
-    """Create, start, answer one request, tear down: None, or why that did not work."""
-    try:
-        with bed.serve(arm, condition, f"bench-try-{arm.name}") as server:
-            if not bed.scenario.network(arm).reachable:
-                return None
-            path = f"/{condition.load.page_bytes}"
-            if bed.generator.first_200_ns(server.endpoint, path, TRIAL_S) is None:
-                asker = bed.sender(bed.site(arm, condition)).name
-                where = f"from {server.endpoint.address}:{server.endpoint.port} to {asker}"
-                return f"it starts, but no answer came {where}; {server.last_words()}".rstrip("; ")
-    except MeasurementInvalid as fault:
-        return fault.seen
-    except BenchError as fault:
-        return f"{fault.doing}: {fault.seen}"
-    return None
 
 
 def _last_line(words: str) -> str:

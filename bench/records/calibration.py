@@ -6,7 +6,7 @@ from math import exp, sqrt
 from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 from bench.statistics.estimate import estimate
 
 POWER = 0.8

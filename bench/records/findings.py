@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from bench.records.run import Stored
+from bench.stored import Stored
 
 WALKTHROUGH_SCHEMA_VERSION = 1
 

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-
-from bench.judgement.samples import SlotMetrics
 from bench.records.calibration import Calibration
-from bench.scenario.model import Metric, Scenario
+from bench.scenario.metric import Metric
 from bench.scenario.modes.footprint import Counter
 from bench.scenario.plan import Slot
+from bench.scenario.scenario import Scenario
 from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Gate, is_valid
+from bench.slots.observation import SlotMetrics
 from bench.slots.surroundings import Facts
+from bench.stored import Stored
 
 SCHEMA_VERSION = 4
 """Of run.json and of everything beside it; raised when an older reader would misread a run."""
@@ -35,12 +35,6 @@ class Status(StrEnum):
     """Ended at a block's end because the time given was over."""
     INTERRUPTED = "interrupted"
     FAILED = "failed"
-
-
-class Stored(BaseModel):
-    """Immutable, stored as JSON."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TapRecord(Stored):

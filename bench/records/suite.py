@@ -3,16 +3,13 @@
 Each scenario keeps a run of its own. A suite adds the order, a common budget and one index.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.errors import ExitCode, InputError
-from bench.judgement.samples import MIN_BLOCKS
+from bench.errors import ExitCode
 from bench.records.run import Status
-from bench.scenario.model import Frozen, Name, Scenario, parse_file
-from bench.scenario.plan import measuring_seconds, overhead_seconds, plan_slots
+from bench.scenario.scenario import Scenario
 
 SUITE_SCHEMA_VERSION = 1
 """Of suite.json."""
@@ -21,32 +18,6 @@ ENDED = (Status.COMPLETE, Status.PRECISE, Status.BUDGET_SPENT)
 SEVERITY = (ExitCode.INTERNAL_ERROR, ExitCode.ENVIRONMENT, ExitCode.INVALID_MEASUREMENT, ExitCode.DONE)
 """The suite exits with the first of these that one of its runs ended with: a bug hides behind nothing,
 and what could not be measured weighs more than what was measured and is void."""
-
-
-class SuiteFile(Frozen):
-    """A file that lists scenarios."""
-
-    name: Name
-    question: str = Field(min_length=1, max_length=500)
-    """What they answer together: the index's heading."""
-    scenarios: tuple[str, ...] = Field(min_length=1, max_length=100)
-    """Files, as seen from this one, or names of scenarios that come with bench; in the order of running."""
-
-
-def parse_suite(text: str, source: str) -> SuiteFile:
-    """Read a suite from TOML `text`. Raises InputError with every fault, by dotted field."""
-    return parse_file(SuiteFile, text, f"Reading the suite {source}")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a person asks for with one command: scenarios, each with the file that it was read from."""
-
-    name: str
-    question: str
-    scenarios: tuple[tuple[str, Scenario], ...]
-    is_suite: bool
-    """Whether they make a suite: several, or those of a suite file."""
 
 
 class Entry(BaseModel):
@@ -110,26 +81,3 @@ def find_worst(codes: Iterable[ExitCode]) -> ExitCode:
     """The first of `SEVERITY` that is among `codes`; done where there is none."""
     found = set(codes)
     return next((code for code in SEVERITY if code in found), ExitCode.DONE)
-
-
-def divide_budget(scenarios: Sequence[Scenario], budget_s: float) -> list[float]:
-    """Seconds for the slots of each scenario, of `budget_s` for all of them with their overheads.
-
-    In proportion to what each would need: every question gets the same part of its registered
-    blocks, whatever its place in the order. Fixed before the first run, so that a resumed suite
-    divides as the first attempt did; what one leaves over goes to nobody.
-
-    Raises InputError where a share would not hold the blocks that an interval takes.
-    """
-    needs = [measuring_seconds(scenario, plan_slots(scenario, seed=0)) for scenario in scenarios]
-    overheads_s = sum(map(overhead_seconds, scenarios))
-    part = (budget_s - overheads_s) / sum(needs)
-    least_part = max(min(1.0, MIN_BLOCKS / scenario.schedule.blocks) for scenario in scenarios)
-    if part < least_part:
-        raise InputError(
-            f"Dividing a budget of {budget_s:.0f} s among {len(needs)} scenarios",
-            f"{overheads_s:.0f} s of it pass before and after their slots, and {MIN_BLOCKS} blocks of"
-            f" each, without which there is no interval, take a part of {least_part:.0%} of the rest",
-            f"Give {overheads_s + least_part * sum(needs):.0f} s or more, or fewer scenarios.",
-        )
-    return [part * need for need in needs]

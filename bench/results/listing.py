@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.results import store
+from bench.results import files, store
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,17 @@ def describe_age(started_at: str, now: datetime) -> str:
 
 def _find(results: Path) -> Iterator[Shelved]:
     for folder in results.glob("*/*/"):
-        if (folder / store.SUITE_FILE).exists():
+        if (folder / files.SUITE_FILE).exists():
             yield _read_suite(folder)
-        elif (folder / store.RUN_FILE).exists():
+        elif (folder / files.RUN_FILE).exists():
             yield _read_run(folder)
         elif (folder / store.WALKTHROUGH_FILE).exists():
             yield _read_walkthrough(folder)
 
 
 def _read_run(folder: Path) -> Shelved:
-    said = _read(folder / store.RUN_FILE)
-    verdict = _read(folder / store.VERDICT_FILE)
+    said = _read(folder / files.RUN_FILE)
+    verdict = _read(folder / files.VERDICT_FILE)
     words = [claim["word"] for claim in verdict.get("claims", ())] or [
         comparison["word"]
         for comparison in verdict.get("comparisons", ())
@@ -76,7 +76,7 @@ def _read_run(folder: Path) -> Shelved:
 
 
 def _read_suite(folder: Path) -> Shelved:
-    said = _read(folder / store.SUITE_FILE)
+    said = _read(folder / files.SUITE_FILE)
     entries = said.get("entries", [])
     begun = sum(entry["exit_code"] is not None for entry in entries)
     return Shelved(

@@ -16,11 +16,12 @@ from bench.judgement.regions import Cell, Part, map_regions
 from bench.judgement.verdict import Verdict, judge
 from bench.records.findings import WalkthroughRecord
 from bench.records.run import CaptureRecord, RunRecord, SlotRecord
-from bench.results import decoding, store
-from bench.scenario.model import Condition, conditions
-from bench.scenario.modes.catalogue import Vantage
+from bench.results import columns, decoding, slot_table, store
+from bench.scenario.conditions import Condition, conditions
+from bench.scenario.modes.model import Vantage
 from bench.slots.surroundings import Difference, find_differences
-from bench.wire.anatomy.dissection import Anatomy, Captured, dissect
+from bench.wire.anatomy.dissection import dissect
+from bench.wire.anatomy.model import Anatomy, Captured
 from bench.wire.hops import Hops, tap_columns
 from bench.wire.trace import follow
 
@@ -58,7 +59,7 @@ class Run:
     @cached_property
     def slots(self) -> pd.DataFrame:
         """One row a measured slot, every metric; the same columns as slots.csv."""
-        return pd.DataFrame([store.slot_row(slot) for slot in self.record.slots])
+        return pd.DataFrame([slot_table.slot_row(slot) for slot in self.record.slots])
 
     @cached_property
     def walkthrough(self) -> WalkthroughRecord | None:
@@ -195,7 +196,7 @@ class Run:
         Raises KeyError where the slot was not measured, InputError where its file cannot be read.
         """
         record = self._slot(slot)
-        frame: pd.DataFrame = store.read_requests(self.path, record.slot.directory).to_pandas()
+        frame: pd.DataFrame = columns.read_requests(self.path, record.slot.directory).to_pandas()
         load = self.conditions[record.slot.condition].load
         for name, begun in (("response_us", "intended_ns"), ("service_us", "sent_ns")):
             frame[name] = ((frame["done_ns"] - frame[begun]) / 1e3).where(frame["done_ns"] > 0)
@@ -214,8 +215,8 @@ class Run:
         """
         record = self._slot(slot)
         begun = self.conditions[record.slot.condition].load.begin_column
-        columns = [begun, "done_ns", "outcome"]
-        frame: pd.DataFrame = store.read_requests(self.path, record.slot.directory, columns).to_pandas()
+        wanted = [begun, "done_ns", "outcome"]
+        frame: pd.DataFrame = columns.read_requests(self.path, record.slot.directory, wanted).to_pandas()
         begun_ns = frame[begun].to_numpy()
         inside = (begun_ns >= record.window_start_ns) & (begun_ns < record.window_end_ns)
         counted = inside & (frame["outcome"] == "ok").to_numpy()
@@ -233,8 +234,8 @@ class Run:
         """
         record = self._slot(slot)
         capture = self._capture(record)
-        columns = ["id", *tap_columns([tap.name for tap in capture.taps])]
-        frame: pd.DataFrame = store.read_hops(self.path, record.slot.directory, columns).to_pandas()
+        wanted = ["id", *tap_columns([tap.name for tap in capture.taps])]
+        frame: pd.DataFrame = columns.read_hops(self.path, record.slot.directory, wanted).to_pandas()
         return frame
 
     @cached_property

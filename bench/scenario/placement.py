@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import InputError
-from bench.scenario.model import ADDRESSES, OWN_ENGINE, Arm, Condition, Scenario, conditions
-from bench.scenario.modes.catalogue import NetworkMode, Vantage
+from bench.scenario.conditions import Condition, conditions
+from bench.scenario.model import ADDRESSES, OWN_ENGINE, Arm
+from bench.scenario.modes.model import NetworkMode, Vantage
+from bench.scenario.scenario import Scenario
 
 MAX_DOCKER_HOSTS = 50
 """Addresses .100 to .149 and .200 to .249 of the lab's wire."""

@@ -8,8 +8,12 @@ import random
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.scenario.model import Condition, Scenario, conditions
-from bench.slots.cpu import IDLE_S
+from bench.scenario.conditions import Condition, conditions
+from bench.scenario.scenario import Scenario
+
+IDLE_S = 1.0
+"""Length of the idle baseline: of every slot, before its load. Its noise, which is mostly the 10 ms in
+which the kernel counts, is then in the slot's own value and so in every interval."""
 
 SLOT_OVERHEAD_S = 0.4
 """Start, readiness and removal of a container, between two loads: for time estimates only."""

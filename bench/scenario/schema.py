@@ -6,8 +6,10 @@ What needs several fields at once (a claim's arms, what an open loop must have) 
 
 from typing import Any
 
-from bench.scenario.model import ADDRESSES, FACTORS, MAX_ARMS, TABLES, Scenario
-from bench.scenario.modes.catalogue import MODES, Mode
+from bench.scenario.model import ADDRESSES, FACTORS, TABLES
+from bench.scenario.modes.catalogue import MODES
+from bench.scenario.modes.model import Mode
+from bench.scenario.scenario import MAX_ARMS, Scenario
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """What Taplo and Even Better TOML read."""

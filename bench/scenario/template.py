@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from bench.scenario.modes.catalogue import MODES, Mode, parse_mode
+from bench.scenario.modes.catalogue import MODES, parse_mode
+from bench.scenario.modes.model import Mode
 
 WIDTH = 31
 """Column at which the comments begin."""

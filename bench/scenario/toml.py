@@ -2,7 +2,7 @@
 
 import json
 
-from bench.scenario.model import Scenario
+from bench.scenario.scenario import Scenario
 
 
 def scenario_toml(scenario: Scenario) -> str:

@@ -11,10 +11,6 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-IDLE_S = 1.0
-"""Length of the idle baseline: of every slot, before its load. Its noise, which is mostly the 10 ms in
-which the kernel counts, is then in the slot's own value and so in every interval."""
-
 
 class Share(StrEnum):
     """What a part of the machine's time can be attributed to."""

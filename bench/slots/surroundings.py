@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench.scenario.modes.catalogue import NetworkMode
+from bench.scenario.modes.model import NetworkMode
 
 Facts = Mapping[str, str]
 """Facts by name: link, offloads, sysctls of the namespace, limits, configuration."""

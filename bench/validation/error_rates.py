@@ -13,9 +13,10 @@ from bench.judgement.change import ChangeWord
 from bench.judgement.claim import ClaimWord
 from bench.judgement.comparison import NEGLIGIBLE, Comparison, Word
 from bench.judgement.effect import excludes_one
-from bench.judgement.samples import SlotMetrics
 from bench.judgement.verdict import Verdict, judge
-from bench.scenario.model import PERFORMANCE, Metric, Scenario
+from bench.scenario.metric import PERFORMANCE, Metric
+from bench.scenario.scenario import Scenario
+from bench.slots.observation import SlotMetrics
 from bench.validation.relabelling import make_pseudo_scenario, relabel
 from bench.validation.simulation import Setting, make_experiment, make_family, simulate
 

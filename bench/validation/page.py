@@ -9,7 +9,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.report.panels import MARKERS, PALETTE, lay_lines, make_key
+from bench.report.panels import lay_lines, make_key
+from bench.report.run.selection import MARKERS, PALETTE
 from bench.report.svg import STYLE, render_svg
 from bench.validation.error_rates import TARGETS, Measure, Rate
 
@@ -106,7 +107,8 @@ def write_page(rates: Sequence[Rate], missing: int = 0) -> str:
     off = [rate for rate in judged if rate.is_off]
     found = f"Of {len(judged)} rates with a target, {len(off)} are off."
     if missing:
-        found += f" **Incomplete**: {missing} settings are yet to be counted: `python -m bench.validation --resume`."
+        found += f" **Incomplete**: {missing} settings are yet to be counted:"
+        found += " `python -m bench.validation --resume`."
     lines = [OPENING, found, ""]
     for title, about, part, measures in (
         ("Simulated", NOISE, "simulated", SIMULATED),

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.judgement.samples import SlotMetrics
-from bench.scenario.model import Arm, Metric, Scenario
-from bench.scenario.modes.catalogue import Mode
+from bench.scenario.metric import Metric
+from bench.scenario.model import Arm
+from bench.scenario.modes.model import Mode
+from bench.scenario.scenario import Scenario
+from bench.slots.observation import SlotMetrics
 from bench.validation.simulation import worsen
 
 ONE, OTHER = "one", "other"

@@ -10,10 +10,12 @@ from math import log, sqrt
 
 import numpy as np
 
-from bench.judgement.samples import SlotMetrics
-from bench.scenario.model import Arm, Claim, Metric, Scenario, Schedule
-from bench.scenario.modes.catalogue import Mode
+from bench.scenario.metric import Metric
+from bench.scenario.model import Arm, Claim, Schedule
+from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot, plan_slots
+from bench.scenario.scenario import Scenario
+from bench.slots.observation import SlotMetrics
 
 LATENCY_US = 42.0
 FACTOR = "load.connections"

@@ -11,14 +11,15 @@ from requests.exceptions import RequestException
 
 import bench
 from bench.errors import BenchError, EnvironmentLacks
-from bench.lab.hosts import machine
+from bench.lab.hosts import machine, requirements
 from bench.lab.hosts.host import Host
-from bench.lab.hosts.journal import Journal, machine_lock, undo, undo_dead_runs
+from bench.lab.hosts.journal import Journal, undo, undo_dead_runs
+from bench.lab.hosts.lock import machine_lock
 from bench.lab.hosts.namespaces import hosts_of_lab, lab
 from bench.lab.servers.engine import engine
 from bench.lab.servers.image import provide_image
 from bench.records.findings import WALKTHROUGH_SCHEMA_VERSION, EngineWalk, Finding, WalkthroughRecord, Word
-from bench.results import store
+from bench.results import files, store
 from bench.scenario.model import OWN_ENGINE
 from bench.scenario.placement import DockerHost
 from bench.walkthrough.container_spec import IMAGE_TAG
@@ -36,8 +37,8 @@ def begin_walkthrough(engines: Sequence[str], results: Path, tell: Tell) -> tupl
 
     Raises EnvironmentLacks where no lab or none of the engines can be had.
     """
-    machine.require_all()
-    folder = results / "walkthrough" / store.new_run_id(datetime.now(UTC))
+    requirements.require_all()
+    folder = results / "walkthrough" / files.new_run_id(datetime.now(UTC))
     try:
         folder.mkdir(parents=True)
     except OSError as fault:
@@ -53,8 +54,8 @@ def begin_walkthrough(engines: Sequence[str], results: Path, tell: Tell) -> tupl
 
 def write_walkthrough(folder: Path, record: WalkthroughRecord) -> None:
     """Write walkthrough.json, and walkthrough.md for a person."""
-    store.write_atomically(folder / store.WALKTHROUGH_FILE, record.model_dump_json(indent=1).encode())
-    store.write_atomically(folder / store.WALKTHROUGH_PAGE, render_markdown(record).encode())
+    files.write_atomically(folder / store.WALKTHROUGH_FILE, record.model_dump_json(indent=1).encode())
+    files.write_atomically(folder / store.WALKTHROUGH_PAGE, render_markdown(record).encode())
 
 
 def walk(engines: Sequence[str], tell: Tell) -> WalkthroughRecord:
@@ -82,7 +83,7 @@ def walk(engines: Sequence[str], tell: Tell) -> WalkthroughRecord:
     plans = hosts_of_lab(*machine.divide_cores(), _places(OWN_ENGINE), ipv6=False)
     return WalkthroughRecord(
         schema_version=WALKTHROUGH_SCHEMA_VERSION,
-        id=store.new_run_id(datetime.now(UTC)),
+        id=files.new_run_id(datetime.now(UTC)),
         bench_version=bench.__version__,
         started_at=started_at,
         finished_at=_now(),
@@ -113,7 +114,7 @@ def _walk_engine(source: str, tell: Tell) -> EngineWalk:
 
 @contextmanager
 def _ground(source: str, tell: Tell) -> Iterator[Ground]:
-    run_id = store.new_run_id(datetime.now(UTC))
+    run_id = files.new_run_id(datetime.now(UTC))
     journal = Journal(run_id)
     places = _places(source)
     try:

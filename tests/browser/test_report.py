@@ -13,7 +13,7 @@ from bench.records.findings import Word
 from bench.report.run.page import SECTIONS, write_report
 from bench.results import store
 from bench.results.run import Run
-from bench.scenario.model import parse_scenario
+from bench.scenario.parsing import parse_scenario
 from tests.pure.conftest import make_gate, make_run, make_scenario
 from tests.pure.reports import NO_IPVLAN, judged, make_ladder, measure, store_run
 from tests.pure.test_findings import make_record, make_walk

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.lab.hosts import machine
+from bench.lab.hosts import requirements
 
 SCENARIO = """
 name = "small"
@@ -26,7 +26,7 @@ RUN_S = 240
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    missing = [need.name for need in machine.requirements() if not need.met]
+    missing = [need.name for need in requirements.requirements() if not need.met]
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)

@@ -6,7 +6,7 @@ from bench.errors import MeasurementInvalid
 from bench.lab.hosts import machine
 from bench.measure import calibrate
 from bench.results import store
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 
 
 def test_a_calibration_holds_all_ceilings_and_is_kept_for_runs_of_this_machine(

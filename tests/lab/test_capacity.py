@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from bench.judgement.capacity.knee import Outcome
-from bench.judgement.capacity.record import NULL_SERVER, next_step
+from bench.judgement.capacity.record import NULL_SERVER
+from bench.judgement.capacity.search import next_step
 from bench.results import store
 from tests.lab.conftest import DONE, bench
 

@@ -9,14 +9,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bench.lab.hosts.journal import machine_lock
+from bench.lab.hosts.lock import machine_lock
 from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE
+from bench.measure.availability import find_gaps
 from bench.measure.slot import measure_slot
-from bench.measure.testbed import Bed, find_gaps, prepare_bed
+from bench.measure.testbed import Bed, prepare_bed
 from bench.records.run import SlotRecord
-from bench.results import store
-from bench.scenario.model import Arm, LabSettings, Load, Scenario, conditions
+from bench.results import columns
+from bench.scenario.conditions import conditions
+from bench.scenario.model import Arm, LabSettings, Load
 from bench.scenario.plan import Slot
+from bench.scenario.scenario import Scenario
 from bench.wire.hops import hop_ns, list_hops
 from bench.wire.packets import read_packets
 from bench.wire.pcap import read_records
@@ -142,7 +145,7 @@ def test_the_packets_that_are_kept_are_a_beginning_of_the_capture(measured: dict
     for tap in slot.record.capture.taps:
         with (slot.folder / slot.record.slot.directory / f"{tap.name}.pcap").open("rb") as stream:
             kept = list(read_records(stream, tap.name))
-        assert sum(len(records.starts) for records in kept) == store.KEPT_PACKETS < tap.received
+        assert sum(len(records.starts) for records in kept) == columns.KEPT_PACKETS < tap.received
         assert kept[-1].truncated_bytes == 0
 
 

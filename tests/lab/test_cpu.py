@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import bench as api
-from bench.lab.hosts.machine import hold_idle_states
 from bench.lab.hosts.readings import read_files
 from bench.lab.instruments.cpu import Watch
+from bench.measure.settings import hold_idle_states
 from bench.slots.cpu import CpuRecord, Rates, Share, rate
 from tests.lab.conftest import DONE, bench, only_run
 

@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 from bench.errors import EnvironmentLacks
-from bench.lab.hosts import journal, machine, namespaces
+from bench.lab.hosts import journal, lock, machine, namespaces
 from bench.lab.hosts.host import Endpoint, Host
 from bench.lab.instruments.counters import read_network_counters
 from bench.lab.servers import engine, engine_root, image
 from bench.lab.servers.engine_root import SUITES, EngineRoot, provide_engine_root
 from bench.lab.servers.server import Site, apache, network_inode
 from bench.scenario.model import Arm
-from bench.scenario.modes.catalogue import MODES, Mode
+from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import Counter
+from bench.scenario.modes.model import Mode
 from bench.scenario.placement import DockerHost
 from tests.lab.conftest import wait_until
 from tests.lab.world import snapshot
@@ -39,7 +40,7 @@ print(connection.getresponse().status)
 def sealed_lab(suite: str) -> Iterator[tuple[namespaces.Lab, journal.Journal, list[DockerHost]]]:
     """A lab of two Docker hosts with the suite's engine, after which the machine is what it was before."""
     hosts = [DockerHost(number, f"debian:{suite}", {}) for number in (0, 1)]
-    with journal.machine_lock("test_engine_root"):
+    with lock.machine_lock("test_engine_root"):
         before = snapshot()
         notes = journal.Journal(f"test-{os.getpid()}-{time.monotonic_ns()}")
         try:
@@ -145,7 +146,7 @@ def stand(suite: str) -> None:
 
 def test_an_engine_in_a_root_ends_with_its_killed_controller() -> None:
     provide_engine_root("bookworm")
-    with journal.machine_lock("test_engine_root"):
+    with lock.machine_lock("test_engine_root"):
         before = snapshot()
     controller = subprocess.Popen(
         [sys.executable, "-c", "from tests.lab.test_engine_root import stand; stand('bookworm')"],
@@ -162,7 +163,7 @@ def test_an_engine_in_a_root_ends_with_its_killed_controller() -> None:
     wait_until(
         lambda: not [line for line in snapshot()["processes"] if "dockerd" in line], "the engine's end"
     )
-    with journal.machine_lock("test_engine_root"):
+    with lock.machine_lock("test_engine_root"):
         journal.undo(run_id)
         assert snapshot() == before
 

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from bench.lab.hosts.journal import machine_lock
+from bench.lab.hosts.lock import machine_lock
+from bench.measure.availability import find_gaps
 from bench.measure.slot import measure_slot
-from bench.measure.testbed import Bed, find_gaps, prepare_bed
+from bench.measure.testbed import Bed, prepare_bed
 from bench.records.run import SlotRecord
-from bench.results import store
-from bench.scenario.model import Arm, LabSettings, Load, Scenario, conditions
-from bench.scenario.modes.catalogue import MODES, Mode, Vantage
+from bench.results import files
+from bench.scenario.conditions import conditions
+from bench.scenario.model import Arm, LabSettings, Load
+from bench.scenario.modes.catalogue import MODES
+from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.plan import Slot
+from bench.scenario.scenario import Scenario
 from bench.slots.gates.gate import Gate
 from bench.slots.surroundings import find_differences
 from tests.lab.conftest import wait_until
@@ -39,7 +43,7 @@ def bed() -> Iterator[Bed]:
         load=Load(warm_up_s=0.05, measure_s=0.3),
     )
     with machine_lock("tests of the modes"):
-        run_id = store.new_run_id(datetime.now(UTC))
+        run_id = files.new_run_id(datetime.now(UTC))
         with prepare_bed(scenario, run_id, lambda _: None) as prepared:
             yield prepared
 

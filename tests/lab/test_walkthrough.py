@@ -11,7 +11,7 @@ from bench.measure.run import begin_run
 from bench.records.findings import Finding, WalkthroughRecord, Word
 from bench.records.run import SlotRecord
 from bench.results.run import load
-from bench.scenario.model import parse_scenario
+from bench.scenario.parsing import parse_scenario
 from bench.walkthrough.statements import SUBJECTS
 from tests.lab.conftest import bench, write_scenario
 from tests.lab.world import snapshot

@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 
 from bench.records.run import CaptureRecord, SlotRecord, TapRecord
-from bench.results import store
+from bench.results import columns, store
 from bench.results.run import Run
-from bench.scenario.model import Arm, Load, Scenario, conditions
-from bench.scenario.modes.catalogue import MODES, Mode
+from bench.scenario.conditions import conditions
+from bench.scenario.model import Arm, Load
+from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import Counter
+from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot, plan_slots
+from bench.scenario.scenario import Scenario
 from bench.wire.hops import list_hops
 
 from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record, noise
@@ -171,4 +174,4 @@ def _write_requests(folder: Path, slot: Slot, service_ns: np.ndarray) -> None:
         }
         for number, took in enumerate(service_ns)
     ]
-    store.write_requests(folder, slot.directory, make_records(rows[::-1]))
+    columns.write_requests(folder, slot.directory, make_records(rows[::-1]))

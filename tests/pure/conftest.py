@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 from hypothesis import settings
 
-from bench.generator.closed_loop import RECORD_DTYPE, Outcome
-from bench.judgement.samples import SlotMetrics
 from bench.records.run import SCHEMA_VERSION, RunRecord, SlotRecord, Status
-from bench.scenario.model import Arm, Metric, Scenario, Schedule
-from bench.scenario.modes.catalogue import Mode
+from bench.scenario.metric import Metric
+from bench.scenario.model import Arm, Schedule
 from bench.scenario.modes.footprint import Counter
+from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot, plan_slots
+from bench.scenario.scenario import Scenario
 from bench.slots.gates.gate import Gate
+from bench.slots.observation import SlotMetrics
+from bench.slots.requests import RECORD_DTYPE, Outcome
 
 # The same examples on every machine and no file written: a red test is red for everybody.
 settings.register_profile("pure", database=None, deadline=None, derandomize=True, max_examples=60)

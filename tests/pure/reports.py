@@ -9,12 +9,15 @@ import pytest
 
 from bench.records.run import SlotRecord
 from bench.report.table import Table
-from bench.results import store
+from bench.results import columns, store
 from bench.results.run import Run
-from bench.scenario.model import Arm, Claim, Scenario, conditions
+from bench.scenario.conditions import conditions
+from bench.scenario.model import Arm, Claim
 from bench.scenario.modes.footprint import UNITS, Counter, Expected
 from bench.scenario.plan import Slot, plan_slots
-from bench.slots.gates.gate import check_control, check_path
+from bench.scenario.scenario import Scenario
+from bench.slots.gates.identity import check_control
+from bench.slots.gates.path import check_path
 from bench.statistics import estimate
 
 from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record, noise
@@ -98,7 +101,7 @@ def store_run(folder: Path, scenario: Scenario, *, requests: bool = False, **cha
     for slot in record.slots if requests else ():
         if slot.requests:
             rows = [{"sent_ns": 1_000 + 9 * n, "done_ns": 21_000 + n**2} for n in range(60)]
-            store.write_requests(folder, slot.slot.directory, make_records(rows))
+            columns.write_requests(folder, slot.slot.directory, make_records(rows))
     return Run(folder)
 
 

@@ -7,9 +7,11 @@ import pytest
 from bench.errors import InputError
 from bench.results.run import Run
 from bench.scenario.model import Arm
-from bench.scenario.modes.catalogue import MODES, Mode
+from bench.scenario.modes.catalogue import MODES
+from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot
-from bench.wire.anatomy.dissection import Anatomy, name_hop
+from bench.wire.anatomy.dissection import name_hop
+from bench.wire.anatomy.model import Anatomy
 from bench.wire.hops import Group
 
 from .captures import (

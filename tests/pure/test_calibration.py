@@ -13,7 +13,7 @@ from bench.records.calibration import (
     find_pauses,
 )
 from bench.report.run.instrument import describe_instrument, list_ceilings, list_floors
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 from bench.statistics.estimate import estimate
 
 P50 = Metric.P50_LATENCY_US

@@ -7,24 +7,20 @@ from typing import Any
 import pytest
 
 from bench.errors import InputError
+from bench.judgement.capacity.bound import Bound, compare_knees, find_bound, plan_comparisons
 from bench.judgement.capacity.knee import Outcome
 from bench.judgement.capacity.record import (
     MIN_HEADROOM,
     NULL_SERVER,
     SCHEMA_VERSION,
-    Bound,
     CapacityRecord,
     Probe,
     SecondWorker,
     Step,
     Workload,
     WrkReading,
-    compare_knees,
-    find_bound,
-    judge_probe,
-    next_step,
-    plan_comparisons,
 )
+from bench.judgement.capacity.search import judge_probe, next_step
 from bench.records.run import Status
 from bench.report.pages.capacity import answer_capacity, list_cautions, write_capacity_report
 from bench.results import store

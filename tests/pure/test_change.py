@@ -8,7 +8,8 @@ from statsmodels.stats.multitest import multipletests
 
 from bench.judgement.change import Change, ChangeWord, choose_change_word, choose_words, pair_conditions
 from bench.judgement.comparison import NEGLIGIBLE
-from bench.scenario.model import PERFORMANCE, Metric, conditions
+from bench.scenario.conditions import conditions
+from bench.scenario.metric import PERFORMANCE, Metric
 
 from .conftest import BRIDGE, HOST, make_scenario, make_slots
 from .verdicts import (

@@ -2,8 +2,10 @@ import pytest
 
 from bench.judgement.change import ChangeWord
 from bench.judgement.verdict import Verdict
-from bench.scenario.model import PERFORMANCE, Arm, conditions
-from bench.scenario.modes.catalogue import Mode
+from bench.scenario.conditions import conditions
+from bench.scenario.metric import PERFORMANCE
+from bench.scenario.model import Arm
+from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot
 
 from .conftest import BRIDGE, HOST, make_slots

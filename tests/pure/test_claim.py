@@ -2,7 +2,8 @@ import pytest
 
 from bench.judgement.claim import ClaimWord, judge_claim
 from bench.judgement.comparison import NEGLIGIBLE, Comparison, Word
-from bench.scenario.model import PERFORMANCE, Claim, Metric
+from bench.scenario.metric import PERFORMANCE, Metric
+from bench.scenario.model import Claim
 
 from .verdicts import CLAIM, P50, P99, THROUGHPUT
 

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.judgement.comparison import NEGLIGIBLE, Word, choose_word
-from bench.scenario.model import PERFORMANCE, Arm, Metric
-from bench.scenario.modes.catalogue import Mode
+from bench.scenario.metric import PERFORMANCE, Metric
+from bench.scenario.model import Arm
+from bench.scenario.modes.model import Mode
 
 from .conftest import BRIDGE, HOST, Latency, make_scenario, make_slots, noise
 from .verdicts import NARROW, P50, compared, costing, interval_of, ratio_of, verdict_on

@@ -13,16 +13,10 @@ import numpy as np
 import pytest
 
 from bench.generator import closed_loop as load_path
-from bench.generator.closed_loop import (
-    RECORD_DTYPE,
-    Connections,
-    Framing,
-    Outcome,
-    RequestLog,
-    await_ready,
-    parse_head,
-)
+from bench.generator.closed_loop import Connections, Framing, await_ready, parse_head
 from bench.lab.hosts import command
+from bench.slots import requests
+from bench.slots.requests import RECORD_DTYPE, Outcome, RequestLog
 
 ADDRESS = "127.0.0.1"
 PATIENCE_S = 10.0
@@ -231,7 +225,7 @@ def test_a_head_without_one_stated_length_is_refused(answer: bytes) -> None:
 def test_the_log_keeps_every_request_in_order_however_many_chunks_it_takes(
     count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load_path, "CHUNK_BYTES", 4 * load_path.RECORD.size)
+    monkeypatch.setattr(requests, "CHUNK_BYTES", 4 * requests.RECORD.size)
     log = RequestLog()
     rows = [(row, row + 1, row + 2, row + 3, row + 4, row + 5, 200, 1) for row in range(count)]
     for row in rows:

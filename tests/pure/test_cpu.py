@@ -24,29 +24,17 @@ from bench.report.run.cpu import tabulate_cpu
 from bench.report.run.page import render_html, render_markdown
 from bench.report.run.slot_tables import describe_gates
 from bench.report.run.summary import summarise
-from bench.results import store
+from bench.results import columns, slot_table, store
 from bench.results.run import Run
-from bench.scenario.model import Arm, Claim, Load, Metric, Scenario, conditions
-from bench.scenario.plan import plan_slots, slot_seconds
-from bench.slots.cpu import (
-    IDLE_S,
-    CoreCounters,
-    CoreCpu,
-    CpuCounters,
-    CpuRecord,
-    Kind,
-    Share,
-    measure_cpu,
-    rate,
-)
-from bench.slots.gates.gate import (
-    MAX_IDLE_CORES,
-    Voids,
-    check_idle,
-    check_open_loop,
-    is_valid,
-    usable_metrics,
-)
+from bench.scenario.conditions import conditions
+from bench.scenario.metric import Metric
+from bench.scenario.model import Arm, Claim, Load
+from bench.scenario.plan import IDLE_S, plan_slots, slot_seconds
+from bench.scenario.scenario import Scenario
+from bench.slots.cpu import CoreCounters, CoreCpu, CpuCounters, CpuRecord, Kind, Share, measure_cpu, rate
+from bench.slots.gates.gate import Voids, is_valid
+from bench.slots.gates.load import check_open_loop, usable_metrics
+from bench.slots.gates.machine import MAX_IDLE_CORES, check_idle
 from bench.slots.metrics import OpenLoop
 from bench.validation.error_rates import count_relabelled
 
@@ -307,8 +295,8 @@ def store_cpu_run(folder: Path, scenario: Scenario, **changes: Any) -> Run:
     store.write_run(folder, record)
     for slot in record.planned:
         rows = [{"intended_ns": 1_000 + 9 * n, "done_ns": 21_000 + n**2} for n in range(60)]
-        store.write_requests(folder, slot.directory, make_records(rows))
-    store.write_slots_csv(folder, record.slots)
+        columns.write_requests(folder, slot.directory, make_records(rows))
+    slot_table.write_slots_csv(folder, record.slots)
     return Run(folder)
 
 

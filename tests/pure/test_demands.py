@@ -16,7 +16,7 @@ from bench.judgement.across_runs.demands import (
 from bench.judgement.claim import ClaimVerdict, ClaimWord
 from bench.judgement.comparison import Comparison, Word
 from bench.report.pages.check import describe_demand, render_junit
-from bench.scenario.model import PERFORMANCE
+from bench.scenario.metric import PERFORMANCE
 
 from .test_run_comparison import compared, run_of
 

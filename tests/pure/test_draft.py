@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from bench.cli.scenario import scenario_app
 from bench.errors import InputError
-from bench.scenario.model import conditions, parse_scenario
-from bench.scenario.modes.catalogue import Mode
+from bench.scenario.conditions import conditions
+from bench.scenario.modes.model import Mode
+from bench.scenario.parsing import parse_scenario
 from bench.scenario.template import draft_scenario
 
 from .test_schema import faults_of

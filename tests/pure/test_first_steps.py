@@ -11,7 +11,7 @@ import pytest
 
 from bench import __version__
 from bench.records.run import Status
-from bench.results import store
+from bench.results import files, store
 from bench.results.listing import describe_age, list_shelf
 
 from .conftest import make_run, make_scenario
@@ -35,7 +35,7 @@ def bench(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def store_one(results: Path, number: str, status: Status) -> Path:
     run_id = f"20250102T030405Z-{number}"
-    folder = store.create_run_folder(results, "unit", run_id)
+    folder = files.create_run_folder(results, "unit", run_id)
     store.write_run(folder, make_run(make_scenario(), id=run_id, status=status))
     return folder
 
@@ -64,7 +64,7 @@ def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
 
 def test_the_list_tells_runs_and_suites_the_newest_first_with_status_and_word(tmp_path: Path) -> None:
     results = tmp_path / "results"
-    judged = store.create_run_folder(results, "unit", "20240102T030405Z-aaaa")
+    judged = files.create_run_folder(results, "unit", "20240102T030405Z-aaaa")
     store.write_run(judged, make_run(make_scenario(claims=(CLAIM,))))
     verdict = {"claims": [{"word": "SUPPORTED"}, {"word": "SUPPORTED"}], "comparisons": []}
     (judged / "verdict.json").write_text(json.dumps(verdict))

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from bench.generator.arrivals import draw_arrivals
-from bench.generator.closed_loop import Framing, Outcome, RequestLog, parse_head
+from bench.generator.closed_loop import Framing, parse_head
 from bench.generator.fresh_connections import FreshConnections
 from bench.generator.open_loop import OpenFreshConnections
+from bench.slots.requests import Outcome, RequestLog
 
 from .test_connections import ADDRESS, Handler, read_request, serving
 

@@ -4,28 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.scenario.model import Metric
-from bench.scenario.modes.catalogue import MODES, Mode, Vantage
+from bench.scenario.metric import Metric
+from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import Counter, Expected, Path
-from bench.slots.gates.gate import (
-    MIN_REQUESTS_P99,
-    Gate,
-    Losses,
-    Room,
-    Voids,
-    check_captures,
-    check_control,
-    check_identity,
-    check_load,
-    check_namespace,
-    check_network,
-    check_open_loop,
-    check_path,
-    check_ports,
-    check_quiet,
-    is_valid,
-    usable_metrics,
-)
+from bench.scenario.modes.model import Mode, Vantage
+from bench.slots.gates.captures import check_captures
+from bench.slots.gates.gate import Gate, Voids, is_valid
+from bench.slots.gates.identity import check_control, check_identity
+from bench.slots.gates.load import MIN_REQUESTS_P99, check_load, check_open_loop, check_ports, usable_metrics
+from bench.slots.gates.machine import check_quiet
+from bench.slots.gates.network import Losses, Room, check_network
+from bench.slots.gates.path import check_namespace, check_path
 from bench.slots.metrics import OpenLoop
 
 from .conftest import make_gate, make_values

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from bench import paths
 from bench.errors import EnvironmentLacks, ExitCode
 from bench.lab.hosts import command, journal
-from bench.lab.hosts.journal import Journal, dead_runs, machine_lock, start_time, undo
+from bench.lab.hosts.journal import Journal, dead_runs, start_time, undo
+from bench.lab.hosts.lock import machine_lock
 
 RUN = "20250102T030405Z-00ff"
 PATIENCE_S = 10.0
@@ -113,7 +115,7 @@ def test_undo_reads_a_journal_whose_end_the_disk_lost() -> None:
 
 
 def test_a_run_that_was_killed_before_its_first_line_leaves_a_folder_that_undo_removes() -> None:
-    folder = journal.STATE / RUN
+    folder = paths.STATE / RUN
     folder.mkdir()
 
     assert undo(RUN) == [f"folder {folder}"]

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from bench.judgement.comparison import Comparison, Word
 from bench.judgement.ladder import list_steps
 from bench.judgement.verdict import Verdict
-from bench.scenario.model import PERFORMANCE, Arm, Metric, Scenario
-from bench.scenario.modes.catalogue import Mode
+from bench.scenario.metric import PERFORMANCE, Metric
+from bench.scenario.model import Arm
+from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot
+from bench.scenario.scenario import Scenario
 
 from .conftest import BRIDGE, HOST, Latency, make_scenario, make_slots, noise
 from .verdicts import P50, costing, ratio_of, verdict_on

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.generator.closed_loop import Outcome
-from bench.scenario.model import PERFORMANCE, Load
+from bench.scenario.metric import PERFORMANCE
+from bench.scenario.model import Load
 from bench.slots.metrics import find_free, measure_requests
+from bench.slots.requests import Outcome
 
 from .conftest import make_records
 

@@ -3,8 +3,9 @@ import string
 import pytest
 
 from bench.scenario.model import Arm
-from bench.scenario.modes.catalogue import MODES, Mode, Vantage, parse_mode
+from bench.scenario.modes.catalogue import MODES, parse_mode
 from bench.scenario.modes.footprint import Counter, Expected
+from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.placement import DOCKER1
 from bench.slots.surroundings import digest, find_differences
 

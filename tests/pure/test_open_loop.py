@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.generator.arrivals import draw_arrivals
-from bench.generator.closed_loop import Connections, Outcome, RequestLog
+from bench.generator.closed_loop import Connections
 from bench.generator.open_loop import NO_CONNECTION, OpenConnections
 from bench.lab.hosts import command
 from bench.scenario.model import Load
 from bench.slots.metrics import find_free, measure_requests, number_requests
+from bench.slots.requests import Outcome, RequestLog
 from bench.wire.exchanges import request_target
 
 from .test_connections import (

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.scenario.model import Load, Scenario, conditions
+from bench.scenario.conditions import conditions
+from bench.scenario.model import Load
 from bench.scenario.plan import (
     RUN_OVERHEAD_S,
     expected_seconds,
@@ -16,6 +17,7 @@ from bench.scenario.plan import (
     plan_slots,
     slot_seconds,
 )
+from bench.scenario.scenario import Scenario
 
 from .conftest import make_scenario
 

@@ -2,9 +2,12 @@ import pytest
 from scipy import stats
 
 from bench.judgement.precision import MIN_BLOCKS_TO_STOP, extend, half_width, is_reached, predict_blocks
-from bench.judgement.samples import SlotMetrics, sort_slots
-from bench.scenario.model import Load, Metric, Scenario, Schedule
+from bench.judgement.samples import sort_slots
+from bench.scenario.metric import Metric
+from bench.scenario.model import Load, Schedule
 from bench.scenario.plan import Slot
+from bench.scenario.scenario import Scenario
+from bench.slots.observation import SlotMetrics
 
 from .conftest import make_scenario, make_slots, noise
 

@@ -1,4 +1,4 @@
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 from bench.scenario.plan import plan_slots
 from bench.slots.gates.gate import Voids
 

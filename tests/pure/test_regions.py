@@ -22,7 +22,8 @@ from bench.report.run.regions import (
     tabulate_regions,
 )
 from bench.report.table import NOT_AVAILABLE
-from bench.scenario.model import PERFORMANCE, Arm, Load
+from bench.scenario.metric import PERFORMANCE
+from bench.scenario.model import Arm, Load
 from bench.statistics.estimate import equivalence_p_value, estimate
 
 from .conftest import make_scenario

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bench.judgement import effect
-from bench.judgement.samples import SlotMetrics
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
+from bench.slots.observation import SlotMetrics
 from bench.statistics import estimate
 from bench.validation.error_rates import EQUAL, Measure, count_planned, count_relabelled
 from bench.validation.relabelling import ONE, OTHER, make_pseudo_scenario, relabel

@@ -9,15 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from bench.report.run import page
-from bench.report.run.anatomy import (
-    describe_anatomy,
-    tabulate_explained,
-    tabulate_hops,
-    tabulate_losses,
-    tabulate_shares,
-    tabulate_taps,
-    tabulate_traces,
-)
+from bench.report.run.anatomy import describe_anatomy
 from bench.report.run.anatomy_figures import (
     draw_contrasts,
     draw_hops,
@@ -25,10 +17,18 @@ from bench.report.run.anatomy_figures import (
     draw_shares,
     draw_waterfalls,
 )
+from bench.report.run.anatomy_tables import (
+    tabulate_explained,
+    tabulate_hops,
+    tabulate_losses,
+    tabulate_shares,
+    tabulate_taps,
+    tabulate_traces,
+)
+from bench.report.run.answer import answer_sentence
 from bench.report.run.captions import describe_figures
 from bench.report.run.effect_figures import draw_block_ratios
 from bench.report.run.summary import summarise
-from bench.report.text import answer_sentence
 from bench.results.run import Run
 from bench.scenario.model import Arm
 from bench.scenario.plan import Slot

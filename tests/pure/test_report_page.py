@@ -11,17 +11,18 @@ from bench.cli import terminal
 from bench.cli.scenario_files import bundled_scenarios
 from bench.records.run import Status
 from bench.report import panels
-from bench.report.panels import PALETTE, colour_of, marker_of
 from bench.report.run import figures, page
 from bench.report.run.captions import describe_figures
 from bench.report.run.cautions import find_cautions
 from bench.report.run.effect_figures import draw_block_ratios, draw_costs, draw_ladder, find_costs
 from bench.report.run.figures import draw_latency, draw_slot_timeline, draw_throughput
+from bench.report.run.selection import PALETTE, colour_of, marker_of
 from bench.report.run.summary import list_gaps, summarise
 from bench.report.svg import render_svg
-from bench.results import store
+from bench.results import files, store
 from bench.results.run import Run
-from bench.scenario.model import Load, parse_scenario
+from bench.scenario.model import Load
+from bench.scenario.parsing import parse_scenario
 from bench.scenario.toml import scenario_toml
 
 from .conftest import make_gate, make_run, make_scenario
@@ -314,8 +315,8 @@ def test_the_scenario_in_the_report_is_a_file_that_reads_as_the_scenario(tmp_pat
 
 def test_a_setting_that_a_stored_scenario_did_not_know_is_not_in_its_file(tmp_path: Path) -> None:
     store.write_run(tmp_path, make_run(make_scenario()))
-    text = (tmp_path / store.RUN_FILE).read_text()
-    (tmp_path / store.RUN_FILE).write_text(text.replace('"pacing": "spin",', ""))
+    text = (tmp_path / files.RUN_FILE).read_text()
+    (tmp_path / files.RUN_FILE).write_text(text.replace('"pacing": "spin",', ""))
 
     assert "pacing" not in scenario_toml(Run(tmp_path).record.scenario)
     assert "arrivals" in scenario_toml(Run(tmp_path).record.scenario)

@@ -7,16 +7,18 @@ import pytest
 from bench.judgement.change import ChangeWord
 from bench.judgement.comparison import Word
 from bench.report.run import attestation, card, changes, comparisons, method, slot_tables, steps
+from bench.report.run.answer import answer_sentence
 from bench.report.run.cautions import find_cautions
 from bench.report.table import NOT_AVAILABLE
-from bench.report.text import answer_sentence
 from bench.results import store
 from bench.results.run import Run
-from bench.scenario.model import PERFORMANCE, Load, Metric
-from bench.scenario.modes.catalogue import MODES, Vantage
+from bench.scenario.metric import PERFORMANCE, Metric
+from bench.scenario.model import Load
+from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import UNITS
+from bench.scenario.modes.model import Vantage
 from bench.scenario.plan import plan_slots
-from bench.slots.gates.gate import check_path
+from bench.slots.gates.path import check_path
 
 from .conftest import make_gate, make_run, make_scenario
 from .reports import LADDER, NO_IPVLAN, judged, make_ladder, measure, row, store_run

@@ -7,10 +7,11 @@ import bench
 from bench.errors import InputError
 from bench.judgement.verdict import judge
 from bench.records.run import RunRecord
-from bench.report.text import answer_sentence
-from bench.results import store
-from bench.scenario.model import PERFORMANCE, Claim, Load, Metric
-from bench.scenario.modes.catalogue import Vantage
+from bench.report.run.answer import answer_sentence
+from bench.results import columns, slot_table, store
+from bench.scenario.metric import PERFORMANCE, Metric
+from bench.scenario.model import Claim, Load
+from bench.scenario.modes.model import Vantage
 
 from .conftest import make_records, make_run, make_scenario
 
@@ -23,12 +24,12 @@ RUN = make_run(make_scenario(blocks=4, claims=(CLAIM,), factors={"load.connectio
 def folder(tmp_path: Path) -> Path:
     """A stored run whose slot 3 has requests before, in and after its window of 1,000 to 2,000,000 ns."""
     store.write_run(tmp_path, RUN)
-    store.write_slots_csv(tmp_path, RUN.slots)
+    slot_table.write_slots_csv(tmp_path, RUN.slots)
     rows = [
         {"sent_ns": sent_ns, "done_ns": sent_ns + 20_500} for sent_ns in (999, 1_000, 1_999_999, 2_000_000)
     ]
     rows.insert(1, {"sent_ns": 1_500, "done_ns": 0, "outcome": 4})
-    store.write_requests(tmp_path, RUN.planned[3].directory, make_records(rows))
+    columns.write_requests(tmp_path, RUN.planned[3].directory, make_records(rows))
     return tmp_path
 
 
@@ -145,7 +146,7 @@ def test_requests_of_an_open_loop_are_those_intended_in_the_window_and_their_lat
         {"intended_ns": 1_000, "sent_ns": 2_000_500, "done_ns": 2_001_000},
         {"intended_ns": 1_999_999, "sent_ns": 0, "done_ns": 0, "outcome": 4, "connection": -1},
     ]
-    store.write_requests(tmp_path, run.planned[0].directory, make_records(rows))
+    columns.write_requests(tmp_path, run.planned[0].directory, make_records(rows))
     found = bench.load(tmp_path)
     requests = found.requests(0)
 

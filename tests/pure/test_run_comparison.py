@@ -10,8 +10,10 @@ from bench.judgement.across_runs.two_runs import ONE_SESSION, RunChange, RunComp
 from bench.judgement.change import ChangeWord
 from bench.records.run import RunRecord
 from bench.report.pages.two_runs import describe
-from bench.scenario.model import PERFORMANCE, Arm, LabSettings, Load, Margins, Metric, Scenario
+from bench.scenario.metric import PERFORMANCE, Metric
+from bench.scenario.model import Arm, LabSettings, Load, Margins
 from bench.scenario.plan import Slot, plan_slots
+from bench.scenario.scenario import Scenario
 from bench.statistics import estimate
 from bench.validation.simulation import NOISES, SETTINGS, make_experiment, simulate
 

@@ -2,8 +2,9 @@ import pytest
 
 from bench.judgement.claim import ClaimWord
 from bench.judgement.comparison import Word
-from bench.scenario.model import PERFORMANCE, Arm
-from bench.scenario.modes.catalogue import Mode
+from bench.scenario.metric import PERFORMANCE
+from bench.scenario.model import Arm
+from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot
 
 from .conftest import BRIDGE, HOST, make_scenario, make_slots

@@ -3,16 +3,12 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ExitCode, InputError
-from bench.scenario.model import (
-    MAX_SCENARIO_BYTES,
-    PERFORMANCE,
-    Load,
-    Metric,
-    Scenario,
-    conditions,
-    parse_scenario,
-)
-from bench.scenario.modes.catalogue import Vantage
+from bench.scenario.conditions import conditions
+from bench.scenario.metric import PERFORMANCE, Metric
+from bench.scenario.model import Load
+from bench.scenario.modes.model import Vantage
+from bench.scenario.parsing import MAX_SCENARIO_BYTES, parse_scenario
+from bench.scenario.scenario import Scenario
 
 from .conftest import make_scenario
 

@@ -12,7 +12,9 @@ import jsonschema
 import pytest
 from pydantic import BaseModel
 
-from bench.scenario.model import TABLES, Scenario, parse_scenario
+from bench.scenario.model import TABLES
+from bench.scenario.parsing import parse_scenario
+from bench.scenario.scenario import Scenario
 from bench.scenario.schema import describe_scenario_file
 
 from .test_scenario import ARMS, CLAIM, HEAD, VALID

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.judgement.comparison import Word
-from bench.scenario.model import PERFORMANCE, Metric
+from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.plan import plan_slots
 from bench.validation.simulation import (
     NOISES,

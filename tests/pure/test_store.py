@@ -16,12 +16,12 @@ from scapy.layers.l2 import Ether
 from scapy.utils import PcapReader, PcapWriter
 
 from bench.errors import EnvironmentLacks, ExitCode, InputError
-from bench.generator.closed_loop import Outcome
 from bench.judgement.verdict import judge
 from bench.lab.hosts import command
 from bench.records.run import SCHEMA_VERSION, RunRecord
-from bench.results import store
-from bench.scenario.model import PERFORMANCE, Metric
+from bench.results import columns, files, slot_table, store
+from bench.scenario.metric import PERFORMANCE, Metric
+from bench.slots.requests import Outcome
 
 from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record
 
@@ -45,24 +45,24 @@ def no_file_larger_than(size: int) -> Iterator[None]:
 def test_a_run_id_is_its_time_in_utc_and_four_hexadecimal_digits() -> None:
     summer = datetime(2025, 7, 1, 1, 2, 3, tzinfo=timezone(timedelta(hours=2)))
 
-    assert re.fullmatch(r"20250630T230203Z-[0-9a-f]{4}", store.new_run_id(summer))
-    assert len({store.new_run_id(summer) for _ in range(20)}) > 1
+    assert re.fullmatch(r"20250630T230203Z-[0-9a-f]{4}", files.new_run_id(summer))
+    assert len({files.new_run_id(summer) for _ in range(20)}) > 1
 
 
 def test_a_runs_folder_is_that_of_its_scenario_and_id_and_is_made_once(tmp_path: Path) -> None:
-    folder = store.create_run_folder(tmp_path, "unit", RUN.id)
+    folder = files.create_run_folder(tmp_path, "unit", RUN.id)
 
     assert folder == tmp_path / "unit" / RUN.id
     assert (folder / "slots").is_dir()
     with pytest.raises(EnvironmentLacks):
-        store.create_run_folder(tmp_path, "unit", RUN.id)
+        files.create_run_folder(tmp_path, "unit", RUN.id)
 
 
 def test_a_results_folder_that_is_a_file_is_a_lack_of_the_environment(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(EnvironmentLacks, match="--results") as caught:
-        store.create_run_folder(tmp_path / "file", "unit", RUN.id)
+        files.create_run_folder(tmp_path / "file", "unit", RUN.id)
     assert caught.value.exit_code is ExitCode.ENVIRONMENT
 
 
@@ -168,9 +168,9 @@ def test_a_file_in_place_of_a_folder_is_bad_input(tmp_path: Path) -> None:
 
 def test_a_write_that_fails_leaves_the_old_file_whole_and_nothing_beside_it(tmp_path: Path) -> None:
     target = tmp_path / "run.json"
-    store.write_atomically(target, b"old")
+    files.write_atomically(target, b"old")
     with no_file_larger_than(1_000), pytest.raises(EnvironmentLacks) as caught:
-        store.write_atomically(target, b"n" * 100_000)
+        files.write_atomically(target, b"n" * 100_000)
 
     assert caught.value.exit_code is ExitCode.ENVIRONMENT
     assert str(target) in str(caught.value)
@@ -188,14 +188,14 @@ def test_a_run_that_cannot_be_written_can_still_be_read_as_it_was(tmp_path: Path
 
 def test_a_first_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with no_file_larger_than(1_000), pytest.raises(EnvironmentLacks):
-        store.write_atomically(tmp_path / "run.json", b"n" * 100_000)
+        files.write_atomically(tmp_path / "run.json", b"n" * 100_000)
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_write_left_behind_does_not_hinder_the_next_one(tmp_path: Path) -> None:
     (tmp_path / ".run.json.partial").write_bytes(b"half of something much longer")
-    store.write_atomically(tmp_path / "run.json", b"new")
+    files.write_atomically(tmp_path / "run.json", b"new")
 
     assert (tmp_path / "run.json").read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
@@ -206,7 +206,7 @@ def test_a_write_below_what_is_no_folder_is_a_lack_of_the_environment(parent: st
     (tmp_path / "file").write_text("")
 
     with pytest.raises(EnvironmentLacks, match="Writing"):
-        store.write_atomically(tmp_path / parent / "run.json", b"new")
+        files.write_atomically(tmp_path / parent / "run.json", b"new")
 
 
 def test_a_reader_sees_the_old_run_or_the_new_one_and_never_a_part(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ ROWS = [{"sent_ns": 2**62 + outcome, "connection": 9_999, "outcome": int(outcome
 
 
 def test_requests_have_the_columns_of_the_contract_in_its_types(tmp_path: Path) -> None:
-    store.write_requests(tmp_path, "slots/000-host", make_records(ROWS))
+    columns.write_requests(tmp_path, "slots/000-host", make_records(ROWS))
     schema = pq.read_schema(tmp_path / "slots" / "000-host" / "requests.parquet")
 
     assert {field.name: field.type for field in schema} == {
@@ -253,7 +253,7 @@ def test_requests_have_the_columns_of_the_contract_in_its_types(tmp_path: Path) 
 
 def test_requests_are_read_as_they_were_recorded_with_outcomes_in_words(tmp_path: Path) -> None:
     records = make_records(ROWS)
-    store.write_requests(tmp_path, "slots/000-host", records)
+    columns.write_requests(tmp_path, "slots/000-host", records)
     frame = pd.read_parquet(tmp_path / "slots" / "000-host" / "requests.parquet")
 
     assert frame["outcome"].tolist() == [
@@ -269,7 +269,7 @@ def test_requests_are_read_as_they_were_recorded_with_outcomes_in_words(tmp_path
 
 def test_a_slot_without_requests_has_the_same_columns(tmp_path: Path) -> None:
     for directory, rows in (("slots/000-host", ROWS), ("slots/001-host", [])):
-        store.write_requests(tmp_path, directory, make_records(rows))
+        columns.write_requests(tmp_path, directory, make_records(rows))
     full, empty = (
         pq.read_table(tmp_path / "slots" / name / "requests.parquet") for name in ("000-host", "001-host")
     )
@@ -312,7 +312,7 @@ def test_slots_csv_has_a_row_a_slot_and_a_column_a_metric(tmp_path: Path) -> Non
     bad = make_slot_record(
         RUN.planned[1], gates=(make_gate(passed=False), make_gate(name="steal", passed=False)), values={}
     )
-    store.write_slots_csv(tmp_path, (RUN.slots[0], bad))
+    slot_table.write_slots_csv(tmp_path, (RUN.slots[0], bad))
     table = pd.read_csv(tmp_path / "slots.csv")
 
     assert table["slot"].tolist() == [0, 1]
@@ -325,7 +325,7 @@ def test_slots_csv_has_a_row_a_slot_and_a_column_a_metric(tmp_path: Path) -> Non
 
 
 def test_a_value_in_slots_csv_is_the_one_that_was_measured_to_the_last_digit(tmp_path: Path) -> None:
-    store.write_slots_csv(tmp_path, RUN.slots)
+    slot_table.write_slots_csv(tmp_path, RUN.slots)
     with (tmp_path / "slots.csv").open(newline="") as lines:
         found = [float(row["p50_latency_us"]) for row in csv.DictReader(lines)]
 
@@ -333,7 +333,7 @@ def test_a_value_in_slots_csv_is_the_one_that_was_measured_to_the_last_digit(tmp
 
 
 def test_a_run_without_slots_has_a_slots_csv_with_a_header_alone(tmp_path: Path) -> None:
-    store.write_slots_csv(tmp_path, ())
+    slot_table.write_slots_csv(tmp_path, ())
 
     assert pd.read_csv(tmp_path / "slots.csv").empty
 
@@ -345,8 +345,8 @@ def test_a_run_without_slots_has_a_slots_csv_with_a_header_alone(tmp_path: Path)
 def summed(tmp_path: Path) -> Path:
     """A run's folder with its sums."""
     store.write_run(tmp_path, RUN)
-    store.write_slots_csv(tmp_path, RUN.slots)
-    store.write_requests(tmp_path, RUN.planned[0].directory, make_records(ROWS))
+    slot_table.write_slots_csv(tmp_path, RUN.slots)
+    columns.write_requests(tmp_path, RUN.planned[0].directory, make_records(ROWS))
     store.write_sums(tmp_path)
     return tmp_path
 
@@ -384,14 +384,14 @@ def test_a_run_record_does_not_take_a_field_that_it_does_not_know() -> None:
 
 def test_the_packets_that_are_kept_are_whole_and_the_first(tmp_path: Path) -> None:
     (tmp_path / "slot").mkdir()
-    packets = [bytes([number % 256]) * 60 for number in range(store.KEPT_PACKETS + 5)]
+    packets = [bytes([number % 256]) * 60 for number in range(columns.KEPT_PACKETS + 5)]
     capture = tmp_path / "uplink.pcap"
     with PcapWriter(str(capture), nano=True) as writer:
         writer.write([Ether(packet) for packet in packets])
-    store.write_packets(tmp_path, "slot", "uplink", capture)
+    columns.write_packets(tmp_path, "slot", "uplink", capture)
 
     with PcapReader(str(tmp_path / "slot" / "uplink.pcap")) as reader:
-        assert [bytes(packet) for packet in reader] == packets[: store.KEPT_PACKETS]
+        assert [bytes(packet) for packet in reader] == packets[: columns.KEPT_PACKETS]
 
 
 def test_a_capture_without_packets_is_kept_as_it_is(tmp_path: Path) -> None:
@@ -399,6 +399,6 @@ def test_a_capture_without_packets_is_kept_as_it_is(tmp_path: Path) -> None:
     capture = tmp_path / "uplink.pcap"
     with PcapWriter(str(capture), nano=True, linktype=1) as writer:
         writer.write_header(None)
-    store.write_packets(tmp_path, "slot", "uplink", capture)
+    columns.write_packets(tmp_path, "slot", "uplink", capture)
 
     assert (tmp_path / "slot" / "uplink.pcap").read_bytes() == capture.read_bytes()

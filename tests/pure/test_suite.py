@@ -9,21 +9,15 @@ import pytest
 from bench.cli.scenario_files import bundled_scenarios, read_asked
 from bench.errors import ExitCode, InputError
 from bench.judgement.samples import MIN_BLOCKS
+from bench.measure.budget import divide_budget
 from bench.measure.preview import preview_suite
 from bench.records.run import Status
-from bench.records.suite import (
-    SEVERITY,
-    SUITE_SCHEMA_VERSION,
-    Entry,
-    SuiteRecord,
-    divide_budget,
-    find_worst,
-    parse_suite,
-)
+from bench.records.suite import SEVERITY, SUITE_SCHEMA_VERSION, Entry, SuiteRecord, find_worst
 from bench.report.pages.suite import list_chapters, write_index
-from bench.results import store
-from bench.scenario.model import Scenario
+from bench.results import files, store
 from bench.scenario.plan import measuring_seconds, overhead_seconds, plan_slots
+from bench.scenario.scenario import Scenario
+from bench.scenario.suite import parse_suite
 
 from .conftest import make_run, make_scenario
 from .reports import CLAIM, few_resamples
@@ -55,7 +49,7 @@ def make_suite(*entries: Entry, **changes: object) -> SuiteRecord:
 def store_suite(results: Path) -> tuple[Path, SuiteRecord]:
     """A suite of a run that is complete, one that could not be begun, and one that was not."""
     scenario = make_scenario(claims=(CLAIM,))
-    store.write_run(store.create_run_folder(results, "unit", "20250102T030405Z-0001"), make_run(scenario))
+    store.write_run(files.create_run_folder(results, "unit", "20250102T030405Z-0001"), make_run(scenario))
     record = make_suite(
         make_entry(
             scenario, run="../../unit/20250102T030405Z-0001", status=Status.COMPLETE, exit_code=ExitCode.DONE
@@ -235,8 +229,8 @@ def test_the_plan_tells_what_a_scenario_took_when_it_was_last_complete_as_it_is_
         {"scenario": make_scenario(), "finished_at": ended},
     ]
     for number, changes in enumerate(kinds):
-        folder = store.create_run_folder(tmp_path, "quick", f"20250102T030405Z-000{number}")
+        folder = files.create_run_folder(tmp_path, "quick", f"20250102T030405Z-000{number}")
         store.write_run(folder, make_run(scenario).model_copy(update=changes))
-    (store.create_run_folder(tmp_path, "quick", "20250102T030405Z-0009") / "run.json").write_text("{}")
+    (files.create_run_folder(tmp_path, "quick", "20250102T030405Z-0009") / "run.json").write_text("{}")
     rows = preview_suite(asked, None, tmp_path).rows
     assert [row.last_s for row in rows] == [60, None]

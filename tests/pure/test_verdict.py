@@ -2,11 +2,12 @@ import pytest
 
 from bench.judgement.claim import ClaimWord
 from bench.judgement.comparison import Word
-from bench.judgement.samples import SlotMetrics
 from bench.judgement.verdict import Verdict, judge
-from bench.scenario.model import PERFORMANCE, Arm, LabSettings, Load, Margins, Schedule
-from bench.scenario.modes.catalogue import Mode
+from bench.scenario.metric import PERFORMANCE
+from bench.scenario.model import Arm, LabSettings, Load, Margins, Schedule
+from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot
+from bench.slots.observation import SlotMetrics
 
 from .conftest import BRIDGE, HOST, make_scenario, make_slots, noise
 from .verdicts import CLAIM, NARROW, P50, P99, compared, costing, in_block, ratio_of, verdict_on

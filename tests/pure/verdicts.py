@@ -8,11 +8,13 @@ import pytest
 
 from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
-from bench.judgement.samples import SlotMetrics
 from bench.judgement.verdict import Verdict, judge
-from bench.scenario.model import PERFORMANCE, Arm, Claim, Margins, Metric, Scenario
-from bench.scenario.modes.catalogue import Mode
+from bench.scenario.metric import PERFORMANCE, Metric
+from bench.scenario.model import Arm, Claim, Margins
+from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot
+from bench.scenario.scenario import Scenario
+from bench.slots.observation import SlotMetrics
 from bench.statistics import estimate
 
 from .conftest import Latency, make_scenario, noise

@@ -10,7 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.errors import InputError
 from bench.records.run import RunRecord
-from bench.scenario.model import FACTORS, Condition, Metric, Scenario, conditions
+from bench.scenario.conditions import Condition, conditions
+from bench.scenario.metric import Metric
+from bench.scenario.model import FACTORS
+from bench.scenario.scenario import Scenario
 from bench.slots.surroundings import Facts
 
 ABSENT = "absent"

@@ -14,7 +14,7 @@ from bench.judgement.across_runs.two_runs import RunComparison
 from bench.judgement.change import ChangeWord
 from bench.judgement.claim import ClaimVerdict, ClaimWord
 from bench.judgement.comparison import Comparison, Word
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 
 Interval = tuple[float, float]
 

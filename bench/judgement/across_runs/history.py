@@ -20,7 +20,8 @@ from bench.judgement.across_runs.comparability import (
 )
 from bench.judgement.comparison import Comparison, Word
 from bench.records.run import RunRecord
-from bench.scenario.model import Metric, conditions
+from bench.scenario.conditions import conditions
+from bench.scenario.metric import Metric
 from bench.statistics.change_points import fewest_runs, find_change_points
 
 ALPHA = 0.05

@@ -16,7 +16,7 @@ from bench.judgement.comparison import Comparison, compare_with_itself, describe
 from bench.judgement.effect import contrast_blocks, measure_shift, to_ratios
 from bench.judgement.samples import Measured, Sample, sort_slots
 from bench.records.run import RunRecord
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 from bench.statistics.estimate import estimate
 
 ONE_SESSION = "one session in each run: what a restart of the engine alone does is part of this"

@@ -7,20 +7,15 @@ cannot be taken for another's: pid with start time, or a path that carries the r
 setting it holds the value that was there.
 """
 
-import fcntl
 import json
 import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from bench.errors import EnvironmentLacks
+from bench.paths import STATE
 
-STATE = Path("/var/lib/bench")
-"""Folder of the lock and of every living run: only root can make a lab."""
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
@@ -48,40 +43,6 @@ class Journal:
     def write_setting(self, path: Path) -> None:
         """Put a setting of the kernel on the disk as it is now, so that it will be so again."""
         self.write("setting", path=str(path), value=path.read_text().strip())
-
-
-@contextmanager
-def machine_lock(holder: str) -> Iterator[None]:
-    """Hold the one lock of this machine's lab; the kernel frees it when this process ends.
-
-    Raises EnvironmentLacks, naming the holder, while another run has it: two loads on one
-    machine would spoil each other.
-    """
-    try:
-        STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(STATE / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as fault:
-        raise EnvironmentLacks(
-            f"Taking the lock of this machine's lab in {STATE}",
-            str(fault),
-            "A lab needs root: run the command as root (sudo).",
-        ) from fault
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as fault:
-            other = os.pread(lock, 1000, 0).decode(errors="replace").strip() or "another process"
-            raise EnvironmentLacks(
-                "Taking the lock of this machine's lab",
-                f"it is held by {other}",
-                "Two measurements on one machine spoil each other: wait for that one to end, or stop it.",
-            ) from fault
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{holder} (pid {os.getpid()})".encode(), 0)
-        yield
-        os.ftruncate(lock, 0)
-    finally:
-        os.close(lock)
 
 
 def dead_runs() -> list[str]:

@@ -2,76 +2,12 @@
 
 import os
 import platform
-import shutil
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
 
-REQUIRED_TOOLS = {
-    "dockerd": "docker.io",
-    "containerd": "docker.io",
-    "tini": "tini",
-    "ip": "iproute2",
-    "iptables": "iptables",
-    "nsenter": "util-linux",
-    "setpriv": "util-linux",
-    "unshare": "util-linux",
-    "mmdebstrap": "mmdebstrap",
-    "ethtool": "ethtool",
-    "tcpdump": "tcpdump",
-    "curl": "curl",
-    "cc": "gcc",
-}
-"""Program -> the Debian package that has it."""
-CPU_DMA_LATENCY = Path("/dev/cpu_dma_latency")
 MIN_CORES = 2
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """Something that a run needs of the machine."""
-
-    name: str
-    met: bool
-    seen: str
-    remedy: str
-
-
-def requirements() -> list[Requirement]:
-    """What a run needs of this machine, and whether it is there."""
-    cores = usable_cores()
-    found = [
-        Requirement("root", os.geteuid() == 0, f"user id {os.geteuid()}", "run as root (sudo)"),
-        Requirement(
-            "linux", platform.system() == "Linux", platform.system(), "a lab is made of Linux namespaces"
-        ),
-        Requirement(
-            "cores",
-            len(cores) >= MIN_CORES,
-            f"{len(cores)} usable ({', '.join(map(str, cores))})",
-            f"client and server need a core each: {MIN_CORES} at least",
-        ),
-    ]
-    for tool, package in REQUIRED_TOOLS.items():
-        path = shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-        found.append(Requirement(tool, path is not None, path or "not found", f"apt-get install {package}"))
-    return found
-
-
-def require_all() -> None:
-    """Raise EnvironmentLacks, naming all that is missing at once, unless a run can be made here."""
-    missing = [requirement for requirement in requirements() if not requirement.met]
-    if missing:
-        raise EnvironmentLacks(
-            "Checking what a run needs of this machine",
-            "; ".join(f"{need.name}: {need.seen}" for need in missing),
-            "To mend it: " + "; ".join(dict.fromkeys(need.remedy for need in missing)) + ".",
-        )
 
 
 def usable_cores() -> list[int]:
@@ -84,28 +20,6 @@ def divide_cores() -> tuple[str, str]:
     cores = usable_cores()
     half = len(cores) // 2
     return ",".join(map(str, cores[:half])), ",".join(map(str, cores[half:]))
-
-
-@contextmanager
-def hold_idle_states(wanted: bool) -> Iterator[bool]:
-    """Keep the cores out of their idle states for the duration; yields whether they are held.
-
-    Linux's PM QoS: 0 us written to /dev/cpu_dma_latency holds for as long as the file is open, so
-    it ends with this process whatever happens (Documentation/power/pm_qos_interface.rst).
-    """
-    if not wanted:
-        yield False
-        return
-    try:
-        request = os.open(CPU_DMA_LATENCY, os.O_WRONLY | os.O_CLOEXEC)
-    except OSError:
-        yield False
-        return
-    try:
-        os.write(request, (0).to_bytes(4, "little"))
-        yield True
-    finally:
-        os.close(request)
 
 
 def describe_machine() -> dict[str, str]:

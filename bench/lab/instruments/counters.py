@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.lab.hosts.host import Host
 from bench.scenario.modes.catalogue import UPLINK
 from bench.scenario.modes.footprint import Counter
-from bench.slots.gates.gate import Losses, Room
+from bench.slots.gates.network import Losses, Room
 
 FORWARDING_CHAINS = ("FORWARD", "DOCKER")
 """A rule of the filter table counts if its chain's name begins with one of these."""

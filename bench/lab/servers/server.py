@@ -20,7 +20,8 @@ from bench.lab.hosts.host import Endpoint, Host
 from bench.lab.servers import native
 from bench.lab.servers.engine import Engine
 from bench.scenario.model import Arm
-from bench.scenario.modes.catalogue import CONTAINER_PORT, DockerNetwork, NetworkMode, Step, Vantage
+from bench.scenario.modes.catalogue import CONTAINER_PORT
+from bench.scenario.modes.model import DockerNetwork, NetworkMode, Step, Vantage
 from bench.scenario.placement import DockerHost
 
 NOTICE_S = 10

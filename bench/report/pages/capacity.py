@@ -6,25 +6,23 @@ In HTML, in Markdown, and as the few tables that a terminal shows.
 from pathlib import Path
 from statistics import median
 
-from bench.judgement.capacity.knee import MAX_VOIDS, Outcome, is_given_up
-from bench.judgement.capacity.record import (
-    NULL_SERVER,
-    PROBE_S,
+from bench.judgement.capacity.bound import (
     Bound,
-    CapacityRecord,
     KneeRatio,
-    Probe,
-    Workload,
     compare_knees,
     find_bound,
     find_checks,
+    name_workload,
 )
+from bench.judgement.capacity.knee import MAX_VOIDS, Outcome, is_given_up
+from bench.judgement.capacity.record import NULL_SERVER, PROBE_S, CapacityRecord, Probe, Workload
 from bench.report.pages.capacity_figure import draw_capacity
-from bench.report.run.page import FIGURES_FOLDER, HTML_FILE, MARKDOWN_FILE, Illustration, fill
+from bench.report.run.page import FIGURES_FOLDER, HTML_FILE, MARKDOWN_FILE
 from bench.report.svg import render_svg
 from bench.report.table import Table
+from bench.report.template import Illustration, fill
 from bench.report.text import ABSENT, format_number, format_time
-from bench.results import store
+from bench.results import files
 from bench.scenario.toml import scenario_toml
 
 FIGURE = "capacity"
@@ -39,7 +37,7 @@ def write_capacity_report(record: CapacityRecord, folder: Path) -> None:
         svg = render_svg(draw_capacity(record), f"figure-{FIGURE}", title, caption)
         illustrations.append(Illustration(FIGURE, title, caption, svg))
         (folder / FIGURES_FOLDER).mkdir(exist_ok=True)
-        store.write_atomically(folder / FIGURES_FOLDER / f"{FIGURE}.svg", svg.encode())
+        files.write_atomically(folder / FIGURES_FOLDER / f"{FIGURE}.svg", svg.encode())
     for template, name in (("capacity.md.j2", MARKDOWN_FILE), ("capacity.html.j2", HTML_FILE)):
         facts = {
             "record": record,
@@ -55,7 +53,7 @@ def write_capacity_report(record: CapacityRecord, folder: Path) -> None:
             "format_time": format_time,
         }
         text = fill(template, facts)
-        store.write_atomically(folder / name, text.encode())
+        files.write_atomically(folder / name, text.encode())
 
 
 def answer_capacity(record: CapacityRecord) -> str:
@@ -69,11 +67,6 @@ def answer_capacity(record: CapacityRecord) -> str:
             f" ({find_bound(record, workload)})"
         )
     return f"With p99 within {record.settings.limit_ms:g} ms: {'; '.join(said) or 'no arm was measured'}."
-
-
-def name_workload(keep_alive: bool) -> str:
-    """As a person writes it."""
-    return "kept-alive connections" if keep_alive else "a new connection a request"
 
 
 def summarise_capacity(record: CapacityRecord) -> list[Table]:

@@ -10,9 +10,10 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from bench.judgement.capacity.knee import Outcome
 from bench.judgement.capacity.record import CapacityRecord, Probe, Workload
-from bench.report.panels import MARKERS, PALETTE, make_key, make_panels
+from bench.report.panels import make_key, make_panels
+from bench.report.run.selection import MARKERS, PALETTE
 from bench.report.svg import INK, STYLE
-from bench.slots.gates.gate import MIN_ACHIEVED_SHARE
+from bench.slots.gates.load import MIN_ACHIEVED_SHARE
 
 
 def draw_capacity(record: CapacityRecord) -> Figure:

@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.judgement.across_runs.history import Line, Turn
-from bench.report.panels import PALETTE, make_key, make_panels, say_in_panel
+from bench.report.panels import make_key, make_panels, say_in_panel
 from bench.report.run.method import SYMBOLS
-from bench.report.run.page import Illustration, fill
+from bench.report.run.selection import PALETTE
 from bench.report.svg import INK, STYLE, render_svg
 from bench.report.table import Table
+from bench.report.template import Illustration, fill
 from bench.report.text import (
     ABSENT,
     count,

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from bench.judgement.regions import Cell
-from bench.report.run.page import Illustration, fill
 from bench.report.run.regions import (
     MOST_LINES,
     Panel,
@@ -17,6 +16,7 @@ from bench.report.run.regions import (
 )
 from bench.report.svg import render_svg
 from bench.report.table import Table
+from bench.report.template import Illustration, fill
 from bench.report.text import ABSENT, format_p_value, format_ratio
 from bench.results.run import Run
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from bench.judgement.claim import ClaimVerdict
 from bench.records.suite import Entry, SuiteRecord
+from bench.report.run.answer import answer_sentence
 from bench.report.run.cautions import find_cautions
-from bench.report.run.page import fill
-from bench.report.text import answer_sentence, format_time
-from bench.results import store
+from bench.report.template import fill
+from bench.report.text import format_time
+from bench.results import files
 from bench.results.run import Run
 
 INDEX_HTML, INDEX_MARKDOWN = "index.html", "index.md"
@@ -35,7 +36,7 @@ def write_index(record: SuiteRecord, folder: Path) -> None:
     """Write index.html and index.md into the suite's `folder`, of what its runs hold now."""
     chapters = list_chapters(record, folder)
     for name, template in ((INDEX_HTML, "index.html.j2"), (INDEX_MARKDOWN, "index.md.j2")):
-        store.write_atomically(folder / name, fill(template, _facts(record, chapters)).encode())
+        files.write_atomically(folder / name, fill(template, _facts(record, chapters)).encode())
 
 
 def render_index(record: SuiteRecord, folder: Path, template: str) -> str:
@@ -50,7 +51,7 @@ def list_chapters(record: SuiteRecord, folder: Path) -> list[Chapter]:
 
 def _tell(entry: Entry, folder: Path) -> Chapter:
     status = str(entry.status) if entry.status else NOT_BEGUN
-    if not entry.run or not (folder / entry.run / store.RUN_FILE).exists():
+    if not entry.run or not (folder / entry.run / files.RUN_FILE).exists():
         answer = f"There is no answer: {entry.fault or f'it is {status}.'}"
         return Chapter(entry=entry, status=status, answer=answer, scope={})
     run = Run(folder / entry.run)

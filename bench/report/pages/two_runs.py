@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 from bench.judgement.across_runs.two_runs import ONE_SESSION, RunChange, RunComparison
 from bench.judgement.change import ChangeWord
 from bench.judgement.comparison import NEGLIGIBLE
-from bench.report.panels import PALETTE, lay_lines, make_key, make_panels, say_in_panel
+from bench.report.panels import lay_lines, make_key, make_panels, say_in_panel
 from bench.report.run.changes import name_subject
 from bench.report.run.method import SYMBOLS, explain_change_words
-from bench.report.run.page import Illustration, fill
+from bench.report.run.selection import PALETTE
 from bench.report.svg import INK, STYLE, render_svg
 from bench.report.table import Table
+from bench.report.template import Illustration, fill
 from bench.report.text import (
     ABSENT,
     count,

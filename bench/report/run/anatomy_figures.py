@@ -11,20 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
 
-from bench.report.panels import (
-    PALETTE,
-    WIDTH_IN,
-    colour_of,
-    lay_lines,
-    make_arm_keys,
-    make_panels,
-    marker_of,
-)
-from bench.report.run.anatomy import ARROWS, format_us, label_of, name_explanation, name_side, order_hops
+from bench.report.panels import WIDTH_IN, lay_lines, make_panels
+from bench.report.run.anatomy import ARROWS, format_us, label_of, name_explanation, name_side
+from bench.report.run.anatomy_tables import order_hops
 from bench.report.run.figures import scale_latency
+from bench.report.run.selection import PALETTE, colour_of, make_arm_keys, marker_of
 from bench.report.svg import INK, STYLE
 from bench.results.run import Run
-from bench.wire.anatomy.dissection import REST, ArmAnatomy, Bar, Explanation, NamedHop
+from bench.wire.anatomy.dissection import REST
+from bench.wire.anatomy.model import ArmAnatomy, Bar, Explanation, NamedHop
 from bench.wire.hops import Group, list_hops
 
 COLOURS = {Group.REQUEST: PALETTE[0], Group.SERVER: PALETTE[4], Group.RESPONSE: PALETTE[2]}

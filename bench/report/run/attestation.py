@@ -6,12 +6,13 @@ from statistics import median
 import pandas as pd
 
 from bench.records.run import SlotRecord
-from bench.report.panels import arm_names
+from bench.report.run.selection import arm_names
 from bench.report.table import Table
 from bench.report.text import ABSENT, count, join_words
 from bench.results.run import Run
-from bench.scenario.modes.catalogue import MODES, Vantage
+from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import UNITS, Counter
+from bench.scenario.modes.model import Vantage
 from bench.slots.gates.gate import Gate
 
 PER_CONNECTION = {Counter.DNAT, Counter.ACCEPTED, Counter.OPENED, Counter.SERVED}

@@ -1,11 +1,12 @@
 """What stands below each figure: what to see in it."""
 
 from bench.report.run.anatomy import format_range
+from bench.report.run.answer import comparisons_of_arms
 from bench.report.run.effect_figures import can_draw_costs
 from bench.report.run.regions import can_draw_regions, caption_regions, map_one
-from bench.report.text import comparisons_of_arms, count
+from bench.report.text import count
 from bench.results.run import Run
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 
 
 def describe_figures(run: Run) -> list[tuple[str, str, str]]:

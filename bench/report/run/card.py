@@ -3,17 +3,13 @@
 from statistics import median
 
 from bench.judgement.comparison import Comparison, Word
+from bench.report.run.answer import comparisons_of_arms
 from bench.report.table import NOT_AVAILABLE, Table
-from bench.report.text import (
-    ABSENT,
-    comparisons_of_arms,
-    format_difference,
-    format_number,
-    format_percent,
-)
+from bench.report.text import ABSENT, format_difference, format_number, format_percent
 from bench.results.run import Run
 from bench.scenario.model import Arm
-from bench.scenario.modes.catalogue import MODES, Mode
+from bench.scenario.modes.catalogue import MODES
+from bench.scenario.modes.model import Mode
 
 NOT_IN_RUN = "not in this run"
 FEW_CONDITIONS = 3

@@ -7,12 +7,14 @@ from statistics import median
 
 from bench.judgement.comparison import Comparison, Word
 from bench.records.run import Status
-from bench.report.panels import arm_names
+from bench.report.run.answer import comparisons_of_arms, pairs_of_arms
+from bench.report.run.selection import arm_names
 from bench.report.table import NOT_AVAILABLE
-from bench.report.text import comparisons_of_arms, count, format_percent, join_words, pairs_of_arms
+from bench.report.text import count, format_percent, join_words
 from bench.results.run import Run
-from bench.scenario.model import Metric
-from bench.slots.gates.gate import MIN_REQUESTS_P99, Voids
+from bench.scenario.metric import Metric
+from bench.slots.gates.gate import Voids
+from bench.slots.gates.load import MIN_REQUESTS_P99
 
 EXPECTED_NOTES = ("negligible", "larger than the margin", "not resolved against the margin")
 """Notes that begin so belong to a comparison's word, and stand in the table only."""

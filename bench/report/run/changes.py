@@ -15,7 +15,8 @@ from bench.report.text import (
     join_words,
 )
 from bench.results.run import Run
-from bench.scenario.model import OWN_ENGINE, Metric
+from bench.scenario.metric import Metric
+from bench.scenario.model import OWN_ENGINE
 from bench.scenario.placement import docker_hosts
 
 ENGINE_FACTOR = "lab.engine"

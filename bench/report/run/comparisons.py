@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from bench.judgement.comparison import Comparison, Word
+from bench.report.run.answer import comparisons_of_arms, pairs_of_arms
 from bench.report.table import NOT_AVAILABLE, Table
 from bench.report.text import (
     ABSENT,
-    comparisons_of_arms,
     format_difference,
     format_interval,
     format_p_value,
@@ -18,10 +18,9 @@ from bench.report.text import (
     format_share,
     format_value,
     name_condition,
-    pairs_of_arms,
 )
 from bench.results.run import Run
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 
 DIFFERS = "DIFFERS"
 """In place of BETTER and WORSE where an arm stands against itself: neither half can be better."""

@@ -5,12 +5,12 @@ from statistics import fmean
 
 from bench.judgement.samples import MIN_BLOCKS
 from bench.records.run import SlotRecord
-from bench.report.panels import arm_names, present_conditions, slots_of
+from bench.report.run.answer import comparisons_of_arms
 from bench.report.run.comparisons import word_of
+from bench.report.run.selection import arm_names, present_conditions, slots_of
 from bench.report.table import Table
 from bench.report.text import (
     ABSENT,
-    comparisons_of_arms,
     format_difference,
     format_interval,
     format_number,
@@ -18,7 +18,7 @@ from bench.report.text import (
     name_condition,
 )
 from bench.results.run import Run
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 from bench.slots.cpu import CpuRecord, Kind, Share
 from bench.statistics.estimate import estimate
 

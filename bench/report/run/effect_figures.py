@@ -11,22 +11,20 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from bench.judgement.comparison import Comparison, Word
-from bench.report.panels import (
-    FEW_ARMS,
+from bench.report.panels import FEW_ARMS, lay_lines, make_panels
+from bench.report.run.answer import comparisons_of_arms
+from bench.report.run.selection import (
     arm_names,
     colour_of,
     compared_conditions,
     label_condition,
-    lay_lines,
     look_of_many,
-    make_panels,
     marker_of,
 )
 from bench.report.svg import INK, STYLE
 from bench.report.table import NOT_AVAILABLE
-from bench.report.text import comparisons_of_arms
 from bench.results.run import Run
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 
 P50 = Metric.P50_LATENCY_US
 FAR = 4.0

@@ -12,27 +12,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
-from bench.report.panels import (
-    FEW_ARMS,
+from bench.report.panels import FEW_ARMS, lay_lines, make_key, make_panels, say_in_panel
+from bench.report.run.selection import (
     arm_names,
     colour_of,
     label_condition,
-    lay_lines,
     look_of_many,
     make_arm_keys,
-    make_key,
-    make_panels,
     marker_of,
     name_failed_gates,
     present_conditions,
-    say_in_panel,
     slots_of,
     start_seconds,
 )
 from bench.report.svg import INK, STYLE
 from bench.report.text import format_number
 from bench.results.run import Run
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 from bench.statistics.estimate import estimate
 from bench.statistics.histogram import count_latencies, find_quantiles
 

@@ -4,7 +4,7 @@ from statistics import median
 
 from bench.records.calibration import TIMES_S, Calibration
 from bench.report.text import format_share
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 
 
 def list_ceilings(found: Calibration) -> list[tuple[str, ...]]:

@@ -7,13 +7,15 @@ from bench.judgement.claim import ClaimWord
 from bench.judgement.comparison import Word
 from bench.judgement.regions import Region
 from bench.records import findings
+from bench.report.run.answer import describe_workload
 from bench.report.run.comparisons import DIFFERS
 from bench.report.run.instrument import describe_instrument
 from bench.report.table import NOT_AVAILABLE
-from bench.report.text import count, describe_workload, format_number, format_share, join_words
+from bench.report.text import count, format_number, format_share, join_words
 from bench.results.run import Run
 from bench.scenario.model import Arm
-from bench.scenario.modes.catalogue import MODES, Vantage
+from bench.scenario.modes.catalogue import MODES
+from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import docker_host_of
 
 SYMBOLS = {

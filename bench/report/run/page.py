@@ -2,19 +2,16 @@
 
 import base64
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from bench.report.run import (
-    anatomy,
+    anatomy_tables,
     attestation,
     card,
     changes,
@@ -32,14 +29,16 @@ from bench.report.run.anatomy_figures import (
     draw_shares,
     draw_waterfalls,
 )
+from bench.report.run.answer import answer_sentence
 from bench.report.run.captions import describe_figures
 from bench.report.run.cautions import find_cautions
 from bench.report.run.effect_figures import draw_block_ratios, draw_costs, draw_ladder
 from bench.report.run.figures import draw_latency, draw_slot_timeline, draw_throughput
 from bench.report.run.statements import tabulate_statements
-from bench.report.svg import inline_svg, render_svg
-from bench.report.text import ABSENT, answer_sentence, count, format_p_value, format_time
-from bench.results import store
+from bench.report.svg import render_svg
+from bench.report.template import Illustration, fill
+from bench.report.text import ABSENT, count, format_p_value, format_time
+from bench.results import files
 from bench.results.run import Run
 from bench.scenario.toml import scenario_toml
 
@@ -84,21 +83,6 @@ PLACED = ("ladder", "changes", "regions", *OF_ANATOMY)
 """Figures that stand in a section of their own: `placed['ladder']`. The rest are in `figures`."""
 
 
-@dataclass(frozen=True)
-class Illustration:
-    """A figure as an SVG document, with what it shows and what to see in it."""
-
-    name: str
-    title: str
-    caption: str
-    svg: str
-
-    @property
-    def inline(self) -> Markup:
-        """The `svg` element, safe to stand in HTML: matplotlib escapes every text in it."""
-        return Markup(inline_svg(self.svg))  # noqa: S704
-
-
 def write_report(run: Run, folder: Path) -> None:
     """Write report.html, report.md and figures/*.svg into `folder`.
 
@@ -107,11 +91,11 @@ def write_report(run: Run, folder: Path) -> None:
     illustrations = _illustrate(run)
     (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
     for illustration in illustrations:
-        store.write_atomically(
+        files.write_atomically(
             folder / FIGURES_FOLDER / f"{illustration.name}.svg", illustration.svg.encode()
         )
-    store.write_atomically(folder / MARKDOWN_FILE, _fill("report.md.j2", run, illustrations).encode())
-    store.write_atomically(folder / HTML_FILE, _fill("report.html.j2", run, illustrations).encode())
+    files.write_atomically(folder / MARKDOWN_FILE, _fill("report.md.j2", run, illustrations).encode())
+    files.write_atomically(folder / HTML_FILE, _fill("report.html.j2", run, illustrations).encode())
 
 
 def render_html(run: Run) -> str:
@@ -167,42 +151,6 @@ def _fill(template: str, run: Run, illustrations: list[Illustration]) -> str:
     return fill(template, facts | {"sections": sections})
 
 
-def fill(template: str, facts: Mapping[str, Any]) -> str:
-    """`template` with `facts` in it, each escaped for the language that it is of."""
-    environment = Environment(
-        loader=PackageLoader("bench.report"),
-        autoescape=select_autoescape(["html.j2"]),
-        finalize=_escape_markdown if template.endswith(".md.j2") else _bind_units,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["code"] = _mark_code
-    return environment.get_template(template).render(facts, symbols=method.SYMBOLS)
-
-
-def _bind_units(value: Any) -> Any:
-    """Keep a number and its unit on one line, and an interval too."""
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    value = re.sub(r"(?<=\d) (?=(%|us|ms|s|req/s)(\W|$))", "\u00a0", value)
-    return re.sub(r"(?<=\d), (?=[-+\d.,]+\])", ",\u00a0", value)
-
-
-def _mark_code(text: str) -> Markup:
-    """What stands in backticks as code, for HTML."""
-    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
-
-
-def _escape_markdown(value: Any) -> Any:
-    """Keep a run's texts from being read as tables, code or HTML, and on one line."""
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    value = re.sub(r"\s*\n\s*", " · ", value)
-    return re.sub(r"([\\|`*<])", r"\\\1", re.sub(r"\s+", " ", value))
-
-
 def _choose_slots(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Rows of slots, as many as a page holds: those that failed a gate before those that did not."""
     chosen = sorted(range(len(rows)), key=lambda place: rows[place][-1] == "valid")[:MOST_ROWS]
@@ -237,7 +185,7 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "steps_said": steps.describe_steps(run),
         "changes": changes.tabulate_changes(run),
         "changes_said": changes.describe_changes(run),
-        "anatomy": anatomy.summarise_anatomy(run),
+        "anatomy": anatomy_tables.summarise_anatomy(run),
         "anatomy_figures": OF_ANATOMY,
         "cpu": cpu.tabulate_cpu(run),
         "cpu_said": cpu.explain_cpu(),

@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from bench.judgement.regions import Cell, Region
-from bench.report.panels import arm_names, compared_conditions, make_panels
+from bench.report.panels import make_panels
+from bench.report.run.selection import arm_names, compared_conditions
 from bench.report.svg import INK, STYLE
 from bench.report.table import NOT_AVAILABLE, Table
 from bench.report.text import count, format_number, format_p_value, format_ratio, join_words
 from bench.results.run import Run
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 
 MOST_LINES = 40
 """A figure of more lines is a table."""

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from bench.records.run import SlotRecord
-from bench.report.panels import arm_names, name_failed_gates, present_conditions, slots_of
+from bench.report.run.selection import arm_names, name_failed_gates, present_conditions, slots_of
 from bench.report.text import ABSENT, format_number, join_words
 from bench.results.run import Run
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 from bench.slots.gates.gate import Gate, Voids
 
 LONGEST_LIST = 3

@@ -14,7 +14,7 @@ from bench.report.text import (
     name_condition,
 )
 from bench.results.run import Run
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import UNITS
 

@@ -1,20 +1,14 @@
 """A run in a few lines of a terminal: an arm a row, then the ladder's steps and what factors changed."""
 
 from bench.judgement.comparison import Comparison
+from bench.report.run.answer import comparisons_of_arms
 from bench.report.run.changes import describe_held
 from bench.report.run.comparisons import has_several_candidates
 from bench.report.run.steps import name_step
 from bench.report.table import NOT_AVAILABLE, Table
-from bench.report.text import (
-    ABSENT,
-    comparisons_of_arms,
-    format_change,
-    format_difference,
-    format_ratio,
-    name_condition,
-)
+from bench.report.text import ABSENT, format_change, format_difference, format_ratio, name_condition
 from bench.results.run import Run
-from bench.scenario.model import Metric
+from bench.scenario.metric import Metric
 
 P50 = Metric.P50_LATENCY_US
 RESULT = ("ratio [95 %]", "difference [95 %]", "word")

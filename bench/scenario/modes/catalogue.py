@@ -7,11 +7,11 @@ Commands are lists of words in which {address}, {port}, {container_address} and 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any
 
 from bench.scenario.modes.footprint import Counter, Expected, Path
+from bench.scenario.modes.model import MAPPED, DockerNetwork, Mode, NetworkMode, Step, TradeOffs, Vantage
 from bench.spelling import suggest
 
 UPLINK = "eth0"
@@ -25,121 +25,6 @@ USER_NETWORK = "198.19.1.0/24"
 WIRED_HOST, WIRED_CONTAINER = "198.19.2.1", "198.19.2.2"
 LAN_CONTAINER = "198.18.0.50"
 """Of a container that stands on the lab's wire itself."""
-MAPPED = "container"
-"""`container:<arm>`: shares the network of another arm's container."""
-
-
-class Vantage(StrEnum):
-    """Where the load comes from."""
-
-    CLIENT = "client"
-    """The client host, over the wire: another network stack than the server's."""
-    HOST_LOOPBACK = "host-loopback"
-    """The Docker host itself, asking at 127.0.0.1 (::1), where the arm is then served."""
-    HOST_ADDRESS = "host-address"
-    """The Docker host itself, asking at the address that others use."""
-
-    @property
-    def label(self) -> str:
-        """As a person says where a load is from."""
-        return {
-            Vantage.CLIENT: "the client host",
-            Vantage.HOST_LOOPBACK: "the Docker host itself at its loopback",
-            Vantage.HOST_ADDRESS: "the Docker host itself at the address that others use",
-        }[self]
-
-
-class Mode(StrEnum):
-    """How an arm's Apache is joined to the network."""
-
-    HOST = "host"
-    BRIDGE = "bridge"
-    CONTAINER = MAPPED
-    NONE = "none"
-    WIRED = "wired"
-    BRIDGE_ROUTED = "bridge-routed"
-    USER_BRIDGE = "user-bridge"
-    PROXY = "proxy"
-    MACVLAN = "macvlan"
-    IPVLAN = "ipvlan"
-    HOST_IPV6 = "host-ipv6"
-    BRIDGE_IPV6 = "bridge-ipv6"
-    NATIVE = "native"
-
-
-@dataclass(frozen=True)
-class DockerNetwork:
-    """A network that is created before the container and removed after it."""
-
-    driver: str
-    subnet: str
-    options: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class TradeOffs:
-    """What a person gives up or gets besides speed: the decision card's words."""
-
-    ports: str
-    """What happens when two containers want one port."""
-    replicas: str
-    """How many of one image a host can run."""
-    client_address: str
-    """Whether the server sees the client's own address."""
-    firewall: str
-    """Which of the host's rules a request meets."""
-    reachable_from: str
-    advice: str
-
-
-@dataclass(frozen=True)
-class Step:
-    """A command run by hand on `where`: the Docker host, or the client host."""
-
-    where: str
-    argv: tuple[str, ...]
-    undo: tuple[str, ...] = ()
-    """Takes it back when the container is gone; empty where it goes by itself."""
-    needs_rules: bool = False
-    """Only where the engine writes forwarding rules (iptables on), that would drop the packets."""
-
-
-@dataclass(frozen=True)
-class NetworkMode:
-    """One mode. `docker` is the word after `--network`; None runs Apache without Docker."""
-
-    summary: str
-    docker: str | None
-    path: Path
-    """From the client host; what every path has in common (the uplink, Apache's connections) is not named."""
-    trade_offs: TradeOffs
-    publishes: bool = False
-    """A port of the host is mapped to the container's port 80."""
-    in_host_network: bool = False
-    """Apache binds the host's own address and port."""
-    network: DockerNetwork | None = None
-    container_address: str | None = None
-    """Of a container that the client reaches by its own address; None: Docker chooses it."""
-    reached_at_container: bool = False
-    ipv6: bool = False
-    local_paths: Mapping[Vantage, Path] = field(default_factory=dict)
-    """From the Docker host itself; without a vantage from which the mode cannot be reached."""
-    engine_options: Mapping[str, Any] = field(default_factory=dict)
-    """Of daemon.json: an engine of its own is started where the default one lacks them."""
-    steps: tuple[Step, ...] = ()
-    reachable: bool = True
-    """False for a control, that must not answer."""
-
-    def path_from(self, vantage: Vantage) -> Path:
-        """Every counter that a load from `vantage` must move."""
-        path = self.path if vantage is Vantage.CLIENT else self.local_paths.get(vantage, {})
-        # From wherever: this arm's Apache takes the load. It comes by the wire, or was opened here.
-        arrival: Path = (
-            {Counter.UPLINK: Expected.EACH_REQUEST}
-            if vantage is Vantage.CLIENT
-            else {Counter.OPENED: Expected.EACH_CONNECTION}
-        )
-        return {Counter.SERVED: Expected.EACH_CONNECTION, **arrival, **path}
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -1,0 +1,81 @@
+"""Which arms can be had here, found by trying each."""
+
+from typing import NamedTuple
+
+from bench.errors import BenchError, EnvironmentLacks, MeasurementInvalid
+from bench.measure.testbed import Bed
+from bench.scenario.conditions import Condition, conditions
+from bench.scenario.model import Arm
+from bench.scenario.placement import docker_host_of
+
+TRIAL_S = 4.0
+"""Patience with one answer of a mode that is tried."""
+
+
+class Gaps(NamedTuple):
+    """What cannot be had here, with the reasons."""
+
+    arms: dict[str, str]
+    """Under no condition."""
+    conditions: dict[int, str]
+    """With any arm, by index into `conditions(scenario)`."""
+    cells: dict[int, dict[str, str]]
+    """Condition -> arm -> reason, of arms that can be had under another condition."""
+
+
+def find_gaps(bed: Bed) -> Gaps:
+    """What cannot be had here, found by trying each arm in each place and from each vantage.
+
+    Raises EnvironmentLacks where nothing would be left to compare with.
+    """
+    scenario = bed.scenario
+    cells: dict[int, dict[str, str]] = {}
+    missing_conditions: dict[int, str] = {}
+    tried: dict[tuple[str, str, str], str | None] = {}
+    for index, condition in enumerate(conditions(scenario)):
+        for arm in sorted(scenario.arms, key=lambda arm: arm.name != scenario.baseline):
+            place = docker_host_of(scenario, arm, condition)
+            key = place.name, arm.name, condition.load.vantage
+            if key not in tried:
+                tried[key] = bed.missing.get(place.name) or try_arm(bed, arm, condition)
+            reason = tried[key]
+            if reason and arm.name == scenario.baseline:
+                missing_conditions[index] = reason
+                break
+            if reason:
+                cells.setdefault(index, {})[arm.name] = reason
+    if len(missing_conditions) == len(conditions(scenario)):
+        raise EnvironmentLacks(
+            f"Trying the baseline {scenario.baseline}",
+            "; ".join(dict.fromkeys(missing_conditions.values())),
+            "Nothing can be compared with a baseline that cannot be had: choose another.",
+        )
+    present = [index for index in range(len(conditions(scenario))) if index not in missing_conditions]
+    arms = {
+        arm.name: "; ".join(dict.fromkeys(cells[index][arm.name] for index in present))
+        for arm in scenario.arms
+        if all(arm.name in cells.get(index, {}) for index in present)
+    }
+    rest = {
+        index: {name: reason for name, reason in found.items() if name not in arms}
+        for index, found in cells.items()
+    }
+    return Gaps(arms, missing_conditions, {index: found for index, found in rest.items() if found})
+
+
+def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
+    """Create, start, answer one request, tear down: None, or why that did not work."""
+    try:
+        with bed.serve(arm, condition, f"bench-try-{arm.name}") as server:
+            if not bed.scenario.network(arm).reachable:
+                return None
+            path = f"/{condition.load.page_bytes}"
+            if bed.generator.first_200_ns(server.endpoint, path, TRIAL_S) is None:
+                asker = bed.sender(bed.site(arm, condition)).name
+                where = f"from {server.endpoint.address}:{server.endpoint.port} to {asker}"
+                return f"it starts, but no answer came {where}; {server.last_words()}".rstrip("; ")
+    except MeasurementInvalid as fault:
+        return fault.seen
+    except BenchError as fault:
+        return f"{fault.doing}: {fault.seen}"
+    return None

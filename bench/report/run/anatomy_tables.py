@@ -1,0 +1,321 @@
+"""Tables of where the microseconds go."""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from bench.judgement.change import Change
+from bench.report.run.anatomy import (
+    ARROWS,
+    CAPTURE_GATES,
+    LIMITS,
+    P50,
+    TOLD_LOSSES,
+    describe_anatomy,
+    format_us,
+    label_of,
+    name_explanation,
+    name_side,
+    tapped_conditions,
+)
+from bench.report.run.selection import arm_names
+from bench.report.run.slot_tables import GATE_COLUMNS, list_gates
+from bench.report.table import Table
+from bench.report.text import (
+    ABSENT,
+    count,
+    format_change,
+    format_number,
+    format_ratio,
+    join_words,
+    name_condition,
+)
+from bench.results.run import Run
+from bench.wire.anatomy.dissection import TAPS
+from bench.wire.anatomy.model import Anatomy, ArmAnatomy, Mean
+from bench.wire.anatomy.waterfall import Interval
+from bench.wire.hops import Group
+
+
+def tabulate_hops(run: Run) -> list[Table]:
+    """Medians by hop and arm, a table a condition; behind them the hops of each arm by themselves."""
+    tables = []
+    for place, condition in enumerate(tapped_conditions(run)):
+        arms = [arm for arm in run.anatomy.arms if arm.condition == condition]
+        if not arms:
+            continue
+        tables.append(
+            Table(
+                caption=name_condition(label_of(run, condition), "Median of each hop, 95 %"),
+                columns=("Hop", *(arm.arm for arm in arms)),
+                rows=tuple(_median_cells(arms, name, group) for name, group in order_hops(arms)),
+                folded=place > 0,
+            )
+        )
+    tables += [_tabulate_arm(run, arm) for arm in run.anatomy.arms]
+    return tables
+
+
+def order_hops(arms: Sequence[ArmAnatomy]) -> list[tuple[str, Group]]:
+    """The hops of several arms, by name, in the order of time; those with more taps come in between."""
+    order: list[tuple[str, Group]] = []
+    for arm in sorted(arms, key=lambda arm: -len(arm.taps)):
+        place = 0
+        for hop in arm.hops:
+            key = (hop.row.name, hop.row.group)
+            if key not in order:
+                order.insert(place, key)
+            place = order.index(key) + 1
+    return order
+
+
+def _name_hop(name: str, group: Group) -> str:
+    return f"{ARROWS[group]} {name.partition(': ')[2] or name}"
+
+
+def _median_cells(arms: Sequence[ArmAnatomy], name: str, group: Group) -> tuple[str, ...]:
+    """A row of medians; what happens in the hop stands once where it is the same in all arms."""
+    hops = [next((hop for hop in arm.hops if hop.row.name == name), None) for arm in arms]
+    titles = {hop.title for hop in hops if hop}
+    same = len(titles) == 1
+    return (
+        _name_hop(name, group) + (f"\n{titles.pop()}" if same else ""),
+        *(
+            format_us(hop.row.median_us, hop.row.ci95) + ("" if same else f"\n{hop.title}") if hop else ABSENT
+            for hop in hops
+        ),
+    )
+
+
+def _tabulate_arm(run: Run, arm: ArmAnatomy) -> Table:
+    columns = ("Hop", "What happens in it", "Median, 95 %", "Mean of the middle half, 95 %", "Interval over")
+    return Table(
+        caption=f"{name_side(run, arm.arm, arm.condition)}, hop by hop ({count(arm.captures, 'capture')})",
+        columns=columns,
+        rows=(
+            *(
+                (
+                    _name_hop(hop.row.name, hop.row.group),
+                    hop.title,
+                    format_us(hop.row.median_us, hop.row.ci95),
+                    format_us(hop.mean.us, hop.mean.ci95),
+                    f"{hop.row.unit_of_replication}s",
+                )
+                for hop in arm.hops
+            ),
+            ("sum: on the wire", ABSENT, ABSENT, format_us(arm.wire.us, arm.wire.ci95), ABSENT),
+        ),
+        prose=frozenset({"What happens in it"}),
+        folded=True,
+    )
+
+
+def tabulate_shares(run: Run) -> Table:
+    """A request's time from sent to done, in parts that add up to it."""
+    return Table(
+        caption="A request's time from sent to done, and its parts (means of the middle half, 95 %)",
+        columns=("Arm", "Sent to done", "Client", "Request's way", "Server", "Response's way"),
+        rows=tuple(
+            (
+                name_side(run, arm.arm, arm.condition),
+                format_us(arm.shares.service.us, arm.shares.service.ci95),
+                *(
+                    _share(part, arm.shares.service.us)
+                    for part in (
+                        arm.shares.client,
+                        arm.shares.request,
+                        arm.shares.server,
+                        arm.shares.response,
+                    )
+                ),
+            )
+            for arm in run.anatomy.arms
+        ),
+    )
+
+
+def _share(part: Mean, whole_us: float) -> str:
+    return f"{format_us(part.us, part.ci95)}\n{100 * part.us / whole_us:.1f} %"
+
+
+def tabulate_explained(run: Run) -> Table:
+    """What the hops explain of each measured difference, and what is left of it and why."""
+    return Table(
+        caption="What the hops explain, and what they leave",
+        columns=(
+            "From → to",
+            "Measured without taps, 95 %",
+            "Hops, with taps",
+            "Unexplained",
+            "Client's side",
+            "Taps' own cost",
+            "Remainder",
+        ),
+        rows=tuple(
+            (
+                name_explanation(run, found),
+                _signed(found.waterfall.measured_us, found.measured_ci95),
+                _signed(found.waterfall.candidate_us - found.waterfall.baseline_us),
+                _signed(found.waterfall.unexplained_us),
+                _signed(found.client_us),
+                _signed(None if found.taps_us is None else -found.taps_us),
+                _signed(found.remainder_us),
+            )
+            for found in (*run.anatomy.explanations, *run.anatomy.contrasts)
+        ),
+    )
+
+
+def _signed(us: float | None, interval: Interval | None = None) -> str:
+    return ABSENT if us is None else format_us(us, interval, signed=True)
+
+
+def tabulate_losses(run: Run) -> Table:
+    """What was lost or sent again at all taps of an arm, and how long its handshakes took."""
+    return Table(
+        caption="Signs of loss at all taps together, and handshakes (SYN to SYN-ACK, median, 95 %)",
+        columns=(
+            "Arm",
+            "Captures",
+            "Requests matched",
+            "Packets",
+            "Dropped by the taps",
+            "Sent again",
+            "SYN sent again",
+            "Resets",
+            "Out of order",
+            "Other signs",
+            "Handshake at the first tap",
+            "At the last tap",
+        ),
+        rows=tuple(
+            (
+                name_side(run, arm.arm, arm.condition),
+                f"{arm.captures}",
+                f"{arm.requests:,} of {arm.expected:,}",
+                f"{arm.packets:,}",
+                f"{arm.dropped:,}",
+                *(f"{arm.losses.get(name, 0):,}" for name in TOLD_LOSSES),
+                join_words(
+                    [
+                        f"{name} {number:,}"
+                        for name, number in arm.losses.items()
+                        if number and name not in TOLD_LOSSES
+                    ]
+                )
+                or "none",
+                *(_handshake(arm, tap) for tap in (arm.taps[0], arm.taps[-1])),
+            )
+            for arm in run.anatomy.arms
+        ),
+        prose=frozenset({"Other signs"}),
+    )
+
+
+def _handshake(arm: ArmAnatomy, tap: str) -> str:
+    for found in arm.handshakes:
+        if found.tap == tap:
+            return f"{format_us(found.median_us, found.ci95)}\n{count(found.connections, 'connection')}"
+    return ABSENT
+
+
+def tabulate_taps(run: Run) -> Table:
+    """What the taps cost each arm at the p50, by the run's own changes between without and with."""
+    return Table(
+        caption="What the taps themselves cost, p50 latency",
+        columns=("Arm", "Taps", "Change, 95 %", "A tap", "Ratio of the two, 95 %", "Word", "Notes"),
+        rows=tuple(_list_costs(run)),
+        prose=frozenset({"Arm", "Notes"}),
+    )
+
+
+def _list_costs(run: Run) -> Iterator[tuple[str, ...]]:
+    taps = {arm.arm: len(arm.taps) for arm in run.anatomy.arms}
+    for change in run.verdict.changes:
+        if (change.factor, change.kind, change.metric) != (TAPS, "arm", P50):
+            continue
+        yield (
+            change.candidate + _held(change),
+            str(taps.get(change.candidate, ABSENT)),
+            format_change(change.difference, change.difference_ci95, change.unit),
+            f"{format_number(change.difference / taps[change.candidate])} us"
+            if change.difference is not None and change.candidate in taps
+            else ABSENT,
+            format_ratio(change.ratio, change.ci95),
+            str(change.word),
+            "; ".join(change.notes) or ABSENT,
+        )
+
+
+def _held(change: Change) -> str:
+    held = [s for s in change.condition.split(", ") if s in change.reference_condition.split(", ")]
+    return f"\n{', '.join(held)}" if held else ""
+
+
+def tabulate_capture_gates(run: Run) -> Table:
+    """The gates on the captures, a row a gate and arm."""
+    return Table(
+        caption="Gates of the captures",
+        columns=GATE_COLUMNS,
+        rows=tuple(row for row in list_gates(run) if row[0].startswith(CAPTURE_GATES)),
+        prose=frozenset({"What is counted"}),
+    )
+
+
+def tabulate_traces(run: Run) -> list[Table]:
+    """For each arm one request and its response at every tap, from the sample of its first capture."""
+    return [_tabulate_trace(arm, slot, found) for arm, slot, found in _trace_arms(run)]
+
+
+def _trace_arms(run: Run) -> Iterator[tuple[str, int, pd.DataFrame]]:
+    for arm in arm_names(run):
+        for record in run.tapped:
+            if record.slot.arm == arm and record.valid and record.capture:
+                found = run.trace(record.slot.index)
+                if len(found):
+                    yield arm, record.slot.index, found
+                    break
+
+
+def _tabulate_trace(arm: str, slot: int, found: pd.DataFrame) -> Table:
+    return Table(
+        caption=f"{arm}: request {found['id'].iloc[0]} of slot {slot} at every tap",
+        columns=(
+            "Tap",
+            "Link",
+            "Source → destination",
+            "MAC addresses",
+            "TTL",
+            "Rewritten since the tap before",
+        ),
+        rows=tuple(
+            (
+                f"{ARROWS[Group(seen['direction'])]} {seen['tap']}",
+                f"{seen['link']}\n{seen['host']}",
+                f"{seen['source']} → {seen['destination']}",
+                f"{seen['source_mac']} → {seen['destination_mac']}" if seen["source_mac"] else ABSENT,
+                str(seen["ttl"]),
+                seen["rewritten"] or ABSENT,
+            )
+            for seen in found.to_dict("records")
+        ),
+        prose=frozenset({"Rewritten since the tap before"}),
+        folded=True,
+    )
+
+
+def summarise_anatomy(run: Run) -> dict[str, object] | None:
+    """All that the section says; None where no slot had taps."""
+    if not run.tapped:
+        return None
+    anatomy: Anatomy = run.anatomy
+    tables = [tabulate_taps(run), tabulate_capture_gates(run)]
+    if anatomy.arms:
+        tables = [tabulate_explained(run), tabulate_shares(run), tabulate_losses(run), *tables]
+    return {
+        "said": describe_anatomy(run),
+        "hops": tabulate_hops(run),
+        "tables": [table for table in tables if table.rows],
+        "limits": LIMITS,
+        "traces": tabulate_traces(run),
+    }

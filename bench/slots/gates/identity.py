@@ -1,0 +1,54 @@
+"""Sameness: what ran is what every arm runs."""
+
+from collections.abc import Sequence
+
+from bench.slots.gates.gate import Gate
+
+
+def check_control(links: Sequence[str], status_inside: str, answered: bool) -> list[Gate]:
+    """Gates that a control is what it must be: alive, and out of everybody's reach."""
+    return [
+        Gate(
+            name="control: links",
+            passed=list(links) == ["lo"],
+            seen=", ".join(links),
+            limit="lo",
+            unit="links of the container, exactly",
+        ),
+        Gate(
+            name="control: alive",
+            passed=status_inside == "200",
+            seen=status_inside,
+            limit="200",
+            unit="HTTP status on its own loopback",
+        ),
+        Gate(
+            name="control: unreachable",
+            passed=not answered,
+            seen="an answer" if answered else "no answer",
+            limit="no answer",
+            unit="at the Docker host's address, from the client",
+        ),
+    ]
+
+
+def check_identity(
+    image_id: str, expected_image_id: str, cpus: Sequence[int], expected_cpus: Sequence[int]
+) -> list[Gate]:
+    """Gates that the arm ran what every arm runs, where every arm runs."""
+    return [
+        Gate(
+            name="image",
+            passed=image_id == expected_image_id,
+            seen=image_id,
+            limit=expected_image_id,
+            unit="image id, exactly",
+        ),
+        Gate(
+            name="cpuset",
+            passed=cpus == expected_cpus,
+            seen=",".join(map(str, cpus)),
+            limit=",".join(map(str, expected_cpus)),
+            unit="cores that Apache may run on, exactly",
+        ),
+    ]

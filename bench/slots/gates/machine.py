@@ -1,0 +1,64 @@
+"""The machine: nobody else was busy on its cores."""
+
+from collections.abc import Mapping
+
+from bench.slots.gates.gate import Gate, Voids
+
+MAX_STRAY_CPU = 0.05
+"""Core-share of one foreign process. Measured: a busy neighbour makes a p99 effect of 3x from nothing."""
+
+
+MAX_NEW_PROCESSES_PER_S = 25.0
+"""Processes started on the machine during a slot: a build next door is many short ones."""
+
+
+MAX_STEAL_SHARE = 0.02
+"""Share of the cores' time that the hypervisor took away, of ticks (4 ms), so coarse for short slots."""
+
+
+MAX_IDLE_CORES = 0.1
+"""A tenth of a core, at 3,000 requests a second, is 33 us of each: what comes and goes must be far less."""
+
+
+def check_idle(idle_cores: float) -> list[Gate]:
+    """Gate on the idle baseline: what is subtracted as the idle machine's must have been one's."""
+    return [
+        Gate(
+            name="idle baseline",
+            passed=idle_cores <= MAX_IDLE_CORES,
+            seen=round(idle_cores, 4),
+            limit=MAX_IDLE_CORES,
+            unit="cores busy in the second before the load, at most",
+            voids=Voids.CPU,
+        )
+    ]
+
+
+def check_quiet(stray_cpu: Mapping[str, float], new_processes_per_s: float, steal_share: float) -> list[Gate]:
+    """Gates on the machine during the slot. `stray_cpu`: process -> share of one core."""
+    busiest = max(stray_cpu, key=stray_cpu.__getitem__, default="")
+    seen = stray_cpu.get(busiest, 0.0)
+    return [
+        Gate(
+            name="quiet cores",
+            passed=seen <= MAX_STRAY_CPU,
+            seen=round(seen, 4),
+            limit=MAX_STRAY_CPU,
+            unit="share of a core used by one process outside the lab, at most",
+            detail=busiest,
+        ),
+        Gate(
+            name="new processes",
+            passed=new_processes_per_s <= MAX_NEW_PROCESSES_PER_S,
+            seen=round(new_processes_per_s, 1),
+            limit=MAX_NEW_PROCESSES_PER_S,
+            unit="processes started a second, at most",
+        ),
+        Gate(
+            name="steal",
+            passed=steal_share <= MAX_STEAL_SHARE,
+            seen=round(steal_share, 4),
+            limit=MAX_STEAL_SHARE,
+            unit="share of the cores' time taken by the hypervisor, at most",
+        ),
+    ]

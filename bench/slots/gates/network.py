@@ -1,0 +1,57 @@
+"""The network: nothing lost, nothing exhausted."""
+
+from typing import NamedTuple
+
+from bench.slots.gates.gate import Gate
+
+MAX_SHARE_IN_USE = 0.8
+"""Of ports and of tracked connections. Measured: with its ports gone, a client of 25,000 new connections
+a second falls to 600, and the last of them are searched for ever longer before they are gone."""
+
+
+class Losses(NamedTuple):
+    """What the network stacks lost over a slot's load."""
+
+    retransmits: int
+    """TCP segments sent again by client, Docker host or server (SNMP tcpRetransSegs), and not in vain:
+    without those that the receiver had already (TCPDSACKRecvSegs)."""
+    conntrack_drops: int
+    """Packets dropped or entries refused by connection tracking."""
+    listen_drops: int
+    """Connections that the server's listening socket had no room for (ListenDrops, TCPReqQFullDrop)."""
+
+
+class Room(NamedTuple):
+    """What a load of new connections can run out of, at the end of a slot."""
+
+    ports_in_use: int
+    """Sockets of the client, those in TIME_WAIT included."""
+    ports: int
+    """Ephemeral ports of the client's addresses."""
+    tracked: int
+    trackable: int
+    """Connections that the Docker host tracks, and can track; zero where it tracks none."""
+
+
+def check_network(losses: Losses, room: Room) -> list[Gate]:
+    """Gates on loss and on room: the lab's links lose nothing, so one retransmit is to be looked at."""
+    units = ("TCP segments lost and sent again", "packets dropped or entries refused", "connections dropped")
+    lost = [
+        Gate(name=name.replace("_", " "), passed=seen == 0, seen=seen, limit=0, unit=unit)
+        for (name, seen), unit in zip(losses._asdict().items(), units, strict=True)
+    ]
+    shares = (
+        ("client ports", room.ports_in_use, room.ports, "share of the client's ephemeral ports in use"),
+        ("conntrack room", room.tracked, room.trackable, "share of the connections that can be tracked"),
+    )
+    return lost + [
+        Gate(
+            name=name,
+            passed=used <= MAX_SHARE_IN_USE * most,
+            seen=round(used / most, 4) if most else 0.0,
+            limit=MAX_SHARE_IN_USE,
+            unit=f"{unit}, at most",
+            detail=f"{used:,} of {most:,}",
+        )
+        for name, used, most, unit in shares
+    ]
