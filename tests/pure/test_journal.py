@@ -21,9 +21,9 @@ PATIENCE_S = 10.0
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """State and control groups of these tests are folders of their own."""
-    for name, folder in (("STATE", tmp_path / "state"), ("CGROUP_ROOT", tmp_path / "cgroup")):
-        folder.mkdir()
-        monkeypatch.setattr(journal, name, folder)
+    for module, name, folder in ((paths, "STATE", "state"), (journal, "CGROUP_ROOT", "cgroup")):
+        (tmp_path / folder).mkdir()
+        monkeypatch.setattr(module, name, tmp_path / folder)
 
 
 @contextmanager
@@ -204,7 +204,7 @@ def test_a_folder_that_cannot_be_made_is_a_lack_of_rights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(journal, "STATE", tmp_path / "file" / "state")
+    monkeypatch.setattr(paths, "STATE", tmp_path / "file" / "state")
 
     with pytest.raises(EnvironmentLacks, match="root"), machine_lock("this test"):
         pass

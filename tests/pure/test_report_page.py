@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from bench.cli import terminal
 from bench.cli.scenario_files import bundled_scenarios
 from bench.records.run import Status
-from bench.report import panels
-from bench.report.run import figures, page
+from bench.report.run import figures, page, selection
 from bench.report.run.captions import describe_figures
 from bench.report.run.cautions import find_cautions
 from bench.report.run.effect_figures import draw_block_ratios, draw_costs, draw_ladder, find_costs
@@ -178,7 +177,7 @@ def test_the_figures_of_many_slots_hold_pixels_and_little_else(
         return "".join(render_svg(draw(run), "figure", "", "") for draw in drawn)
 
     marks = draw_marks().count("<use")
-    monkeypatch.setattr(panels, "MOST_VECTOR_SLOTS", len(run.record.slots) - 1)
+    monkeypatch.setattr(selection, "MOST_VECTOR_SLOTS", len(run.record.slots) - 1)
     pixels = draw_marks()
 
     assert pixels.count("data:image/png;base64,") >= 3

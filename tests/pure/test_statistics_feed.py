@@ -13,7 +13,8 @@ from bench.lab.hosts import command
 
 PROGRAM = """
 import json, sys, time
-from bench.generator.closed_loop import RECORD_DTYPE, Outcome
+from bench.generator import closed_loop  # before Locust patches select
+from bench.slots.requests import RECORD_DTYPE, Outcome
 import numpy as np
 from locust.env import Environment
 from bench.generator.locust_feed import feed

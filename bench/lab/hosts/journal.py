@@ -14,7 +14,7 @@ import signal
 import time
 from pathlib import Path
 
-from bench.paths import STATE
+from bench import paths
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
@@ -24,7 +24,7 @@ class Journal:
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        self.folder = STATE / run_id
+        self.folder = paths.STATE / run_id
         self.folder.mkdir(mode=0o700)
         self._path = self.folder / "journal.jsonl"
         self.write("folder", path=str(self.folder))
@@ -47,7 +47,7 @@ class Journal:
 
 def dead_runs() -> list[str]:
     """Ids of runs whose leftovers are on this machine. Meaningful only under `machine_lock`."""
-    return sorted(folder.name for folder in STATE.iterdir() if folder.is_dir())
+    return sorted(folder.name for folder in paths.STATE.iterdir() if folder.is_dir())
 
 
 def undo_dead_runs() -> list[str]:
@@ -61,7 +61,7 @@ def undo(run_id: str) -> list[str]:
     Idempotent. A process whose start time differs from the journal's is somebody else's and stays.
     """
     removed: list[str] = []
-    lines = STATE / run_id / "journal.jsonl"
+    lines = paths.STATE / run_id / "journal.jsonl"
     entries = []
     for line in lines.read_text().splitlines() if lines.exists() else []:
         try:
@@ -76,9 +76,9 @@ def undo(run_id: str) -> list[str]:
             removed += _restore(Path(entry["path"]), entry["value"])
         elif entry["kind"] == "cgroup":
             removed += [f"control group {path}" for path in _remove_cgroups(entry["name"])]
-    if (STATE / run_id).exists():
-        shutil.rmtree(STATE / run_id)
-        removed.append(f"folder {STATE / run_id}")
+    if (paths.STATE / run_id).exists():
+        shutil.rmtree(paths.STATE / run_id)
+        removed.append(f"folder {paths.STATE / run_id}")
     return removed
 
 

@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bench import paths
 from bench.errors import EnvironmentLacks
-from bench.paths import STATE
 
 
 @contextmanager
@@ -17,11 +17,11 @@ def machine_lock(holder: str) -> Iterator[None]:
     machine would spoil each other.
     """
     try:
-        STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(STATE / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        paths.STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(paths.STATE / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as fault:
         raise EnvironmentLacks(
-            f"Taking the lock of this machine's lab in {STATE}",
+            f"Taking the lock of this machine's lab in {paths.STATE}",
             str(fault),
             "A lab needs root: run the command as root (sudo).",
         ) from fault
