@@ -2,34 +2,41 @@
 
     python -m bench.generator --network /proc/<pid>/ns/net [--web-ui PORT]
 
-Orders come on standard input and answers leave on standard output, JSON, one a line, in turn:
-
-    {"do": "enter", "network"}                                -> {"network"}
-    {"do": "probe", "address", "port", "path", "timeout_s"}  -> {"first_200_ns", "attempts"}
-    {"do": "load", "engine", "name", "address", ..., "output"} -> {"window_start_ns", ...}
-    {"do": "report", "path"}                                  -> {"requests": Locust's own count}
+Orders come on standard input and answers leave on standard output: see protocol.py.
 """
 
 import argparse
 import ctypes
 import gc
-import json
 import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.generator.closed_loop import await_ready  # isort: skip
 from bench.generator.users import ENGINES, Order, OrderedEnvironment  # isort: skip
 
+from bench.generator import protocol  # isort: skip
 import gevent
 from gevent.fileobject import FileObjectPosix
 from locust.html import get_html_report
 from locust.log import setup_logging
 from locust.runners import Runner
 from locust.stats import stats_history
+
+from bench.generator.protocol import (
+    ORDERS,
+    Drive,
+    Driven,
+    Enter,
+    Entered,
+    Message,
+    Probe,
+    Probed,
+    Report,
+    Reported,
+)  # isort: skip
 
 CLONE_NEWNET = 0x40000000
 
@@ -55,9 +62,7 @@ def main() -> None:
     gc.disable()
     generator = Generator(environment, runner)
     for line in FileObjectPosix(sys.stdin, "rb"):
-        order = json.loads(line)
-        answer = getattr(generator, order.pop("do"))(**order)
-        print(json.dumps(answer), flush=True)
+        print(generator.answer(ORDERS.validate_json(line)).line(), end="", flush=True)
     runner.quit()
 
 
@@ -71,23 +76,28 @@ class Generator:
         # Locust then says "running", in its web UI as well, for as long as the process lives.
         runner.start(1, spawn_rate=1, user_classes=[ENGINES["raw"]])
 
-    def enter(self, network: str) -> dict[str, Any]:
-        """Send from another network from here on: sockets stay in the one in which they were made."""
-        _enter(network)
-        return {"network": network}
+    def answer(self, order: protocol.Order) -> Message:
+        """Carry out `order`."""
+        match order:
+            case Enter():
+                _enter(order.network)
+                return Entered(network=order.network)
+            case Probe():
+                first_200_ns, attempts = await_ready(order.address, order.port, order.path, order.timeout_s)
+                return Probed(first_200_ns=first_200_ns, attempts=attempts)
+            case Drive():
+                return self._drive(order)
+            case Report():
+                page = get_html_report(self._environment, show_download_link=False)  # type: ignore[no-untyped-call]
+                Path(order.path).write_text(page)
+                return Reported(requests=self._environment.stats.total.num_requests)
 
-    def probe(self, address: str, port: int, path: str, timeout_s: float) -> dict[str, Any]:
-        """Wait until three requests in a row, a connection each, are answered with 200."""
-        first_200_ns, attempts = await_ready(address, port, path, timeout_s)
-        return {"first_200_ns": first_200_ns, "attempts": attempts}
-
-    def load(self, engine: str, output: str, **settings: Any) -> dict[str, Any]:
-        """Drive one slot's load; its records are written to `output`, raw."""
-        environment = self._environment
-        users = 1 if engine == "raw" else settings["connections"]
+    def _drive(self, asked: Drive) -> Driven:
+        environment, engine = self._environment, asked.engine
+        users = 1 if engine == "raw" else asked.connections
         self._spawn(engine, users)
         counted = environment.stats.total.num_requests
-        order = Order(users=users, **settings)
+        order = Order(users=users, **asked.model_dump(exclude={"do", "engine", "output"}))
         environment.fed = 0
         cpu_ns, begun_ns = time.process_time_ns(), time.monotonic_ns()
         for _ in range(users):
@@ -97,25 +107,18 @@ class Generator:
         cpu_share = worked_ns / (time.monotonic_ns() - begun_ns)
         if engine == "raw":
             environment.feed(order)
-        records = order.log.records()
-        records.tofile(output)
-        return {
-            "window_start_ns": order.window_start_ns,
-            "window_end_ns": order.window_end_ns,
-            "opened": order.opened,
-            "without_port": order.without_port,
-            "core_busy": order.core_busy,
-            "locust_requests": environment.stats.total.num_requests - counted,
-            "cpu_share": cpu_share,
-            "readings": order.readings,
-            "failure": order.failure,
-        }
-
-    def report(self, path: str) -> dict[str, Any]:
-        """Write Locust's own HTML report of everything so far."""
-        page = get_html_report(self._environment, show_download_link=False)  # type: ignore[no-untyped-call]
-        Path(path).write_text(page)
-        return {"requests": self._environment.stats.total.num_requests}
+        order.log.records().tofile(asked.output)
+        return Driven(
+            window_start_ns=order.window_start_ns,
+            window_end_ns=order.window_end_ns,
+            opened=order.opened,
+            without_port=order.without_port,
+            core_busy=order.core_busy,
+            locust_requests=environment.stats.total.num_requests - counted,
+            cpu_share=cpu_share,
+            readings=order.readings,
+            failure=order.failure,
+        )
 
     def _spawn(self, engine: str, users: int) -> None:
         """Have at least `users` users of the engine's class; those without an order wait, at no cost."""

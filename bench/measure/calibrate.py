@@ -22,12 +22,13 @@ from bench.judgement.samples import sort_slots
 from bench.lab.hosts import machine, requirements
 from bench.lab.hosts.host import Endpoint, Host
 from bench.lab.hosts.journal import Journal, undo, undo_dead_runs
+from bench.lab.hosts.lab import hosts_of_lab, lab
 from bench.lab.hosts.lock import machine_lock
-from bench.lab.hosts.namespaces import hosts_of_lab, lab, set_receive_steering
 from bench.lab.instruments.core_speed import measure_pauses
 from bench.lab.servers.image import CACHE
 from bench.lab.servers.null_server import null_server
 from bench.measure import settings
+from bench.measure.settings import set_receive_steering
 from bench.measure.slot import measure_slot
 from bench.measure.testbed import Bed, prepare_bed
 from bench.records.calibration import BeyondWire, Calibration, Ceiling, Floor, find_floor, find_pauses

@@ -34,7 +34,7 @@ def begin_capture(
 ) -> AbstractContextManager[Capture]:
     """Capture on the way from `client` to the server, on the client's cores: where the server's are not."""
     taps = find_taps(client, docker_host, server_pid, endpoint)
-    return capture(taps, docker_host.folder / "captures", client.cpus)
+    return capture(taps, client.cpus)
 
 
 def read_captures(captured: Sequence[Captured], path: str, result: LoadResult) -> Found:

@@ -8,12 +8,12 @@ from bench.errors import InputError
 from bench.judgement.capacity.search import expected_search_seconds
 from bench.judgement.precision import predict_blocks
 from bench.lab.hosts import machine
-from bench.lab.hosts.namespaces import hosts_of_lab, wiring
-from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE
+from bench.lab.hosts.lab import hosts_of_lab, wiring
 from bench.lab.servers import image
 from bench.lab.servers.engine import engine_argv
 from bench.lab.servers.image import CACHE
 from bench.measure.budget import divide_budget
+from bench.measure.settings import plan_settings
 from bench.paths import STATE
 from bench.records.run import Status
 from bench.results import store
@@ -197,7 +197,6 @@ def planned_changes(scenario: Scenario) -> list[str]:
     ipv6 = any(scenario.network(arm).ipv6 for arm in scenario.arms)
     plans = hosts_of_lab(*machine.divide_cores(), places, ipv6=ipv6)
     folder = f"{STATE}/<run>"
-    any_hold = any(condition.lab.hold_idle_states for condition in conditions(scenario))
     changes = [
         f"write {folder}/journal.jsonl and the lab's folders beside it; removed at the end",
         *(
@@ -206,8 +205,6 @@ def planned_changes(scenario: Scenario) -> list[str]:
             for name, cpus in [*((plan.name, plan.cpus) for plan in plans), ("switch", plans[0].cpus)]
         ),
         *(f"inside {host}: {' '.join(argv)}" for host, argv in wiring(plans)),
-        "inside client and every Docker host: receive steering (RPS) of eth0",
-        "inside client: all ports from 1024 on for outgoing connections, tcp_tw_reuse",
         *(change for place in places for change in _changes_of_engine(place, folder)),
         *(change for arm in scenario.arms for change in _changes_of_arm(scenario, arm)),
         "on client: one Locust process; every load bounded by the scenario's seconds",
@@ -216,23 +213,7 @@ def planned_changes(scenario: Scenario) -> list[str]:
     ]
     if any(condition.load.vantage is not Vantage.CLIENT for condition in conditions(scenario)):
         changes.append("during some slots, inside its Docker host: the sockets of the load, and of wrk")
-    settings = [condition.lab for condition in conditions(scenario)]
-    if rules := max(lab.forward_rules for lab in settings):
-        changes.append(f"during some slots, inside every Docker host: up to {rules} rules that match nothing")
-    if any(lab.link_mbit for lab in settings):
-        changes.append("during some slots, inside switch: a rate limit (tc tbf) on the client's link")
-    if any(lab.taps for lab in settings):
-        changes.append(
-            "during some slots: a tcpdump at every link of the arm's path, on the client's cores, into"
-            f" {folder}; removed at the end but for its first packets"
-        )
-    if any(lab.stamp_before_queue is not None for lab in settings):
-        changes.append(
-            f"set {STAMP_BEFORE_QUEUE}, one for the whole machine: where received packets get their time;"
-            " put back at the end"
-        )
-    if any_hold:
-        changes.append("hold /dev/cpu_dma_latency at 0 us during slots; ends with the process")
+    changes += plan_settings([condition.lab for condition in conditions(scenario)])
     return changes
 
 

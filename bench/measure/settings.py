@@ -1,20 +1,93 @@
-"""Known costs, put into the lab on purpose: positive controls of the method.
+"""The settings of `[lab]`: how each is made so on a living lab, and what a plan says of it.
 
-A method that cannot find a cost that is there, or finds it where it is not, is not to be believed.
+A new one is a field of `LabSettings` and an entry of the table here. Forward rules, a slow link, few
+ports and a waiting server are known costs, put in on purpose: a method that cannot find a cost that is
+there, or finds it where it is not, is not to be believed.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from bench.lab.hosts.host import Host
+from bench.lab.hosts.host import Host, cpu_mask
+from bench.lab.hosts.lab import Lab, port_of
+from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE, set_stamp_before_queue
+from bench.scenario.model import LabSettings
+from bench.scenario.modes.catalogue import UPLINK
 
 CPU_DMA_LATENCY = Path("/dev/cpu_dma_latency")
-
 CHAIN = "BENCH-EXTRA"
 UNUSED = "198.19.255.254"
 """No packet comes from there, so every rule is looked at and none matches."""
+FIRST_PORT, LAST_PORT = 1024, 65535
+"""The client's ephemeral ports: all that are nobody's. One address is enough: the server closes first and
+keeps the TIME_WAIT, so a port is free at once; and more addresses would fill a Docker host's table of
+tracked connections, which holds each for two minutes after its end and is smaller than a day's tuples.
+"""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of `LabSettings`."""
+
+    field: str
+    plan: Callable[[Collection[Any]], str]
+    """Its levels in a run -> the change to the machine, in a line; empty where there is none."""
+    apply: Callable[[Lab, Any], None] | None = None
+    """Makes a level so, for as long as the lab lives; None where a slot takes care of it by itself."""
+    initial: object = None
+    """The level that a lab has when it is new; None: it must be set in any case."""
+
+
+def arrange(lab: Lab, wanted: LabSettings, now: LabSettings | None) -> None:
+    """Make `lab` as a slot wants it; `now`: as it was arranged before, None of a new one."""
+    for setting in SETTINGS:
+        level = getattr(wanted, setting.field)
+        before = getattr(now, setting.field) if now else setting.initial
+        if setting.apply and level != before:
+            setting.apply(lab, level)
+
+
+def plan_settings(levels: Collection[LabSettings]) -> list[str]:
+    """A line for every change to the machine that the settings of a run's conditions make."""
+    lines = [setting.plan({getattr(settings, setting.field) for settings in levels}) for setting in SETTINGS]
+    return [line for line in lines if line]
+
+
+def _set_receive_steering(lab: Lab, on: bool) -> None:
+    """Let each host's own cores do the receive work of its uplink (RPS), or the sender's core.
+
+    veth delivers a packet on the CPU that sent it. Without steering, the client's core would do
+    the Docker host's bridge and DNAT work, which a separate machine would pay for itself.
+    """
+    for host in (lab.client, *lab.docker.values()):
+        set_receive_steering(host, on)
+
+
+def set_receive_steering(host: Host, on: bool) -> None:
+    """Of one host."""
+    mask = f"{cpu_mask(host.cpus):x}" if on else "0"
+    host.run(["sh", "-c", f"echo {mask} > {host.sysfs}/class/net/{UPLINK}/queues/rx-0/rps_cpus"])
+
+
+def _set_client_ports(lab: Lab, count: int) -> None:
+    """Let the client open connections from `count` ports at a time; 0: from all of them.
+
+    TIME_WAITs that are the client's own (it gave a connection up) are reused after a second
+    (tcp_tw_reuse): without timestamps' help they would hold their port for a minute.
+    """
+    last = FIRST_PORT + count - 1 if count else LAST_PORT
+    folder = "/proc/sys/net/ipv4"
+    lab.client.run(["sh", "-c", f"echo {FIRST_PORT} {last} > {folder}/ip_local_port_range"])
+    lab.client.run(["sh", "-c", f"echo 1 > {folder}/tcp_tw_reuse"])
+
+
+def _set_forward_rules(lab: Lab, count: int) -> None:
+    for host in lab.docker.values():
+        set_forward_rules(host, count)
 
 
 def set_forward_rules(host: Host, count: int) -> None:
@@ -26,19 +99,24 @@ def set_forward_rules(host: Host, count: int) -> None:
         host.run(["iptables", "-w", "-X", CHAIN])
     if count:
         rules = "\n".join([f"-A {CHAIN} -s {UNUSED} -j RETURN"] * count)
-        path = host.folder / "extra.rules"
-        path.write_text(f"*filter\n:{CHAIN} - [0:0]\n{rules}\n-I FORWARD -j {CHAIN}\nCOMMIT\n")
-        host.run(["iptables-restore", "-w", "--noflush", str(path)])
+        path = f"{host.scratch}/extra.rules"
+        host.put(path, f"*filter\n:{CHAIN} - [0:0]\n{rules}\n-I FORWARD -j {CHAIN}\nCOMMIT\n".encode())
+        host.run(["iptables-restore", "-w", "--noflush", path])
 
 
-def set_link_rate(switch: Host, client_port: str, mbit: int) -> None:
+def _set_link_rate(lab: Lab, mbit: int) -> None:
     """Let the client's link carry `mbit` Mbit/s towards the client and no more; 0: as fast as it can."""
-    queue = ["dev", client_port, "root"]
-    if "tbf" in switch.run_in_network(["tc", "qdisc", "show", "dev", client_port]):
-        switch.run_in_network(["tc", "qdisc", "delete", *queue])
+    queue = ["dev", port_of(lab.client.name), "root"]
+    if "tbf" in lab.switch.run(["tc", "qdisc", "show", *queue[:2]]):
+        lab.switch.run(["tc", "qdisc", "delete", *queue])
     if mbit:
         rate = ["rate", f"{mbit}mbit", "burst", "128kb", "latency", "50ms"]
-        switch.run_in_network(["tc", "qdisc", "add", *queue, "tbf", *rate])
+        lab.switch.run(["tc", "qdisc", "add", *queue, "tbf", *rate])
+
+
+def _set_stamp_before_queue(_lab: Lab, before: bool | None) -> None:
+    if before is not None:
+        set_stamp_before_queue(before)
 
 
 @contextmanager
@@ -61,3 +139,75 @@ def hold_idle_states(wanted: bool) -> Iterator[bool]:
         yield True
     finally:
         os.close(request)
+
+
+SETTINGS = (
+    Setting(
+        "receive_steering",
+        lambda _: "inside client and every Docker host: receive steering (RPS) of eth0",
+        _set_receive_steering,
+    ),
+    Setting(
+        "client_ports",
+        lambda levels: (
+            "inside client: all ports from 1024 on for outgoing connections, tcp_tw_reuse"
+            + (f"; during some slots {min(filter(None, levels))} ports only" if any(levels) else "")
+        ),
+        _set_client_ports,
+    ),
+    Setting("engine", lambda _: ""),  # Said with the Docker hosts, which it decides on.
+    Setting(
+        "forward_rules",
+        lambda levels: (
+            f"during some slots, inside every Docker host: up to {max(levels)} rules that match nothing"
+            if any(levels)
+            else ""
+        ),
+        _set_forward_rules,
+        initial=0,
+    ),
+    Setting(
+        "server_wait_us",
+        lambda levels: (
+            f"during some slots: the server waits, busy, up to {max(levels)} us before a response"
+            if any(levels)
+            else ""
+        ),
+    ),
+    Setting(
+        "link_mbit",
+        lambda levels: (
+            "during some slots, inside switch: a rate limit (tc tbf) on the client's link"
+            if any(levels)
+            else ""
+        ),
+        _set_link_rate,
+        initial=0,
+    ),
+    Setting(
+        "taps",
+        lambda levels: (
+            "during some slots: a tcpdump at every link of the arm's path, on the client's cores,"
+            " into the lab's folders; removed at the end but for its first packets"
+            if any(levels)
+            else ""
+        ),
+    ),
+    Setting(
+        "stamp_before_queue",
+        lambda levels: (
+            f"set {STAMP_BEFORE_QUEUE}, one for the whole machine: where received packets get"
+            " their time; put back at the end"
+            if levels != {None}
+            else ""
+        ),
+        _set_stamp_before_queue,
+    ),
+    Setting(
+        "hold_idle_states",
+        lambda levels: (
+            f"hold {CPU_DMA_LATENCY} at 0 us during slots; ends with the process" if any(levels) else ""
+        ),
+    ),
+)
+"""Every field of `LabSettings`, in the order in which they are made so."""

@@ -1,161 +1,132 @@
-"""Measures one slot: a fresh container from its start to its removal, with its gates."""
+"""Measures slots: a deployment's windows, each judged by its gates and stored.
 
-import json
+Today a slot is a deployment of its own with one window. What shares a deployment, and which
+deployments are alive together, is the plan's matter: see `plan.lives`.
+"""
+
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from bench.errors import BenchError, MeasurementInvalid
-from bench.generator.client import GeneratorDied, LoadResult
-from bench.generator.wrk import measure_with_wrk
-from bench.lab.hosts.host import Host, parse_cpus
-from bench.lab.hosts.readings import read_files
-from bench.lab.instruments.activity import Activity, begin_activity, end_activity
-from bench.lab.instruments.core_speed import time_fixed_work
-from bench.lab.instruments.counters import read_network_counters
-from bench.lab.instruments.cpu import Watch, watch_cpu
-from bench.lab.instruments.surroundings import read_surroundings
-from bench.lab.instruments.tcpdump import Captured
-from bench.lab.servers.server import Apache, network_inode
-from bench.measure.captures import begin_capture, read_captures, store_captures
+from bench.errors import BenchError
+from bench.generator.client import GeneratorDied
+from bench.lab.hosts.host import network_of, parse_cpus
+from bench.measure.captures import read_captures, store_captures
+from bench.measure.deployment import Deployment, deploy, try_control
 from bench.measure.settings import hold_idle_states
-from bench.measure.testbed import CONTROL_S, Bed
+from bench.measure.testbed import Bed
+from bench.measure.window import Window, measure_window
 from bench.records.run import UNMEASURED, SlotRecord
 from bench.results import columns
 from bench.scenario.conditions import Condition
 from bench.scenario.metric import Metric
-from bench.scenario.modes.catalogue import UPLINK
-from bench.scenario.plan import IDLE_S, Slot
-from bench.slots.cpu import Rates, measure_cpu, rate
+from bench.scenario.plan import Slot, loaded_seconds
+from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Gate, Voids
-from bench.slots.gates.identity import check_control, check_identity
+from bench.slots.gates.identity import check_identity
 from bench.slots.gates.load import check_load, check_open_loop, check_ports, usable_metrics
 from bench.slots.gates.machine import check_idle, check_quiet
 from bench.slots.gates.network import check_network
 from bench.slots.gates.path import check_namespace, check_path
-from bench.slots.metrics import measure_requests
+from bench.slots.metrics import RequestMetrics, measure_requests
 from bench.slots.surroundings import Facts, digest
 
 
 def measure_slot(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[SlotRecord, Facts]:
-    """Measure `slot` and store its requests in the run's `folder`.
+    """Measure a slot that shares its deployment with none: see `measure_life`."""
+    [found] = measure_life(bed, [slot], {slot.condition: condition}, folder)
+    return found
 
-    Returns its record, and what Apache found around it (empty where it did not come so far). A slot
-    that cannot be measured is a record with a failed gate; only a dead generator raises.
+
+def measure_life(
+    bed: Bed, slots: Sequence[Slot], conditions: Mapping[int, Condition], folder: Path
+) -> Iterator[tuple[SlotRecord, Facts]]:
+    """Measure `slots`, whose deployments are alive together, and store their requests in the run's `folder`.
+
+    `conditions`, by index, differ in nothing that a living lab cannot change. Yields each slot's record,
+    and what Apache found around it (empty where it did not come so far). A slot that cannot be measured
+    is a record with a failed gate, and so are those after it in its life; only a dead generator raises.
     """
-    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    begun = time.monotonic()
-    load = condition.load
-    reachable = bed.scenario.network(bed.scenario.arm(slot.arm)).reachable
-    facts: Facts = {}
-    loaded_s = 0.0
+    remaining = list(slots)
+    first = conditions[slots[0].condition].lab
+    begun = _Moment.now()
     try:
-        if reachable:
-            record, facts = _measure(bed, slot, condition, folder)
-            loaded_s = load.warm_up_s + load.measure_s + load.wrk_witness_s
-            loaded_s += IDLE_S if load.measures_cpu else 0.0
-        else:
-            record = _watch_control(bed, slot, condition)
+        with hold_idle_states(first.hold_idle_states) as held, ExitStack() as alive:
+            bed.arrange(first)
+            deployments: dict[tuple[str, int], Deployment] = {}
+            for slot in slots:
+                arm, condition = bed.scenario.arm(slot.arm), conditions[slot.condition]
+                name = f"bench-{slot.index:03d}-{arm.name}"
+                if not bed.scenario.network(arm).reachable:
+                    gates = try_control(bed, arm, condition, name)
+                    yield begun.stamp(SlotRecord(slot=slot, gates=tuple(gates)), 0.0), {}
+                    remaining.remove(slot)
+                    begun = _Moment.now()
+                elif (slot.arm, slot.condition) not in deployments:
+                    deployed = alive.enter_context(deploy(bed, arm, condition, name))
+                    deployments[slot.arm, slot.condition] = deployed
+            for slot in list(remaining):
+                condition, deployment = conditions[slot.condition], deployments[slot.arm, slot.condition]
+                bed.arrange(condition.lab)
+                window = measure_window(bed, deployment, slot.arrival_seed)
+                if slot is remaining[-1]:
+                    alive.close()  # Its removal is of the last slot's time.
+                record = _judge(bed, slot, deployment, window, held, folder)
+                yield begun.stamp(record, loaded_seconds(condition)), deployment.facts
+                remaining.remove(slot)
+                begun = _Moment.now()
     except GeneratorDied:
         raise
     except BenchError as fault:
-        record = _unmeasured(slot, str(fault))
+        reason = str(fault)
     except (DockerException, RequestException) as fault:
-        record = _unmeasured(slot, f"The engine failed: {fault}; {bed.describe_dead_engines() or 'it lives'}")
-    seconds = time.monotonic() - begun
-    timed = {"started_at": started_at, "seconds": seconds, "overhead_s": seconds - loaded_s}
-    return record.model_copy(update=timed), facts
+        reason = f"The engine failed: {fault}; {bed.describe_dead_engines() or 'it lives'}"
+    for slot in remaining:
+        yield begun.stamp(_unmeasured(slot, reason), 0.0), {}
+        begun = _Moment.now()
 
 
-def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[SlotRecord, Facts]:
-    arm = bed.scenario.arm(slot.arm)
-    network = bed.scenario.network(arm)
-    site = bed.site(arm, condition)
-    sender, docker_host = bed.sender(site), site.engine.host
-    load, path = condition.load, f"/{condition.load.page_bytes}"
-    bed.arrange(condition.lab)
-    with (
-        hold_idle_states(condition.lab.hold_idle_states) as held,
-        bed.serve(arm, condition, f"bench-{slot.index:03d}-{arm.name}") as server,
-    ):
-        # Not before the engine says that it has started: a packet to a container whose link is not up
-        # yet leaves an unanswered ARP request behind, and the kernel's next one comes a second later.
-        first_200_ns = _await_answer(bed, server, path, arm.name)
-        inode = network_inode(server, site.engine)
-        facts = read_surroundings(docker_host, server.pid)
-        fixed_work_us = time_fixed_work()
-        watch = None
-        if load.measures_cpu:
-            watch = watch_cpu(docker_host, site.engine.cgroup, bed.generator.process.pid)
-            idle = _watch_idle(watch)
-        before = read_network_counters(sender, docker_host, server.pid, ipv6=network.ipv6)
-        result, quiet, captured = _drive(bed, slot, condition, server, watch.files if watch else ())
-        _require_alive(server, docker_host)
-        try:
-            after = read_network_counters(sender, docker_host, server.pid, ipv6=network.ipv6)
-        except (FileNotFoundError, ProcessLookupError):
-            _require_alive(server, docker_host)  # It ended between the two lines above.
-            raise
-        fixed_work_us = max(fixed_work_us, time_fixed_work())
-        witness_rps = None
-        if load.wrk_witness_s:
-            witness_rps = measure_with_wrk(
-                sender,
-                server.endpoint,
-                path,
-                load.connections,
-                load.wrk_witness_s,
-                keep_alive=load.keep_alive,
-            )
+@dataclass(frozen=True)
+class _Moment:
+    """When a slot began."""
+
+    at: str
+    at_s: float
+
+    @classmethod
+    def now(cls) -> "_Moment":
+        return cls(datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic())
+
+    def stamp(self, record: SlotRecord, loaded_s: float) -> SlotRecord:
+        """The record with its times, of which it was under load for `loaded_s`."""
+        seconds = time.monotonic() - self.at_s
+        timed = {"started_at": self.at, "seconds": seconds, "overhead_s": seconds - loaded_s}
+        return record.model_copy(update=timed)
+
+
+def _judge(
+    bed: Bed, slot: Slot, deployment: Deployment, window: Window, held: bool, folder: Path
+) -> SlotRecord:
+    """Judge what a window showed by every gate, and store it."""
+    result, load = window.result, deployment.condition.load
     metrics = measure_requests(result.records, result.window_start_ns, result.window_end_ns, load)
-    values, cpu = metrics.values, None
-    if watch:
-        opened, closed = map(watch.parse, result.readings)
-        owners = {
-            **dict.fromkeys(parse_cpus(bed.lab.client.cpus), "client"),
-            **dict.fromkeys(parse_cpus(docker_host.cpus), "docker"),
-        }
-        cpu = measure_cpu(idle, rate(opened, closed), metrics.requests, owners)
-        values = values | ({Metric.CPU_US_PER_REQUEST: cpu.us_per_request} if cpu else {})
-    counted = after.since(before)
-    # A sleeper is woken late by a sleepy machine, and taps take turns with the generator on its core.
-    other_purpose = load.pacing == "sleep" or condition.lab.taps
-    lateness_voids = Voids.LATENCY if other_purpose else Voids.SLOT
-    gates = [
-        *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share),
-        *(check_open_loop(metrics.open_loop, metrics.values, lateness_voids) if metrics.open_loop else []),
-        *(check_idle(cpu.idle_cores) if cpu else []),
-        *check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share),
-        *check_network(counted.losses, counted.room),
-        *check_ports(result.without_port),
-        *check_path(
-            network.path_from(load.vantage),
-            counted.path,
-            result.opened,
-            metrics.requests - metrics.unfinished,
-            forwarding_rules=site.engine.writes_rules,
-        ),
-        *check_namespace(network.in_host_network, inode, docker_host.network_inode),
-        *check_identity(
-            server.image_id,
-            bed.image.id,
-            parse_cpus(facts["process Cpus_allowed_list"]),
-            parse_cpus(docker_host.cpus),
-        ),
-    ]
+    cpu = window.cpu(bed, deployment, metrics.requests)
+    values = metrics.values | ({Metric.CPU_US_PER_REQUEST: cpu.us_per_request} if cpu else {})
+    gates = _check(bed, deployment, window, metrics, cpu)
     columns.write_requests(folder, slot.directory, result.records)
     capture = None
-    if captured:
-        found = read_captures(captured, path, result)
-        store_captures(folder, slot.directory, captured, found)
+    if window.captured:
+        found = read_captures(window.captured, deployment.path, result)
+        store_captures(folder, slot.directory, window.captured, found)
         capture = found.record
         gates += found.gates
-    record = SlotRecord(
+    return SlotRecord(
         slot=slot,
         window_start_ns=result.window_start_ns,
         window_end_ns=result.window_end_ns,
@@ -170,95 +141,66 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         service_p50_us=metrics.service_p50_us,
         service_p99_us=metrics.service_p99_us,
         mean_latency_us=metrics.mean_latency_us,
-        start_to_first_200_ms=(first_200_ns - server.started_ns) / 1e6,
-        wrk_witness_rps=witness_rps,
+        start_to_first_200_ms=(deployment.first_200_ns - deployment.server.started_ns) / 1e6,
+        wrk_witness_rps=window.witness_rps,
         generator_busy=result.cpu_share,
         core_busy=result.core_busy,
-        fixed_work_us=fixed_work_us,
-        counters=counted.path,
-        surroundings=digest(facts),
+        fixed_work_us=window.fixed_work_us,
+        counters=window.counted.path,
+        surroundings=digest(deployment.facts),
         capture=capture,
         gates=tuple(gates),
-        evidence={
-            "docker host": site.place.name,
-            "engine process": str(site.engine.daemon_pid),
-            "vantage": f"{load.vantage}, in the network of {sender.name}",
-            "endpoint": f"{server.endpoint.address} port {server.endpoint.port}",
-            "container": str(server.container.id) if server.container else "none: native",
-            "idle states": "held" if held else "free",
-            "receive steering": "on" if condition.lab.receive_steering else "off",
-            "requests recorded": str(len(result.records)),
-            "requests by Locust's count": str(result.locust_requests),
-            "connections opened": str(result.opened),
-        },
+        evidence=_list_evidence(deployment, window, held),
     )
-    return record, facts
 
 
-def _await_answer(bed: Bed, server: Apache, path: str, arm: str) -> int:
-    """CLOCK_MONOTONIC of the first 200 from a started server."""
-    first_200_ns = bed.generator.first_200_ns(server.endpoint, path)
-    if first_200_ns is None:
-        raise MeasurementInvalid(
-            f"Waiting for {arm} at {server.endpoint.address}:{server.endpoint.port}",
-            f"no 200 came; Apache's last words: {server.last_words() or 'none'}",
-            "The slot is INVALID.",
-        )
-    return first_200_ns
+def _check(
+    bed: Bed, deployment: Deployment, window: Window, metrics: RequestMetrics, cpu: CpuRecord | None
+) -> list[Gate]:
+    """Every gate but those of captures."""
+    condition, counted, result = deployment.condition, window.counted, window.result
+    docker_host, network = deployment.docker_host, deployment.network
+    # A sleeper is woken late by a sleepy machine, and taps take turns with the generator on its core.
+    other_purpose = condition.load.pacing == "sleep" or condition.lab.taps
+    lateness_voids = Voids.LATENCY if other_purpose else Voids.SLOT
+    return [
+        *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share),
+        *(check_open_loop(metrics.open_loop, metrics.values, lateness_voids) if metrics.open_loop else []),
+        *(check_idle(cpu.idle_cores) if cpu else []),
+        *check_quiet(window.quiet.stray_cpu, window.quiet.new_processes_per_s, window.quiet.steal_share),
+        *check_network(counted.losses, counted.room),
+        *check_ports(result.without_port),
+        *check_path(
+            network.path_from(condition.load.vantage),
+            counted.path,
+            result.opened,
+            metrics.requests - metrics.unfinished,
+            forwarding_rules=deployment.site.engine.writes_rules,
+        ),
+        *check_namespace(network.in_host_network, deployment.inode, network_of(docker_host)),
+        *check_identity(
+            deployment.server.image_id,
+            bed.image.id,
+            parse_cpus(deployment.facts["process Cpus_allowed_list"]),
+            parse_cpus(docker_host.cpus),
+        ),
+    ]
 
 
-def _drive(
-    bed: Bed, slot: Slot, condition: Condition, server: Apache, watched: Sequence[str]
-) -> tuple[LoadResult, Activity, list[Captured]]:
-    """Drive the slot's load, between taps where the condition has them; what else ran meanwhile."""
-    docker_host = bed.site(bed.scenario.arm(slot.arm), condition).engine.host
-    with ExitStack() as taps:
-        capturing = None
-        if condition.lab.taps:
-            capturing = taps.enter_context(
-                begin_capture(bed.lab.client, docker_host, server.pid, server.endpoint)
-            )
-        activity = begin_activity()
-        try:
-            result = bed.generator.load(condition.load, server.endpoint, slot.arm, slot.arrival_seed, watched)
-        except MeasurementInvalid:
-            _require_alive(server, docker_host)  # If it ended, that is the reason.
-            raise
-        quiet = end_activity(activity, [bed.generator.process.pid], bed.lab.hosts)
-        return result, quiet, capturing.end() if capturing else []
-
-
-def _watch_idle(watch: Watch) -> Rates:
-    """What the machine does where a container runs and a generator waits, and nothing is asked."""
-    begun = watch.parse(read_files(watch.files))
-    time.sleep(IDLE_S)
-    return rate(begun, watch.parse(read_files(watch.files)))
-
-
-def _require_alive(server: Apache, docker_host: Host) -> None:
-    """Raise MeasurementInvalid where what was measured ended under its load."""
-    state, link = server.state(docker_host), docker_host.link_state(UPLINK)
-    if (state, link) != ("running", "up"):
-        raise MeasurementInvalid(
-            "Looking at the server after its load",
-            f"Apache is {state}, {docker_host.name}'s uplink is {link}; Apache's last words:"
-            f" {server.last_words() or 'none'}",
-            "The slot is INVALID.",
-        )
-
-
-def _watch_control(bed: Bed, slot: Slot, condition: Condition) -> SlotRecord:
-    """A container that nobody shall reach: Apache answers inside it, and the client gets nothing."""
-    arm = bed.scenario.arm(slot.arm)
-    path = f"/{condition.load.page_bytes}"
-    docker_host = bed.site(arm, condition).engine.host
-    with bed.serve(arm, condition, f"bench-{slot.index:03d}-{arm.name}") as server:
-        inside = ["nsenter", "-t", str(server.pid), "--net"]
-        links = [link["ifname"] for link in json.loads(docker_host.run([*inside, "ip", "-j", "link"]))]
-        fetch = ["curl", "-s", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}"]
-        status = docker_host.run([*inside, *fetch, f"http://127.0.0.1{path}"])
-        answered = bed.generator.first_200_ns(server.endpoint, path, CONTROL_S) is not None
-    return SlotRecord(slot=slot, gates=tuple(check_control(links, status, answered)))
+def _list_evidence(deployment: Deployment, window: Window, held: bool) -> dict[str, str]:
+    server, site, condition = deployment.server, deployment.site, deployment.condition
+    return {
+        "docker host": site.place.name,
+        "engine process": str(site.engine.daemon_pid),
+        "vantage": f"{condition.load.vantage}, in the network of {deployment.sender.name}",
+        "endpoint": f"{server.endpoint.address} port {server.endpoint.port}",
+        "container": str(server.container.id) if server.container else "none: native",
+        "idle states": "held" if held else "free",
+        "receive steering": "on" if condition.lab.receive_steering else "off",
+        "requests recorded": str(len(window.result.records)),
+        "requests by Locust's count": str(window.result.locust_requests),
+        "connections opened": str(window.result.opened),
+    }
 
 
 def _unmeasured(slot: Slot, reason: str) -> SlotRecord:

@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bench.errors import EnvironmentLacks
 from bench.generator.client import Generator, generator
 from bench.lab.hosts import machine
-from bench.lab.hosts.host import Host
+from bench.lab.hosts.host import Host, network_of
 from bench.lab.hosts.journal import Journal, undo
-from bench.lab.hosts.namespaces import Lab, hosts_of_lab, lab, port_of, set_client_ports, set_receive_steering
-from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE, set_stamp_before_queue
+from bench.lab.hosts.lab import Lab, hosts_of_lab, lab
+from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE
 from bench.lab.servers.engine import Engine, engine
 from bench.lab.servers.image import Image, provide_image
 from bench.lab.servers.server import Apache, Site, apache, network_inode
-from bench.measure.settings import set_forward_rules, set_link_rate
+from bench.measure import settings
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.model import OWN_ENGINE, Arm, LabSettings
 from bench.scenario.modes.catalogue import MODES
@@ -57,7 +57,7 @@ class Bed:
         """The host from which the load of a slot at `site` comes, on the cores that the load has anywhere."""
         if site.vantage is Vantage.CLIENT:
             return self.lab.client
-        return replace(site.engine.host, cpus=self.lab.client.cpus)
+        return site.engine.host.on_cores(self.lab.client.cpus)
 
     @contextmanager
     def serve(self, arm: Arm, condition: Condition, name: str) -> Iterator[Apache]:
@@ -69,19 +69,7 @@ class Bed:
 
     def arrange(self, wanted: LabSettings) -> None:
         """Set what a slot wants of the hosts, where it is not set so already."""
-        now = self.arranged or LabSettings(receive_steering=not wanted.receive_steering)
-        if wanted.receive_steering is not now.receive_steering:
-            for host in (self.lab.client, *self.lab.docker.values()):
-                set_receive_steering(host, wanted.receive_steering)
-        if wanted.forward_rules != now.forward_rules:
-            for host in self.lab.docker.values():
-                set_forward_rules(host, wanted.forward_rules)
-        if wanted.stamp_before_queue not in (None, now.stamp_before_queue):
-            set_stamp_before_queue(wanted.stamp_before_queue)
-        if wanted.link_mbit != now.link_mbit:
-            set_link_rate(self.lab.switch, port_of(self.lab.client.name), wanted.link_mbit)
-        if self.arranged is None or wanted.client_ports != now.client_ports:
-            set_client_ports(self.lab.client, wanted.client_ports)
+        settings.arrange(self.lab, wanted, self.arranged)
         self.arranged = wanted
 
     def describe_dead_engines(self) -> str:
@@ -171,10 +159,10 @@ def _verify_host_mode(bed: Bed, place: DockerHost) -> None:
     site = Site(bed.engines[place.name], bed.lab.client, place, bed.image.id)
     with apache(site, arm, MODES[Mode.HOST], "bench-verify-host-mode") as server:
         inode = network_inode(server, site.engine)
-    if inode != site.engine.host.network_inode:
+    if inode != network_of(site.engine.host):
         raise EnvironmentLacks(
             f"Proving that host mode is {place.name}'s network",
-            f"the container is in namespace {inode}, {place.name} in {site.engine.host.network_inode}",
+            f"the container is in namespace {inode}, {place.name} in {network_of(site.engine.host)}",
             "This engine cannot be measured in a lab; report it with `dockerd --version`.",
         )
 

@@ -5,6 +5,8 @@ drift then falls on all arms alike, and each block carries its own A/A pairs.
 """
 
 import random
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from pydantic import BaseModel, ConfigDict
 
@@ -43,6 +45,9 @@ class Slot(BaseModel):
     """Which of the arm's slots in this block (0, 1, ...); given before shuffling, so it is random in time."""
     arrival_seed: int = 0
     """Of an open loop's arrivals; of no use in a closed one."""
+    life: int | None = None
+    """Slots of one life are windows of the same deployments, which are alive together, one an arm and
+    condition; None: a deployment of its own."""
 
     @property
     def directory(self) -> str:
@@ -84,12 +89,23 @@ def plan_slots(scenario: Scenario, seed: int) -> tuple[Slot, ...]:
     return tuple(slots)
 
 
+def lives(slots: Iterable[Slot]) -> Iterator[list[Slot]]:
+    """Slots in order, those of one life together."""
+    for _, shared in groupby(slots, lambda slot: (slot.life, slot.index if slot.life is None else None)):
+        yield list(shared)
+
+
+def loaded_seconds(condition: Condition) -> float:
+    """Seconds of one window under `condition` in which it is measured: all but overhead."""
+    load = condition.load
+    idle_s = IDLE_S if load.measures_cpu else 0.0
+    return idle_s + load.warm_up_s + load.measure_s + load.wrk_witness_s
+
+
 def slot_seconds(condition: Condition) -> float:
     """Expected seconds of one slot under `condition`, its overhead included."""
-    load = condition.load
     overhead_s = SLOT_OVERHEAD_S + (CAPTURE_OVERHEAD_S if condition.lab.taps else 0.0)
-    idle_s = IDLE_S if load.measures_cpu else 0.0
-    return idle_s + load.warm_up_s + load.measure_s + load.wrk_witness_s + overhead_s
+    return loaded_seconds(condition) + overhead_s
 
 
 def expected_seconds(scenario: Scenario, slots: tuple[Slot, ...]) -> float:

@@ -1,9 +1,9 @@
 """What was done and seen, kept as a person would type and read it."""
 
-import time
 from collections.abc import Callable, Sequence
 
 from bench.lab.hosts.host import Host
+from bench.lab.hosts.waiting import wait_until
 from bench.records.findings import Evidence
 
 PATIENCE_S = 5.0
@@ -25,12 +25,7 @@ class Notes:
 
 def wait(condition: Callable[[], bool], wait_s: float = PATIENCE_S) -> bool:
     """Wait until `condition`; whether it came true within `wait_s`."""
-    deadline = time.monotonic() + wait_s
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
+    return wait_until(condition, wait_s, step_s=0.02)
 
 
 def trim(output: str, lines: int = MAX_LINES, characters: int = MAX_CHARACTERS) -> str:

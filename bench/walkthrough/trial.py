@@ -1,8 +1,6 @@
 """One statement being tried: runs commands on the lab's hosts, keeps them as evidence, undoes the rest."""
 
-import os
 import shlex
-import signal
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -12,7 +10,7 @@ from docker.models.containers import Container
 
 from bench.errors import EnvironmentLacks, MeasurementInvalid
 from bench.lab.hosts import command
-from bench.lab.hosts.host import Host
+from bench.lab.hosts.host import Host, Program
 from bench.lab.servers.engine import Engine
 from bench.records.findings import Source, Word
 from bench.walkthrough.container import Running
@@ -110,15 +108,12 @@ class Trial(Notes):
         """Have `line` run at the end; it may find nothing to undo."""
         self._undoing.callback(self._attempt, host, line, text_in)
 
-    def stop_later(self, process: command.Process) -> None:
+    def stop_later(self, program: Program) -> None:
         """Have a program that was started on a host ended with the trial."""
-        self._undoing.callback(process.wait)
-        # nsenter waits for a child; both are in the group that was made for them, and nothing else is.
-        self._undoing.callback(os.killpg, process.pid, signal.SIGKILL)
+        self._undoing.callback(program.stop)
 
     def _attempt(self, host: Host, line: str, text_in: str | None = None) -> command.Done:
-        argv = host.argv(shlex.split(line))
-        done = command.attempt(argv, timeout_s=COMMAND_S, environment=ENVIRONMENT, text_in=text_in)
+        done = host.attempt(shlex.split(line), timeout_s=COMMAND_S, environment=ENVIRONMENT, text_in=text_in)
         if done.status == NOT_THERE:
             raise EnvironmentLacks(f"Running `{line}` on {host.name}", done.output.strip(), "Install it.")
         return done

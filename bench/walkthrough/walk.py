@@ -1,6 +1,5 @@
 """The runner: a lab for each engine, every statement tried in it, and proof that none leaves a trace."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -14,8 +13,9 @@ from bench.errors import BenchError, EnvironmentLacks
 from bench.lab.hosts import machine, requirements
 from bench.lab.hosts.host import Host
 from bench.lab.hosts.journal import Journal, undo, undo_dead_runs
+from bench.lab.hosts.lab import hosts_of_lab, lab
 from bench.lab.hosts.lock import machine_lock
-from bench.lab.hosts.namespaces import hosts_of_lab, lab
+from bench.lab.hosts.waiting import wait_until
 from bench.lab.servers.engine import engine
 from bench.lab.servers.image import provide_image
 from bench.records.findings import WALKTHROUGH_SCHEMA_VERSION, EngineWalk, Finding, WalkthroughRecord, Word
@@ -166,9 +166,8 @@ def _try(ground: Ground, subject: str, statement: Statement) -> Finding:
 
 def _changes(ground: Ground, before: dict[str, list[str]]) -> list[str]:
     """What is not as `before`, once the hosts had time to settle."""
-    deadline = time.monotonic() + SETTLE_S
-    while (after := _state(ground)) != before and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: _state(ground) == before, SETTLE_S, step_s=0.05)
+    after = _state(ground)
     return [
         f"{what}: {sign} {line}"
         for what, lines in before.items()
@@ -188,13 +187,13 @@ def _state(ground: Ground) -> dict[str, list[str]]:
     hosts: tuple[Host, ...] = (ground.client, *(living.host for living in ground.engines))
     for host in hosts:
         # A kernel without IPv6 has no rules for it.
-        saved = host.run_in_network(["sh", "-c", "iptables-save; ip6tables-save || true"])
+        saved = host.run(["sh", "-c", "iptables-save; ip6tables-save || true"])
         found[f"rules of {host.name}"] = rules_of(saved)
-        listening = host.run_in_network(["ss", "-Hltn"]).splitlines()
+        listening = host.run(["ss", "-Hltn"]).splitlines()
         found[f"listening sockets of {host.name}"] = sorted(line.split()[3] for line in listening)
-        links = host.run_in_network(["ip", "-brief", "link"]).splitlines()
+        links = host.run(["ip", "-brief", "link"]).splitlines()
         found[f"links of {host.name}"] = [line.split()[0] for line in links]
-        found[f"routes of {host.name}"] = host.run_in_network(["ip", "route"]).splitlines()
+        found[f"routes of {host.name}"] = host.run(["ip", "route"]).splitlines()
     for living in ground.engines:
         names = [row["Names"][0] for row in living.client.api.containers(all=True)]
         found[f"containers of {living.host.name}"] = names

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from bench.errors import EnvironmentLacks
-from bench.lab.hosts import journal, lock, machine, namespaces
+from bench.lab.hosts import journal, lab, lock, machine
 from bench.lab.hosts.host import Endpoint, Host
 from bench.lab.instruments.counters import read_network_counters
 from bench.lab.servers import engine, engine_root, image
 from bench.lab.servers.engine_root import SUITES, EngineRoot, provide_engine_root
 from bench.lab.servers.server import Site, apache, network_inode
+from bench.measure.settings import set_receive_steering
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import Counter
@@ -37,16 +38,14 @@ print(connection.getresponse().status)
 
 
 @contextmanager
-def sealed_lab(suite: str) -> Iterator[tuple[namespaces.Lab, journal.Journal, list[DockerHost]]]:
+def sealed_lab(suite: str) -> Iterator[tuple[lab.Lab, journal.Journal, list[DockerHost]]]:
     """A lab of two Docker hosts with the suite's engine, after which the machine is what it was before."""
     hosts = [DockerHost(number, f"debian:{suite}", {}) for number in (0, 1)]
     with lock.machine_lock("test_engine_root"):
         before = snapshot()
         notes = journal.Journal(f"test-{os.getpid()}-{time.monotonic_ns()}")
         try:
-            with namespaces.lab(
-                namespaces.hosts_of_lab(*machine.divide_cores(), hosts, ipv6=False), notes
-            ) as found:
+            with lab.lab(lab.hosts_of_lab(*machine.divide_cores(), hosts, ipv6=False), notes) as found:
                 yield found, notes, hosts
         finally:
             journal.undo(notes.run_id)
@@ -54,7 +53,7 @@ def sealed_lab(suite: str) -> Iterator[tuple[namespaces.Lab, journal.Journal, li
 
 
 @contextmanager
-def engine_of(place: DockerHost, found: namespaces.Lab, notes: journal.Journal) -> Iterator[engine.Engine]:
+def engine_of(place: DockerHost, found: lab.Lab, notes: journal.Journal) -> Iterator[engine.Engine]:
     with engine.engine(found.docker[place.name], notes, place.engine, place.options) as living:
         yield living
 
@@ -78,7 +77,7 @@ def assert_clear(lack: str, suite: str) -> None:
 def answers(client: Host, server: Endpoint) -> bool:
     try:
         argv = [sys.executable, "-c", ASK, server.address, str(server.port)]
-        return client.run_in_network(argv) == "200\n"
+        return client.run(argv) == "200\n"
     except EnvironmentLacks:
         return False
 
@@ -103,7 +102,7 @@ def test_an_engine_of_each_suite_serves_in_both_modes_and_leaves_its_root_unwrit
         with apache(site, HOST, MODES[Mode.HOST], "host-mode") as server:
             assert network_inode(server, living) == host.network_inode
             wait_until(lambda: answers(found.client, server.endpoint), "an answer in host mode")
-        namespaces.set_receive_steering(host, on=True)  # The host's sysfs may still be written.
+        set_receive_steering(host, on=True)  # The host's sysfs may still be written.
 
         for mode in (Mode.BRIDGE, Mode.BRIDGE_ROUTED):
             arm = Arm(name=mode, mode=mode)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.lab.hosts.host import read_one
 from bench.lab.hosts.lock import machine_lock
 from bench.measure.availability import find_gaps
 from bench.measure.slot import measure_slot
@@ -275,7 +276,7 @@ def test_an_injected_wait_is_inside_the_server_and_nowhere_without_being_asked_f
         for arm in ("native", "bridge"):
             with bed.serve(bed.scenario.arm(arm), changed, f"wait-{arm}") as server:
                 host = bed.site(bed.scenario.arm(arm), changed).engine.host
-                maps = (host.proc / str(server.pid) / "maps").read_text()
+                maps = read_one(host, f"/proc/{server.pid}/maps")
                 assert ("busy_wait.so" in maps) is (wait_us > 0)
 
 

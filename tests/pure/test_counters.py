@@ -1,7 +1,3 @@
-from pathlib import Path
-
-import pytest
-
 from bench.lab.instruments.counters import lost_segments, ports_in_use
 
 TCP = """\
@@ -23,25 +19,17 @@ IpExt: 0
 """
 
 
-@pytest.fixture
-def process(tmp_path: Path) -> Path:
-    """/proc/<pid> of a namespace that holds both ends of its connections, without IPv6."""
-    (tmp_path / "net").mkdir()
-    for name, text in {"tcp": TCP, "snmp": SNMP, "netstat": NETSTAT}.items():
-        (tmp_path / "net" / name).write_text(text)
-    return tmp_path
+STACK = {"tcp": TCP, "snmp": SNMP, "netstat": NETSTAT}
+"""Of a namespace that holds both ends of its connections, without IPv6."""
 
 
-def test_ports_in_use_are_the_senders_and_not_those_of_the_server_in_the_same_namespace(
-    process: Path,
-) -> None:
-    assert ports_in_use(process, range(32768, 61000)) == 2
-    assert ports_in_use(process, range(50, 100)) == 2
-    (process / "net" / "tcp6").write_text(TCP)
-    assert ports_in_use(process, range(32768, 61000)) == 4
+def test_ports_in_use_are_the_senders_and_not_those_of_the_server_in_the_same_namespace() -> None:
+    assert ports_in_use(STACK, range(32768, 61000)) == 2
+    assert ports_in_use(STACK, range(50, 100)) == 2
+    assert ports_in_use(STACK | {"tcp6": TCP}, range(32768, 61000)) == 4
 
 
-def test_a_segment_that_the_receiver_had_already_was_not_lost(process: Path) -> None:
-    assert lost_segments(process) == 2
-    (process / "net" / "netstat").write_text(NETSTAT.replace("TCPDSACKRecvSegs", "TCPOther"))
-    assert lost_segments(process) == 9
+def test_a_segment_that_the_receiver_had_already_was_not_lost() -> None:
+    assert lost_segments(STACK) == 2
+    unknown = NETSTAT.replace("TCPDSACKRecvSegs", "TCPOther")
+    assert lost_segments(STACK | {"netstat": unknown}) == 9

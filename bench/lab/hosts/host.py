@@ -1,13 +1,20 @@
-"""A host as the rest of bench sees it: an address, cores, and a way to run a command there.
+"""A host as the rest of bench sees it: somewhere to run, start and read, with addresses and cores.
 
-In the lab it is a set of namespaces; this is the seam at which a real machine can stand later.
+Today it is a process tree in namespaces of this machine (namespaces.py). Nothing outside that module
+knows so: paths are the host's own, processes are numbered as it numbers them, and a folder may be
+far away.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bench.lab.hosts import command
+
+WORDS = 1500
+"""Characters of a program's messages that are worth quoting: their end."""
 
 
 @dataclass(frozen=True)
@@ -18,52 +25,151 @@ class Endpoint:
     port: int
 
 
-@dataclass(frozen=True)
-class Host:
-    """A living host of the lab."""
-
-    name: str
-    addresses: tuple[str, ...]
-    cpus: str
-    init_pid: int
-    folder: Path
-    """Of the machine's own file system, and visible inside the host as well."""
+class Host(Protocol):
+    """A living host."""
 
     @property
-    def network_inode(self) -> int:
-        """Identity of the host's network namespace."""
-        return Path(f"/proc/{self.init_pid}/ns/net").stat().st_ino
+    def name(self) -> str:
+        """`client`, `docker1`, ..."""
 
     @property
-    def proc(self) -> Path:
-        """/proc as the host sees it, processes numbered as there; read from outside, without entering."""
-        return Path(f"/proc/{self.init_pid}/root/proc")
+    def addresses(self) -> tuple[str, ...]:
+        """Of its uplink, with prefix lengths; none of the switch."""
 
-    def link_state(self, link: str) -> str:
-        """`up`, `down`, ...: the kernel's word on a link of this host."""
-        path = Path(f"/proc/{self.init_pid}/root/run/sysfs/class/net/{link}/operstate")
-        return path.read_text().strip() if path.exists() else "gone"
+    @property
+    def cpus(self) -> str:
+        """Its cores, as a kernel cpu list."""
 
-    def argv(self, argv: Sequence[str]) -> list[str]:
-        """`argv` as it must be started to run on this host, on this host's cores."""
-        return [
-            *("nsenter", "-t", str(self.init_pid), "--net", "--mount", "--pid", "--ipc", "--uts"),
-            *("taskset", "-c", self.cpus),
-            *argv,
-        ]
+    @property
+    def scratch(self) -> str:
+        """A folder on the host, this run's own, that ends with the run."""
 
-    def run_in_network(self, argv: Sequence[str]) -> str:
-        """Standard output of `argv`, run in the host's network alone: process ids are the machine's."""
-        return command.run(["nsenter", "-t", str(self.init_pid), "--net", *argv])
+    @property
+    def sysfs(self) -> str:
+        """Where the host's own sysfs can be written for as long as it lives."""
+
+    @property
+    def roots(self) -> frozenset[int]:
+        """Processes, as the controller numbers them, from which all of the host's descend; none of a
+        host whose processes the controller does not see."""
+
+    @property
+    def network_file(self) -> Path | None:
+        """The file by which a process of the controller enters its network; None where it cannot."""
+
+    def on_cores(self, cpus: str) -> "Host":
+        """The same host; what is run there from here on is run on `cpus`."""
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 60.0) -> str:
-        """Standard output of `argv`, run on this host."""
-        return command.run(self.argv(argv), timeout_s=timeout_s)
+        """Standard output of `argv`, run there on its cores. Raises CommandFailed."""
+
+    def attempt(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        environment: Mapping[str, str],
+        text_in: str | None = None,
+    ) -> command.Done:
+        """Run `argv` there, whose failure is as good an answer as its success."""
+
+    def start(self, argv: Sequence[str], name: str, *, cpus: str | None = None) -> "Program":
+        """Start `argv` there, on its cores or on `cpus`; it ends with the controller or the host.
+
+        `name` is that of its log, to which its messages are added.
+        """
+
+    def read(self, *patterns: str) -> dict[str, str]:
+        """Path -> text of every file there that one of `patterns` (glob, absolute) names and that can
+        be read, in order. Of /proc, what concerns the reader itself (self, sys/net) is not to be asked for.
+        """
+
+    def has(self, path: str) -> bool:
+        """Whether there is a file or folder `path` there."""
+
+    def put(self, path: str, content: bytes) -> None:
+        """Make the file `path` there, or replace it."""
+
+    def get(self, path: str) -> Path:
+        """A file here with the content of `path` there: the same file where both are one."""
+
+    def namespace(self, pid: int, kind: str = "net") -> int:
+        """Inode of the `kind` namespace of the process `pid`. Raises FileNotFoundError without it."""
+
+    def numbered_here(self, program: str) -> list[int]:
+        """Living processes of that name there, as the controller numbers them."""
+
+    def local_socket(self, path: str) -> Path:
+        """A socket here behind which `path` there listens."""
+
+    def monotonic_ns(self) -> int:
+        """CLOCK_MONOTONIC there, now."""
+
+
+def network_of(host: Host) -> int:
+    """Identity of the host's network: the inode of its namespace."""
+    return host.namespace(1)
+
+
+def link_state(host: Host, link: str) -> str:
+    """`up`, `down`, ...: the kernel's word on a link of this host."""
+    return "".join(host.read(f"{host.sysfs}/class/net/{link}/operstate").values()).strip() or "gone"
+
+
+def read_one(host: Host, path: str) -> str:
+    """Text of the file `path` of `host`. Raises FileNotFoundError where there is none to be read."""
+    found = host.read(path)
+    if path not in found:
+        raise FileNotFoundError(f"{path} of {host.name}")
+    return found[path]
+
+
+@dataclass
+class Program:
+    """A program that was started on a host and may still run."""
+
+    host: Host
+    name: str
+    outer: command.Process
+    """The process here that stands for it: it ends when the program ends."""
+    log: Path
 
     @property
-    def cpu_mask(self) -> int:
-        """The host's cores as the kernel's bit mask."""
-        return sum(1 << cpu for cpu in parse_cpus(self.cpus))
+    def pid(self) -> int:
+        """Its process id, as its host numbers them; also that of its process group."""
+        return int(read_one(self.host, pid_file(self.host, self.name)))
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return self.outer.poll() is None
+
+    def words(self, most: int = WORDS) -> str:
+        """The end of what it wrote to its log."""
+        return self.log.read_text(errors="replace")[-most:] if self.log.exists() else ""
+
+    def signal(self, name: str) -> None:
+        """Send it and its group the signal `name`; nothing where it has ended."""
+        # Not to `outer`, which hands no signal on.
+        with suppress(command.CommandFailed, FileNotFoundError):
+            self.host.run(["kill", "-s", name, "--", f"-{self.pid}"])
+
+    def ends(self, timeout_s: float) -> bool:
+        """Wait for it to end; whether it did within `timeout_s`."""
+        return command.has_ended(self.outer, timeout_s)
+
+    def stop(self, timeout_s: float = command.STOP_S) -> None:
+        """End it and all of its group: SIGTERM, then SIGKILL after `timeout_s`. Idempotent."""
+        if self.is_alive:
+            self.signal("TERM")
+            if not self.ends(timeout_s):
+                self.signal("KILL")
+        command.stop(self.outer)
+
+
+def pid_file(host: Host, name: str) -> str:
+    """Where the program of that name keeps its process id on `host`."""
+    return f"{host.scratch}/{name}.started"
 
 
 def parse_cpus(cpus: str) -> list[int]:
@@ -73,3 +179,8 @@ def parse_cpus(cpus: str) -> list[int]:
         first, _, last = part.partition("-")
         found |= set(range(int(first), int(last or first) + 1))
     return sorted(found)
+
+
+def cpu_mask(cpus: str) -> int:
+    """Cores of a kernel cpu list as the kernel's bit mask."""
+    return sum(1 << cpu for cpu in parse_cpus(cpus))

@@ -1,41 +1,29 @@
-"""The lab: hosts in namespaces of their own on one machine, joined by a switch, with no way out.
+"""A host as one process tree: network, mount, process, IPC and host-name namespaces of its own.
 
-A host is one process tree: `unshare` gives it network, mount, process, IPC and host-name
-namespaces, and its init dies with the controller, taking the whole host along. No interface is
-ever made in the machine's own network namespace, so nothing there needs undoing.
-
-    client (eth0) --veth-- (p-client) switch (p-docker1) --veth-- (eth0) docker1
+`unshare` makes them, and their init dies with the controller, taking the whole host along.
 """
 
-import json
+import glob
 import os
+import shlex
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
-from bench.lab.hosts.host import Host
+from bench.lab.hosts.host import Program, pid_file
 from bench.lab.hosts.journal import Journal
-from bench.scenario.modes.catalogue import UPLINK
-from bench.scenario.placement import DockerHost
+from bench.lab.hosts.waiting import wait_until
 
-BENCHMARK_RANGES = (IPv4Network("198.18.0.0/15"), IPv6Network("2001:2::/48"))
-"""RFC 2544, appendix C.2.2, and RFC 5180 (erratum 1752): reserved for benchmarking; no other address
-is ever used."""
-SWITCH = "sw0"
 READY_S = 10.0
-FIRST_PORT, LAST_PORT = 1024, 65535
-"""The client's ephemeral ports: all that are nobody's. One address is enough: the server closes first and
-keeps the TIME_WAIT, so a port is free at once; and more addresses would fill a Docker host's table of
-tracked connections, which holds each for two minutes after its end and is smaller than a day's tuples.
-"""
 DATA_BYTES = 2 * 2**30
 """Room for an engine's data: about 0.2 GB are used by one image, the rest is never touched."""
+ENTER = ("--net", "--mount", "--pid", "--ipc", "--uts")
+STARTED = 'echo $$ > "$0"; exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -47,126 +35,143 @@ class HostPlan:
     cpus: str
 
 
-def hosts_of_lab(
-    client_cpus: str, docker_cpus: str, docker_hosts: Sequence[DockerHost], *, ipv6: bool
-) -> tuple[HostPlan, ...]:
-    """The client and the Docker hosts, with the article's addresses; IPv6 where an arm needs it."""
-    client = ("198.18.0.10/24", *(["2001:2::10/64"] if ipv6 else []))
-    return (
-        HostPlan("client", client, client_cpus),
-        *(
-            HostPlan(
-                host.name,
-                (
-                    *(f"{address}/24" for address in host.addresses),
-                    *([f"{host.address_ipv6}/64"] if ipv6 else []),
-                ),
-                docker_cpus,
-            )
-            for host in docker_hosts
-        ),
-    )
-
-
 @dataclass(frozen=True)
-class Lab:
-    """The living lab."""
+class NamespaceHost:
+    """A living host of the lab: see the protocol `Host` for what its members promise."""
 
-    client: Host
-    docker: Mapping[str, Host]
-    """Docker hosts by name: docker1, docker2, ..."""
-    switch: Host
+    name: str
+    addresses: tuple[str, ...]
+    cpus: str
+    init_pid: int
+    folder: Path
+    """Of the machine's own file system, and visible inside the host as well."""
 
     @property
-    def hosts(self) -> tuple[Host, ...]:
-        """All of them, the switch included."""
-        return self.client, *self.docker.values(), self.switch
+    def scratch(self) -> str:
+        """The same path here and there."""
+        return str(self.folder)
 
+    @property
+    def sysfs(self) -> str:
+        """A mount of its own: a container in host mode mounts /sys read-only."""
+        return "/run/sysfs"
 
-def port_of(host: str) -> str:
-    """Name of the switch's end of the link to `host`."""
-    return f"p-{host}"
+    @property
+    def roots(self) -> frozenset[int]:
+        """Its init."""
+        return frozenset({self.init_pid})
 
+    @property
+    def network_file(self) -> Path:
+        """For setns(2)."""
+        return Path(f"/proc/{self.init_pid}/ns/net")
 
-def wiring(plans: Sequence[HostPlan]) -> list[tuple[str, list[str]]]:
-    """(host, argv) of every command that joins the hosts: the same list that `bench plan` prints."""
-    steps = [("switch", ["ip", "link", "add", SWITCH, "type", "bridge"])]
-    for plan in plans:
-        port = port_of(plan.name)
-        # fmt: off
-        steps.append(("switch", ["ip", "link", "add", port, "type", "veth",
-                                 "peer", "name", UPLINK, "netns", "{" + plan.name + "}"]))
-        # fmt: on
-        steps.append(("switch", ["ip", "link", "set", port, "master", SWITCH, "up"]))
-        for address in plan.addresses:
-            # Nobody else can have it: an IPv6 address need not wait a second for that to be found out.
-            nodad = ["nodad"] if ":" in address else []
-            steps.append((plan.name, ["ip", "address", "add", address, "dev", UPLINK, *nodad]))
-        steps.append((plan.name, ["ip", "link", "set", UPLINK, "up"]))
-    steps.append(("switch", ["ip", "link", "set", SWITCH, "up"]))
-    return steps
+    def on_cores(self, cpus: str) -> "NamespaceHost":
+        """The same process tree."""
+        return replace(self, cpus=cpus)
+
+    def run(self, argv: Sequence[str], *, timeout_s: float = 60.0) -> str:
+        """By nsenter, which takes two milliseconds."""
+        return command.run(self._entered(argv, self.cpus), timeout_s=timeout_s)
+
+    def attempt(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        environment: Mapping[str, str],
+        text_in: str | None = None,
+    ) -> command.Done:
+        """By nsenter as well."""
+        entered = self._entered(argv, self.cpus)
+        return command.attempt(entered, timeout_s=timeout_s, environment=environment, text_in=text_in)
+
+    def start(self, argv: Sequence[str], name: str, *, cpus: str | None = None) -> Program:
+        """As the leader of a group of its own, with its process id in a file."""
+        log = self.folder / f"{name}.log"
+        started = Path(pid_file(self, name))
+        started.unlink(missing_ok=True)
+        entered = self._entered(["setsid", "sh", "-c", STARTED, str(started), *argv], cpus or self.cpus)
+        outer = command.start(entered, log=log)
+        # `echo` and `exec` take a moment: nobody shall find the file absent or empty.
+        wait_until(lambda: (started.exists() and started.read_text()) or outer.poll() is not None, READY_S)
+        return Program(self, name, outer, log)
+
+    def read(self, *patterns: str) -> dict[str, str]:
+        """Through /proc, so that nothing enters a namespace."""
+        found = {}
+        for pattern in patterns:
+            inside = self._here(pattern)
+            names = sorted(glob.glob(inside)) if glob.has_magic(pattern) else [inside]  # noqa: PTH207
+            for name in names:
+                try:
+                    found["/" + name.removeprefix(self._here("/"))] = Path(name).read_text()
+                except OSError:
+                    continue  # It ended, or never was.
+        return found
+
+    def has(self, path: str) -> bool:
+        """Through /proc."""
+        return Path(self._here(path)).exists()
+
+    def put(self, path: str, content: bytes) -> None:
+        """Through /proc."""
+        Path(self._here(path)).write_bytes(content)
+
+    def get(self, path: str) -> Path:
+        """The file itself."""
+        return Path(self._here(path))
+
+    def namespace(self, pid: int, kind: str = "net") -> int:
+        """By the inode of the process's own file."""
+        return Path(self._here(f"/proc/{pid}/ns/{kind}")).stat().st_ino
+
+    def numbered_here(self, program: str) -> list[int]:
+        """Those whose process namespace is the host's."""
+        own = Path(f"/proc/{self.init_pid}/ns/pid").stat().st_ino
+        found = []
+        for comm in Path("/proc").glob("[0-9]*/comm"):
+            try:
+                same = (comm.parent / "ns" / "pid").stat().st_ino == own
+                if same and comm.read_text().strip() == program:
+                    found.append(int(comm.parent.name))
+            except OSError:
+                continue  # It ended meanwhile.
+        return found
+
+    def local_socket(self, path: str) -> Path:
+        """The socket itself."""
+        return self.get(path)
+
+    def monotonic_ns(self) -> int:
+        """One kernel, one clock."""
+        return time.monotonic_ns()
+
+    def run_in_network(self, argv: Sequence[str]) -> str:
+        """Standard output of `argv`, run in the host's network alone: process ids are the machine's."""
+        return command.run(["nsenter", "-t", str(self.init_pid), "--net", *argv])
+
+    def _here(self, path: str) -> str:
+        return f"/proc/{self.init_pid}/root{path}"
+
+    def _entered(self, argv: Sequence[str], cpus: str) -> list[str]:
+        return ["nsenter", "-t", str(self.init_pid), *ENTER, "taskset", "-c", cpus, *argv]
 
 
 @contextmanager
-def lab(plans: Sequence[HostPlan], journal: Journal) -> Iterator[Lab]:
-    """Start the hosts, join them, prove that the lab is sealed; end them all on the way out."""
-    with ExitStack() as hosts:
-        living = {
-            plan.name: hosts.enter_context(_host(plan, journal))
-            for plan in (*plans, HostPlan("switch", (), plans[0].cpus))
-        }
-        for name, argv in wiring(plans):
-            living[name].run_in_network(
-                [part.format(**{n: h.init_pid for n, h in living.items()}) for part in argv]
-            )
-        docker = {name: host for name, host in living.items() if name.startswith("docker")}
-        found = Lab(living["client"], docker, living["switch"])
-        # A switch forwards frames; it must not show them to a firewall as br_netfilter would.
-        _write_if_there(found.switch, "/proc/sys/net/bridge/bridge-nf-call-iptables", "0")
-        verify_sealed(found)
-        yield found
-
-
-@contextmanager
-def _host(plan: HostPlan, journal: Journal) -> Iterator[Host]:
+def namespace_host(plan: HostPlan, journal: Journal) -> Iterator[NamespaceHost]:
+    """Start a host without links; end it and all that runs in it on the way out."""
     folder = journal.folder / plan.name
     (folder / "data").mkdir(parents=True)
-    # An engine's data lies in memory: on a disk, writing back the image of 170 MB went on beside the
-    # first ten seconds of slots and moved their p50 by a fifth.
-    # A /run of its own hides the machine's containerd and docker sockets and the xtables lock. The
-    # sysfs is mounted while it still may be written: a container in host mode mounts it read-only.
-    script = (
-        "set -e; mount -t tmpfs -o mode=755 tmpfs /run; mkdir /run/sysfs /run/lock;"
-        f" mount -t tmpfs -o mode=711,size={DATA_BYTES} tmpfs {folder}/data;"
-        " mount -t sysfs sysfs /run/sysfs;"
-        # Docker 28 looks in /sys for a container's link, and waits for 20 ms where it does not find it.
-        " mkdir /run/cgroup; mount --rbind /sys/fs/cgroup /run/cgroup; mount -t sysfs sysfs /sys;"
-        " mount --rbind /run/cgroup /sys/fs/cgroup; umount -l /run/cgroup; ip link set lo up;"
-        f" echo {plan.name} > /proc/sys/kernel/hostname; touch {folder}/ready; exec sleep infinity"
-    )
-    namespaces = ("--net", "--mount", "--pid", "--ipc", "--uts")
-    outer = command.start(
-        [
-            "unshare",
-            *namespaces,
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-            "tini",
-            "-s",
-            "--",
-            "sh",
-            "-c",
-            script,
-        ],
-        log=folder / "init.log",
-    )
+    script = _set_up(plan.name, shlex.quote(str(folder)))
+    own = [*ENTER, "--fork", "--kill-child", "--mount-proc"]
+    outer = command.start(["unshare", *own, "tini", "-s", "--", "sh", "-c", script], log=folder / "init.log")
     try:
         journal.write_process(outer.pid, f"host {plan.name}")
         init_pid = _wait_for_init(outer, folder)
         journal.write_process(init_pid, f"init of host {plan.name}")
         try:
-            yield Host(plan.name, plan.addresses, plan.cpus, init_pid, folder)
+            yield NamespaceHost(plan.name, plan.addresses, plan.cpus, init_pid, folder)
         finally:
             # The end of a pid namespace's init is the end of all that is in it; unshare reaps it.
             os.kill(init_pid, signal.SIGKILL)
@@ -176,96 +181,28 @@ def _host(plan: HostPlan, journal: Journal) -> Iterator[Host]:
         outer.wait()
 
 
-def _wait_for_init(outer: command.Process, folder: Path) -> int:
-    deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline and outer.poll() is None:
-        if (folder / "ready").exists():
-            children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
-            return int(children[0])
-        time.sleep(0.005)
-    raise EnvironmentLacks(
-        f"Starting the lab's host {folder.name}",
-        f"its namespaces were not ready within {READY_S:g} s: {(folder / 'init.log').read_text()[-500:]}",
-        "A lab needs root with the right to make namespaces and mounts (not an unprivileged container).",
-    )
-
-
-def set_receive_steering(host: Host, on: bool) -> None:
-    """Let the host's own cores do the receive work of its uplink (RPS), or the sender's core.
-
-    veth delivers a packet on the CPU that sent it. Without steering, the client's core would do
-    the Docker host's bridge and DNAT work, which a separate machine would pay for itself.
-    """
-    mask = f"{host.cpu_mask:x}" if on else "0"
-    host.run(["sh", "-c", f"echo {mask} > /run/sysfs/class/net/{UPLINK}/queues/rx-0/rps_cpus"])
-
-
-def set_client_ports(client: Host, count: int) -> None:
-    """Let the client open connections from `count` ports at a time; 0: from all of them.
-
-    TIME_WAITs that are the client's own (it gave a connection up) are reused after a second
-    (tcp_tw_reuse): without timestamps' help they would hold their port for a minute.
-    """
-    last = FIRST_PORT + count - 1 if count else LAST_PORT
-    folder = "/proc/sys/net/ipv4"
-    client.run(["sh", "-c", f"echo {FIRST_PORT} {last} > {folder}/ip_local_port_range"])
-    client.run(["sh", "-c", f"echo 1 > {folder}/tcp_tw_reuse"])
-
-
-def verify_sealed(found: Lab) -> None:
-    """Refuse to go on unless every route and every link of the lab ends inside it."""
-    links = {
-        host.name: [
-            link
-            for link in json.loads(host.run_in_network(["ip", "-j", "-d", "link"]))
-            if "UP" in link["flags"]
-        ]
-        for host in found.hosts
-    }
-    ends = {(link["ifindex"], link.get("link_index")) for of_host in links.values() for link in of_host}
-    faults = []
-    for host in found.hosts:
-        for link in links[host.name]:
-            kind = link.get("linkinfo", {}).get("info_kind")
-            peer_inside = kind == "veth" and (link.get("link_index"), link["ifindex"]) in ends
-            if not (link["ifname"] == "lo" or kind == "bridge" or peer_inside):
-                faults.append(f"{host.name} has the link {link['ifname']}, which leads out")
-        routes = [
-            route
-            for family in ("-4", "-6")
-            for route in json.loads(
-                host.run_in_network(["ip", "-j", family, "route", "show", "table", "all"])
-            )
-        ]
-        faults += [
-            f"{host.name} has a route to {route['dst']}" for route in routes if not _stays_inside(route)
-        ]
-    if faults:
-        raise EnvironmentLacks(
-            "Proving that the lab is sealed",
-            "; ".join(faults),
-            "No load is sent from a lab with a way out. This is a bug of bench, or a very unusual machine:"
-            " report it.",
-        )
-
-
-def _stays_inside(route: dict[str, str]) -> bool:
-    if route.get("type") in ("unreachable", "blackhole", "prohibit"):
-        return True
-    if route["dst"] == "default":
-        return False
-    target = ip_network(route["dst"], strict=False)
+def _set_up(name: str, folder: str) -> str:
+    # An engine's data lies in memory: on a disk, writing back the image of 170 MB went on beside the
+    # first ten seconds of slots and moved their p50 by a fifth.
+    # A /run of its own hides the machine's containerd and docker sockets and the xtables lock. The
+    # sysfs is mounted while it still may be written: a container in host mode mounts it read-only.
     return (
-        target.is_loopback
-        or target.is_link_local
-        or target.is_multicast
-        or any(_lies_in(target, benchmarking) for benchmarking in BENCHMARK_RANGES)
+        "set -e; mount -t tmpfs -o mode=755 tmpfs /run; mkdir /run/sysfs /run/lock;"
+        f" mount -t tmpfs -o mode=711,size={DATA_BYTES} tmpfs {folder}/data;"
+        " mount -t sysfs sysfs /run/sysfs;"
+        # Docker 28 looks in /sys for a container's link, and waits for 20 ms where it does not find it.
+        " mkdir /run/cgroup; mount --rbind /sys/fs/cgroup /run/cgroup; mount -t sysfs sysfs /sys;"
+        " mount --rbind /run/cgroup /sys/fs/cgroup; umount -l /run/cgroup; ip link set lo up;"
+        f" echo {name} > /proc/sys/kernel/hostname; touch {folder}/ready; exec sleep infinity"
     )
 
 
-def _lies_in(target: IPv4Network | IPv6Network, range_: IPv4Network | IPv6Network) -> bool:
-    return target.version == range_.version and target.subnet_of(range_)  # type: ignore[arg-type]
-
-
-def _write_if_there(host: Host, path: str, value: str) -> None:
-    host.run(["sh", "-c", f"[ ! -e {path} ] || echo {value} > {path}"])
+def _wait_for_init(outer: command.Process, folder: Path) -> int:
+    wait_until(lambda: (folder / "ready").exists() or outer.poll() is not None, READY_S)
+    if not (folder / "ready").exists():
+        raise EnvironmentLacks(
+            f"Starting the lab's host {folder.name}",
+            f"its namespaces were not ready within {READY_S:g} s: {(folder / 'init.log').read_text()[-500:]}",
+            "A lab needs root with the right to make namespaces and mounts (not an unprivileged container).",
+        )
+    return int(Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()[0])

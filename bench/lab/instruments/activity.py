@@ -51,13 +51,13 @@ def begin_activity() -> ActivityStart:
 
 
 def end_activity(start: ActivityStart, own_pids: Iterable[int], hosts: Iterable[Host]) -> Activity:
-    """Activity since `start`. What descends from a host's init is the lab's; `own_pids` are ours.
+    """Activity since `start`. What descends from a host's roots is the lab's; `own_pids` are ours.
 
     Kernel threads are left out: those that are busy do the lab's packet work.
     """
     seconds = time.monotonic() - start.at_s
     now = _processes()
-    ours = {*own_pids, os.getpid(), *(host.init_pid for host in hosts), KTHREADD}
+    ours = {*own_pids, os.getpid(), KTHREADD}.union(*(host.roots for host in hosts))
     stray = {}
     for pid, process in now.items():
         before = start.processes[pid].cpu_ticks if pid in start.processes else 0

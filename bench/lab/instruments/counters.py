@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from bench.lab.hosts.host import Host
+from bench.lab.hosts.host import Host, network_of
 from bench.scenario.modes.catalogue import UPLINK
 from bench.scenario.modes.footprint import Counter
 from bench.slots.gates.network import Losses, Room
 
 FORWARDING_CHAINS = ("FORWARD", "DOCKER")
 """A rule of the filter table counts if its chain's name begins with one of these."""
+STACK = ("dev", "snmp", "snmp6", "netstat", "stat/nf_conntrack", "tcp", "tcp6")
+"""Of /proc/<pid>/net: what is read of a network."""
+Stack = Mapping[str, str]
+"""Name in /proc/<pid>/net -> its text; without those that the kernel does not have."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +37,22 @@ class NetworkCounters:
 def read_network_counters(sender: Host, docker_host: Host, server_pid: int, *, ipv6: bool) -> NetworkCounters:
     """Counters of the load's host, the Docker host, and the namespace of the server (`server_pid` there).
 
-    Read through /proc, so that nothing enters a namespace but iptables. Only with `ipv6` are the IPv6
-    rules read: reading them loads their tables, which would then cost every packet.
+    Nothing enters a namespace but iptables. Only with `ipv6` are the IPv6 rules read: reading them loads
+    their tables, which would then cost every packet. Raises ProcessLookupError where the server ended.
     """
-    host = docker_host.proc / "1"
-    server = docker_host.proc / str(server_pid)
+    host, server = _read_stack(docker_host, 1), _read_stack(docker_host, server_pid)
     links = _links(host)
     tcp, ip, ip6 = _snmp(host, "Tcp"), _snmp(host, "Ip"), _snmp6(host)
     dnat, accepts = 0, 0
     for tool in ("iptables-save", *(["ip6tables-save"] if ipv6 else [])):
         found = _rules(docker_host.run([tool, "-c"]))
         dnat, accepts = dnat + found[0], accepts + found[1]
-    bridges = _bridges(docker_host)
+    bridges = {link for link in links if link == "docker0" or link.startswith("br-")}
     tracked, trackable = _tracking(docker_host)
     # Two or three of them may be one.
-    networks = {_network(process): process for process in (sender.proc / "1", host, server)}
+    own = network_of(docker_host)
+    sending = host if network_of(sender) == own else _read_stack(sender, 1)
+    networks = {network_of(sender): sending, own: host, docker_host.namespace(server_pid): server}
     ports = _ephemeral_ports(sender)
     return NetworkCounters(
         path={
@@ -66,37 +70,37 @@ def read_network_counters(sender: Host, docker_host: Host, server_pid: int, *, i
             Counter.CONNTRACK: tracked,
         },
         losses=Losses(
-            retransmits=sum(lost_segments(process) for process in networks.values()),
+            retransmits=sum(lost_segments(stack) for stack in networks.values()),
             conntrack_drops=_conntrack_drops(host),
             listen_drops=_netstat(server)["ListenDrops"] + _netstat(server)["TCPReqQFullDrop"],
         ),
         room=Room(
-            ports_in_use=ports_in_use(sender.proc / "1", ports),
-            ports=len(ports) * _source_addresses(sender, docker_host),
+            ports_in_use=ports_in_use(sending, ports),
+            # To itself, a host sends from the address that it sends to.
+            ports=len(ports) * (1 if sending is host else sum(":" not in at for at in sender.addresses)),
             tracked=tracked,
             trackable=trackable,
         ),
     )
 
 
-def _network(process: Path) -> int:
-    """Inode of its network namespace."""
-    return (process / "ns" / "net").stat().st_ino
+def _read_stack(host: Host, pid: int) -> Stack:
+    """What the kernel tells of the network in which the process `pid` of `host` is."""
+    folder = f"/proc/{pid}/net/"
+    found = host.read(*(folder + name for name in STACK))
+    if folder + "dev" not in found:
+        raise ProcessLookupError(f"process {pid} of {host.name}")
+    return {path.removeprefix(folder): text for path, text in found.items()}
 
 
-def _links(process: Path) -> dict[str, int]:
-    """Packets received and sent by each link of the namespace of `process`."""
+def _links(stack: Stack) -> dict[str, int]:
+    """Packets received and sent by each link."""
     found = {}
-    for line in (process / "net" / "dev").read_text().splitlines()[2:]:
+    for line in stack["dev"].splitlines()[2:]:
         name, _, numbers = line.partition(":")
         fields = numbers.split()
         found[name.strip()] = int(fields[1]) + int(fields[9])
     return found
-
-
-def _bridges(host: Host) -> set[str]:
-    """Names of Docker's bridges: docker0, and br-<id> of networks that a user defines."""
-    return {link for link in _links(host.proc / "1") if link == "docker0" or link.startswith("br-")}
 
 
 def _rules(saved: str) -> tuple[int, int]:
@@ -117,34 +121,31 @@ def _rules(saved: str) -> tuple[int, int]:
     return dnat, accepts
 
 
-def _snmp(process: Path, protocol: str) -> dict[str, int]:
-    names, values = [
-        line.split()[1:]
-        for line in (process / "net" / "snmp").read_text().splitlines()
-        if line.startswith(f"{protocol}:")
-    ]
+def _snmp(stack: Stack, protocol: str) -> dict[str, int]:
+    return _named_columns(stack["snmp"], protocol)
+
+
+def _netstat(stack: Stack) -> dict[str, int]:
+    return _named_columns(stack["netstat"], "TcpExt")
+
+
+def _named_columns(text: str, protocol: str) -> dict[str, int]:
+    """Name -> value of the two lines of `protocol`: one of names, one of numbers."""
+    names, values = [line.split()[1:] for line in text.splitlines() if line.startswith(f"{protocol}:")]
     return dict(zip(names, map(int, values), strict=True))
 
 
-def _snmp6(process: Path) -> dict[str, int]:
-    path = process / "net" / "snmp6"
-    if not path.exists():
-        return {}  # A kernel without IPv6.
-    return {name: int(value) for name, value in map(str.split, path.read_text().splitlines())}
+def _snmp6(stack: Stack) -> dict[str, int]:
+    # A kernel without IPv6 has no such file.
+    return {name: int(value) for name, value in map(str.split, stack.get("snmp6", "").splitlines())}
 
 
 def _cpu_ns(host: Host, program: str) -> int:
     """Time that the threads of `program` ran on `host` so far (schedstat's first field)."""
-    total = 0
-    for comm in host.proc.glob("[0-9]*/comm"):
-        try:
-            if comm.read_text().strip() == program:
-                total += sum(
-                    int(stat.read_text().split()[0]) for stat in (comm.parent / "task").glob("*/schedstat")
-                )
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # It ended meanwhile.
-    return total
+    names = host.read("/proc/[0-9]*/comm")
+    folders = [path.removesuffix("/comm") for path, name in names.items() if name.strip() == program]
+    threads = host.read(*(f"{folder}/task/*/schedstat" for folder in folders))
+    return sum(int(text.split()[0]) for text in threads.values())
 
 
 def _tracking(host: Host) -> tuple[int, int]:
@@ -160,48 +161,26 @@ def _ephemeral_ports(sender: Host) -> range:
     return range(int(first), int(last) + 1)
 
 
-def _source_addresses(sender: Host, docker_host: Host) -> int:
-    """IPv4 addresses that a load can come from: to itself, a host sends from the address that it sends to."""
-    if sender.init_pid == docker_host.init_pid:
-        return 1
-    return sum(":" not in address for address in sender.addresses)
-
-
-def ports_in_use(process: Path, ports: range) -> int:
-    """Sockets of the namespace at an ephemeral port, those in TIME_WAIT included, which hold it for a minute.
+def ports_in_use(stack: Stack, ports: range) -> int:
+    """Sockets of the network at an ephemeral port, those in TIME_WAIT included, which hold it for a minute.
 
     Not by number alone: where the server is in the same namespace, its own ends are no such sockets.
     """
-    lines = [
-        line
-        for table in (process / "net" / "tcp", process / "net" / "tcp6")
-        if table.exists()  # A kernel without IPv6 has one of them.
-        for line in table.read_text().splitlines()[1:]
-    ]
+    lines = [line for table in ("tcp", "tcp6") for line in stack.get(table, "").splitlines()[1:]]
     return sum(int(line.split(maxsplit=2)[1].rpartition(":")[2], 16) in ports for line in lines)
 
 
-def lost_segments(process: Path) -> int:
+def lost_segments(stack: Stack) -> int:
     """Segments sent again, less those that the receiver reported to have had already (RFC 2883).
 
     Where a large response is in flight and the receiver's core is busy for some milliseconds, the
     sender probes for a lost tail, though nothing is lost.
     """
-    return _snmp(process, "Tcp")["RetransSegs"] - _netstat(process).get("TCPDSACKRecvSegs", 0)
+    return _snmp(stack, "Tcp")["RetransSegs"] - _netstat(stack).get("TCPDSACKRecvSegs", 0)
 
 
-def _netstat(process: Path) -> dict[str, int]:
-    names, values = [
-        line.split()[1:]
-        for line in (process / "net" / "netstat").read_text().splitlines()
-        if line.startswith("TcpExt:")
-    ]
-    return dict(zip(names, map(int, values), strict=True))
-
-
-def _conntrack_drops(process: Path) -> int:
-    path = process / "net" / "stat" / "nf_conntrack"
-    lines = path.read_text().splitlines() if path.exists() else []
+def _conntrack_drops(stack: Stack) -> int:
+    lines = stack.get("stat/nf_conntrack", "").splitlines()
     if len(lines) < 2 or "drop" not in lines[0]:
         return 0  # No connection tracking in this namespace, so nothing that it could drop.
     names = lines[0].split()

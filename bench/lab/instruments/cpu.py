@@ -60,22 +60,9 @@ def watch_cpu(docker_host: Host, cgroup: str, generator_pid: int) -> Watch:
     groups = (CGROUPS / "cpuacct" / cgroup / "cpuacct.usage", CGROUPS / cgroup / "cpu.stat")
     return Watch(
         group=next((str(path) for path in groups if path.exists()), ""),
-        proxies=[f"/proc/{pid}/stat" for pid in _pids(docker_host, "docker-proxy")],
+        proxies=[f"/proc/{pid}/stat" for pid in docker_host.numbered_here("docker-proxy")],
         generator=f"/proc/{generator_pid}/stat",
     )
-
-
-def _pids(host: Host, program: str) -> list[int]:
-    """Processes of that name on `host`, as the machine numbers them."""
-    own = Path(f"/proc/{host.init_pid}/ns/pid").stat().st_ino
-    found = []
-    for comm in Path("/proc").glob("[0-9]*/comm"):
-        try:
-            if comm.read_text().strip() == program and (comm.parent / "ns" / "pid").stat().st_ino == own:
-                found.append(int(comm.parent.name))
-        except OSError:
-            continue  # It ended meanwhile.
-    return found
 
 
 def parse_stat(text: str, net_rx: Mapping[int, int]) -> tuple[dict[int, CoreCounters], int]:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.lab.hosts.host import Host
+from bench.lab.hosts.host import Host, read_one
 from bench.scenario.modes.catalogue import UPLINK
 from bench.slots.surroundings import Facts
 
@@ -36,35 +36,34 @@ grep -rs . /proc/sys/net || true
 
 def read_surroundings(host: Host, pid: int) -> Facts:
     """Facts by name around the process `pid` of `host`, in its own network namespace."""
-    process = host.proc / str(pid)
+    process = f"/proc/{pid}"
     text = host.run(["nsenter", "-t", str(pid), "--net", "sh", "-c", IN_NETWORK])
     links, offloads, sysctls = text.split(SEPARATOR)
-    configuration = process / "root" / "etc" / "bench" / "httpd.conf"
+    configuration = read_one(host, f"{process}/root/etc/bench/httpd.conf")
     return {
-        "httpd configuration": hashlib.sha256(configuration.read_bytes()).hexdigest(),
-        **dict(_process_facts(process)),
-        **dict(_limits(process)),
+        "httpd configuration": hashlib.sha256(configuration.encode()).hexdigest(),
+        **dict(_process_facts(read_one(host, f"{process}/status"))),
+        **dict(_limits(host, read_one(host, f"{process}/cgroup"))),
         **dict(_link_facts(links)),
         **dict(_offloads(offloads)),
         **dict(_sysctls(sysctls)),
     }
 
 
-def _process_facts(process: Path) -> Iterator[tuple[str, str]]:
-    for line in (process / "status").read_text().splitlines():
+def _process_facts(status: str) -> Iterator[tuple[str, str]]:
+    for line in status.splitlines():
         name, _, value = line.partition(":")
         if name in PROCESS_FACTS:
             yield f"process {name}", value.strip()
 
 
-def _limits(process: Path) -> Iterator[tuple[str, str]]:
-    for line in (process / "cgroup").read_text().splitlines():
+def _limits(host: Host, groups: str) -> Iterator[tuple[str, str]]:
+    for line in groups.splitlines():
         _, controllers, path = line.split(":", 2)
         for name in LIMITS_V1 if controllers else LIMITS:
             # Version 1 has a hierarchy a controller, each under its own name; version 2 has one.
-            file = CGROUPS / controllers / path.lstrip("/") / name
-            if file.is_file():
-                yield f"limit {name}", file.read_text().strip()
+            for value in host.read(str(CGROUPS / controllers / path.lstrip("/") / name)).values():
+                yield f"limit {name}", value.strip()
 
 
 def _link_facts(links: str) -> Iterator[tuple[str, str]]:

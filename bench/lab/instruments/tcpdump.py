@@ -5,7 +5,6 @@ All taps are on one machine, so their time stamps are of one clock and may be su
 
 import json
 import re
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import MeasurementInvalid
-from bench.lab.hosts import command
-from bench.lab.hosts.host import Endpoint, Host
+from bench.lab.hosts.host import Endpoint, Host, Program, network_of
+from bench.lab.hosts.waiting import wait_until
 from bench.scenario.modes.catalogue import CONTAINER_PORT, UPLINK
 
 SNAP_BYTES = 256
@@ -28,6 +27,7 @@ HANDED_OVER_S = 1.1
 1,000 ms) that tcpdump asks for; what lies in a block that is not full when tcpdump is ended is lost.
 """
 END_S = 10.0
+LISTENS = "listening on"
 STAMP_BEFORE_QUEUE = Path("/proc/sys/net/core/netdev_tstamp_prequeue")
 """Whether a received packet is stamped before it waits in a core's queue, or after (the kernel's
 Documentation/admin-guide/sysctl/net.rst). One setting for the whole machine; it alters no packet's way.
@@ -40,13 +40,23 @@ class TapPlace:
     """Where a tap is."""
 
     name: str
-    host: str
-    """A host of the lab, or `container`."""
-    network: Path
-    """The network namespace, as a file."""
+    on: Host
+    """Where its tcpdump runs."""
+    pid: int
+    """A process in whose network it is, as `on` numbers them: 1 of the host itself."""
     link: str
     port: int
     """Of the server, as packets carry it here."""
+
+    @property
+    def host(self) -> str:
+        """The host, or `container`."""
+        return self.on.name if self.pid == 1 else "container"
+
+    @property
+    def file(self) -> str:
+        """Where `on` keeps what it captures."""
+        return f"{self.on.scratch}/tap-{self.name}.pcap"
 
 
 @dataclass(frozen=True)
@@ -74,34 +84,27 @@ def find_taps(client: Host, docker_host: Host, server_pid: int, endpoint: Endpoi
     `server_pid` is Apache's first process, as the Docker host numbers it. What lies between the uplink
     and the server is read off the links themselves: no veth, no bridge, no tap there.
     """
-    outside, inside = docker_host.proc / "1/ns/net", docker_host.proc / f"{server_pid}/ns/net"
-    client_side = TapPlace("client", client.name, client.proc / "1/ns/net", UPLINK, endpoint.port)
-    uplink = TapPlace("uplink", docker_host.name, outside, UPLINK, endpoint.port)
-    if inside.stat().st_ino == outside.stat().st_ino:
+    client_side = TapPlace("client", client, 1, UPLINK, endpoint.port)
+    uplink = TapPlace("uplink", docker_host, 1, UPLINK, endpoint.port)
+    if docker_host.namespace(server_pid) == network_of(docker_host):
         return client_side, uplink
-    of_host = {link["ifindex"]: link for link in _links(outside)}
-    [own] = [link for link in _links(inside) if "link_index" in link and "UP" in link["flags"]]
+    of_host = {link["ifindex"]: link for link in _links(docker_host, 1)}
+    inside = _links(docker_host, server_pid)
+    [own] = [link for link in inside if "link_index" in link and "UP" in link["flags"]]
     between = []
     if own["linkinfo"]["info_kind"] == "veth":
         far_end = of_host[own["link_index"]]
         if "master" in far_end:
-            between.append(TapPlace("bridge", docker_host.name, outside, far_end["master"], CONTAINER_PORT))
-        between.append(TapPlace("veth", docker_host.name, outside, far_end["ifname"], CONTAINER_PORT))
-    return (
-        client_side,
-        uplink,
-        *between,
-        TapPlace("container", "container", inside, own["ifname"], CONTAINER_PORT),
-    )
+            between.append(TapPlace("bridge", docker_host, 1, far_end["master"], CONTAINER_PORT))
+        between.append(TapPlace("veth", docker_host, 1, far_end["ifname"], CONTAINER_PORT))
+    container = TapPlace("container", docker_host, server_pid, own["ifname"], CONTAINER_PORT)
+    return client_side, uplink, *between, container
 
 
-def _links(network: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(_run_in(network, ["ip", "-j", "-d", "link"]))
+def _links(host: Host, pid: int) -> list[dict[str, Any]]:
+    enter = ["nsenter", "-t", str(pid), "--net"] if pid != 1 else []
+    found: list[dict[str, Any]] = json.loads(host.run([*enter, "ip", "-j", "-d", "link"]))
     return found
-
-
-def _run_in(network: Path, argv: list[str]) -> str:
-    return command.run(["nsenter", f"--net={network}", *argv])
 
 
 @dataclass
@@ -109,76 +112,60 @@ class Capture:
     """tcpdumps that run."""
 
     places: tuple[TapPlace, ...]
-    folder: Path
-    processes: list[command.Process]
+    programs: list[Program]
 
     def end(self) -> list[Captured]:
         """End every tcpdump when it has been given all; what each wrote and counted."""
         time.sleep(HANDED_OVER_S)
-        for process in self.processes:
-            process.send_signal(signal.SIGINT)
-        return [
-            self._account(place, process) for place, process in zip(self.places, self.processes, strict=True)
-        ]
+        for program in self.programs:
+            program.signal("INT")
+        return [_account(place, program) for place, program in zip(self.places, self.programs, strict=True)]
 
-    def _account(self, place: TapPlace, process: command.Process) -> Captured:
-        ended = command.has_ended(process, END_S)
-        said = (self.folder / f"{place.name}.log").read_text()
-        counts = {what: int(number) for number, what in _COUNT.findall(said)}
-        if not ended or process.returncode != 0 or len(counts) < 3:
-            raise _failure(place, said)
-        return Captured(
-            place=place,
-            file=self.folder / f"{place.name}.pcap",
-            received=counts["received by filter"],
-            captured=counts["captured"],
-            dropped=counts["dropped by kernel"],
-        )
+
+def _account(place: TapPlace, program: Program) -> Captured:
+    ended = program.ends(END_S)
+    counts = {what: int(number) for number, what in _COUNT.findall(program.words())}
+    if not ended or len(counts) < 3:
+        raise _failure(place, program)
+    return Captured(
+        place=place,
+        file=place.on.get(place.file),
+        received=counts["received by filter"],
+        captured=counts["captured"],
+        dropped=counts["dropped by kernel"],
+    )
 
 
 @contextmanager
-def capture(places: tuple[TapPlace, ...], folder: Path, cpus: str) -> Iterator[Capture]:
-    """Capture at `places` into `folder`, on the cores `cpus`, until the `with` ends or `Capture.end`.
+def capture(places: tuple[TapPlace, ...], cpus: str) -> Iterator[Capture]:
+    """Capture at `places`, on the cores `cpus`, until the `with` ends or `Capture.end`.
 
     Every tap listens before this yields. Raises MeasurementInvalid where one does not.
     """
-    folder.mkdir(exist_ok=True)
-    running = Capture(places, folder, [])
+    running = Capture(places, [])
     try:
         for place in places:
-            for old in (folder / f"{place.name}.log", folder / f"{place.name}.pcap"):
-                old.unlink(missing_ok=True)
-            running.processes.append(
-                command.start(_argv(place, folder, cpus), log=folder / f"{place.name}.log")
-            )
-        for place, process in zip(places, running.processes, strict=True):
-            _await_listening(place, process, folder / f"{place.name}.log")
+            running.programs.append(place.on.start(_argv(place), f"tap-{place.name}", cpus=cpus))
+        for place, program in zip(places, running.programs, strict=True):
+            if not wait_until(lambda: LISTENS in program.words() or not program.is_alive, READY_S) or (  # noqa: B023
+                not program.is_alive
+            ):
+                raise _failure(place, program)
         yield running
     finally:
-        for process in running.processes:
-            command.stop(process)
+        for program in running.programs:
+            program.stop()
 
 
-def _argv(place: TapPlace, folder: Path, cpus: str) -> list[str]:
+def _argv(place: TapPlace) -> list[str]:
+    enter = ["nsenter", "-t", str(place.pid), "--net"] if place.pid != 1 else []
     options = ["-s", str(SNAP_BYTES), "-B", str(BUFFER_KIB), "--time-stamp-precision=nano", "-Z", "root"]
-    return [
-        *("nsenter", f"--net={place.network}", "taskset", "-c", cpus),
-        *("tcpdump", "-i", place.link, *options, "-w", str(folder / f"{place.name}.pcap")),
-        *("tcp", "port", str(place.port)),
-    ]
+    return [*enter, "tcpdump", "-i", place.link, *options, "-w", place.file, "tcp", "port", str(place.port)]
 
 
-def _await_listening(place: TapPlace, process: command.Process, log: Path) -> None:
-    deadline = time.monotonic() + READY_S
-    while "listening on" not in (said := log.read_text()):
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise _failure(place, said)
-        time.sleep(0.005)
-
-
-def _failure(place: TapPlace, said: str) -> MeasurementInvalid:
+def _failure(place: TapPlace, program: Program) -> MeasurementInvalid:
     return MeasurementInvalid(
         f"Capturing at {place.name} ({place.link} of {place.host})",
-        f"tcpdump said: {said.strip()[-500:] or 'nothing'}",
+        f"tcpdump said: {program.words(500).strip() or 'nothing'}",
         "The slot is INVALID.",
     )

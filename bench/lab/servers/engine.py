@@ -5,7 +5,6 @@ network namespace; `verify_host_mode` proves that host mode lands there.
 """
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ import docker
 from docker.errors import DockerException
 
 from bench.errors import EnvironmentLacks
-from bench.lab.hosts import command
-from bench.lab.hosts.host import Host
+from bench.lab.hosts.host import Host, Program, read_one
 from bench.lab.hosts.journal import Journal
+from bench.lab.hosts.waiting import wait_until
 from bench.lab.servers.engine_root import argv_in_root, provide_engine_root
 from bench.scenario.model import OWN_ENGINE
 
@@ -38,27 +37,29 @@ class Engine:
     argv: list[str]
     origin: Mapping[str, str]
     """What it was made from: the digest of a Debian suite's root; empty for the machine's own."""
+    options: Mapping[str, Any]
+    """Of its daemon.json."""
     client: docker.DockerClient
-    process: command.Process
+    program: Program
 
     @property
     def writes_rules(self) -> bool:
         """Whether it writes firewall rules (iptables on, which is the default)."""
-        return bool(json.loads((self.host.folder / "daemon.json").read_text()).get("iptables", True))
+        return bool(self.options.get("iptables", True))
 
     @property
     def is_alive(self) -> bool:
         """Whether dockerd still runs."""
-        return self.process.poll() is None
+        return self.program.is_alive
 
     @property
     def daemon_pid(self) -> int:
         """Process id of dockerd, as the host numbers them."""
-        return int((self.host.folder / "dockerd.pid").read_text())
+        return int(read_one(self.host, f"{self.host.scratch}/dockerd.pid"))
 
     def last_words(self) -> str:
         """End of what dockerd wrote to its log."""
-        return _last_words(self.host)
+        return self.program.words()
 
     def describe(self) -> dict[str, str]:
         """Version, API and storage driver."""
@@ -81,15 +82,15 @@ class Engine:
 
     def start(self) -> None:
         """Start dockerd again after it ended; containers of before are removed."""
-        self.process = _start(self.host, self.argv)
-        self.client = _connect(self.host, self.process)
+        self.program = self.host.start(self.argv, "dockerd")
+        self.client = _connect(self.host, self.program)
         for left in self.client.containers.list(all=True, ignore_removed=True):
             left.remove(force=True)
 
     def _stop(self) -> None:
-        # Not the process that was started: that is nsenter, which hands no signal on to dockerd.
+        # To dockerd alone: it ends its containerd itself.
         self.host.run(["kill", str(self.daemon_pid)])
-        if not command.has_ended(self.process, STOP_S):
+        if not self.program.ends(STOP_S):
             raise EnvironmentLacks(
                 f"Restarting the engine of {self.host.name}",
                 f"dockerd did not end within {STOP_S:g} s: {self.last_words()}",
@@ -119,48 +120,47 @@ def engine(host: Host, journal: Journal, source: str, options: Mapping[str, Any]
     """
     cgroup = f"bench-{journal.run_id}-{host.name}"
     journal.write("cgroup", name=cgroup)
-    (host.folder / "daemon.json").write_text(json.dumps(dict(options)))
-    argv = engine_argv(str(host.folder), cgroup)
+    host.put(f"{host.scratch}/daemon.json", json.dumps(dict(options)).encode())
+    argv = engine_argv(host.scratch, cgroup)
     origin = {}
     if source != OWN_ENGINE:
         root = provide_engine_root(source.removeprefix("debian:"))
-        argv = argv_in_root(root, host.folder, argv)
+        argv = argv_in_root(root, host.scratch, argv)
         origin = {"root_sha256": root.sha256}
-    process = _start(host, argv)
+    program = host.start(argv, "dockerd")
     try:
-        found = Engine(host, cgroup, argv, origin, _connect(host, process), process)
+        found = Engine(host, cgroup, argv, origin, options, _connect(host, program), program)
     except BaseException:
-        command.stop(process)
+        program.stop()
         raise
     try:
         yield found
     finally:
         # Containers were removed by their own `with`; should one be left, the host's end takes it.
         found.client.close()
-        command.stop(found.process, timeout_s=5)
+        found.program.stop(timeout_s=5)
 
 
-def _start(host: Host, argv: list[str]) -> command.Process:
-    return command.start(host.argv(argv), log=host.folder / "dockerd.log")
+def _connect(host: Host, program: Program) -> docker.DockerClient:
+    address = f"unix://{host.local_socket(f'{host.scratch}/docker.sock')}"
+    found: list[docker.DockerClient] = []
+    faults = ["no answer"]
 
-
-def _connect(host: Host, process: command.Process) -> docker.DockerClient:
-    deadline = time.monotonic() + READY_S
-    seen = "no answer"
-    while time.monotonic() < deadline and process.poll() is None:
+    def answers() -> bool:
         try:
-            client = docker.DockerClient(base_url=f"unix://{host.folder}/docker.sock", timeout=60)
+            client = docker.DockerClient(base_url=address, timeout=60)
             client.ping()
-            return client
         except DockerException as fault:
-            seen = str(fault)
-            time.sleep(0.02)
-    raise EnvironmentLacks(
-        f"Starting a private Docker Engine on {host.name}",
-        f"it was not ready within {READY_S:g} s ({seen}); its last messages:\n{_last_words(host)}\n",
-        "Check that dockerd runs on this machine at all (`dockerd --version`, storage driver, cgroups).",
-    )
+            faults.append(str(fault))
+            return False
+        found.append(client)
+        return True
 
-
-def _last_words(host: Host) -> str:
-    return (host.folder / "dockerd.log").read_text()[-1500:]
+    wait_until(lambda: answers() or not program.is_alive, READY_S, step_s=0.02)
+    if not found:
+        raise EnvironmentLacks(
+            f"Starting a private Docker Engine on {host.name}",
+            f"it was not ready within {READY_S:g} s ({faults[-1]}); its last messages:\n{program.words()}\n",
+            "Check that dockerd runs on this machine at all (`dockerd --version`, storage driver, cgroups).",
+        )
+    return found[0]

@@ -105,13 +105,13 @@ def cached_suites() -> dict[str, str]:
     }
 
 
-def argv_in_root(root: EngineRoot, shared: Path, argv: Sequence[str]) -> list[str]:
-    """`argv` as it must be started on a lab host (`Host.argv`) to run inside `root`.
+def argv_in_root(root: EngineRoot, shared: str, argv: Sequence[str]) -> list[str]:
+    """`argv` as it must be started on a host of this machine to run inside `root`.
 
     `shared`, the host's folder, is at the same path inside. A plain chroot is not enough: dockerd
     makes its root's mounts private, which asks for a root that is a mount.
     """
-    return ["unshare", "--mount", "sh", "-c", ENTER, "engine-root", str(root.path), str(shared), *argv]
+    return ["unshare", "--mount", "sh", "-c", ENTER, "engine-root", str(root.path), shared, *argv]
 
 
 def _make_archive(suite: str, options: Sequence[str], archive: Path) -> Path:

@@ -1,68 +1,61 @@
 """Apache without Docker: the image's own files, run in the Docker host's namespaces."""
 
-import os
-import signal
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import docker
 
 from bench.errors import MeasurementInvalid
-from bench.lab.hosts import command
-from bench.lab.hosts.host import Host
+from bench.lab.hosts.host import Host, Program
+from bench.lab.hosts.waiting import wait_until
 
 READY_S = 5.0
 FOREGROUND = ("/usr/sbin/apache2", "-DFOREGROUND", "-f", "/etc/bench/httpd.conf")
 
 
-def unpack(client: docker.DockerClient, image_id: str, host: Host) -> Path:
+def unpack(client: docker.DockerClient, image_id: str, host: Host) -> str:
     """Folder, as `host` sees it, with the files of the image; made once a host."""
-    root = host.folder / "data" / "native"
     # `data` is in memory and in the host's own mount namespace: both end with the host.
-    if (Path(f"/proc/{host.init_pid}/root") / root.relative_to("/") / "etc" / "bench").exists():
+    root = f"{host.scratch}/data/native"
+    if host.has(f"{root}/etc/bench"):
         return root
-    archive = host.folder / "native.tar"
+    archive = f"{host.scratch}/native.tar"
     container = client.containers.create(image_id)
     try:
-        with archive.open("wb") as stream:
-            for chunk in container.export():
-                stream.write(chunk)  # type: ignore[arg-type]
+        host.put(archive, b"".join(container.export()))  # type: ignore[arg-type]
     finally:
         container.remove()
-    host.run(["mkdir", "-p", str(root)])
-    host.run(["tar", "-xf", str(archive), "-C", str(root)])
-    archive.unlink()
+    host.run(["mkdir", "-p", root])
+    host.run(["tar", "-xf", archive, "-C", root])
+    host.run(["rm", archive])
     host.run(["mount", "--bind", "/dev", f"{root}/dev"])
     host.run(["mount", "-t", "proc", "proc", f"{root}/proc"])
     return root
 
 
 @contextmanager
-def apache(host: Host, root: Path, environment: Mapping[str, str]) -> Iterator[int]:
+def apache(host: Host, root: str, environment: Mapping[str, str]) -> Iterator[int]:
     """Run Apache from `root` on the host's cores; yields its process id as `host` numbers it."""
-    pid_file = Path(f"/proc/{host.init_pid}/root") / root.relative_to("/") / "tmp" / "httpd.pid"
-    pid_file.unlink(missing_ok=True)
-    log = host.folder / "native.log"
+    pid_file = f"{root}/tmp/httpd.pid"  # noqa: S108 - of the container's root
+    host.run(["rm", "-f", pid_file])
     settings = [f"{name}={value}" for name, value in environment.items()]
-    process = command.start(host.argv(["chroot", str(root), "/usr/bin/env", *settings, *FOREGROUND]), log=log)
+    program = host.start(["chroot", root, "/usr/bin/env", *settings, *FOREGROUND], "native")
     try:
-        yield _wait_for_pid(pid_file, process, log)
+        yield _wait_for_pid(host, pid_file, program)
     finally:
-        # It started a group of its own: all of Apache's processes are in it, and nothing else.
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        program.signal("KILL")
+        program.stop()
 
 
-def _wait_for_pid(pid_file: Path, process: command.Process, log: Path) -> int:
-    deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline and process.poll() is None:
-        if pid_file.exists() and (text := pid_file.read_text().strip()):
-            return int(text)
-        time.sleep(0.002)
-    raise MeasurementInvalid(
-        "Starting Apache without Docker",
-        f"it ended or did not start: {log.read_text()[-1000:]}",
-        "See above.",
-    )
+def _wait_for_pid(host: Host, pid_file: str, program: Program) -> int:
+    def pid() -> str:
+        return "".join(host.read(pid_file).values()).strip()
+
+    wait_until(lambda: pid() or not program.is_alive, READY_S, step_s=0.002)
+    if not pid():
+        raise MeasurementInvalid(
+            "Starting Apache without Docker",
+            f"it ended or did not start: {program.words(1000)}",
+            "See above.",
+        )
+    return int(pid())

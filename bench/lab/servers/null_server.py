@@ -21,8 +21,8 @@ def null_server(host: Host, cache: Path) -> Iterator[Endpoint]:
         partial = program.with_suffix(".partial")
         command.run(["cc", "-O2", "-o", str(partial), str(SOURCE)])
         partial.replace(program)
-    process = command.start(host.argv([str(program), str(PORT)]), log=host.folder / "null-server.log")
+    running = host.start([str(program), str(PORT)], "null-server")
     try:
         yield Endpoint(host.addresses[0].split("/")[0], PORT)
     finally:
-        command.stop(process)
+        running.stop()

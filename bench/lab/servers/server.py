@@ -3,7 +3,6 @@
 How each mode is started is data (`core.modes`); this module is its one interpreter.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -56,7 +55,7 @@ class Apache:
     pid: int
     """Of its first process, as the Docker host numbers them."""
     started_ns: int
-    """CLOCK_MONOTONIC just before it was asked to start."""
+    """CLOCK_MONOTONIC of the client, just before it was asked to start."""
     container: Container | None
     """None without Docker."""
     image_id: str
@@ -72,7 +71,7 @@ class Apache:
     def state(self, host: Host) -> str:
         """`running`, or how its first process ended."""
         # A process that is dead and waits for its parent to take notice has no namespaces any more.
-        lives = (host.proc / str(self.pid) / "ns" / "net").exists()
+        lives = host.has(f"/proc/{self.pid}/ns/net")
         if self.container is None:
             return "running" if lives else "ended"
         if not lives:
@@ -103,7 +102,7 @@ def apache(
     with ExitStack() as stack:
         if network.docker is None:
             root = native.unpack(site.engine.client, site.image_id, site.engine.host)
-            started_ns = time.monotonic_ns()
+            started_ns = site.client.monotonic_ns()
             pid = stack.enter_context(native.apache(site.engine.host, root, environment))
             yield Apache(Endpoint(address, arm.port), pid, started_ns, None, site.image_id)
             return
@@ -118,7 +117,7 @@ def apache(
             _start(first, arm)
             joined = {"network_mode": f"container:{first.id}"}
         container = stack.enter_context(_container(site, arm, name, {**options, **joined}))
-        started_ns = time.monotonic_ns()
+        started_ns = site.client.monotonic_ns()
         _start(container, arm)
         container.reload()
         pid = int(container.attrs["State"]["Pid"])
@@ -245,4 +244,4 @@ def _doing(arm: Arm) -> str:
 
 def network_inode(apache_: Apache, engine: Engine) -> int:
     """Inode of the network namespace in which Apache's first process really is."""
-    return (engine.host.proc / str(apache_.pid) / "ns" / "net").stat().st_ino
+    return engine.host.namespace(apache_.pid)

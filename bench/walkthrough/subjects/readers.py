@@ -2,8 +2,7 @@
 
 import sys
 
-from bench.lab.hosts import command
-from bench.lab.hosts.host import Host
+from bench.lab.hosts.host import Host, Program
 from bench.records.findings import Source, Word
 from bench.scenario.modes.catalogue import DOCKER0
 from bench.walkthrough.container_spec import Ask, serve
@@ -81,7 +80,7 @@ def host_loopback_is_shared(trial: Trial) -> Outcome:
     lost = apart.exec("bash", "-c", _fetch(DATABASE_PORT))
     return judge(
         {
-            "the service runs": service.poll() is None,
+            "the service runs": service.is_alive,
             "in host mode the container reaches it": "HTTP/1.0 200" in reached.output,
             "in bridge mode it does not": lost.status != 0 and "refused" in lost.output,
         },
@@ -119,16 +118,16 @@ def _fetch(port: int) -> str:
     )
 
 
-def _start_service(trial: Trial, host: Host) -> command.Process:
+def _start_service(trial: Trial, host: Host) -> Program:
     """A process of the host, on loopback alone, that ends with the trial."""
-    folder = host.folder / "service"
-    folder.mkdir(exist_ok=True)
-    (folder / "index.html").write_text("a service of the host\n")
+    folder = f"{host.scratch}/service"
+    host.run(["mkdir", "-p", folder])
+    host.put(f"{folder}/index.html", b"a service of the host\n")
     options = ["-m", "http.server", str(DATABASE_PORT), "--bind", "127.0.0.1", "--directory"]
-    process = command.start(host.argv([sys.executable, *options, str(folder)]))
-    trial.stop_later(process)
+    service = host.start([sys.executable, *options, folder], "service")
+    trial.stop_later(service)
     trial.note(host, f"python3 {' '.join(options)} service &", "")
-    return process
+    return service
 
 
 STATEMENTS = (

@@ -1,0 +1,117 @@
+"""What controller and load generator say to one another: an order a line, an answer a line, JSON, in turn.
+
+Typed at both ends, and without anything that only one machine could understand but names of files,
+which are of the generator's.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from bench.lab.hosts.readings import Reading
+
+
+class Message(BaseModel):
+    """One line, of either side."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    def line(self) -> str:
+        """As it is sent."""
+        return self.model_dump_json() + "\n"
+
+
+class Entered(Message):
+    """The answer to `Enter`."""
+
+    network: str
+
+
+class Enter(Message):
+    """Send from another network from here on: sockets stay in the one in which they were made."""
+
+    do: Literal["enter"] = "enter"
+    network: str
+    """The file of its namespace."""
+
+
+class Probed(Message):
+    """The answer to `Probe`. Stamps are the generator's CLOCK_MONOTONIC."""
+
+    first_200_ns: int
+    """Of the first of three 200s in a row; 0: none came in time."""
+    attempts: int
+
+
+class Probe(Message):
+    """Wait until three requests in a row, a connection each, are answered with 200."""
+
+    do: Literal["probe"] = "probe"
+    address: str
+    port: int
+    path: str
+    timeout_s: float
+
+
+class Driven(Message):
+    """The answer to `Drive`."""
+
+    window_start_ns: int
+    window_end_ns: int
+    opened: int
+    """Connections opened, reconnects included."""
+    without_port: int
+    """Connections for which the client had no port left."""
+    core_busy: dict[int, float]
+    """Core -> its busy share, from the warm-up's begin to the window's end."""
+    cpu_share: float
+    """Busy share of the generator's core over the load; looking out for an arrival is not counted."""
+    locust_requests: int
+    """Locust's own count of the same load."""
+    readings: list[Reading]
+    """Of the watched files, as the window opened and as it closed; empty where none were watched."""
+    failure: str
+    """Why there was no load; empty where there was."""
+
+
+class Drive(Message):
+    """Drive one window's load, its warm-up included; the records go to the file `output`, raw."""
+
+    do: Literal["drive"] = "drive"
+    engine: str
+    name: str
+    """Under which Locust's own statistics list it: the arm."""
+    address: str
+    port: int
+    path: str
+    connections: int
+    keep_alive: bool
+    warm_up_s: float
+    measure_s: float
+    rate_rps: float | None
+    """Of an open loop; None: closed."""
+    arrivals: Literal["poisson", "uniform"]
+    arrival_seed: int
+    pacing: Literal["spin", "sleep"]
+    watched: tuple[str, ...]
+    """Files that are read as the window opens and as it closes; of an open loop."""
+    output: str
+
+
+class Reported(Message):
+    """The answer to `Report`."""
+
+    requests: int
+    """Locust's own count of everything so far."""
+
+
+class Report(Message):
+    """Write Locust's own HTML report of everything so far to the file `path`."""
+
+    do: Literal["report"] = "report"
+    path: str
+
+
+Order = Enter | Probe | Drive | Report
+ORDERS: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="do")])
+"""Reads an order's line: `ORDERS.validate_json(line)`."""

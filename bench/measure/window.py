@@ -1,0 +1,124 @@
+"""A window: one load on a living deployment, and all that is read beside it."""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from bench.errors import MeasurementInvalid
+from bench.generator.client import LoadResult
+from bench.generator.wrk import measure_with_wrk
+from bench.lab.hosts.host import parse_cpus
+from bench.lab.hosts.readings import read_files
+from bench.lab.instruments.activity import Activity, begin_activity, end_activity
+from bench.lab.instruments.core_speed import time_fixed_work
+from bench.lab.instruments.counters import NetworkCounters, read_network_counters
+from bench.lab.instruments.cpu import Watch, watch_cpu
+from bench.lab.instruments.tcpdump import Captured
+from bench.measure.captures import begin_capture
+from bench.measure.deployment import Deployment
+from bench.measure.testbed import Bed
+from bench.scenario.plan import IDLE_S
+from bench.slots.cpu import CpuRecord, Rates, measure_cpu, rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """What one load showed."""
+
+    result: LoadResult
+    counted: NetworkCounters
+    """From just before the load to just after it."""
+    quiet: Activity
+    captured: Sequence[Captured]
+    """By tap; empty without taps."""
+    fixed_work_us: float
+    """The slower of before and after."""
+    witness_rps: float | None
+    """wrk's figure; None without a witness."""
+    watch: Watch | None
+    idle: Rates | None
+    """Of the watch, before the load."""
+
+    def cpu(self, bed: Bed, deployment: Deployment, requests: int) -> CpuRecord | None:
+        """CPU a request, of `requests` in the window; None where it was not watched."""
+        if not self.watch or not self.idle:
+            return None
+        opened, closed = map(self.watch.parse, self.result.readings)
+        owners = {
+            **dict.fromkeys(parse_cpus(bed.lab.client.cpus), "client"),
+            **dict.fromkeys(parse_cpus(deployment.docker_host.cpus), "docker"),
+        }
+        return measure_cpu(self.idle, rate(opened, closed), requests, owners)
+
+
+def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Window:
+    """Load `deployment` once. Raises MeasurementInvalid where it ended meanwhile."""
+    load = deployment.condition.load
+    sender, docker_host, server = deployment.sender, deployment.docker_host, deployment.server
+    bed.generator.send_from(sender)
+    fixed_work_us = time_fixed_work()
+    watch = idle = None
+    if load.measures_cpu:
+        watch = watch_cpu(docker_host, deployment.site.engine.cgroup, bed.generator.process.pid)
+        idle = _watch_idle(watch)
+    ipv6 = deployment.network.ipv6
+    before = read_network_counters(sender, docker_host, server.pid, ipv6=ipv6)
+    result, quiet, captured = _drive(bed, deployment, arrival_seed, watch.files if watch else ())
+    deployment.require_alive()
+    try:
+        after = read_network_counters(sender, docker_host, server.pid, ipv6=ipv6)
+    except (FileNotFoundError, ProcessLookupError):
+        deployment.require_alive()  # It ended between the two lines above.
+        raise
+    fixed_work_us = max(fixed_work_us, time_fixed_work())
+    witness_rps = None
+    if load.wrk_witness_s:
+        witness_rps = measure_with_wrk(
+            sender,
+            server.endpoint,
+            deployment.path,
+            load.connections,
+            load.wrk_witness_s,
+            keep_alive=load.keep_alive,
+        )
+    return Window(
+        result=result,
+        counted=after.since(before),
+        quiet=quiet,
+        captured=captured,
+        fixed_work_us=fixed_work_us,
+        witness_rps=witness_rps,
+        watch=watch,
+        idle=idle,
+    )
+
+
+def _drive(
+    bed: Bed, deployment: Deployment, arrival_seed: int, watched: Sequence[str]
+) -> tuple[LoadResult, Activity, list[Captured]]:
+    """Drive the load, between taps where the condition has them; what else ran meanwhile."""
+    condition, server = deployment.condition, deployment.server
+    with ExitStack() as taps:
+        capturing = None
+        if condition.lab.taps:
+            capturing = taps.enter_context(
+                begin_capture(bed.lab.client, deployment.docker_host, server.pid, server.endpoint)
+            )
+        activity = begin_activity()
+        try:
+            result = bed.generator.load(
+                condition.load, server.endpoint, deployment.arm.name, arrival_seed, watched
+            )
+        except MeasurementInvalid:
+            deployment.require_alive()  # If it ended, that is the reason.
+            raise
+        quiet = end_activity(activity, [bed.generator.process.pid], bed.lab.hosts)
+        return result, quiet, capturing.end() if capturing else []
+
+
+def _watch_idle(watch: Watch) -> Rates:
+    """What the machine does where a container runs and a generator waits, and nothing is asked."""
+    begun = watch.parse(read_files(watch.files))
+    time.sleep(IDLE_S)
+    return rate(begun, watch.parse(read_files(watch.files)))
