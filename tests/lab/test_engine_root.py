@@ -13,7 +13,7 @@ import pytest
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import journal, lab, lock, machine
-from bench.lab.hosts.host import Endpoint, Host
+from bench.lab.hosts.host import Endpoint, Host, network_of
 from bench.lab.instruments.counters import read_network_counters
 from bench.lab.servers import engine, engine_root, image
 from bench.lab.servers.engine_root import SUITES, EngineRoot, provide_engine_root
@@ -100,14 +100,14 @@ def test_an_engine_of_each_suite_serves_in_both_modes_and_leaves_its_root_unwrit
         site = Site(living, found.client, place, image.provide_image(living.client).id)
 
         with apache(site, HOST, MODES[Mode.HOST], "host-mode") as server:
-            assert network_inode(server, living) == host.network_inode
+            assert network_inode(server, living) == network_of(host)
             wait_until(lambda: answers(found.client, server.endpoint), "an answer in host mode")
         set_receive_steering(host, on=True)  # The host's sysfs may still be written.
 
         for mode in (Mode.BRIDGE, Mode.BRIDGE_ROUTED):
             arm = Arm(name=mode, mode=mode)
             with apache(site, arm, MODES[mode], mode) as server:
-                assert network_inode(server, living) != host.network_inode
+                assert network_inode(server, living) != network_of(host)
                 wait_until(lambda: answers(found.client, server.endpoint), f"an answer in {mode} mode")
                 before = read_network_counters(found.client, host, server.pid, ipv6=False)
                 assert answers(found.client, server.endpoint)

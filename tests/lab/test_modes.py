@@ -204,7 +204,7 @@ def test_an_arm_that_is_not_on_the_path_that_it_declares_is_caught(
 def test_a_container_in_the_wrong_namespace_is_caught(
     bed: Bed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.measure.slot.network_inode", lambda *_: 1)
+    monkeypatch.setattr("bench.measure.deployment.network_inode", lambda *_: 1)
     record, _ = measure(bed, "host", tmp_path)
     assert "namespace" in [gate.name for gate in record.failed_gates]
 

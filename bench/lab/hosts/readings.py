@@ -1,17 +1,18 @@
 """Files read at one moment. Whoever asked for them parses them: here is no time for it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 
-class Reading(TypedDict):
+@dataclass(frozen=True)
+class Reading:
     """What files held at one moment."""
 
     at_ns: int
     """CLOCK_MONOTONIC, in the middle of the first file's reading."""
-    texts: dict[str, str]
+    texts: Mapping[str, str]
     """Path -> content; empty of a file that is not there."""
 
 
@@ -26,4 +27,4 @@ def read_files(paths: Sequence[str]) -> Reading:
             texts[path] = Path(path).read_text()
         except OSError:
             texts[path] = ""
-    return {"at_ns": at_ns, "texts": texts}
+    return Reading(at_ns, texts)

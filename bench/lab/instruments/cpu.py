@@ -39,7 +39,7 @@ class Watch:
 
     def parse(self, reading: Reading) -> CpuCounters:
         """The counters in the texts of `files`."""
-        texts = reading["texts"]
+        texts = reading.texts
         attributed = {
             Share.DOCKER_PROXY: sum(parse_process_us(texts[path]) for path in self.proxies),
             Share.GENERATOR: parse_process_us(texts[self.generator]),
@@ -48,7 +48,7 @@ class Watch:
             attributed[Share.CONTAINERS] = parse_group_us(texts[self.group])
         cores, switches = parse_stat(texts[STAT], parse_net_rx(texts[SOFTIRQS]))
         return CpuCounters(
-            at_ns=reading["at_ns"], cores=cores, context_switches=switches, attributed_us=attributed
+            at_ns=reading.at_ns, cores=cores, context_switches=switches, attributed_us=attributed
         )
 
 
