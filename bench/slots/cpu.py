@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-
 from bench.procfs import TICK_US
+from bench.stored import Stored
 
 
 class Share(StrEnum):
@@ -57,10 +56,8 @@ class CpuCounters:
     """Without what is not there."""
 
 
-class CoreCpu(BaseModel):
+class CoreCpu(Stored):
     """A core's part of `CpuRecord.us_per_request`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     core: int
     host: str
@@ -69,10 +66,8 @@ class CoreCpu(BaseModel):
     net_rx_per_request: float
 
 
-class CpuRecord(BaseModel):
+class CpuRecord(Stored):
     """What a request of one slot's window cost in CPU, beyond what the idle machine used just before."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     us_per_request: float
     """Of all cores: the time that they were not idle. The metric."""
