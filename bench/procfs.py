@@ -1,27 +1,128 @@
-"""How busy each core of the machine is over a load, its own process included."""
+"""What the kernel's files of CPU time say: one parser a file, text in, numbers out.
 
-from pathlib import Path
+Two ways of counting meet in them. Exact: a core's idle time, which the kernel stamps as the core goes
+idle and back (and counts in 10 ms), and the run time of processes and control groups, stamped as they
+are switched. Sampled: user, system, irq, softirq and steal, where each tick (4 ms at 250 Hz) counts
+whole for what it happens to interrupt. See docs/decisions/0015-cpu-per-request.md.
+"""
 
-IDLE, IOWAIT, STEAL = 3, 4, 7
-"""Columns of a core's line in /proc/stat (proc(5)), in clock ticks; 8 and 9 are part of 0 and 1."""
-COUNTED = 8
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
-
-def read_cores() -> dict[int, tuple[int, int]]:
-    """Core -> (idle ticks, all ticks) so far. Stolen time is neither: the core was not ours."""
-    found = {}
-    for line in Path("/proc/stat").read_text().splitlines():
-        name, *columns = line.split()
-        if name.startswith("cpu") and name != "cpu":
-            ticks = [int(column) for column in columns[:COUNTED]]
-            found[int(name[3:])] = ticks[IDLE] + ticks[IOWAIT], sum(ticks) - ticks[STEAL]
-    return found
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+"""USER_HZ: the unit of every time in /proc/stat and /proc/<pid>/stat, whatever the kernel's own tick."""
+TICK_US = 1e6 / TICKS_PER_S
 
 
-def busy_shares(before: dict[int, tuple[int, int]], after: dict[int, tuple[int, int]]) -> dict[int, float]:
-    """Core -> share of the time between two readings in which it was not idle; a tick is 10 ms."""
-    return {
-        core: 1 - (after[core][0] - idle) / (after[core][1] - ticks)
-        for core, (idle, ticks) in before.items()
-        if core in after and after[core][1] > ticks
-    }
+class CoreTime(NamedTuple):
+    """Columns of a core's line in /proc/stat, in clock ticks since the machine's start.
+
+    A guest's time, in two more columns, is in `user` and `nice` already.
+    """
+
+    user: int
+    nice: int
+    system: int
+    idle: int
+    iowait: int
+    """Idle while something waits for a disk. It may go back: no core waits, tasks do (proc_stat(5))."""
+    irq: int
+    softirq: int
+    steal: int
+    """What a hypervisor took: the core was not ours."""
+
+    @property
+    def unused(self) -> int:
+        """Waiting for a disk is idle too."""
+        return self.idle + self.iowait
+
+    @property
+    def ours(self) -> int:
+        """All of it but what was stolen."""
+        return sum(self) - self.steal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stat:
+    """The text of /proc/stat."""
+
+    whole: CoreTime
+    """Of all cores together."""
+    cores: Mapping[int, CoreTime]
+    """By the core's number."""
+    context_switches: int
+    forks: int
+    """Processes and threads that were started."""
+
+
+def parse_stat(text: str) -> Stat:
+    """/proc/stat: Documentation/filesystems/proc.rst, 1.7; fs/proc/stat.c, show_stat()."""
+    lines = {line.split()[0]: [int(word) for word in line.split()[1:]] for line in text.splitlines()}
+    times = {name: CoreTime(*found[:8]) for name, found in lines.items() if name.startswith("cpu")}
+    return Stat(
+        whole=times.pop("cpu"),
+        cores={int(name.removeprefix("cpu")): time for name, time in times.items()},
+        context_switches=lines["ctxt"][0],
+        forks=lines["processes"][0],
+    )
+
+
+def parse_net_rx(text: str) -> dict[int, int]:
+    """/proc/softirqs, whose head names the cores: core -> times that it took up receive work."""
+    head, *lines = text.splitlines()
+    [counts] = [line.split()[1:] for line in lines if line.split()[0] == "NET_RX:"]
+    cores = [int(name.removeprefix("CPU")) for name in head.split()]
+    return dict(zip(cores, map(int, counts), strict=True))
+
+
+class Process(NamedTuple):
+    """The text of /proc/<pid>/stat."""
+
+    state: str
+    """R, S, D, ...; Z: it has ended, and its parent has not asked yet."""
+    parent: int
+    cpu_ticks: int
+    """User and system of all of its threads, ended ones too; of its children nothing. The two are exact
+    together: the kernel makes them add up to the time that the threads ran, and only divides it by what
+    ticks saw (kernel/sched/cputime.c, cputime_adjust())."""
+    started_ticks: int
+    """After the machine's start."""
+
+    @property
+    def cpu_us(self) -> float:
+        """`cpu_ticks` in microseconds."""
+        return self.cpu_ticks * TICK_US
+
+
+def parse_process(text: str) -> Process:
+    """/proc/<pid>/stat: proc_pid_stat(5), fields 3, 4, 14, 15 and 22 (fs/proc/array.c, do_task_stat()).
+
+    The second field, the program's name, may hold blanks and parentheses: the last one ends it.
+    """
+    fields = text.rpartition(")")[2].split()
+    return Process(fields[0], int(fields[1]), int(fields[11]) + int(fields[12]), int(fields[19]))
+
+
+def parse_group_us(text: str) -> float:
+    """Run time of a control group: cpuacct.usage (v1, ns: Documentation/admin-guide/cgroup-v1/cpuacct.rst),
+    or usage_usec, the first line of cpu.stat (v2: Documentation/admin-guide/cgroup-v2.rst).
+    """
+    words = text.split()
+    return int(words[1]) if words[0] == "usage_usec" else int(words[0]) / 1e3
+
+
+def busy_shares(before: Mapping[int, CoreTime], after: Mapping[int, CoreTime]) -> dict[int, float]:
+    """Core -> share of its own time between two readings in which it was not idle, 0 to 1.
+
+    Without a core on which no tick passed. Waiting for a disk may go back, which makes more than all busy,
+    or, with less of other time, less than nothing: neither can be.
+    """
+    shares = {}
+    for core, then in before.items():
+        if core in after and after[core].ours > then.ours:
+            now = after[core]
+            share = 1 - (now.unused - then.unused) / (now.ours - then.ours)
+            shares[core] = min(max(share, 0.0), 1.0)
+    return shares

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.generator.closed_loop import Connections, authority
+from bench.generator.cores import read_cores
 from bench.slots.requests import Outcome, RequestLog
 
 from bench.generator.fresh_connections import FreshConnections  # isort: skip
@@ -27,7 +28,7 @@ from locust.env import Environment
 
 from bench.generator.arrivals import draw_arrivals
 from bench.generator.locust_feed import feed
-from bench.procfs import busy_shares, read_cores
+from bench.procfs import busy_shares
 
 DRAIN_NS = 2_000_000_000
 """Time that requests in flight at the end of a window have to finish."""

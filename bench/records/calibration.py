@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from math import exp, sqrt
 
-from pydantic import BaseModel, ConfigDict
 from scipy import stats
 
 from bench.scenario.metric import Metric
 from bench.statistics.estimate import estimate
+from bench.stored import Stored
 
 POWER = 0.8
 """Chance that an effect of the smallest resolvable size is found by a run of the given time."""
@@ -16,13 +16,7 @@ SAME_MACHINE = ("kernel", "cpu", "usable_cores", "architecture")
 """Facts of a machine on which figures depend: where one differs, they are another machine's."""
 
 
-class Kept(BaseModel):
-    """Immutable, stored as JSON."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Ceiling(Kept):
+class Ceiling(Stored):
     """What one engine reaches against a server that does nothing, at one number of connections."""
 
     connections: int
@@ -37,7 +31,7 @@ class Ceiling(Kept):
     raw_ratio_ci95: tuple[float, float] | None = None
 
 
-class Floor(Kept):
+class Floor(Stored):
     """What two arms that are the same show as a difference, on one metric."""
 
     metric: Metric
@@ -60,7 +54,7 @@ class Floor(Kept):
         return exp((stats.t.ppf(0.975, n - 1) + stats.t.ppf(POWER, n - 1)) * self.spread / sqrt(n)) - 1
 
 
-class BeyondWire(Kept):
+class BeyondWire(Stored):
     """What the load generator's latency holds besides the wire's, by captures at its own interface."""
 
     p50_us: float
@@ -68,7 +62,7 @@ class BeyondWire(Kept):
     requests: int
 
 
-class Pauses(Kept):
+class Pauses(Stored):
     """Times that a core ran nothing of ours though it had only us to run: the hypervisor's, or firmware's.
 
     What `steal` should show and on many virtual machines does not.
@@ -83,7 +77,7 @@ class Pauses(Kept):
     """Share of the time, on the core that lost most; interrupts' own work is part of it."""
 
 
-class Calibration(Kept):
+class Calibration(Stored):
     """All of it, and the machine that it is of."""
 
     measured_at: str

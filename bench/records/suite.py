@@ -5,11 +5,12 @@ Each scenario keeps a run of its own. A suite adds the order, a common budget an
 
 from collections.abc import Iterable
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bench.errors import ExitCode
 from bench.records.run import Status
 from bench.scenario.scenario import Scenario
+from bench.stored import Stored
 
 SUITE_SCHEMA_VERSION = 1
 """Of suite.json."""
@@ -20,10 +21,8 @@ SEVERITY = (ExitCode.INTERNAL_ERROR, ExitCode.ENVIRONMENT, ExitCode.INVALID_MEAS
 and what could not be measured weighs more than what was measured and is void."""
 
 
-class Entry(BaseModel):
+class Entry(Stored):
     """One scenario of a suite."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
     """As the person named it."""
@@ -46,10 +45,8 @@ class Entry(BaseModel):
         return self.status in ENDED and self.exit_code is not None
 
 
-class SuiteRecord(BaseModel):
+class SuiteRecord(Stored):
     """The whole of suite.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: int = Field(ge=1, le=SUITE_SCHEMA_VERSION)
     id: str

@@ -10,14 +10,13 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from bench.scenario.metric import PERFORMANCE, Metric
-from bench.scenario.modes.catalogue import LAN, parse_mode
+from bench.scenario.modes.addresses import ADDRESSES, LAN
+from bench.scenario.modes.catalogue import parse_mode
 from bench.scenario.modes.model import Mode, Vantage
 
 OWN_ENGINE = "machine"
 """The machine's own dockerd."""
 ENGINE_PATTERN = r"^(machine|debian:[a-z]{3,20})$"
-ADDRESSES = ("198.18.0.100", "198.18.0.200")
-"""The two addresses of the article's docker1; further Docker hosts have two of their own."""
 
 MOST_SESSIONS = 100
 MOST_CONNECTIONS = 127

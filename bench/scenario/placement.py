@@ -7,12 +7,15 @@ from typing import Any
 
 from bench.errors import InputError
 from bench.scenario.conditions import Condition, conditions
-from bench.scenario.model import ADDRESSES, OWN_ENGINE, Arm
+from bench.scenario.model import OWN_ENGINE, Arm
+from bench.scenario.modes.addresses import (
+    ADDRESSES,
+    MAX_DOCKER_HOSTS,
+    docker_host_addresses,
+    docker_host_ipv6,
+)
 from bench.scenario.modes.model import NetworkMode, Vantage
 from bench.scenario.scenario import Scenario
-
-MAX_DOCKER_HOSTS = 50
-"""Addresses .100 to .149 and .200 to .249 of the lab's wire."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,12 @@ class DockerHost:
     @property
     def addresses(self) -> tuple[str, ...]:
         """Both IPv4 addresses, without prefix length."""
-        return f"198.18.0.{100 + self.number}", f"198.18.0.{200 + self.number}"
+        return docker_host_addresses(self.number)
 
     @property
     def address_ipv6(self) -> str:
         """IPv6 address, without prefix length."""
-        return f"2001:2::1:{self.number + 1}"
+        return docker_host_ipv6(self.number)
 
     def served_at(self, arm: Arm, network: NetworkMode, vantage: Vantage) -> str:
         """The one address of this host at which `arm`, in `network`, is served to a load from `vantage`."""

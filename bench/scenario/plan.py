@@ -8,10 +8,9 @@ import random
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from pydantic import BaseModel, ConfigDict
-
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.scenario import Scenario
+from bench.stored import Stored
 
 IDLE_S = 1.0
 """Length of the idle baseline: of every slot, before its load. Its noise, which is mostly the 10 ms in
@@ -29,10 +28,8 @@ WALKTHROUGH_S = 125.0
 """The article's statements under one engine: for time estimates only."""
 
 
-class Slot(BaseModel):
+class Slot(Stored):
     """One fresh container, measured once: the unit of every statistic."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     index: int
     """Place in the run's order, from 0."""

@@ -6,7 +6,8 @@ What needs several fields at once (a claim's arms, what an open loop must have) 
 
 from typing import Any
 
-from bench.scenario.model import ADDRESSES, FACTORS, TABLES
+from bench.scenario.model import FACTORS, TABLES
+from bench.scenario.modes.addresses import ADDRESSES
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode
 from bench.scenario.scenario import MAX_ARMS, Scenario

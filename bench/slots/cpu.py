@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from bench.procfs import TICK_US
+from bench.stored import Stored
 
 
 class Share(StrEnum):
@@ -55,10 +56,8 @@ class CpuCounters:
     """Without what is not there."""
 
 
-class CoreCpu(BaseModel):
+class CoreCpu(Stored):
     """A core's part of `CpuRecord.us_per_request`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     core: int
     host: str
@@ -67,10 +66,8 @@ class CoreCpu(BaseModel):
     net_rx_per_request: float
 
 
-class CpuRecord(BaseModel):
+class CpuRecord(Stored):
     """What a request of one slot's window cost in CPU, beyond what the idle machine used just before."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     us_per_request: float
     """Of all cores: the time that they were not idle. The metric."""
@@ -106,7 +103,7 @@ def rate(start: CpuCounters, end: CpuCounters) -> Rates:
     pairs = {core: (start.cores[core], now) for core, now in end.cores.items() if core in start.cores}
     return Rates(
         seconds=seconds,
-        busy={core: 1e6 - (now.idle_us - then.idle_us) / seconds for core, (then, now) in pairs.items()},
+        busy={core: _busy_us(now.idle_us - then.idle_us, seconds) for core, (then, now) in pairs.items()},
         kinds={
             kind: sum(now.busy_us[kind] - then.busy_us[kind] for then, now in pairs.values()) / seconds
             for kind in Kind
@@ -119,6 +116,18 @@ def rate(start: CpuCounters, end: CpuCounters) -> Rates:
             if share in start.attributed_us
         },
     )
+
+
+def _busy_us(idle_us: float, seconds: float) -> float:
+    """What of each second of `seconds` a core was not idle, which its idle time was counted over.
+
+    Idle time is counted in ticks, so a core that slept can seem to have slept for a tick more than there
+    was time. Over a window shorter than a tick that says nothing, and the core was idle. Over a longer one
+    it is left as it is: another window has the tick too little, and their mean is right.
+    """
+    # Waiting for a disk, a part of idle time, may go back (proc_stat(5)): nobody was less than not idle.
+    busy_us = 1e6 - max(idle_us, 0.0) / seconds
+    return max(busy_us, 0.0) if seconds * 1e6 < TICK_US else busy_us
 
 
 def measure_cpu(idle: Rates, loaded: Rates, requests: int, hosts: Mapping[int, str]) -> CpuRecord | None:

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict
-
 from bench.scenario.metric import Metric
+from bench.stored import Stored
 
 
-class SlotMetrics(BaseModel):
+class SlotMetrics(Stored):
     """What a verdict needs to know of one slot."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     session: int
     block: int

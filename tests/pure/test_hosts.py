@@ -3,7 +3,8 @@ import pytest
 from bench.errors import InputError
 from bench.scenario.conditions import conditions
 from bench.scenario.model import Arm, LabSettings
-from bench.scenario.placement import DOCKER1, MAX_DOCKER_HOSTS, docker_host_of, docker_hosts
+from bench.scenario.modes.addresses import MAX_DOCKER_HOSTS
+from bench.scenario.placement import DOCKER1, docker_host_of, docker_hosts
 
 from .conftest import BRIDGE, HOST, make_scenario
 

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from bench import paths
+from bench.procfs import parse_process
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
@@ -83,13 +84,12 @@ def undo(run_id: str) -> list[str]:
 
 
 def start_time(pid: int) -> int | None:
-    """Start of a living process in clock ticks after boot (proc(5), stat field 22); None if there is none."""
+    """Start of a living process in clock ticks after boot; None if there is none."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        process = parse_process(Path(f"/proc/{pid}/stat").read_text())
     except (FileNotFoundError, ProcessLookupError):
         return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else int(fields[19])
+    return None if process.state == "Z" else process.started_ticks
 
 
 def _kill(pid: int) -> None:

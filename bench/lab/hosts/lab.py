@@ -14,12 +14,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.namespaces import HostPlan, NamespaceHost, namespace_host
+from bench.scenario.modes.addresses import BENCHMARK_RANGES, CLIENT, CLIENT_IPV6
 from bench.scenario.modes.catalogue import UPLINK
 from bench.scenario.placement import DockerHost
 
-BENCHMARK_RANGES = (IPv4Network("198.18.0.0/15"), IPv6Network("2001:2::/48"))
-"""RFC 2544, appendix C.2.2, and RFC 5180 (erratum 1752): reserved for benchmarking; no other address
-is ever used."""
 SWITCH = "sw0"
 
 
@@ -27,7 +25,7 @@ def hosts_of_lab(
     client_cpus: str, docker_cpus: str, docker_hosts: Sequence[DockerHost], *, ipv6: bool
 ) -> tuple[HostPlan, ...]:
     """The client and the Docker hosts, with the article's addresses; IPv6 where an arm needs it."""
-    client = ("198.18.0.10/24", *(["2001:2::10/64"] if ipv6 else []))
+    client = (CLIENT, *([CLIENT_IPV6] if ipv6 else []))
     return (
         HostPlan("client", client, client_cpus),
         *(

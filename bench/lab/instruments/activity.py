@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.lab.hosts.host import Host
+from bench.procfs import TICKS_PER_S, Process, Stat, parse_process, parse_stat
 
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 KTHREADD = 2
 """Parent of all kernel threads."""
 WORTH_NAMING = 0.005
@@ -26,28 +26,18 @@ class Activity:
 
 
 @dataclass(frozen=True)
-class Process:
-    """A process at one moment."""
-
-    parent: int
-    cpu_ticks: int
-    """User and system, all threads, children not included."""
-
-
-@dataclass(frozen=True)
 class ActivityStart:
     """Counters at the start of an interval."""
 
     at_s: float
     processes: dict[int, Process]
-    forks: int
-    steal_ticks: int
+    stat: Stat
 
 
 def begin_activity() -> ActivityStart:
     """Read the counters from which `end_activity` takes the difference."""
-    forks, steal = _stat_counters()
-    return ActivityStart(time.monotonic(), _processes(), forks, steal)
+    stat = _read_stat()
+    return ActivityStart(time.monotonic(), _processes(), stat)
 
 
 def end_activity(start: ActivityStart, own_pids: Iterable[int], hosts: Iterable[Host]) -> Activity:
@@ -61,15 +51,15 @@ def end_activity(start: ActivityStart, own_pids: Iterable[int], hosts: Iterable[
     stray = {}
     for pid, process in now.items():
         before = start.processes[pid].cpu_ticks if pid in start.processes else 0
-        share = (process.cpu_ticks - before) / CLOCK_TICKS / seconds
+        share = (process.cpu_ticks - before) / TICKS_PER_S / seconds
         if share > WORTH_NAMING and not ours.intersection(_ancestry(pid, now)):
             stray[f"{_name(pid)} ({pid})"] = share
-    forks, steal = _stat_counters()
-    cores = os.cpu_count() or 1
+    stat, cores = _read_stat(), os.cpu_count() or 1
+    stolen = stat.whole.steal - start.stat.whole.steal
     return Activity(
         stray_cpu=stray,
-        new_processes_per_s=(forks - start.forks) / seconds,
-        steal_share=(steal - start.steal_ticks) / CLOCK_TICKS / seconds / cores,
+        new_processes_per_s=(stat.forks - start.stat.forks) / seconds,
+        steal_share=stolen / TICKS_PER_S / seconds / cores,
     )
 
 
@@ -87,16 +77,14 @@ def _processes() -> dict[int, Process]:
         if not folder.name.isdigit():
             continue
         try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            found[int(folder.name)] = parse_process((folder / "stat").read_text())
         except OSError:
             continue  # It ended between the listing and the reading.
-        found[int(folder.name)] = Process(int(fields[1]), int(fields[11]) + int(fields[12]))
     return found
 
 
-def _stat_counters() -> tuple[int, int]:
-    lines = {line.split()[0]: line.split()[1:] for line in Path("/proc/stat").read_text().splitlines()}
-    return int(lines["processes"][0]), int(lines["cpu"][7])
+def _read_stat() -> Stat:
+    return parse_stat(Path("/proc/stat").read_text())
 
 
 def _name(pid: int) -> str:

@@ -1,25 +1,16 @@
-"""The kernel's counters of CPU time: which files hold them, and what their texts say.
+"""Where CPU time goes: the kernel's files that say it, read together."""
 
-Two ways of counting meet here. Exact: a core's idle time, which the kernel stamps as the core goes
-idle and back (and counts in 10 ms), and the run time of processes and control groups, stamped as they
-are switched. Sampled: user, system, irq, softirq and steal, where each tick (4 ms at 250 Hz) counts
-whole for what it happens to interrupt. See docs/decisions/0015-cpu-per-request.md.
-"""
-
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.lab.hosts.host import Host
 from bench.lab.hosts.readings import Reading
+from bench.procfs import TICK_US, CoreTime, parse_group_us, parse_net_rx, parse_process, parse_stat
 from bench.slots.cpu import CoreCounters, CpuCounters, Kind, Share
 
 STAT, SOFTIRQS = "/proc/stat", "/proc/softirqs"
-TICK_US = 1e6 / os.sysconf("SC_CLK_TCK")
 CGROUPS = Path("/sys/fs/cgroup")
-USER, NICE, SYSTEM, IDLE, IOWAIT, IRQ, SOFTIRQ, STEAL = range(8)
-"""Columns of a core's line in /proc/stat (proc_stat(5)); a guest's time is in `user` already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +32,17 @@ class Watch:
         """The counters in the texts of `files`."""
         texts = reading.texts
         attributed = {
-            Share.DOCKER_PROXY: sum(parse_process_us(texts[path]) for path in self.proxies),
-            Share.GENERATOR: parse_process_us(texts[self.generator]),
+            Share.DOCKER_PROXY: sum(_run_time_us(texts[path]) for path in self.proxies),
+            Share.GENERATOR: _run_time_us(texts[self.generator]),
         }
         if self.group:
             attributed[Share.CONTAINERS] = parse_group_us(texts[self.group])
-        cores, switches = parse_stat(texts[STAT], parse_net_rx(texts[SOFTIRQS]))
+        stat, net_rx = parse_stat(texts[STAT]), parse_net_rx(texts[SOFTIRQS])
         return CpuCounters(
-            at_ns=reading.at_ns, cores=cores, context_switches=switches, attributed_us=attributed
+            at_ns=reading.at_ns,
+            cores={core: _count_core(time, net_rx[core]) for core, time in stat.cores.items()},
+            context_switches=stat.context_switches,
+            attributed_us=attributed,
         )
 
 
@@ -65,49 +59,20 @@ def watch_cpu(docker_host: Host, cgroup: str, generator_pid: int) -> Watch:
     )
 
 
-def parse_stat(text: str, net_rx: Mapping[int, int]) -> tuple[dict[int, CoreCounters], int]:
-    """(cores by number, context switches of all) of the text of /proc/stat."""
-    cores, switches = {}, 0
-    for line in text.splitlines():
-        name, *numbers = line.split()
-        if name == "ctxt":
-            switches = int(numbers[0])
-        elif name.startswith("cpu") and name != "cpu":
-            us = [int(number) * TICK_US for number in numbers]
-            core = int(name.removeprefix("cpu"))
-            cores[core] = CoreCounters(
-                idle_us=us[IDLE] + us[IOWAIT],
-                busy_us={
-                    Kind.USER: us[USER] + us[NICE],
-                    Kind.SYSTEM: us[SYSTEM],
-                    Kind.IRQ: us[IRQ],
-                    Kind.SOFTIRQ: us[SOFTIRQ],
-                    Kind.STEAL: us[STEAL],
-                },
-                net_rx=net_rx[core],
-            )
-    return cores, switches
+def _run_time_us(text: str) -> float:
+    """Run time by the text of /proc/<pid>/stat; 0 of a process that ended, whose text is empty."""
+    return parse_process(text).cpu_us if text else 0.0
 
 
-def parse_net_rx(text: str) -> dict[int, int]:
-    """Core -> NET_RX softirqs, of the text of /proc/softirqs, whose head names the cores."""
-    head, *lines = text.splitlines()
-    [counts] = [line.split()[1:] for line in lines if line.split()[0] == "NET_RX:"]
-    cores = [int(name.removeprefix("CPU")) for name in head.split()]
-    return dict(zip(cores, map(int, counts), strict=True))
-
-
-def parse_group_us(text: str) -> float:
-    """Run time of a control group: cpuacct.usage (v1, ns), or usage_usec of cpu.stat (v2)."""
-    words = text.split()
-    return int(words[1]) if words[0] == "usage_usec" else int(words[0]) / 1e3
-
-
-def parse_process_us(text: str) -> float:
-    """User and system time of all of a process's threads, ended ones too; 0 of a process that ended.
-
-    Of /proc/<pid>/stat, whose two fields are exact together: the kernel makes them add up to the time
-    that the threads ran (in 10 ms), and only divides it by what ticks saw.
-    """
-    fields = text.rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * TICK_US if fields else 0.0
+def _count_core(time: CoreTime, net_rx: int) -> CoreCounters:
+    return CoreCounters(
+        idle_us=time.unused * TICK_US,
+        busy_us={
+            Kind.USER: (time.user + time.nice) * TICK_US,
+            Kind.SYSTEM: time.system * TICK_US,
+            Kind.IRQ: time.irq * TICK_US,
+            Kind.SOFTIRQ: time.softirq * TICK_US,
+            Kind.STEAL: time.steal * TICK_US,
+        },
+        net_rx=net_rx,
+    )

@@ -19,11 +19,8 @@ from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.waiting import wait_until
 from bench.lab.servers.engine_root import argv_in_root, provide_engine_root
 from bench.scenario.model import OWN_ENGINE
+from bench.scenario.modes.addresses import ADDRESS_POOL, BRIDGE_ADDRESS
 
-BRIDGE_ADDRESS = "198.19.0.1/24"
-"""Of docker0 (`--bip`)."""
-ADDRESS_POOL = "base=198.19.128.0/17,size=24"
-"""Of networks that a user defines: inside the benchmarking range as well."""
 READY_S = 30.0
 STOP_S = 20.0
 

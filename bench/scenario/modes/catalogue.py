@@ -10,6 +10,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from bench.scenario.modes.addresses import (
+    DOCKER0,
+    DOCKER0_IPV6,
+    LAN,
+    LAN_CONTAINER,
+    USER_NETWORK,
+    WIRED_CONTAINER,
+    WIRED_HOST,
+    WIRED_NETWORK,
+)
 from bench.scenario.modes.footprint import Counter, Expected, Path
 from bench.scenario.modes.model import MAPPED, DockerNetwork, Mode, NetworkMode, Step, TradeOffs, Vantage
 from bench.spelling import suggest
@@ -18,13 +28,6 @@ UPLINK = "eth0"
 """A host's one link to the switch."""
 CONTAINER_PORT = 80
 """Apache listens on it where the network is its own."""
-LAN, LAN_IPV6 = "198.18.0.0/24", "2001:2::/64"
-"""The lab's wire. RFC 2544 and RFC 5180 (with its erratum 1752) reserve both for benchmarking."""
-DOCKER0, DOCKER0_IPV6 = "198.19.0.0/24", "2001:2:0:1::/64"
-USER_NETWORK = "198.19.1.0/24"
-WIRED_HOST, WIRED_CONTAINER = "198.19.2.1", "198.19.2.2"
-LAN_CONTAINER = "198.18.0.50"
-"""Of a container that stands on the lab's wire itself."""
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -217,7 +220,7 @@ MODES: Mapping[Mode, NetworkMode] = {
             ),
             _accept("-o veth-wired"),
             _accept("-i veth-wired"),
-            _route("198.19.2.0/30"),
+            _route(WIRED_NETWORK),
         ),
         trade_offs=TradeOffs(
             ports="none shared: an address of its own",

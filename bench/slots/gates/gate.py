@@ -5,7 +5,7 @@ A slot that fails a gate is INVALID and says why; it stays in the run and in the
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from bench.stored import Stored
 
 
 class Voids(StrEnum):
@@ -18,10 +18,8 @@ class Voids(StrEnum):
     CPU = "CPU per request"
 
 
-class Gate(BaseModel):
+class Gate(Stored):
     """One check of a slot. `seen` and `limit` are in the unit that `unit` names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     passed: bool

@@ -3,12 +3,10 @@
 from bench.lab.hosts.host import Host
 from bench.lab.servers.engine import Engine
 from bench.records.findings import Source
+from bench.scenario.modes.addresses import DOCKER0_HOST
 from bench.walkthrough.container_spec import ACCESS_LOG, Ask, serve
 from bench.walkthrough.transcript import wait
 from bench.walkthrough.trial import Outcome, Statement, Trial, address, judge
-
-DOCKER0 = "198.19.0.1"
-"""Docker's end of docker0: what a container sees of whatever comes from its own host."""
 
 
 def _seen(trial: Trial, engine: Engine, ask: Ask, asked: list[tuple[Host, str]]) -> list[str]:
@@ -62,9 +60,9 @@ def bridge_mode_loses_the_host(trial: Trial) -> Outcome:
     trial.on(engine.host, "ss -Hltnp")
     own = address(engine.host)
     return judge(
-        {"loopback is logged as docker0's address": seen[1:] == [DOCKER0]},
+        {"loopback is logged as docker0's address": seen[1:] == [DOCKER0_HOST]},
         f"From the Docker host by its own address, Apache logged {seen[0] if seen else 'nothing'}"
-        f" (sent to {own}); by loopback docker0's {DOCKER0}, for docker-proxy carries that.",
+        f" (sent to {own}); by loopback docker0's {DOCKER0_HOST}, for docker-proxy carries that.",
     )
 
 
@@ -79,10 +77,10 @@ def proxy_hides_it(trial: Trial) -> Outcome:
         {
             "docker-proxy listens, and no port mapping exists": "docker-proxy" in listening
             and "DNAT" not in rules,
-            "all three are logged as docker0's address": seen == [DOCKER0] * 3,
+            "all three are logged as docker0's address": seen == [DOCKER0_HOST] * 3,
         },
-        f"Client, Docker host and loopback were all logged as {DOCKER0}: docker-proxy opens a connection of"
-        " its own, and the client's address is lost.",
+        f"Client, Docker host and loopback were all logged as {DOCKER0_HOST}: docker-proxy opens a connection"
+        " of its own, and the client's address is lost.",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bench.lab.hosts.host import Host
 from bench.records.findings import Source
-from bench.scenario.modes.catalogue import WIRED_CONTAINER
+from bench.scenario.modes.addresses import WIRED_CONTAINER
 from bench.walkthrough.container_spec import Ask, serve
 from bench.walkthrough.subjects.own_stack import wire
 from bench.walkthrough.trial import Outcome, Statement, Trial, address, judge

@@ -1,7 +1,8 @@
 """None: a stack of the container's own that nobody has configured, and how it is wired by hand."""
 
 from bench.records.findings import Source
-from bench.scenario.modes.catalogue import MODES, WIRED_CONTAINER
+from bench.scenario.modes.addresses import WIRED_CONTAINER
+from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode
 from bench.walkthrough.container import Running
 from bench.walkthrough.container_spec import Ask, serve

@@ -1,6 +1,7 @@
 """The modes that Docker provides, its default, and their mixture on one host."""
 
 from bench.records.findings import Source, Word
+from bench.scenario.modes.addresses import BRIDGE_ADDRESS, DOCKER0
 from bench.walkthrough.container_spec import Ask, serve
 from bench.walkthrough.trial import Outcome, Statement, Trial, address, judge
 
@@ -44,8 +45,8 @@ def bridge_is_default(trial: Trial) -> Outcome:
     bridge = trial.on(engine.host, "ip -brief -4 address show dev docker0").output
     return judge(
         {
-            "it has an address of docker0's subnet": inside.startswith("198.19.0."),
-            "its link is a port of docker0": ports.count("veth") == 1 and "198.19.0.1/24" in bridge,
+            "it has an address of docker0's subnet": inside.startswith(DOCKER0.removesuffix("0/24")),
+            "its link is a port of docker0": ports.count("veth") == 1 and BRIDGE_ADDRESS in bridge,
         },
         f"Without --network, the container has {inside} and a veth port on docker0 ({bridge.split()[2]}).",
     )

@@ -4,7 +4,7 @@ import sys
 
 from bench.lab.hosts.host import Host, Program
 from bench.records.findings import Source, Word
-from bench.scenario.modes.catalogue import DOCKER0
+from bench.scenario.modes.addresses import DOCKER0
 from bench.walkthrough.container_spec import Ask, serve
 from bench.walkthrough.transcript import wait
 from bench.walkthrough.trial import Outcome, Statement, Trial, address, judge
