@@ -13,9 +13,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.judgement.comparison import NEGLIGIBLE, OwnPairs, Word, choose_word, describe_doubt, find_doubt
+from bench.judgement.comparison import OwnPairs, Size, Word, choose_word, describe_doubt, find_doubt
 from bench.judgement.effect import BOOTSTRAP_DISAGREES, excludes_one, measure_effect
 from bench.judgement.samples import Measured
+from bench.scenario.conditions import name_setting
 from bench.scenario.metric import Metric
 from bench.scenario.scenario import Scenario
 from bench.statistics.estimate import correct_by_holm
@@ -33,6 +34,15 @@ class ChangeWord(StrEnum):
     INVALID = "INVALID"
 
 
+class Changed(StrEnum):
+    """Of what a change is."""
+
+    COST = "cost"
+    """Of the candidate's cost against the baseline."""
+    ARM = "arm"
+    """Of one arm by itself, its own baseline."""
+
+
 class Change(BaseModel):
     """What a factor's level changes in one arm, or in its cost, on one metric."""
 
@@ -40,8 +50,7 @@ class Change(BaseModel):
 
     metric: Metric
     unit: str
-    kind: str
-    """`cost`: of the candidate against the baseline; `arm`: of one arm, its own baseline."""
+    kind: Changed
     factor: str
     """The one key in which the two conditions differ."""
     reference: str
@@ -50,6 +59,8 @@ class Change(BaseModel):
     reference_condition: str
     """Label, as `condition`."""
     condition: str
+    held: tuple[str, ...] = ()
+    """`connections=16`: what both conditions have, of the other factors."""
     baseline: str
     candidate: str
     ratio: float | None = None
@@ -71,6 +82,8 @@ class Change(BaseModel):
     sign_flip_p_value: float | None = None
     hodges_lehmann_ratio: float | None = None
     word: ChangeWord
+    negligible: bool = False
+    """CHANGED, and yet by less than the margin."""
     notes: tuple[str, ...] = ()
 
 
@@ -86,6 +99,8 @@ class ConditionPair:
     condition: int
     reference_level: str
     level: str
+    held: tuple[str, ...] = ()
+    """Settings that both have, of the other factors."""
     notes: tuple[str, ...] = ()
 
 
@@ -110,10 +125,17 @@ def pair_conditions(scenario: Scenario, unavailable: Collection[int] = ()) -> It
                     condition=index,
                     reference_level=reference,
                     level=names[index],
+                    held=_list_held(scenario, combinations[index], factor),
                     notes=()
                     if reference == first
                     else (f"{first} is NOT AVAILABLE here: {reference} is the reference",),
                 )
+
+
+def _list_held(scenario: Scenario, levels: Sequence[object], factor: str) -> tuple[str, ...]:
+    return tuple(
+        name_setting(key, level) for key, level in zip(scenario.factors, levels, strict=True) if key != factor
+    )
 
 
 def find_changes(
@@ -160,31 +182,39 @@ def choose_words(changes: Sequence[AnyChange]) -> list[AnyChange]:
 
 def choose_change_word(
     ci95: tuple[float, float], ci90: tuple[float, float], margin: float, p_holm: float
-) -> tuple[ChangeWord, list[str]]:
-    """Word and notes of a change's intervals.
+) -> tuple[ChangeWord, Size | None, list[str]]:
+    """Word of a change's intervals, its size where it is CHANGED, and what else to note.
 
     CHANGED needs the 95 % interval to exclude 1 and the corrected p-value to be below `ALPHA`;
     NO PRACTICAL CHANGE needs the 90 % interval inside the margin, as EQUIVALENT does.
     """
-    word, notes = choose_word(ci95, ci90, margin)
+    word, size = choose_word(ci95, ci90, margin)
     resolved = word in {Word.BETTER, Word.WORSE}
     if resolved and p_holm < ALPHA:
-        return ChangeWord.CHANGED, notes
-    if word is Word.EQUIVALENT or NEGLIGIBLE in notes:
-        return ChangeWord.NO_PRACTICAL_CHANGE, []
+        return ChangeWord.CHANGED, size, []
+    if word is Word.EQUIVALENT or size is Size.NEGLIGIBLE:
+        return ChangeWord.NO_PRACTICAL_CHANGE, None, []
     chance = f"p is {p_holm:.2g} by Holm's correction: among so many changes it may be chance"
-    return ChangeWord.INCONCLUSIVE, [chance] if resolved else []
+    return ChangeWord.INCONCLUSIVE, None, [chance] if resolved else []
 
 
 def _with_word(change: AnyChange, p_holm: float) -> AnyChange:
     assert change.ci95 is not None
     assert change.ci90 is not None
     assert change.bootstrap_ci95 is not None
-    word, notes = choose_change_word(change.ci95, change.ci90, change.margin, p_holm)
+    word, size, notes = choose_change_word(change.ci95, change.ci90, change.margin, p_holm)
+    notes = [*([size.value] if size else []), *notes]
     if word is ChangeWord.CHANGED and not excludes_one(change.bootstrap_ci95):
         word = ChangeWord.INCONCLUSIVE
         notes.append(BOOTSTRAP_DISAGREES)
-    return change.model_copy(update={"p_holm": p_holm, "word": word, "notes": (*change.notes, *notes)})
+    return change.model_copy(
+        update={
+            "p_holm": p_holm,
+            "word": word,
+            "negligible": size is Size.NEGLIGIBLE and word is ChangeWord.CHANGED,
+            "notes": (*change.notes, *notes),
+        }
+    )
 
 
 def _measure_change(
@@ -206,12 +236,13 @@ def _measure_change(
     about = {
         "metric": metric,
         "unit": metric.unit,
-        "kind": "arm" if baseline == candidate else "cost",
+        "kind": Changed.ARM if baseline == candidate else Changed.COST,
         "factor": pair.factor,
         "reference": pair.reference_level,
         "level": pair.level,
         "reference_condition": measured.conditions[pair.reference].label,
         "condition": measured.conditions[pair.condition].label,
+        "held": pair.held,
         "baseline": baseline,
         "candidate": candidate,
         "margin": margin,

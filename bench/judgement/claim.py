@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.judgement.comparison import NEGLIGIBLE, Comparison, Word
+from bench.judgement.comparison import Comparison, Word
 from bench.scenario.metric import Metric
 from bench.scenario.model import Claim
 from bench.statistics.estimate import correct_by_holm
@@ -48,7 +48,7 @@ def judge_claim(
     unfavourable = Word.WORSE if favourable is Word.BETTER else Word.BETTER
     better = [c for c in usable if c.word is favourable and adjusted[c.metric] < 0.05]
     worse = [c for c in usable if c.word is unfavourable and adjusted[c.metric] < 0.05]
-    matter = [c for c in better if NEGLIGIBLE not in c.notes]
+    matter = [c for c in better if not c.negligible]
     undecided = [c for c in of_claim if c not in better + worse and c.word is not Word.EQUIVALENT]
     if better and worse:
         word = ClaimWord.MIXED

@@ -27,7 +27,23 @@ class Word(StrEnum):
     INVALID = "INVALID"
 
 
-NEGLIGIBLE = "negligible: the interval lies inside the margin"
+class Size(StrEnum):
+    """How large an effect is that was told: the note beside BETTER and WORSE."""
+
+    NEGLIGIBLE = "negligible: the interval lies inside the margin"
+    LARGER = "larger than the margin"
+    UNRESOLVED = "not resolved against the margin"
+
+
+class Compared(StrEnum):
+    """Of what kind the two sides of a comparison are."""
+
+    ARMS = "arms"
+    """A candidate against the scenario's baseline."""
+    STEP = "step"
+    """Two rungs of the ladder."""
+    ITSELF = "A/A"
+    """Two sets of slots of one arm, whose true ratio is 1."""
 
 
 class Comparison(BaseModel):
@@ -38,8 +54,7 @@ class Comparison(BaseModel):
     metric: Metric
     unit: str
     condition: str
-    kind: str
-    """`arms`; `step`: two rungs of the ladder; `A/A`: two sets of slots of one arm, whose true ratio is 1."""
+    kind: Compared
     baseline: str
     candidate: str
     ratio: float | None = None
@@ -53,6 +68,8 @@ class Comparison(BaseModel):
     candidate_value: float | None = None
     margin: float
     blocks: int
+    """Complete and valid on both sides, of `blocks_begun` in which any of their slots was measured."""
+    blocks_begun: int = 0
     unit_of_replication: str = "block"
     p_value: float | None = None
     block_ratios: tuple[float, ...] = ()
@@ -61,6 +78,9 @@ class Comparison(BaseModel):
     sign_flip_p_value: float | None = None
     hodges_lehmann_ratio: float | None = None
     word: Word
+    negligible: bool = False
+    """The interval excludes 1 and lies inside the margin: beside BETTER and WORSE, a difference that does
+    not matter. Also where another doubt took such a word."""
     notes: tuple[str, ...] = ()
 
 
@@ -69,7 +89,7 @@ OwnPairs = Mapping[tuple[str, int, Metric], Comparison]
 
 
 def compare(
-    measured: Measured, own_pairs: OwnPairs, kind: str, sides: tuple[Side, Side], metric: Metric
+    measured: Measured, own_pairs: OwnPairs, kind: Compared, sides: tuple[Side, Side], metric: Metric
 ) -> Comparison:
     """The second of `sides` against the first, void where one of them differs from itself."""
     comparison = _compare(measured, kind, sides, metric)
@@ -82,13 +102,13 @@ def compare(
 
 def compare_with_itself(measured: Measured, arm: str, condition: int, metric: Metric) -> Comparison:
     """First half of an arm's repeats against the other half: what the method calls no effect."""
-    return _compare(measured, "A/A", measured.halves(arm, condition), metric)
+    return _compare(measured, Compared.ITSELF, measured.halves(arm, condition), metric)
 
 
 def choose_word(
     ci95: tuple[float, float], ci90: tuple[float, float], margin: float
-) -> tuple[Word, list[str]]:
-    """Word and notes of a ratio's intervals.
+) -> tuple[Word, Size | None]:
+    """Word of a ratio's intervals, and how large the effect is where it is BETTER or WORSE.
 
     BETTER and WORSE need the 95 % interval to exclude 1; EQUIVALENT is the two one-sided tests'
     criterion, the 90 % interval inside [1/(1+margin), 1+margin] (Schuirmann 1987).
@@ -97,10 +117,10 @@ def choose_word(
     if excludes_one(ci95):
         word = Word.BETTER if ci95[0] > 1 else Word.WORSE
         if inside:
-            return word, [NEGLIGIBLE]
+            return word, Size.NEGLIGIBLE
         beyond = ci95[0] > 1 + margin or ci95[1] < 1 / (1 + margin)
-        return word, ["larger than the margin" if beyond else "not resolved against the margin"]
-    return (Word.EQUIVALENT, []) if inside else (Word.INCONCLUSIVE, [])
+        return word, Size.LARGER if beyond else Size.UNRESOLVED
+    return Word.EQUIVALENT if inside else Word.INCONCLUSIVE, None
 
 
 def find_doubt(
@@ -125,7 +145,7 @@ def describe_doubt(pair: Comparison) -> str:
     return f"the A/A pairs of {pair.baseline} differ by {share * 100:+.1f} %: not comparable"
 
 
-def _compare(measured: Measured, kind: str, sides: tuple[Side, Side], metric: Metric) -> Comparison:
+def _compare(measured: Measured, kind: Compared, sides: tuple[Side, Side], metric: Metric) -> Comparison:
     baseline, candidate = sides
     margin = measured.scenario.margins.of(metric)
     sample = measured.sample(metric, sides)
@@ -138,12 +158,13 @@ def _compare(measured: Measured, kind: str, sides: tuple[Side, Side], metric: Me
         "candidate": candidate.arm,
         "margin": margin,
         "blocks": len(sample.blocks),
+        "blocks_begun": sample.begun,
     }
     if not sample.is_enough:
         return Comparison(**about, word=Word.INVALID, notes=(sample.gap,))
     effect = measure_effect(sample, (-1, 1), metric, measured.seed)
-    word, notes = choose_word(effect.ci95, effect.ci90, margin)
-    notes += effect.notes
+    word, size = choose_word(effect.ci95, effect.ci90, margin)
+    notes = [*([size.value] if size else []), *effect.notes]
     if word in {Word.BETTER, Word.WORSE} and not excludes_one(effect.bootstrap_ci95):
         word = Word.INCONCLUSIVE
         notes.append(BOOTSTRAP_DISAGREES)
@@ -156,4 +177,5 @@ def _compare(measured: Measured, kind: str, sides: tuple[Side, Side], metric: Me
         baseline_value=baseline_value,
         candidate_value=candidate_value,
         word=word,
+        negligible=size is Size.NEGLIGIBLE,
     )

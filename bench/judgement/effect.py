@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
 
-from bench.judgement.samples import Sample
+from bench.judgement.samples import Sample, describe_loss
 from bench.scenario.metric import Metric
 from bench.statistics.estimate import (
     Estimate,
@@ -92,7 +92,7 @@ def _note_gaps(sample: Sample, sessions: Sequence[int]) -> tuple[str, ...]:
     notes = []
     lost = sample.begun - len(sample.blocks)
     if lost:
-        notes.append(f"{lost} of {sample.begun} blocks left out: a slot in them lacks this metric")
+        notes.append(describe_loss(lost, sample.begun))
     if 1 < len(set(sessions)) <= FEW_SESSIONS:
         notes.append(f"only {len(set(sessions))} sessions: the interval over them is wide")
     return tuple(notes)

@@ -7,7 +7,7 @@ so that a ratio above 1 means that the step costs something.
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from bench.judgement.comparison import Comparison, OwnPairs, compare
+from bench.judgement.comparison import Compared, Comparison, OwnPairs, compare
 from bench.judgement.samples import Measured
 
 
@@ -26,6 +26,6 @@ def compare_steps(
         sides = (measured.side(lighter, condition), measured.side(heavier, condition))
         notes = tuple(f"{rung} is NOT AVAILABLE here: this step goes past it" for rung in passed)
         for metric in measured.scenario.metrics:
-            step = compare(measured, own_pairs, "step", sides, metric)
+            step = compare(measured, own_pairs, Compared.STEP, sides, metric)
             steps.append(step.model_copy(update={"notes": notes + step.notes}))
     return steps

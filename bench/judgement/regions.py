@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.judgement.comparison import NEGLIGIBLE, Comparison, Word
+from bench.judgement.comparison import Compared, Comparison, Word
 from bench.scenario.metric import Metric
 from bench.statistics.estimate import correct_by_holm, equivalence_p_value
 
@@ -84,7 +84,7 @@ _SAID = {Word.BETTER, Word.WORSE, Word.EQUIVALENT}
 
 def map_regions(parts: Sequence[Part]) -> list[Cell]:
     """The cells of all `parts`, in their order, with the words that hold for all of them together."""
-    found = [(part, c) for part in parts for c in part.comparisons if c.kind == "arms"]
+    found = [(part, c) for part in parts for c in part.comparisons if c.kind is Compared.ARMS]
     usable = [(part, c) for part, c in found if c.word is not Word.INVALID and c.p_value is not None]
     differ = [c.p_value for _, c in usable if c.p_value is not None]
     equal = [_equivalence_p_value(part, c) for part, c in usable]
@@ -130,7 +130,7 @@ def _cell(run: str, comparison: Comparison, p_values: tuple[float, float, float,
         equivalence_p_value=equivalence_p,
         equivalence_p_holm=equivalence_p_holm,
         region=region,
-        negligible=region in (Region.BETTER, Region.WORSE) and NEGLIGIBLE in comparison.notes,
+        negligible=region in (Region.BETTER, Region.WORSE) and comparison.negligible,
         notes=tuple(notes),
     )
 
@@ -143,7 +143,7 @@ def _choose_region(
     if word in (Word.BETTER, Word.WORSE) and p_holm < ALPHA:
         return Region(word.value), []
     lost = [f"{word} by itself; p is {p_holm:.2g} by Holm's correction"]
-    if word is Word.EQUIVALENT or NEGLIGIBLE in comparison.notes:
+    if word is Word.EQUIVALENT or comparison.negligible:
         if equivalence_p_holm < ALPHA:
             return Region.EQUIVALENT, [] if word is Word.EQUIVALENT else lost
         if word is Word.EQUIVALENT:

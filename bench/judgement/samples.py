@@ -57,7 +57,17 @@ class Sample:
     @property
     def gap(self) -> str:
         """What to say where there are not enough."""
-        return f"only {len(self.blocks)} of {self.begun} blocks are complete and valid"
+        return describe_shortage(len(self.blocks), self.begun)
+
+
+def describe_shortage(complete: int | str, begun: int) -> str:
+    """Why there is no answer: so few blocks (a number, or several numbers in words) are left."""
+    return f"only {complete} of {begun} blocks are complete and valid"
+
+
+def describe_loss(lost: int | str, begun: int) -> str:
+    """That an answer rests on fewer blocks than were begun."""
+    return f"{lost} of {begun} blocks left out: a slot in them lacks this metric"
 
 
 @dataclass(frozen=True, kw_only=True)

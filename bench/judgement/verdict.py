@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.judgement.change import Change, find_changes
 from bench.judgement.claim import ClaimVerdict, judge_claim, leave_claim_open
-from bench.judgement.comparison import Comparison, compare, compare_with_itself
+from bench.judgement.comparison import Compared, Comparison, compare, compare_with_itself
 from bench.judgement.ladder import compare_steps
 from bench.judgement.samples import Measured, sort_slots
 from bench.scenario.scenario import Scenario
@@ -77,7 +77,7 @@ def judge(
             compare(
                 measured,
                 own_pairs,
-                "arms",
+                Compared.ARMS,
                 (measured.side(scenario.baseline, condition), measured.side(arm, condition)),
                 metric,
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bench
 from bench.errors import EnvironmentLacks, ExitCode, InputError, Interrupted, MeasurementInvalid
-from bench.judgement.comparison import Word
+from bench.judgement.comparison import Compared, Word
 from bench.judgement.precision import extend, is_reached, predict_blocks
 from bench.lab.hosts import machine, requirements
 from bench.lab.hosts.journal import undo_dead_runs
@@ -121,7 +121,7 @@ def resume_locked(folder: Path, progress: Progress, web_ui_port: int | None = No
 
 def exit_code_of(folder: Path) -> ExitCode:
     """Done where the run in `folder` has a comparison of arms that can be used."""
-    compared = [found for found in load(folder).verdict.comparisons if found.kind == "arms"]
+    compared = [found for found in load(folder).verdict.comparisons if found.kind is Compared.ARMS]
     usable = any(comparison.word is not Word.INVALID for comparison in compared)
     return ExitCode.DONE if usable else ExitCode.INVALID_MEASUREMENT
 

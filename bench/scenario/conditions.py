@@ -11,7 +11,9 @@ class Condition(Frozen):
     """One combination of the factors' levels, as the settings that result from it."""
 
     label: str
-    """Empty where a scenario has no factors."""
+    """Its settings joined; empty where a scenario has no factors."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Each factor with what is said of its level: `("load.connections", "connections=16")`."""
     load: Load
     lab: LabSettings
 
@@ -19,6 +21,11 @@ class Condition(Frozen):
     def is_compared(self) -> bool:
         """Whether arms are judged under it: taps cost one arm more than another, by what they are."""
         return not self.lab.taps
+
+
+def name_setting(factor: str, level: object) -> str:
+    """A factor's level as people and tables name it: `connections=16`, `taps=true`."""
+    return f"{factor.split('.')[1]}={str(level).lower()}"
 
 
 def conditions(scenario: Scenario) -> tuple[Condition, ...]:
@@ -30,12 +37,11 @@ def conditions(scenario: Scenario) -> tuple[Condition, ...]:
         for key, level in zip(keys, levels, strict=True):
             table, field = key.split(".")
             changed[table][field] = level
+        named = tuple((key, name_setting(key, level)) for key, level in zip(keys, levels, strict=True))
         found.append(
             Condition(
-                label=", ".join(
-                    f"{key.split('.')[1]}={str(level).lower()}"
-                    for key, level in zip(keys, levels, strict=True)
-                ),
+                label=", ".join(name for _, name in named),
+                settings=named,
                 load=Load.model_validate(scenario.load.model_dump() | changed["load"]),
                 lab=LabSettings.model_validate(scenario.lab.model_dump() | changed["lab"]),
             )

@@ -11,7 +11,7 @@ from scipy.special import betaincinv
 
 from bench.judgement.change import ChangeWord
 from bench.judgement.claim import ClaimWord
-from bench.judgement.comparison import NEGLIGIBLE, Comparison, Word
+from bench.judgement.comparison import Compared, Comparison, Word
 from bench.judgement.effect import excludes_one
 from bench.judgement.verdict import Verdict, judge
 from bench.scenario.metric import PERFORMANCE, Metric
@@ -97,17 +97,17 @@ def count_experiments(setting: Setting, experiments: int) -> list[Rate]:
     found: list[tuple[Measure, bool]] = []
     for _ in range(experiments):
         verdict = _judge(scenario, simulate(scenario, setting.noise, EQUAL, next(seeds)))
-        compared = _main(verdict.comparisons, "arms")
+        compared = _main(verdict.comparisons, Compared.ARMS)
         found += _look_at_no_effect(compared)
         found.append((Measure.CLAIM_ALARM, _decides(verdict)))
     for number in range(experiments):
         truth = {P50: margin if number % 2 else 1 / margin}
         verdict = _judge(scenario, simulate(scenario, setting.noise, truth, next(seeds)))
-        found += _look_at_margin(_main(verdict.comparisons, "arms"), truth)
+        found += _look_at_margin(_main(verdict.comparisons, Compared.ARMS), truth)
     for measure, ratio in ((Measure.POWER_2, 1.02), (Measure.POWER_5, 1.05)):
         for _ in range(experiments // 10):
             verdict = _judge(scenario, simulate(scenario, setting.noise, {P50: ratio}, next(seeds)))
-            found.append((measure, _main(verdict.comparisons, "arms").word is Word.BETTER))
+            found.append((measure, _main(verdict.comparisons, Compared.ARMS).word is Word.BETTER))
     return _tally("simulated", setting.noise.name, setting.blocks, setting.slots_per_arm, found)
 
 
@@ -118,7 +118,7 @@ def count_families(setting: Setting, experiments: int) -> list[Rate]:
     found: list[tuple[Measure, bool]] = []
     for _ in range(experiments):
         verdict = _judge(scenario, simulate(scenario, setting.noise, EQUAL, next(seeds)))
-        step = _main(verdict.steps, "step")
+        step = _main(verdict.steps, Compared.STEP)
         if step.word is not Word.INVALID:
             found.append((Measure.STEP_ALARM, step.word in {Word.BETTER, Word.WORSE}))
         changes = [change for change in verdict.changes if change.metric is P50]
@@ -144,8 +144,8 @@ def count_relabelled(
             truth = {metric: ratio if number % 2 else 1 / ratio for metric, ratio in margin.items()}
             at_margin = _judge(scenario, relabel(slots, arm, condition, truth, generator))
             for metric in scenario.metrics:
-                found[metric] += _look_at_no_effect(_main(equal.comparisons, "arms", metric))
-                found[metric] += _look_at_margin(_main(at_margin.comparisons, "arms", metric), truth)
+                found[metric] += _look_at_no_effect(_main(equal.comparisons, Compared.ARMS, metric))
+                found[metric] += _look_at_margin(_main(at_margin.comparisons, Compared.ARMS, metric), truth)
         blocks = len({slot.block for slot in slots if (slot.arm, slot.condition) == (arm, condition)})
         for metric, of_metric in found.items():
             label = f"{name}: {arm}, condition {condition}, {metric.label}"
@@ -157,7 +157,7 @@ def count_planned(name: str, verdict: Verdict, blocks: int, slots_per_arm: int) 
     found = [
         (Measure.INTERVAL_ALARM, excludes_one(comparison.ci95))
         for comparison in verdict.comparisons
-        if comparison.kind == "A/A" and comparison.ci95
+        if comparison.kind is Compared.ITSELF and comparison.ci95
     ]
     return _tally("recorded", f"{name}: as planned, all arms", blocks, slots_per_arm // 2, found)
 
@@ -172,7 +172,7 @@ def _count_seeds(setting: Setting) -> Iterator[int]:
     return count(crc32(name.encode()) << 20)
 
 
-def _main(comparisons: Iterable[Comparison], kind: str, metric: Metric = P50) -> Comparison:
+def _main(comparisons: Iterable[Comparison], kind: Compared, metric: Metric = P50) -> Comparison:
     """The first comparison of a kind on a metric: one an experiment, so that trials are independent."""
     return next(c for c in comparisons if (c.kind, c.metric) == (kind, metric))
 
@@ -188,11 +188,11 @@ def _look_at_no_effect(comparison: Comparison) -> list[tuple[Measure, bool]]:
 
 
 def _look_at_margin(comparison: Comparison, truth: dict[Metric, float]) -> list[tuple[Measure, bool]]:
-    """BETTER or WORSE with the note `negligible` says as much as EQUIVALENT does, and counts as it."""
+    """BETTER or WORSE that is `negligible` says as much as EQUIVALENT does, and counts as it."""
     if comparison.ci95 is None:
         return []
     low, high = comparison.ci95
-    inside = comparison.word is Word.EQUIVALENT or NEGLIGIBLE in comparison.notes
+    inside = comparison.word is Word.EQUIVALENT or comparison.negligible
     return [
         (Measure.COVERAGE, low <= truth[comparison.metric] <= high),
         (Measure.FALSE_EQUIVALENT, inside and comparison.word is not Word.INVALID),

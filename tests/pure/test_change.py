@@ -6,8 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from bench.judgement.change import Change, ChangeWord, choose_change_word, choose_words, pair_conditions
-from bench.judgement.comparison import NEGLIGIBLE
+from bench.judgement.change import (
+    Change,
+    Changed,
+    ChangeWord,
+    choose_change_word,
+    choose_words,
+    pair_conditions,
+)
+from bench.judgement.comparison import Size
 from bench.scenario.conditions import conditions
 from bench.scenario.metric import PERFORMANCE, Metric
 
@@ -85,12 +92,12 @@ def test_a_scenario_without_factors_has_no_changes() -> None:
 def test_a_change_needs_an_interval_that_excludes_1_and_a_corrected_p_value() -> None:
     wide, far, near = (0.9, 1.1), (1.06, 1.1), (1.01, 1.03)
 
-    assert choose_change_word(far, far, 0.05, 0.01) == (ChangeWord.CHANGED, ["larger than the margin"])
-    assert choose_change_word(near, near, 0.05, 0.01) == (ChangeWord.CHANGED, [NEGLIGIBLE])
-    assert choose_change_word(near, near, 0.05, 0.06) == (ChangeWord.NO_PRACTICAL_CHANGE, [])
-    assert choose_change_word(wide, wide, 0.05, 0.9) == (ChangeWord.INCONCLUSIVE, [])
-    assert choose_change_word(wide, (0.96, 1.04), 0.05, 0.9) == (ChangeWord.NO_PRACTICAL_CHANGE, [])
-    word, [note] = choose_change_word(far, far, 0.05, 0.06)
+    assert choose_change_word(far, far, 0.05, 0.01) == (ChangeWord.CHANGED, Size.LARGER, [])
+    assert choose_change_word(near, near, 0.05, 0.01) == (ChangeWord.CHANGED, Size.NEGLIGIBLE, [])
+    assert choose_change_word(near, near, 0.05, 0.06) == (ChangeWord.NO_PRACTICAL_CHANGE, None, [])
+    assert choose_change_word(wide, wide, 0.05, 0.9) == (ChangeWord.INCONCLUSIVE, None, [])
+    assert choose_change_word(wide, (0.96, 1.04), 0.05, 0.9) == (ChangeWord.NO_PRACTICAL_CHANGE, None, [])
+    word, _, [note] = choose_change_word(far, far, 0.05, 0.06)
     assert word is ChangeWord.INCONCLUSIVE
     assert "Holm" in note
 
@@ -101,7 +108,7 @@ def outcome(p_value: float | None, word: ChangeWord = ChangeWord.INCONCLUSIVE) -
     return Change(
         metric=P50,
         unit="us",
-        kind="arm",
+        kind=Changed.ARM,
         factor="lab.engine",
         reference="machine",
         level="debian:trixie",

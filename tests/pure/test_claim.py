@@ -1,7 +1,7 @@
 import pytest
 
 from bench.judgement.claim import ClaimWord, judge_claim
-from bench.judgement.comparison import NEGLIGIBLE, Comparison, Word
+from bench.judgement.comparison import Compared, Comparison, Word
 from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.model import Claim
 
@@ -22,14 +22,14 @@ def outcome(
         metric=metric,
         unit=metric.unit,
         condition="",
-        kind="arms",
+        kind=Compared.ARMS,
         baseline="host",
         candidate=candidate,
         margin=0.05,
         blocks=12,
         word=word,
         p_value=fitting if p_value is None else p_value,
-        notes=(NEGLIGIBLE,) if negligible else (),
+        negligible=negligible,
     )
 
 

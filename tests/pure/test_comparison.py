@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.judgement.comparison import NEGLIGIBLE, Word, choose_word
+from bench.judgement.comparison import Size, Word, choose_word
 from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.model import Arm
 from bench.scenario.modes.model import Mode
@@ -31,7 +31,7 @@ def test_exactly_one_word_holds_and_it_is_the_one_whose_condition_is_met(
     pair: tuple[tuple[float, float], tuple[float, float]], margin: float
 ) -> None:
     ci95, ci90 = pair
-    word, notes = choose_word(ci95, ci90, margin)
+    word, size = choose_word(ci95, ci90, margin)
     inside = ci90[0] > 1 / (1 + margin) and ci90[1] < 1 + margin
     resolved = ci95[0] > 1 or ci95[1] < 1
     conditions_met = {
@@ -42,8 +42,8 @@ def test_exactly_one_word_holds_and_it_is_the_one_whose_condition_is_met(
     }
 
     assert [each for each, met in conditions_met.items() if met] == [word]
-    assert (NEGLIGIBLE in notes) is (resolved and inside)
-    assert len(notes) == resolved
+    assert (size is Size.NEGLIGIBLE) is (resolved and inside)
+    assert (size is not None) is resolved
 
 
 @given(intervals(), st.floats(0.001, 0.5))
@@ -58,14 +58,14 @@ def test_the_inverse_interval_gives_the_mirrored_word(
 
 
 @pytest.mark.parametrize(
-    ("ci95", "ci90", "word", "note"),
+    ("ci95", "ci90", "word", "size"),
     [
-        ((1.06, 1.10), (1.07, 1.09), Word.BETTER, "larger than the margin"),
-        ((1.01, 1.10), (1.02, 1.09), Word.BETTER, "not resolved against the margin"),
-        ((1.01, 1.03), (1.015, 1.025), Word.BETTER, NEGLIGIBLE),
-        ((0.90, 0.94), (0.91, 0.93), Word.WORSE, "larger than the margin"),
-        ((0.90, 0.99), (0.91, 0.98), Word.WORSE, "not resolved against the margin"),
-        ((0.97, 0.99), (0.975, 0.985), Word.WORSE, NEGLIGIBLE),
+        ((1.06, 1.10), (1.07, 1.09), Word.BETTER, Size.LARGER),
+        ((1.01, 1.10), (1.02, 1.09), Word.BETTER, Size.UNRESOLVED),
+        ((1.01, 1.03), (1.015, 1.025), Word.BETTER, Size.NEGLIGIBLE),
+        ((0.90, 0.94), (0.91, 0.93), Word.WORSE, Size.LARGER),
+        ((0.90, 0.99), (0.91, 0.98), Word.WORSE, Size.UNRESOLVED),
+        ((0.97, 0.99), (0.975, 0.985), Word.WORSE, Size.NEGLIGIBLE),
         ((0.98, 1.02), (0.985, 1.015), Word.EQUIVALENT, None),
         ((0.94, 1.06), (0.96, 1.04), Word.EQUIVALENT, None),
         ((0.90, 1.02), (0.91, 1.01), Word.INCONCLUSIVE, None),
@@ -73,9 +73,9 @@ def test_the_inverse_interval_gives_the_mirrored_word(
     ],
 )
 def test_words_of_a_margin_of_five_percent(
-    ci95: tuple[float, float], ci90: tuple[float, float], word: Word, note: str | None
+    ci95: tuple[float, float], ci90: tuple[float, float], word: Word, size: Size | None
 ) -> None:
-    assert choose_word(ci95, ci90, 0.05) == (word, [note] if note else [])
+    assert choose_word(ci95, ci90, 0.05) == (word, size)
 
 
 # The comparison.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bench
-from bench.judgement.comparison import Comparison, Word, choose_word
+from bench.judgement.comparison import Compared, Comparison, Size, Word, choose_word
 from bench.judgement.regions import ALPHA, Cell, Part, Region, map_regions
 from bench.report.run import page
 from bench.report.run.method import SYMBOLS
@@ -41,12 +41,12 @@ def make_comparison(
     logs = np.log(cost) + spread * (noise - noise.mean())
     found = estimate(logs.tolist(), [0] * BLOCKS)
     ci95, ci90 = np.exp(found.ci95), np.exp(found.ci90)
-    word, notes = choose_word((ci95[0], ci95[1]), (ci90[0], ci90[1]), margin)
+    word, size = choose_word((ci95[0], ci95[1]), (ci90[0], ci90[1]), margin)
     fields: dict[str, Any] = {
         "metric": P50,
         "unit": "us",
         "condition": "connections=1",
-        "kind": "arms",
+        "kind": Compared.ARMS,
         "baseline": "host",
         "candidate": "bridge",
         "ratio": float(np.exp(found.mean)),
@@ -58,7 +58,7 @@ def make_comparison(
         "block_ratios": tuple(np.exp(logs)),
         "block_numbers": tuple(range(BLOCKS)),
         "word": word,
-        "notes": tuple(notes),
+        "negligible": size is Size.NEGLIGIBLE,
     }
     return Comparison(**(fields | changes))
 
@@ -128,7 +128,7 @@ def test_a_small_difference_that_the_correction_takes_may_still_be_equivalence()
 
 def test_invalid_cells_and_other_kinds_of_comparisons_take_no_part_in_the_correction() -> None:
     void = make_comparison(1.0, word=Word.INVALID, p_value=None, ratio=None, ci95=None, block_ratios=())
-    pair, step = (make_comparison(1.0, kind=kind) for kind in ("A/A", "step"))
+    pair, step = (make_comparison(1.0, kind=kind) for kind in (Compared.ITSELF, Compared.STEP))
     cells = cells_of([WEAK, *[void] * 50, pair, step])
     assert len(cells) == 51
     assert (cells[0].region, cells[0].p_holm) == (Region.BETTER, WEAK.p_value)

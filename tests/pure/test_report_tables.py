@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.judgement.change import ChangeWord
-from bench.judgement.comparison import Word
+from bench.judgement.comparison import Compared, Word
 from bench.report.run import attestation, card, changes, comparisons, method, slot_tables, steps
 from bench.report.run.answer import answer_sentence
 from bench.report.run.cautions import find_cautions
@@ -123,8 +123,8 @@ def test_only_an_arm_against_itself_differs_and_steps_are_better_or_worse(ladder
     better = next(step for step in ladder.verdict.steps if step.word is Word.BETTER)
 
     assert comparisons.word_of(better) == "BETTER"
-    assert comparisons.word_of(better.model_copy(update={"kind": "arms"})) == "BETTER"
-    assert comparisons.word_of(better.model_copy(update={"kind": "A/A"})) == comparisons.DIFFERS
+    assert comparisons.word_of(better.model_copy(update={"kind": Compared.ARMS})) == "BETTER"
+    assert comparisons.word_of(better.model_copy(update={"kind": Compared.ITSELF})) == comparisons.DIFFERS
 
 
 def test_of_many_arms_the_answer_speaks_of_the_claimed_ones_and_counts_the_rest(ladder: Run) -> None:

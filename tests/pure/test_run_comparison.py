@@ -7,7 +7,7 @@ import pytest
 from bench.errors import InputError
 from bench.judgement.across_runs.comparability import match_conditions, require_comparable
 from bench.judgement.across_runs.two_runs import ONE_SESSION, RunChange, RunComparison, compare_runs
-from bench.judgement.change import ChangeWord
+from bench.judgement.change import Changed, ChangeWord
 from bench.records.run import RunRecord
 from bench.report.pages.two_runs import describe
 from bench.scenario.metric import PERFORMANCE, Metric
@@ -47,13 +47,15 @@ def compared(before: RunRecord, after: RunRecord, *across: str) -> RunComparison
         return compare_runs(before, after, across)
 
 
-def change_of(found: RunComparison, kind: str, candidate: str = "bridge", metric: Metric = P50) -> RunChange:
+def change_of(
+    found: RunComparison, kind: Changed, candidate: str = "bridge", metric: Metric = P50
+) -> RunChange:
     [change] = [c for c in found.of_kind(kind) if (c.candidate, c.metric) == (candidate, metric)]
     return change
 
 
 def test_a_cost_that_grew_by_a_twentieth_is_found_with_its_size() -> None:
-    change = change_of(compared(run_of(1.10, seed=1), run_of(1.155, seed=2)), "cost")
+    change = change_of(compared(run_of(1.10, seed=1), run_of(1.155, seed=2)), Changed.COST)
     assert change.word is ChangeWord.CHANGED
     assert change.ratio == pytest.approx(1.05, abs=0.01)
     assert change.ci95 is not None
@@ -65,7 +67,7 @@ def test_a_cost_that_grew_by_a_twentieth_is_found_with_its_size() -> None:
 
 def test_a_change_that_is_told_from_nothing_and_smaller_than_the_margin_says_so() -> None:
     found = compared(run_of(1.10, seed=1, size=0.002), run_of(1.11, seed=2, size=0.002))
-    assert change_of(found, "cost").word is ChangeWord.CHANGED
+    assert change_of(found, Changed.COST).word is ChangeWord.CHANGED
     assert "changed, by less than the margin of 5 %" in describe(found)[0]
 
 
@@ -76,12 +78,12 @@ def test_two_runs_of_the_same_show_no_practical_change() -> None:
 
 def test_a_machine_that_became_slower_changes_the_arms_and_not_the_cost() -> None:
     found = compared(run_of(seed=1), run_of(seed=2, slowness=1.3))
-    assert change_of(found, "cost").word is ChangeWord.NO_PRACTICAL_CHANGE
+    assert change_of(found, Changed.COST).word is ChangeWord.NO_PRACTICAL_CHANGE
     for metric in (P50, THROUGHPUT):
-        arm = change_of(found, "arm", "host", metric)
+        arm = change_of(found, Changed.ARM, "host", metric)
         assert arm.word is ChangeWord.CHANGED
         assert arm.ratio == pytest.approx(1.3, abs=0.02), "a ratio above 1 is worse on every metric"
-    slower = change_of(found, "arm", "host", THROUGHPUT)
+    slower = change_of(found, Changed.ARM, "host", THROUGHPUT)
     assert slower.reference_value == pytest.approx(50_000, rel=0.02)
     assert slower.value == pytest.approx(50_000 / 1.3, rel=0.02)
     assert slower.difference is not None
@@ -90,7 +92,10 @@ def test_a_machine_that_became_slower_changes_the_arms_and_not_the_cost() -> Non
 
 def test_exchanging_the_runs_inverts_the_ratio_and_negates_the_difference() -> None:
     first, second = run_of(1.1, seed=1), run_of(1.2, seed=2)
-    there, back = change_of(compared(first, second), "cost"), change_of(compared(second, first), "cost")
+    there, back = (
+        change_of(compared(first, second), Changed.COST),
+        change_of(compared(second, first), Changed.COST),
+    )
     assert there.ratio is not None
     assert back.ratio is not None
     assert there.ci95 is not None
@@ -105,7 +110,7 @@ def test_exchanging_the_runs_inverts_the_ratio_and_negates_the_difference() -> N
 def test_runs_of_different_length_and_seed_are_comparable() -> None:
     long = run_of(seed=1, scenario=make_scenario(blocks=20))
     found = compared(long, run_of(seed=2, budget_s=30.0, scenario=make_scenario(blocks=8)))
-    change = change_of(found, "cost")
+    change = change_of(found, Changed.COST)
     assert (change.reference_blocks, change.blocks) == (20, 8)
     assert change.word is ChangeWord.NO_PRACTICAL_CHANGE
     assert {item.field for item in found.comparability.formalities} >= {"seed", "budget", "schedule.blocks"}
@@ -114,12 +119,12 @@ def test_runs_of_different_length_and_seed_are_comparable() -> None:
 
 def test_sessions_are_the_sample_where_there_are_sessions() -> None:
     plan = make_scenario(blocks=12, sessions=6)
-    found = change_of(compared(run_of(seed=1, scenario=plan), run_of(seed=2, scenario=plan)), "cost")
+    found = change_of(compared(run_of(seed=1, scenario=plan), run_of(seed=2, scenario=plan)), Changed.COST)
     assert found.unit_of_replication == "session"
     assert ONE_SESSION not in found.notes
-    mixed = change_of(compared(run_of(seed=1), run_of(seed=2, scenario=plan)), "cost")
+    mixed = change_of(compared(run_of(seed=1), run_of(seed=2, scenario=plan)), Changed.COST)
     assert mixed.unit_of_replication == "block and session"
-    single = change_of(compared(run_of(seed=1), run_of(seed=2)), "cost")
+    single = change_of(compared(run_of(seed=1), run_of(seed=2)), Changed.COST)
     assert ONE_SESSION in single.notes
 
 
@@ -128,12 +133,12 @@ def test_a_run_that_differs_from_itself_or_lost_its_blocks_makes_the_change_inva
         return 20 * random_noise(slot, 0.002, 3) * (1.2 if (slot.arm, slot.repeat) == ("host", 1) else 1)
 
     doubtful = make_run(make_scenario(blocks=12), own, id="run-3")
-    change = change_of(compared(run_of(seed=1), doubtful), "cost")
+    change = change_of(compared(run_of(seed=1), doubtful), Changed.COST)
     assert change.word is ChangeWord.INVALID
     assert any(note.startswith("second run: the A/A pairs of host differ") for note in change.notes)
     short = run_of(seed=4)
     short = short.model_copy(update={"slots": short.slots[:6]})
-    change = change_of(compared(short, run_of(seed=1)), "cost")
+    change = change_of(compared(short, run_of(seed=1)), Changed.COST)
     assert change.word is ChangeWord.INVALID
     assert change.notes[0].startswith("first run: only 1 of")
 
@@ -167,7 +172,7 @@ def test_all_fields_that_differ_are_named_at_once() -> None:
 def test_a_setting_that_is_the_subject_is_compared_across_and_said_first() -> None:
     other = make_scenario(blocks=12, lab=LabSettings(forward_rules=500))
     found = compared(run_of(1.1, seed=1), run_of(1.2, seed=2, scenario=other), "lab.forward_rules")
-    assert change_of(found, "cost").word is ChangeWord.CHANGED
+    assert change_of(found, Changed.COST).word is ChangeWord.CHANGED
     assert str(found.comparability.subjects[0]) == "lab.forward_rules: 0 → 500"
 
 
@@ -267,7 +272,7 @@ def test_equal_costs_are_called_changed_in_no_more_than_one_pair_in_twenty() -> 
             )
             runs.append(record.model_copy(update={"slots": slots}))
         same, grown = compared(runs[0], runs[1]), compared(runs[0], runs[2])
-        false += any(change.word is ChangeWord.CHANGED for change in same.of_kind("cost"))
-        found += change_of(grown, "cost", "arm-1").word is ChangeWord.CHANGED
+        false += any(change.word is ChangeWord.CHANGED for change in same.of_kind(Changed.COST))
+        found += change_of(grown, Changed.COST, "arm-1").word is ChangeWord.CHANGED
     assert false <= 7
     assert found >= 50

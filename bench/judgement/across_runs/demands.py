@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.errors import ExitCode
 from bench.judgement.across_runs.two_runs import RunComparison
-from bench.judgement.change import ChangeWord
+from bench.judgement.change import Changed, ChangeWord
 from bench.judgement.claim import ClaimVerdict, ClaimWord
-from bench.judgement.comparison import Comparison, Word
+from bench.judgement.comparison import Compared, Comparison, Word
 from bench.scenario.metric import Metric
 
 Interval = tuple[float, float]
@@ -70,7 +70,7 @@ def demand_cost(
 ) -> Iterator[Demand]:
     """That the cost of each of `arms` on each of `metrics` is below `limit`, with its whole interval."""
     for comparison in comparisons:
-        if comparison.kind == "arms" and comparison.candidate in arms and comparison.metric in metrics:
+        if comparison.kind is Compared.ARMS and comparison.candidate in arms and comparison.metric in metrics:
             invalid = comparison.word is Word.INVALID
             what = f"cost of {comparison.candidate} at {comparison.metric.label}"
             yield _limit(
@@ -86,7 +86,7 @@ def demand_no_regression(
     found: RunComparison, arms: Collection[str], metrics: Collection[Metric]
 ) -> Iterator[Demand]:
     """That no cost grew from the baseline run to this one by the declared margin or more."""
-    for change in found.of_kind("cost"):
+    for change in found.of_kind(Changed.COST):
         if change.candidate in arms and change.metric in metrics:
             yield _limit(
                 "regression",

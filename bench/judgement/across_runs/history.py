@@ -18,7 +18,7 @@ from bench.judgement.across_runs.comparability import (
     describe_question,
     list_disagreements,
 )
-from bench.judgement.comparison import Comparison, Word
+from bench.judgement.comparison import Compared, Comparison, Word
 from bench.records.run import RunRecord
 from bench.scenario.conditions import conditions
 from bench.scenario.metric import Metric
@@ -153,7 +153,7 @@ def _answers(record: RunRecord, comparisons: Sequence[Comparison]) -> Iterator[A
     plan = record.scenario
     settings = {condition.label: condition for condition in conditions(plan)}
     for about in comparisons:
-        if about.kind == "arms":
+        if about.kind is Compared.ARMS:
             condition = settings[about.condition]
             if condition.lab.taps:
                 continue  # what captures cost is no cost of a mode

@@ -11,7 +11,7 @@ from math import exp
 from pydantic import BaseModel, ConfigDict
 
 from bench.judgement.across_runs.comparability import Comparability, require_comparable
-from bench.judgement.change import Change, ChangeWord, choose_words
+from bench.judgement.change import Change, Changed, ChangeWord, choose_words
 from bench.judgement.comparison import Comparison, compare_with_itself, describe_doubt, find_doubt
 from bench.judgement.effect import contrast_blocks, measure_shift, to_ratios
 from bench.judgement.samples import Measured, Sample, sort_slots
@@ -33,6 +33,8 @@ class RunChange(Change):
     value_ci95: tuple[float, float] | None = None
     reference_blocks: int
     """Of the first run; `blocks` are the second's."""
+    one_session: bool = False
+    """Both runs have a single session: `ONE_SESSION` is among the notes."""
 
 
 class RunComparison(BaseModel):
@@ -49,7 +51,7 @@ class RunComparison(BaseModel):
     comparability: Comparability
     changes: tuple[RunChange, ...]
 
-    def of_kind(self, kind: str) -> list[RunChange]:
+    def of_kind(self, kind: Changed) -> list[RunChange]:
         """The changes of costs (`cost`), or of arms by themselves (`arm`)."""
         return [change for change in self.changes if change.kind == kind]
 
@@ -111,7 +113,7 @@ def _measure_change(
     about = {
         "metric": metric,
         "unit": metric.unit,
-        "kind": "arm" if baseline == candidate else "cost",
+        "kind": Changed.ARM if baseline == candidate else Changed.COST,
         "factor": "run",
         "reference": ids[0],
         "level": ids[1],
@@ -138,7 +140,8 @@ def _measure_change(
         if (doubt := _find_own_doubt(run, side.arm, side.condition, metric, margin))
     ]
     alone = all(len({block.session for block in sample.blocks}) == 1 for sample in samples)
-    notes = (*effect.notes, *(doubts or ((ONE_SESSION,) if alone else ())))
+    one_session = alone and not doubts
+    notes = (*effect.notes, *doubts, *((ONE_SESSION,) if one_session else ()))
     levels = [_estimate_level(sample, signs, metric) for sample in samples]
     return RunChange(
         **about,
@@ -147,6 +150,7 @@ def _measure_change(
         reference_ci95=levels[0][1],
         value=levels[1][0],
         value_ci95=levels[1][1],
+        one_session=one_session,
         word=ChangeWord.INVALID if doubts else ChangeWord.INCONCLUSIVE,
     )
 

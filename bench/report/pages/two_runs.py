@@ -7,8 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.judgement.across_runs.two_runs import ONE_SESSION, RunChange, RunComparison
-from bench.judgement.change import ChangeWord
-from bench.judgement.comparison import NEGLIGIBLE
+from bench.judgement.change import Changed, ChangeWord
 from bench.report.panels import lay_lines, make_key, make_panels, say_in_panel
 from bench.report.run.changes import name_subject
 from bench.report.run.method import SYMBOLS, explain_change_words
@@ -42,15 +41,15 @@ COLUMNS = (
     "Notes",
 )
 TITLES = {
-    "cost": "What a mode costs against {baseline}",
-    "arm": "Each arm by itself",
+    Changed.COST: "What a mode costs against {baseline}",
+    Changed.ARM: "Each arm by itself",
 }
 EXPLAINED = {
-    "cost": (
+    Changed.COST: (
         "A cost is a ratio of two arms within the same blocks: what slows or speeds the whole machine is"
         " in both, and cancels."
     ),
-    "arm": (
+    Changed.ARM: (
         "An arm's own figure includes whatever the machine did otherwise on that day: drift from one run"
         " to the other is part of this change, and nothing here can tell it from one that was made."
     ),
@@ -64,13 +63,13 @@ def warn(found: RunComparison) -> list[str]:
     return [
         *(f"The runs differ in {item}" for item in about.subjects),
         *(f"Not compared: {sentence}" for sentence in about.left_out),
-        *([ONE_SESSION.capitalize()] if any(ONE_SESSION in c.notes for c in found.changes) else []),
+        *([ONE_SESSION.capitalize()] if any(change.one_session for change in found.changes) else []),
     ]
 
 
 def describe(found: RunComparison) -> list[str]:
     """A sentence a cost at the p50 (an arm, where there is no cost); then what all of them sum to."""
-    costs = found.of_kind("cost") or found.of_kind("arm")
+    costs = found.of_kind(Changed.COST) or found.of_kind(Changed.ARM)
     first = next((change.metric for change in costs), None)
     reasons = dict.fromkeys(
         note for change in costs if change.word is ChangeWord.INVALID for note in change.notes
@@ -82,7 +81,7 @@ def describe(found: RunComparison) -> list[str]:
     return [*told, f"Of {count(len(costs), 'change')} in all: {said}.{why}"]
 
 
-def tabulate(found: RunComparison, kind: str) -> list[Table]:
+def tabulate(found: RunComparison, kind: Changed) -> list[Table]:
     """A table a metric, of costs or of arms by themselves."""
     changes = found.of_kind(kind)
     return [
@@ -141,7 +140,7 @@ def render_page(found: RunComparison, form: str) -> str:
 
 def draw_costs(found: RunComparison) -> Figure:
     """The cost of every arm in both runs with its interval, a panel a metric."""
-    costs = [change for change in found.of_kind("cost") if change.value is not None]
+    costs = [change for change in found.of_kind(Changed.COST) if change.value is not None]
     names = list(dict.fromkeys(_name(change) for change in costs))
     metrics = list(dict.fromkeys(change.metric for change in costs))
     with matplotlib.rc_context(STYLE):
@@ -184,7 +183,7 @@ def _illustrate(found: RunComparison) -> list[Illustration]:
         f"A mark is the cost against {_baseline(found)} with its 95 % interval, circles in the first run and"
         " squares in the second; hollow where a change is INVALID. The tables judge whether two differ."
     )
-    if not found.of_kind("cost"):
+    if not found.of_kind(Changed.COST):
         return []
     return [
         Illustration(
@@ -210,7 +209,7 @@ def _row(change: RunChange) -> tuple[str, ...]:
 
 
 def _level(change: RunChange, value: float | None, ci95: tuple[float, float] | None) -> str:
-    if change.kind == "cost" or value is None:
+    if change.kind is Changed.COST or value is None:
         return format_ratio(value, ci95)
     return f"{format_number(value)} {change.unit} {format_interval(ci95)}"
 
@@ -223,7 +222,7 @@ def _describe_change(change: RunChange) -> str:
         f" {format_ratio(change.ratio, change.ci95)}"
     )
     match change.word:
-        case ChangeWord.CHANGED if NEGLIGIBLE in change.notes:
+        case ChangeWord.CHANGED if change.negligible:
             return f"{what} changed, by less than the margin of {format_share(change.margin)}: {size}."
         case ChangeWord.CHANGED:
             return f"{what} changed: {size}."
@@ -241,7 +240,7 @@ def _name(change: RunChange) -> str:
     return name_condition(" → ".join(label for label in labels if label), name)
 
 
-def _title(found: RunComparison, kind: str) -> str:
+def _title(found: RunComparison, kind: Changed) -> str:
     return TITLES[kind].format(baseline=_baseline(found))
 
 

@@ -10,6 +10,7 @@ from bench.report.text import (
 )
 from bench.results.run import Run
 from bench.scenario.metric import Metric
+from bench.wire.anatomy.dissection import TAPS
 from bench.wire.anatomy.model import Explanation
 from bench.wire.anatomy.waterfall import Interval
 from bench.wire.hops import Group
@@ -71,17 +72,20 @@ def name_side(run: Run, arm: str, condition: int) -> str:
 
 def label_of(run: Run, condition: int) -> str:
     """A condition's label without the taps, which all of these have."""
-    settings = run.conditions[condition].label.split(", ")
-    return ", ".join(setting for setting in settings if setting != "taps=true")
+    return ", ".join(_settings_of(run, condition).values())
+
+
+def _settings_of(run: Run, condition: int) -> dict[str, str]:
+    return {factor: name for factor, name in run.conditions[condition].settings if factor != TAPS}
 
 
 def name_explanation(run: Run, found: Explanation) -> str:
     """`host → bridge`, or `bridge: forward_rules=0 → forward_rules=500, at server_wait_us=40`."""
     if found.factor is None:
         return name_condition(label_of(run, found.condition), f"{found.baseline} → {found.candidate}")
-    before, after = (label_of(run, condition).split(", ") for condition in (found.reference, found.condition))
-    [(old, new)] = [ends for ends in zip(before, after, strict=True) if ends[0] != ends[1]]
-    shared = [setting for setting in before if setting != old]
+    before, after = (_settings_of(run, condition) for condition in (found.reference, found.condition))
+    old, new = before.pop(found.factor), after[found.factor]
+    shared = before.values()
     return f"{found.candidate}: {old} → {new}{', at ' if shared else ''}{', '.join(shared)}"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from bench.judgement.change import Change
+from bench.judgement.change import Changed
 from bench.report.run.anatomy import (
     ARROWS,
     CAPTURE_GATES,
@@ -232,10 +232,10 @@ def tabulate_taps(run: Run) -> Table:
 def _list_costs(run: Run) -> Iterator[tuple[str, ...]]:
     taps = {arm.arm: len(arm.taps) for arm in run.anatomy.arms}
     for change in run.verdict.changes:
-        if (change.factor, change.kind, change.metric) != (TAPS, "arm", P50):
+        if (change.factor, change.kind, change.metric) != (TAPS, Changed.ARM, P50):
             continue
         yield (
-            change.candidate + _held(change),
+            change.candidate + (f"\n{', '.join(change.held)}" if change.held else ""),
             str(taps.get(change.candidate, ABSENT)),
             format_change(change.difference, change.difference_ci95, change.unit),
             f"{format_number(change.difference / taps[change.candidate])} us"
@@ -245,11 +245,6 @@ def _list_costs(run: Run) -> Iterator[tuple[str, ...]]:
             str(change.word),
             "; ".join(change.notes) or ABSENT,
         )
-
-
-def _held(change: Change) -> str:
-    held = [s for s in change.condition.split(", ") if s in change.reference_condition.split(", ")]
-    return f"\n{', '.join(held)}" if held else ""
 
 
 def tabulate_capture_gates(run: Run) -> Table:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.judgement.comparison import NEGLIGIBLE, Comparison, Word
+from bench.judgement.comparison import Compared, Comparison, Word
 from bench.report.text import count, format_interval, format_number, format_percent, format_share, join_words
 from bench.results.run import Run
 from bench.scenario.metric import Metric
@@ -37,7 +37,7 @@ def describe_comparison(comparison: Comparison) -> str:
     if comparison.word is Word.WORSE:
         base, other = other, base
         ratio, ci95 = 1 / ratio, (1 / ci95[1], 1 / ci95[0])
-    negligible = ", inside the margin and so negligible" if NEGLIGIBLE in comparison.notes else ""
+    negligible = ", inside the margin and so negligible" if comparison.negligible else ""
     effect = format_percent(ratio, ci95, signed=False)
     return f"{base} is {effect} better than {other} at {title}{negligible} ({beside})"
 
@@ -129,9 +129,9 @@ def _describe_range(found: Sequence[Comparison]) -> str:
 
 def comparisons_of_arms(run: Run) -> list[Comparison]:
     """The comparisons of a candidate with the baseline, without the A/A pairs."""
-    return [comparison for comparison in run.verdict.comparisons if comparison.kind == "arms"]
+    return [comparison for comparison in run.verdict.comparisons if comparison.kind is Compared.ARMS]
 
 
 def pairs_of_arms(run: Run) -> list[Comparison]:
     """The A/A comparisons: an arm against itself."""
-    return [comparison for comparison in run.verdict.comparisons if comparison.kind == "A/A"]
+    return [comparison for comparison in run.verdict.comparisons if comparison.kind is Compared.ITSELF]

@@ -1,11 +1,11 @@
 """What a reader must know before the numbers: how the run ended, what is void, what to doubt."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from statistics import median
 
-from bench.judgement.comparison import Comparison, Word
+from bench.judgement.comparison import Comparison, Size, Word
+from bench.judgement.samples import describe_loss, describe_shortage
 from bench.records.run import Status
 from bench.report.run.answer import comparisons_of_arms, pairs_of_arms
 from bench.report.run.selection import arm_names
@@ -16,9 +16,6 @@ from bench.scenario.metric import Metric
 from bench.slots.gates.gate import Voids
 from bench.slots.gates.load import MIN_REQUESTS_P99
 
-EXPECTED_NOTES = ("negligible", "larger than the margin", "not resolved against the margin")
-"""Notes that begin so belong to a comparison's word, and stand in the table only."""
-
 LINK_BOUND_SHARE = 0.85
 """Of a link's rate in pages alone, above which the link is full: headers, acknowledgements and the moments
 between two requests take the rest."""
@@ -27,7 +24,8 @@ SLOW_CORE = 0.8
 machine whose neighbours share its physical cores: two speeds, 1 and 0.56, some seconds each."""
 SLOW_SLOTS = 0.1
 """Share of the slots that is worth a caution."""
-BLOCKS_COUNTED = re.compile(r"\d+(?= of \d+ blocks)")
+OPEN = "{}"
+"""In place of a number that is not the same in all notes that are alike."""
 MOST_PLACES = 4
 """Where more places than these have the same fault, the tables tell which."""
 
@@ -167,19 +165,29 @@ def _cautions_of_comparisons(run: Run) -> Iterable[str]:
 
     Notes that differ only in how many blocks they count are one, with the range of that number.
     """
-    said: dict[str, list[tuple[Comparison, list[int]]]] = {}
+    said: dict[str, list[tuple[Comparison, int | None]]] = {}
     for comparison in comparisons_of_arms(run):
-        notes = [note for note in comparison.notes if not note.startswith(EXPECTED_NOTES)]
+        # How large a resolved effect is belongs to its word, and stands in the table only.
+        notes = [_open_count(comparison, note) for note in comparison.notes if note not in set(Size)]
         if comparison.word is Word.INVALID:
-            notes = [f"INVALID: {'; '.join(notes)}"]
-        for note in notes:
-            counted = [int(number) for number in BLOCKS_COUNTED.findall(note)]
-            alike = BLOCKS_COUNTED.sub("{}", note) if len(counted) == 1 else note
-            said.setdefault(alike, []).append((comparison, counted))
-    for alike, found in said.items():
-        counts = sorted({number for _, counted in found for number in counted})
-        note = alike.replace("{}", " to ".join(map(str, counts[:1] + counts[1:][-1:])))
-        yield f"{_name_places([comparison for comparison, _ in found])}: {note}."
+            counted = next((number for _, number in notes if number is not None), None)
+            notes = [(f"INVALID: {'; '.join(note for note, _ in notes)}", counted)]
+        for note, number in notes:
+            said.setdefault(note, []).append((comparison, number))
+    for note, found in said.items():
+        counts = sorted({number for _, number in found if number is not None})
+        ends = " to ".join(map(str, counts[:1] + counts[1:][-1:]))
+        yield f"{_name_places([comparison for comparison, _ in found])}: {note.replace(OPEN, ends)}."
+
+
+def _open_count(comparison: Comparison, note: str) -> tuple[str, int | None]:
+    """A note, and of one that counts blocks the number, in whose place it has `OPEN`."""
+    begun = comparison.blocks_begun
+    counts = ((describe_shortage, comparison.blocks), (describe_loss, begun - comparison.blocks))
+    for describe, number in counts:
+        if note == describe(number, begun):
+            return describe(OPEN, begun), number
+    return note, None
 
 
 def _name_places(found: list[Comparison]) -> str:

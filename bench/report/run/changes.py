@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from bench.judgement.change import Change, ChangeWord
+from bench.judgement.change import Change, Changed, ChangeWord
 from bench.report.run.comparisons import format_blocks
 from bench.report.table import Table
 from bench.report.text import (
@@ -40,7 +40,7 @@ def name_level(run: Run, factor: str, level: str) -> str:
 
 def name_subject(change: Change) -> str:
     """What a change is of: an arm's cost, or an arm by itself."""
-    if change.kind == "arm":
+    if change.kind is Changed.ARM:
         return f"{change.candidate} itself"
     return f"{change.candidate}'s cost against {change.baseline}"
 
@@ -53,9 +53,7 @@ def name_transition(run: Run, change: Change) -> str:
 
 def describe_held(change: Change) -> str:
     """`, at connections=16`: the other factors' levels, that both conditions have."""
-    reference = change.reference_condition.split(", ")
-    held = [setting for setting in change.condition.split(", ") if setting in reference]
-    return f", at {', '.join(held)}" if held else ""
+    return f", at {', '.join(change.held)}" if change.held else ""
 
 
 def tabulate_changes(run: Run) -> list[Table]:
@@ -101,7 +99,7 @@ def describe_changes(run: Run) -> list[str]:
     costs = [
         change
         for change in run.verdict.changes
-        if change.kind == "cost" and change.metric is Metric.P50_LATENCY_US
+        if change.kind is Changed.COST and change.metric is Metric.P50_LATENCY_US
     ]
     if len(costs) <= MOST_SENTENCES:
         return [describe_change(run, change) for change in costs]

@@ -6,7 +6,7 @@ Where there is one candidate its metrics stand in one table; where there are sev
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from bench.judgement.comparison import Comparison, Word
+from bench.judgement.comparison import Compared, Comparison, Word
 from bench.report.run.answer import comparisons_of_arms, pairs_of_arms
 from bench.report.table import NOT_AVAILABLE, Table
 from bench.report.text import (
@@ -108,7 +108,7 @@ def format_blocks(blocks: int, unit_of_replication: str) -> str:
 
 def word_of(comparison: Comparison) -> str:
     """The word as it is shown: an arm is neither better nor worse than itself."""
-    if comparison.kind == "A/A" and comparison.word in (Word.BETTER, Word.WORSE):
+    if comparison.kind is Compared.ITSELF and comparison.word in (Word.BETTER, Word.WORSE):
         return DIFFERS
     return str(comparison.word)
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from bench.judgement.comparison import Comparison, Word
+from bench.judgement.comparison import Compared, Comparison, Word
 from bench.report.panels import FEW_ARMS, lay_lines, make_panels
 from bench.report.run.answer import comparisons_of_arms
 from bench.report.run.selection import (
@@ -94,7 +94,7 @@ def _draw_ratios(run: Run, axes: Axes, compared: list[Comparison]) -> None:
             continue
         colour = colour_of(run, comparison.candidate)
         low, high = comparison.ci95
-        own = comparison.kind == "A/A"
+        own = comparison.kind is Compared.ITSELF
         axes.add_patch(Rectangle((low, line - 0.4), high - low, 0.8, color=colour, alpha=0.25, linewidth=0))
         axes.vlines(comparison.ratio, line - 0.4, line + 0.4, color=colour, linewidth=1.8, zorder=3)
         blocks = len(comparison.block_ratios)
@@ -107,7 +107,9 @@ def _draw_ratios(run: Run, axes: Axes, compared: list[Comparison]) -> None:
         }
         heights = line + np.linspace(-0.3, 0.3, blocks)
         axes.plot(comparison.block_ratios, heights, linestyle="none", **look | look_of_many(run))
-    names = [f"{c.candidate} vs {c.baseline}" if c.kind == "arms" else f"{c.baseline} A/A" for c in compared]
+    names = [
+        f"{c.candidate} vs {c.baseline}" if c.kind is Compared.ARMS else f"{c.baseline} A/A" for c in compared
+    ]
     axes.set_yticks(range(len(compared)), names)
     lay_lines(axes, len(compared))
     axes.xaxis.set_major_locator(MaxNLocator(4))

@@ -1,5 +1,6 @@
 """A run in a few lines of a terminal: an arm a row, then the ladder's steps and what factors changed."""
 
+from bench.judgement.change import Changed
 from bench.judgement.comparison import Comparison
 from bench.report.run.answer import comparisons_of_arms
 from bench.report.run.changes import describe_held
@@ -72,7 +73,7 @@ def _summarise_steps(run: Run) -> list[Table]:
 
 
 def _summarise_changes(run: Run) -> list[Table]:
-    costs = [change for change in run.verdict.changes if change.kind == "cost" and change.metric is P50]
+    costs = [change for change in run.verdict.changes if change.kind is Changed.COST and change.metric is P50]
     if not costs:
         return []
     several = has_several_candidates(run)

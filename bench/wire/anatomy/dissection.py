@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.judgement.change import Change, pair_conditions
-from bench.judgement.comparison import Comparison
+from bench.judgement.comparison import Compared, Comparison
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.metric import Metric
 from bench.scenario.modes.footprint import Counter as Moved
@@ -217,7 +217,7 @@ class _Measured:
         label = self.without_taps(condition)
         for found in self.comparisons:
             if (found.kind, found.candidate, found.metric, found.condition) == (
-                "arms",
+                Compared.ARMS,
                 candidate,
                 P50,
                 label,
