@@ -5,19 +5,15 @@ is called, so that `bench --help` and completion answer at once.
 """
 
 import os
-import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 from typer._completion_classes import completion_init
 
-from bench import __version__
+from bench import __version__, interrupts
 from bench.cli import capacity, check, compare, lab, listing, report, run
 from bench.cli.scenario import scenario_app
 from bench.cli.terminal import err, out
@@ -50,6 +46,7 @@ def _without_command(
 
 def main() -> NoReturn:
     """Run the command line and exit with a code of the contract."""
+    interrupts.heed()
     sys.exit(run_app())
 
 
@@ -58,8 +55,7 @@ def run_app() -> int:
     if COMPLETION in os.environ:
         completion_init()
     try:
-        with interruptible():
-            app()
+        app()
     except SystemExit as wish:
         return int(wish.code or ExitCode.DONE)
     except BenchError as fault:
@@ -75,21 +71,3 @@ def run_app() -> int:
         err.print("This is a bug of bench: please report it with the lines above.", style="red")
         return ExitCode.INTERNAL_ERROR
     return ExitCode.DONE
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP end a run as Ctrl-C does, and let nothing interrupt its tidying up."""
-    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for each in ending:
-            signal.signal(each, signal.SIG_IGN)
-        raise Interrupted
-
-    before = {each: signal.signal(each, interrupt) for each in ending}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
