@@ -1,27 +1,18 @@
-"""Commands that judge stored runs: `compare`, `history`, `check`. They need no root and no Docker."""
+"""Commands that lay stored runs side by side: `compare`, `history`, `map`. Neither root nor Docker needed."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli.options import DOING, JsonOption, form_of_page
 from bench.cli.terminal import print_json
-from bench.errors import EnvironmentLacks, ExitCode, InputError
-from bench.judgement.claim import ClaimWord
-from bench.scenario.metric import Metric
-from bench.scenario.scenario import Scenario
+from bench.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
-    from bench.judgement.across_runs.demands import Demand
     from bench.results.run import Run
 
 app = typer.Typer()
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
-SUMMARY_VARIABLE = "GITHUB_STEP_SUMMARY"
-FORMS = {".html": "html", ".md": "md"}
 
 
 @app.command(
@@ -47,7 +38,7 @@ def compare(
     from bench.results.files import write_atomically
     from bench.results.run import load
 
-    pages = [(path, _form_of(path)) for path in output or []]
+    pages = [(path, form_of_page(path)) for path in output or []]
     found = compare_runs(load(before).record, load(after).record, across or ())
     for path, form in pages:
         write_atomically(path, render_page(found, form).encode())
@@ -83,8 +74,8 @@ def history(
     from bench.results.files import write_atomically
     from bench.results.store import find_runs
 
-    if output is not None and _form_of(output) != "html":
-        raise InputError("Reading the options", f"--output is {output}", "Give a file .html.")
+    if output is not None and form_of_page(output) != "html":
+        raise InputError(DOING, f"--output is {output}", "Give a file .html.")
     folders = find_runs(paths)
     runs = [run for folder in folders if (run := _load_or_say(folder))]
     lines = trace_lines([(run.record, run.verdict.comparisons) for run in runs])
@@ -135,7 +126,7 @@ def map_command(
     from bench.results.files import write_atomically
     from bench.results.run import find_cells, load
 
-    pages = [(path, _form_of(path)) for path in output or []]
+    pages = [(path, form_of_page(path)) for path in output or []]
     runs = [load(folder) for folder in folders]
     twice = {run.label for run in runs if sum(run.label == other.label for other in runs) > 1}
     if twice:
@@ -159,162 +150,3 @@ def map_command(
         typer.echo("\nWords hold for all cells together, by Holm's correction.")
     if all(cell.region is Region.INVALID for cell in cells):
         raise typer.Exit(ExitCode.INVALID_MEASUREMENT)
-
-
-@app.command(
-    epilog="Example: bench check results/quick/20261124T202906Z-d62b --claim article --max-cost 1.25"
-)
-def check(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
-    claim: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID[=WORD]", help="Ask that this claim is SUPPORTED, or has that word."),
-    ] = None,
-    max_cost: Annotated[
-        float | None, typer.Option(metavar="RATIO", min=0, help="Ask that costs are wholly below this: 1.05.")
-    ] = None,
-    baseline: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Ask that no cost grew by its margin since that run.")
-    ] = None,
-    arm: Annotated[
-        list[str] | None, typer.Option(help="With --max-cost, --baseline: this arm only; may be repeated.")
-    ] = None,
-    metric: Annotated[
-        list[Metric] | None, typer.Option(help="With those: this metric, not the p50; may be repeated.")
-    ] = None,
-    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """A gate for CI: exit code 10 where a demand is not met, 4 where the run cannot be judged."""
-    from bench.judgement.across_runs.demands import demand_claim, demand_cost, exit_code
-    from bench.report.pages.check import describe_demand, render_junit
-    from bench.results.files import write_atomically
-    from bench.results.run import load
-
-    found = load(run)
-    doing = f"Checking the run {run}"
-    scope = _choose_arms(found, arm or []), _choose_metrics(found, metric or [])
-    claims = _read_claims(found.record.scenario, claim or [])
-    if not claims and max_cost is None and baseline is None:
-        claims = {known.id: ClaimWord.SUPPORTED for known in found.record.scenario.claims}
-    demands = [
-        demand for name, word in claims.items() for demand in demand_claim(found.verdict.claims, name, word)
-    ]
-    if max_cost is not None:
-        demands += demand_cost(found.verdict.comparisons, max_cost, *scope)
-    if baseline is not None:
-        demands += _since(found, load(baseline), arm or [], scope)
-    if not demands:
-        raise InputError(
-            doing,
-            "there is nothing to check",
-            "Say what to ask: --claim ID, --max-cost 1.05, --baseline RUN.",
-        )
-    if junit is not None:
-        seconds = sum(slot.seconds for slot in found.record.slots)
-        text = render_junit(found.record.id, found.record.scenario.name, seconds, demands)
-        write_atomically(junit, text.encode())
-    code = exit_code(demands)
-    if as_json:
-        shown = [demand.model_dump(mode="json") for demand in demands]
-        print_json({"run": found.record.id, "exit_code": int(code), "demands": shown})
-    else:
-        for demand in demands:
-            typer.echo(describe_demand(demand))
-    if code:
-        raise typer.Exit(code)
-
-
-def _since(
-    run: "Run", baseline: "Run", asked: list[str], scope: tuple[list[str], list[Metric]]
-) -> Iterator["Demand"]:
-    """The demands that no cost in `scope` grew; what `baseline` lacks is said, or refused if asked for."""
-    from bench.judgement.across_runs.demands import demand_no_regression
-    from bench.judgement.across_runs.two_runs import compare_runs
-
-    found = compare_runs(baseline.record, run.record)
-    for sentence in found.comparability.left_out:
-        typer.echo(f"not compared with {baseline.path}: {sentence}", err=True)
-    for name in asked:
-        if name not in found.comparability.arms:
-            raise InputError(
-                f"Checking {name} against the run {baseline.path}",
-                "it was not measured there",
-                "Give a run that has this arm.",
-            )
-    yield from demand_no_regression(found, *scope)
-
-
-def _choose_arms(run: "Run", asked: list[str]) -> list[str]:
-    scenario, unavailable = run.record.scenario, run.record.unavailable
-    known = [arm.name for arm in scenario.compared if arm.name != scenario.baseline]
-    for name in asked:
-        if name not in known:
-            raise InputError(
-                "Reading the options", f"--arm is {name}", f"Say one of these: {', '.join(known)}."
-            )
-        if name in unavailable:
-            raise EnvironmentLacks(
-                f"Checking the arm {name}",
-                f"it was NOT AVAILABLE in this run: {unavailable[name]}",
-                "Check another arm, or run on a machine that has it.",
-            )
-    return asked or known
-
-
-def _choose_metrics(run: "Run", asked: list[Metric]) -> list[Metric]:
-    known = run.record.scenario.metrics
-    for metric in asked:
-        if metric not in known:
-            raise InputError(
-                "Reading the options", f"--metric is {metric}", f"This run compares {', '.join(known)}."
-            )
-    return asked or [Metric.P50_LATENCY_US]
-
-
-def _read_claims(scenario: Scenario, asked: list[str]) -> dict[str, ClaimWord]:
-    """Claim -> the word that it should have, of `article` or `article=NO PRACTICAL DIFFERENCE`."""
-    known = {claim.id for claim in scenario.claims}
-    wanted = {}
-    for text in asked:
-        name, _, word = text.partition("=")
-        if name not in known or (word and word not in list(ClaimWord)):
-            raise InputError(
-                "Reading the options",
-                f"--claim is {text}",
-                f"The scenario's claims are: {', '.join(sorted(known)) or 'none'};"
-                f" the words: {', '.join(ClaimWord)}.",
-            )
-        wanted[name] = ClaimWord(word) if word else ClaimWord.SUPPORTED
-    return wanted
-
-
-def append_job_summary(run: "Run", output: Path | None) -> None:
-    """Append the run's summary to `output`, or to the file that GitHub names for the step.
-
-    Raises InputError where neither is given, EnvironmentLacks where it cannot be written.
-    """
-    from bench.report.run.job_summary import LIMIT_BYTES, render_job_summary
-
-    named = os.environ.get(SUMMARY_VARIABLE)
-    if output is None and not named:
-        raise InputError(
-            "Writing the summary of a job",
-            f"{SUMMARY_VARIABLE} is not set",
-            "Run it in a step of a GitHub workflow, or give --output FILE.",
-        )
-    path = output or Path(named or "")
-    try:
-        with path.open("ab") as stream:
-            # What the step wrote before counts for the limit too.
-            stream.write(render_job_summary(run, LIMIT_BYTES - stream.tell()).encode())
-    except OSError as fault:
-        raise EnvironmentLacks(
-            f"Writing the summary {path}", str(fault), "Give another file with --output."
-        ) from fault
-
-
-def _form_of(path: Path) -> str:
-    if path.suffix not in FORMS:
-        raise InputError("Reading the options", f"--output is {path}", "Give a file .html or .md.")
-    return FORMS[path.suffix]

@@ -1,27 +1,29 @@
 """For who is new here: `bench` alone says what to do next, `bench list` what there is, and completion."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bench.cli.options import DOING, JsonOption
 from bench.cli.scenario_files import list_bundled
 from bench.cli.terminal import err, out, print_json, print_prose, print_whole
 from bench.errors import InputError
-from bench.records.run import Status
 from bench.results.listing import Shelved, describe_age, list_shelf
 
+app = typer.Typer()
+
 SHELLS = ("bash", "zsh", "fish")
-FINAL = (Status.COMPLETE, Status.PRECISE)
-"""There is nothing to go on with after these."""
 SHOWN = 20
 """Rows of `bench list`: a screen."""
 
 
 def say_next(results: Path) -> None:
     """What to do first, or where things stand."""
+    from bench.records.run import Status
+
     shelved = list_shelf(results)
     if not shelved:
         print_prose("bench measures what a Docker network mode costs an HTTP service, on this machine.")
@@ -42,7 +44,7 @@ def say_next(results: Path) -> None:
     if last.report.exists():
         out.print(f"report: {last.report}", markup=False)
     out.print()
-    resumable = last.kind != "walkthrough" and last.status not in FINAL
+    resumable = last.kind != "walkthrough" and last.status not in (Status.COMPLETE, Status.PRECISE)
     _print_steps(
         {
             **({f"bench resume {last.path}": "goes on where it stopped"} if resumable else {}),
@@ -61,10 +63,11 @@ def _print_steps(steps: Mapping[str, str]) -> None:
         print_prose(what, indent=4)
 
 
+@app.command("list", epilog="Example: bench list --json")
 def list_runs(
     results: Annotated[Path, typer.Option(help="Folder that has the runs.")] = Path("results"),
     everything: Annotated[bool, typer.Option("--all", help=f"Not the newest {SHOWN} alone.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the runs, suites and walkthroughs that are here, the newest first."""
     shelved = list_shelf(results)
@@ -80,6 +83,7 @@ def list_runs(
         err.print(f"{len(shelved) - len(shown)} older ones: bench list --all")
 
 
+@app.command("completion", epilog="Example: source <(bench completion bash)")
 def complete(
     shell: Annotated[str, typer.Argument(metavar="|".join(SHELLS), autocompletion=lambda: list(SHELLS))],
 ) -> None:
@@ -87,30 +91,13 @@ def complete(
     from typer._completion_shared import get_completion_script
 
     if shell not in SHELLS:
-        raise InputError("Reading the options", f"there is no {shell}", f"Say one of {', '.join(SHELLS)}.")
+        raise InputError(DOING, f"there is no {shell}", f"Say one of {', '.join(SHELLS)}.")
     out.print(
         get_completion_script(prog_name="bench", complete_var="_BENCH_COMPLETE", shell=shell),
         markup=False,
     )
 
 
-def complete_scenarios(incomplete: str) -> list[str]:
-    """Names of scenarios that come with bench; where none fits, the shell completes files."""
-    return [name for name in list_bundled() if name.startswith(incomplete)]
-
-
-def complete_runs(incomplete: str) -> list[str]:
-    """Folders of runs and suites below results/, the newest first."""
-    found: Sequence[Shelved] = list_shelf(Path("results"))
-    return [str(each.path) for each in found if str(each.path).startswith(incomplete)]
-
-
 def _row(each: Shelved) -> tuple[str, ...]:
     age = describe_age(each.started_at, datetime.now(UTC))
     return each.status, each.word or "–", age, str(each.path)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to `app`."""
-    app.command("list", epilog="Example: bench list --json")(list_runs)
-    app.command("completion", epilog="Example: source <(bench completion bash)")(complete)

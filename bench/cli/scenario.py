@@ -4,18 +4,16 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.scenario_files import PACKAGE, read_asked
 from bench.cli.terminal import err, out
 from bench.errors import ExitCode, InputError
-from bench.scenario.modes.catalogue import MODES
-from bench.scenario.modes.model import Mode
-from bench.scenario.parsing import parse_scenario
-from bench.scenario.plan import expected_seconds, plan_slots
-from bench.scenario.scenario import Scenario
+
+if TYPE_CHECKING:
+    from bench.scenario.scenario import Scenario
 
 SCHEMA = Path("docs", "scenario.schema.json")
 """In a checkout; elsewhere `bench scenario schema` gives it."""
@@ -27,6 +25,9 @@ scenario_app = typer.Typer(
 
 def complete_modes(incomplete: str) -> list[tuple[str, str]]:
     """Modes with what each is."""
+    from bench.scenario.modes.catalogue import MODES
+    from bench.scenario.modes.model import Mode
+
     return [
         (str(mode), about.summary)
         for mode, about in MODES.items()
@@ -57,6 +58,8 @@ def new(
     output: Annotated[Path | None, typer.Option(help="The file to write. [default: NAME.toml, here]")] = None,
 ) -> None:
     """Write a commented scenario that asks a sensible question, to be edited."""
+    from bench.scenario.parsing import parse_scenario
+
     path = output or Path(f"{name}.toml")
     modes = mode or ["host", "bridge"]
     if len(modes) == 1:
@@ -101,7 +104,9 @@ def check(
         raise typer.Exit(ExitCode.BAD_INPUT)
 
 
-def _describe(scenario: Scenario) -> str:
+def _describe(scenario: "Scenario") -> str:
+    from bench.scenario.plan import expected_seconds, plan_slots
+
     slots = plan_slots(scenario, seed=0)
     minutes = expected_seconds(scenario, slots) / 60
     return f"{len(scenario.arms)} arms, {len(slots)} slots, about {minutes:.1f} minutes"

@@ -4,12 +4,14 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.errors import InputError
-from bench.scenario.parsing import parse_scenario
-from bench.scenario.scenario import Scenario
-from bench.scenario.suite import Asked, SuiteFile, parse_suite
 from bench.spelling import suggest
+
+if TYPE_CHECKING:
+    from bench.scenario.scenario import Scenario
+    from bench.scenario.suite import Asked, SuiteFile
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -25,11 +27,13 @@ def list_bundled() -> list[str]:
     return sorted(path.stem for path in _bundled_files())
 
 
-def read_scenario(named: str) -> Scenario:
+def read_scenario(named: str) -> "Scenario":
     """The scenario in the file `named`, or the one of that name that comes with bench.
 
     Raises InputError for what is none.
     """
+    from bench.scenario.parsing import parse_scenario
+
     text = _read(_find(named), named)
     if _is_suite(text):
         raise InputError(
@@ -38,11 +42,14 @@ def read_scenario(named: str) -> Scenario:
     return parse_scenario(text, named)
 
 
-def read_asked(named: Sequence[str]) -> Asked:
+def read_asked(named: Sequence[str]) -> "Asked":
     """What `named` ask for together: scenarios, and those that suites list in their place.
 
     Raises InputError, with the faults of every file at once.
     """
+    from bench.scenario.parsing import parse_scenario
+    from bench.scenario.suite import parse_suite
+
     found: list[tuple[str, Scenario]] = []
     suites: list[SuiteFile] = []
     faults: list[InputError] = []
@@ -63,6 +70,12 @@ def read_asked(named: Sequence[str]) -> Asked:
                 found.append((member, read_scenario(member)))
             except InputError as fault:
                 faults.append(fault)
+    _refuse(named, faults)
+    return _name(found, suites[0] if len(named) == 1 and suites else None)
+
+
+def _refuse(named: Sequence[str], faults: Sequence[InputError]) -> None:
+    """Raise the one of `faults`, or one that tells them all; nothing where there is none."""
     if len(faults) == 1:
         raise faults[0]
     if faults:
@@ -71,8 +84,14 @@ def read_asked(named: Sequence[str]) -> Asked:
             f"{len(faults)} of them cannot be used:\n" + "\n".join(map(str, faults)) + "\n",
             "Nothing was begun.",
         )
-    if len(named) == 1 and suites:
-        return Asked(suites[0].name, suites[0].question, tuple(found), is_suite=True)
+
+
+def _name(found: Sequence[tuple[str, "Scenario"]], suite: "SuiteFile | None") -> "Asked":
+    """What was `found`, under the name and question of its `suite`, of the one scenario, or of all."""
+    from bench.scenario.suite import Asked
+
+    if suite:
+        return Asked(suite.name, suite.question, tuple(found), is_suite=True)
     if len(found) == 1:
         return Asked(found[0][1].name, found[0][1].question, tuple(found), is_suite=False)
     names = ", ".join(scenario.name for _, scenario in found)

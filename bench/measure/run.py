@@ -140,7 +140,7 @@ def _execute(folder: Path, record: RunRecord, progress: Progress, web_ui_port: i
     undo_dead_runs()
     status = Status.FAILED
     try:
-        if record.scenario.walkthrough and not (folder / store.WALKTHROUGH_FILE).exists():
+        if record.scenario.walkthrough and not (folder / files.WALKTHROUGH_FILE).exists():
             engines = [condition.lab.engine for condition in conditions(record.scenario)]
             write_walkthrough(folder, walk(engines, progress.stage))
         with prepare_bed(record.scenario, record.id, progress.stage, web_ui_port) as bed:

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from math import exp, sqrt
-
-from scipy import stats
+from statistics import stdev
 
 from bench.scenario.metric import Metric
-from bench.statistics.estimate import estimate
 from bench.stored import Stored
 
 POWER = 0.8
@@ -48,10 +46,12 @@ class Floor(Stored):
         (t(0.975, n - 1) + t(POWER, n - 1)) s / sqrt(n), on the logarithm: the usual approximation of the
         noncentral t (Chow, Shao & Wang, Sample Size Calculations in Clinical Research, 2008, 3.1.1).
         """
+        from scipy.special import stdtrit
+
         n = int(seconds // block_s)
         if n < 2:
             return None
-        return exp((stats.t.ppf(0.975, n - 1) + stats.t.ppf(POWER, n - 1)) * self.spread / sqrt(n)) - 1
+        return exp((stdtrit(n - 1, 0.975) + stdtrit(n - 1, POWER)) * self.spread / sqrt(n)) - 1
 
 
 class BeyondWire(Stored):
@@ -116,11 +116,13 @@ def find_pauses(gaps_ms: Sequence[Sequence[float]], seconds: float) -> Pauses:
 
 def find_floor(metric: Metric, logs: Sequence[float]) -> Floor:
     """The floor of `metric` from the log-ratio of each block of two like arms; needs two blocks or more."""
+    from bench.statistics.estimate import estimate
+
     found = estimate(logs, [0] * len(logs))
     return Floor(
         metric=metric,
         ratio=exp(found.mean),
         ci95=(exp(found.ci95[0]), exp(found.ci95[1])),
-        spread=float(stats.tstd(logs)),
+        spread=stdev(logs),
         blocks=len(logs),
     )

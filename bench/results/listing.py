@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.results import files, store
+from bench.results import files
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def _find(results: Path) -> Iterator[Shelved]:
             yield _read_suite(folder)
         elif (folder / files.RUN_FILE).exists():
             yield _read_run(folder)
-        elif (folder / store.WALKTHROUGH_FILE).exists():
+        elif (folder / files.WALKTHROUGH_FILE).exists():
             yield _read_walkthrough(folder)
 
 
@@ -91,7 +91,7 @@ def _read_suite(folder: Path) -> Shelved:
 
 
 def _read_walkthrough(folder: Path) -> Shelved:
-    said = _read(folder / store.WALKTHROUGH_FILE)
+    said = _read(folder / files.WALKTHROUGH_FILE)
     engines = said.get("walks", [])
     return Shelved(
         path=folder,
@@ -100,7 +100,7 @@ def _read_walkthrough(folder: Path) -> Shelved:
         status="complete" if said.get("finished_at") else "cannot be read",
         started_at=said.get("started_at", ""),
         word=f"{len(engines)} engine{'' if len(engines) == 1 else 's'}",
-        report=folder / store.WALKTHROUGH_PAGE,
+        report=folder / files.WALKTHROUGH_PAGE,
     )
 
 

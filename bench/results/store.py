@@ -16,18 +16,16 @@ from bench.records.findings import WalkthroughRecord
 from bench.records.run import READABLE_VERSIONS, SCHEMA_VERSION, RunRecord
 from bench.records.suite import SUITE_SCHEMA_VERSION, SuiteRecord
 from bench.results.files import (
+    CAPACITY_FILE,
     RUN_FILE,
     SUITE_FILE,
     SUITES,
     SUMS_FILE,
     VERDICT_FILE,
+    WALKTHROUGH_FILE,
     make_folder,
     write_atomically,
 )
-
-WALKTHROUGH_FILE, WALKTHROUGH_PAGE = "walkthrough.json", "walkthrough.md"
-CAPACITY_FILE = "capacity.json"
-
 
 CALIBRATION_FILE = STATE / "calibration.json"
 
@@ -42,11 +40,6 @@ def create_suite_folder(results: Path, suite_id: str) -> Path:
 def write_suite(folder: Path, record: SuiteRecord) -> None:
     """Replace suite.json whole."""
     write_atomically(folder / SUITE_FILE, record.model_dump_json(indent=1).encode())
-
-
-def is_suite(folder: Path) -> bool:
-    """Whether `folder` is a suite's, rather than a run's."""
-    return (folder / SUITE_FILE).exists()
 
 
 def read_suite(folder: Path) -> SuiteRecord:

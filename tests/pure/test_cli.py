@@ -8,7 +8,8 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from bench.cli import app
+from bench.cli import app, options
+from bench.cli import run as run_command
 from bench.cli.scenario_files import bundled_scenarios
 from bench.errors import ExitCode
 
@@ -97,7 +98,7 @@ def test_a_bug_prints_its_traceback_and_exits_with_1(
     def fail(_: list[str]) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(app, "read_asked", fail)
+    monkeypatch.setattr(run_command, "read_asked", fail)
     assert run_bench(monkeypatch, "plan", "quick") == ExitCode.INTERNAL_ERROR
     assert "ZeroDivisionError" in capsys.readouterr().err
 
@@ -133,7 +134,7 @@ def test_one_form_of_a_report_is_written_elsewhere_and_the_run_left_alone(
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("5m", 300), ("1h", 3600), ("2.5", 2.5)])
 def test_a_time_is_read_with_its_unit(text: str, seconds: float) -> None:
-    assert app.parse_duration(text) == seconds
+    assert options.parse_duration(text) == seconds
 
 
 def test_a_plan_says_how_many_blocks_a_budget_is_enough_for(

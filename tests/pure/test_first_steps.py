@@ -153,3 +153,39 @@ def test_completion_is_printed_and_no_file_of_the_person_is_written(shell: str, 
     )
     assert "_BENCH_COMPLETE" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        (["--help"], {}),
+        (["run", "--help"], {}),
+        ([], {}),
+        (["list"], {}),
+        (["completion", "bash"], {}),
+        ([], {"_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": "bench resume r", "COMP_CWORD": "2"}),
+    ],
+    ids=["help", "a command's help", "nothing", "list", "completion", "the tabulator"],
+)
+def test_what_a_person_waits_for_at_the_prompt_imports_no_library_that_measures_or_draws(
+    arguments: list[str], asked: dict[str, str], tmp_path: Path
+) -> None:
+    store_one(tmp_path / "results", "0001", Status.COMPLETE)
+    script = (
+        "import sys; from bench.cli import app; sys.argv[1:] = sys.argv[2:];"
+        " code = app.run_app();"
+        " print(code, *{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "bench", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **asked},
+    )
+    code, *imported = done.stderr.split()
+    assert code == "0", done.stderr
+    assert done.stdout
+    heavy = {"docker", "locust", "matplotlib", "numpy", "pandas", "pyarrow", "scapy", "scipy"}
+    assert not heavy & set(imported)

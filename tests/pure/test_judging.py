@@ -121,6 +121,8 @@ def test_compare_writes_no_report_of_an_unknown_form(shop: Shop, capsys: pytest.
         (["--claim", "moon"], ExitCode.BAD_INPUT, ""),
         (["--claim", "article=GOOD"], ExitCode.BAD_INPUT, ""),
         (["--max-cost", "1.2", "--arm", "macvlan"], ExitCode.BAD_INPUT, ""),
+        (["--arm", "bridge", "--metric", "p99_latency_us"], ExitCode.BAD_INPUT, ""),
+        (["--claim", "article", "--arm", "bridge"], ExitCode.BAD_INPUT, ""),
     ],
 )
 def test_check_prints_a_line_a_demand_and_exits_by_the_contract(

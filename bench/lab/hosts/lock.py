@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench import paths
+from bench import interrupts, paths
 from bench.errors import EnvironmentLacks
 
 
@@ -14,8 +14,14 @@ def machine_lock(holder: str) -> Iterator[None]:
     """Hold the one lock of this machine's lab; the kernel frees it when this process ends.
 
     Raises EnvironmentLacks, naming the holder, while another run has it: two loads on one
-    machine would spoil each other.
+    machine would spoil each other. Whatever makes something on a machine does so under it, so an
+    interrupt waits here until it is looked at.
     """
+    with interrupts.held():
+        yield from _lock(holder)
+
+
+def _lock(holder: str) -> Iterator[None]:
     try:
         paths.STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(paths.STATE / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

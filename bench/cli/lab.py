@@ -1,0 +1,118 @@
+"""Commands about the machine and its lab: `clean`, `doctor`, `calibrate`, `walkthrough`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.options import JsonOption, ResultsOption, read_engines
+from bench.cli.terminal import err, out, print_json, print_table
+from bench.errors import ExitCode
+
+if TYPE_CHECKING:
+    from bench.measure.doctor import Examination
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: bench clean")
+def clean() -> None:
+    """Remove what dead runs left on this machine, from their journals, and nothing else."""
+    from bench.lab.hosts.journal import undo_dead_runs
+    from bench.lab.hosts.lock import machine_lock
+
+    with machine_lock("bench clean"):
+        removed = undo_dead_runs()
+    for line in removed:
+        out.print(f"removed {line}", markup=False)
+    out.print(f"{len(removed)} things removed" if removed else "nothing was left behind")
+
+
+@app.command(epilog="Example: bench doctor --json")
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what this machine can measure: what a run needs, and each network mode, by trying it."""
+    from bench.measure.doctor import examine
+
+    found = examine(_tell)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        _print_examination(found)
+    if not found.can_run:
+        raise typer.Exit(ExitCode.ENVIRONMENT)
+
+
+def _print_examination(found: "Examination") -> None:
+    for need in found.requirements:
+        remedy = "" if need.met else f"  ->  {need.remedy}"
+        state = "ok" if need.met else "MISSING"
+        out.print(f"{state:8}{need.name}: {need.seen}{remedy}", markup=False)
+    for title, things in (("modes", found.modes), ("engines besides the machine's own", found.engines)):
+        out.print(f"\n{title}", style="bold")
+        for thing in things:
+            state = "available" if thing.available else f"NOT AVAILABLE: {thing.reason}"
+            out.print(f"{thing.name:16} {state}{f' ({thing.what})' if thing.what else ''}", markup=False)
+
+
+@app.command(epilog="Example: bench calibrate --seconds 1 --rounds 3")
+def calibrate(
+    seconds: Annotated[int, typer.Option(min=1, max=60, help="Of each load against the null server.")] = 2,
+    rounds: Annotated[int, typer.Option(min=3, max=50, help="Of every engine, in random order.")] = 5,
+    blocks: Annotated[int, typer.Option(min=6, max=1000, help="Of the two arms that are the same.")] = 12,
+    as_json: JsonOption = False,
+) -> None:
+    """Find what this machine can tell: ceilings, noise floor, smallest effect. Later reports quote it."""
+    from bench.measure.calibrate import calibrate as calibrate_machine
+    from bench.report.run.instrument import describe_instrument, list_ceilings, list_floors
+
+    found = calibrate_machine(seconds, rounds, blocks, _tell)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    titles = ("N", "engine", "req/s", "raw / this [95 %]", "recorded", "Locust's count")
+    print_table(titles, list_ceilings(found))
+    out.print(
+        f"N connections; medians; null server and generator on a core each; {found.scope}\n", markup=False
+    )
+    print_table(("metric", "A/A ratio [95 %]", "1 min", "5 min", "30 min"), list_floors(found))
+    out.print("Minutes: the smallest effect that a run of two arms finds in 80 of 100 tries.\n")
+    for line in describe_instrument(found):
+        out.print(line, markup=False)
+
+
+@app.command(epilog="Example: bench walkthrough --engine machine --engine debian:trixie")
+def walkthrough(
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="machine|debian:SUITE",
+            help="Engine to try it under; give it again for several to compare. [default: machine]",
+        ),
+    ] = None,
+    results: ResultsOption = Path("results"),
+    as_json: JsonOption = False,
+) -> None:
+    """Try every statement of the article in its lab: confirmed or refuted, with the evidence."""
+    from bench.records import findings
+    from bench.scenario.model import OWN_ENGINE
+    from bench.walkthrough import begin_walkthrough
+
+    folder, record = begin_walkthrough(read_engines(engine or [OWN_ENGINE]), results, _tell)
+    if as_json:
+        print_json({"walkthrough": str(folder), "record": record.model_dump(mode="json")})
+        return
+    for walk in record.walks:
+        heading = f"Docker {walk.version} ({walk.engine}): {findings.summarise(walk)}"
+        print_table(findings.FINDING_COLUMNS, findings.finding_rows(walk), heading, wrap_last=True)
+    if len(record.walks) > 1:
+        rows = findings.comparison_rows(record)
+        print_table(findings.comparison_columns(record), rows, "Engines compared")
+    for source, reason in record.unavailable.items():
+        out.print(f"engine {source}: cannot be had: {reason}", markup=False)
+    out.print("\nThe article's claim about performance is judged by `bench run article`.", markup=False)
+    out.print(f"evidence: {folder / 'walkthrough.md'}", markup=False)
+
+
+def _tell(what: str) -> None:
+    err.print(what, markup=False, soft_wrap=True)

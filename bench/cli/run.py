@@ -1,0 +1,169 @@
+"""`bench run`, `resume` and `plan`: measure a scenario or a suite, go on with one, say what one would do."""
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.options import (
+    JsonOption,
+    ResultsOption,
+    RunArgument,
+    ScenariosArgument,
+    SeedOption,
+    WebUiOption,
+    parse_duration,
+    parse_percent,
+)
+from bench.cli.scenario_files import read_asked
+from bench.cli.terminal import err, out, print_json, print_prose, print_whole
+from bench.errors import ExitCode
+from bench.results import files
+
+if TYPE_CHECKING:
+    from bench.measure.preview import Preview
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: bench run quick --budget 90s; a suite: bench run scenarios/*.toml")
+def run(
+    scenario: ScenariosArgument,
+    results: ResultsOption = Path("results"),
+    seed: SeedOption = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Begin no block that would end later: 90s, 5m, 1h. Of a suite: for all of it, divided.",
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERCENT",
+            help="Measure until every p50 ratio is known to +- this, as 1%; at most 50 times the blocks.",
+        ),
+    ] = None,
+    web_ui: WebUiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a scenario and judge its claim; the report lies in the run's folder."""
+    from bench.cli.progress import show_progress
+    from bench.measure.run import begin_run
+
+    asked = read_asked(scenario)
+    budget_s = parse_duration(budget) if budget else None
+    precise_to = parse_percent(precision) if precision else None
+    if asked.is_suite:
+        from bench.cli.suite import run_suite
+
+        run_suite(asked, seed, budget_s, precise_to, results, web_ui, as_json)
+        return
+    [(_, single)] = asked.scenarios
+    drawn = secrets.randbelow(2**31) if seed is None else seed
+    with show_progress(err) as progress:
+        folder = begin_run(single, drawn, budget_s, results, progress, web_ui, precise_to)
+    _print_verdict(folder, as_json)
+
+
+@app.command(epilog="Example: bench resume results/quick/20261124T202906Z-d62b")
+def resume(run: RunArgument, web_ui: WebUiOption = None, as_json: JsonOption = False) -> None:
+    """Go on with a run that was interrupted, killed, or stopped by its budget; or with a suite."""
+    if files.is_suite(run):
+        from bench.cli.suite import go_on
+
+        go_on(run, web_ui, as_json)
+        return
+    if files.is_capacity(run):
+        from bench.cli.capacity import go_on as go_on_with_capacity
+
+        go_on_with_capacity(run, as_json)
+        return
+    from bench.cli.progress import show_progress
+    from bench.measure.run import resume_run
+
+    with show_progress(err) as progress:
+        resume_run(run, progress, web_ui)
+    _print_verdict(run, as_json)
+
+
+@app.command(epilog="Example: bench plan ladder; all of them: bench plan scenarios/*.toml")
+def plan(
+    scenario: ScenariosArgument,
+    seed: Annotated[int, typer.Option(min=0, help="Order of the slots.")] = 0,
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Say what it is enough for: 30m.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="Say how long that takes, by an earlier run: 1%.")
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Folder that has the earlier runs.")] = Path("results"),
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a run would do: arms, slots, time, and every change to this machine."""
+    from bench.measure.preview import preview
+
+    asked = read_asked(scenario)
+    precise_to = parse_percent(precision) if precision else None
+    budget_s = parse_duration(budget) if budget else None
+    if asked.is_suite:
+        from bench.cli.suite import print_plan
+
+        print_plan(asked, precise_to, budget_s, results, as_json)
+        return
+    [(_, single)] = asked.scenarios
+    found = preview(single, seed, precise_to, results, budget_s)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        _print_plan(found)
+
+
+def _print_plan(found: "Preview") -> None:
+    from bench.cli.progress import clock
+
+    out.print(f"{found.scenario}: {found.question}\n", markup=False)
+    for name, what in found.arms.items():
+        out.print(f"  arm {name}: {what}", markup=False)
+    for label in found.conditions:
+        out.print(f"  condition {label}", markup=False)
+    out.print(
+        f"\n{found.blocks} blocks in {found.sessions} session(s), {found.slots} slots,"
+        f" about {clock(found.expected_s)} (m:ss) in all"
+    )
+    if found.budget_blocks is not None:
+        out.print(f"the budget is enough for about {found.budget_blocks} of the blocks")
+    if found.forecast:
+        out.print(found.forecast, markup=False)
+    if found.first_block:
+        out.print("first block: " + ", ".join(found.first_block), markup=False)
+    out.print("\nChanges to this machine, in order:")
+    for change in found.changes:
+        out.print(f"  - {change}", markup=False)
+
+
+def _print_verdict(folder: Path, as_json: bool) -> None:
+    import bench
+    from bench.measure.run import exit_code_of
+    from bench.report.run.answer import answer_sentence
+    from bench.report.run.summary import list_claims, list_gaps, summarise
+
+    found = bench.load(folder)
+    if as_json:
+        print_json({"run": str(folder), "verdict": found.verdict.model_dump(mode="json")})
+    else:
+        print_prose(answer_sentence(found))
+        for table in summarise(found):
+            out.print()
+            print_whole(table.columns, table.rows, table.caption)
+        for lines in (list_gaps(found), list_claims(found), [f"report: {folder / 'report.html'}"]):
+            _print_lines(lines)
+    if (code := exit_code_of(folder)) is not ExitCode.DONE:
+        raise typer.Exit(code)
+
+
+def _print_lines(lines: Sequence[str]) -> None:
+    out.print("".join(f"\n{line}" for line in lines), end="\n" if lines else "", markup=False)
