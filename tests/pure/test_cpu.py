@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.lab.hosts.readings import read_files
+from bench.lab.hosts.readings import Reading, read_files
 from bench.lab.instruments.cpu import Watch
 from bench.procfs import TICK_US
 from bench.report.run.card import tabulate_modes
@@ -60,7 +60,7 @@ def test_a_watch_sums_the_proxies_and_counts_nothing_of_one_that_ended() -> None
         "/proc/2/stat": "",
         "/proc/3/stat": PROXY,
     }
-    found = watch.parse({"at_ns": 5, "texts": texts})
+    found = watch.parse(Reading(5, texts))
 
     assert (found.at_ns, found.context_switches) == (5, 266_030_335)
     assert found.attributed_us == {
