@@ -6,13 +6,14 @@ far away.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from bench.lab.hosts import command
 
+GONE_S = 1.0
+"""After which a program that could not be signalled has been taken notice of, if it is gone."""
 WORDS = 1500
 """Characters of a program's messages that are worth quoting: their end."""
 
@@ -76,7 +77,7 @@ class Host(Protocol):
     def start(self, argv: Sequence[str], name: str, *, cpus: str | None = None) -> "Program":
         """Start `argv` there, on its cores or on `cpus`; it ends with the controller or the host.
 
-        `name` is that of its log, to which its messages are added.
+        `name` is that of its log, which is begun anew.
         """
 
     def read(self, *patterns: str) -> dict[str, str]:
@@ -150,9 +151,13 @@ class Program:
 
     def signal(self, name: str) -> None:
         """Send it and its group the signal `name`; nothing where it has ended."""
-        # Not to `outer`, which hands no signal on.
-        with suppress(command.CommandFailed, FileNotFoundError):
-            self.host.run(["kill", "-s", name, "--", f"-{self.pid}"])
+        # Not to `outer`, which hands no signal on; and by the shell's own `kill`, as that of procps takes a
+        # group of a small number (-65) for a signal.
+        try:
+            self.host.run(["sh", "-c", f"kill -s {name} -- -{self.pid}"])
+        except (command.CommandFailed, FileNotFoundError):
+            if not self.ends(GONE_S):
+                raise
 
     def ends(self, timeout_s: float) -> bool:
         """Wait for it to end; whether it did within `timeout_s`."""

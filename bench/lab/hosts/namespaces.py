@@ -90,7 +90,8 @@ class NamespaceHost:
         """As the leader of a group of its own, with its process id in a file."""
         log = self.folder / f"{name}.log"
         started = Path(pid_file(self, name))
-        started.unlink(missing_ok=True)
+        for old in (started, log):
+            old.unlink(missing_ok=True)
         entered = self._entered(["setsid", "sh", "-c", STARTED, str(started), *argv], cpus or self.cpus)
         outer = command.start(entered, log=log)
         # `echo` and `exec` take a moment: nobody shall find the file absent or empty.
@@ -193,6 +194,9 @@ def _set_up(name: str, folder: str) -> str:
         # Docker 28 looks in /sys for a container's link, and waits for 20 ms where it does not find it.
         " mkdir /run/cgroup; mount --rbind /sys/fs/cgroup /run/cgroup; mount -t sysfs sysfs /sys;"
         " mount --rbind /run/cgroup /sys/fs/cgroup; umount -l /run/cgroup; ip link set lo up;"
+        # dockerd writes a key to /etc/docker, its containerd makes /opt/containerd: in memory, not there.
+        " for tree in etc opt; do mkdir -p /run/written/$tree /run/work/$tree; mount -t overlay -o"
+        " lowerdir=/$tree,upperdir=/run/written/$tree,workdir=/run/work/$tree written /$tree; done;"
         f" echo {name} > /proc/sys/kernel/hostname; touch {folder}/ready; exec sleep infinity"
     )
 
