@@ -169,6 +169,7 @@ class Program:
             self.signal("TERM")
             if not self.ends(timeout_s):
                 self.signal("KILL")
+                self.ends(GONE_S)
         command.stop(self.outer)
 
 
