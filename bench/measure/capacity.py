@@ -48,7 +48,7 @@ from bench.scenario.conditions import Condition
 from bench.scenario.metric import Metric
 from bench.scenario.plan import Slot
 from bench.scenario.scenario import Scenario
-from bench.slots.gates.gate import Gate
+from bench.slots.gates.gate import GateKind
 from bench.slots.metrics import RequestMetrics, measure_requests
 
 SECOND_WORKER_S = 3
@@ -237,8 +237,8 @@ def _probe(bed: Bed, record: CapacityRecord, step: Step, folder: Path) -> Probe:
         }
         return judge_probe(
             probe.model_copy(update=changes),
-            {"ports found": f"{result.without_port}"} if result.without_port else {},
-            metrics.open_loop.lateness_us[1] if metrics.open_loop and metrics.open_loop.lateness_us else None,
+            {GateKind.PORTS_FOUND: f"{result.without_port}"} if result.without_port else {},
+            metrics.lateness_p99_us,
             record.settings,
         )
     slot = Slot(
@@ -251,41 +251,36 @@ def _probe(bed: Bed, record: CapacityRecord, step: Step, folder: Path) -> Probe:
         arrival_seed=seed,
     )
     measured, _ = measure_slot(bed, slot, condition, folder)
-    gates = {gate.name: gate for gate in measured.gates}
     changes = {
-        **_shares_of_slot(measured, gates),
+        **_shares_of_slot(measured),
         "generator_busy": measured.generator_busy,
         "server_busy": _server_busy(bed, measured.core_busy),
         "slot": measured,
     }
-    lateness = gates["generator lateness"].seen if "generator lateness" in gates else None
     return judge_probe(
         probe.model_copy(update=changes),
         {gate.name: f"{gate.seen} {gate.detail}".strip() for gate in measured.failed_gates},
-        lateness if isinstance(lateness, float | int) else None,
+        measured.lateness_p99_us,
         record.settings,
     )
 
 
 def _shares(metrics: RequestMetrics) -> dict[str, float | None]:
     """What a probe says of its requests."""
-    offered_rps = metrics.open_loop.offered_rps if metrics.open_loop else 0.0
-    if not metrics.values or not offered_rps:
+    if not metrics.achieved_share:
         return {}
     return {
-        "achieved_share": metrics.values[Metric.THROUGHPUT_RPS] / offered_rps,
+        "achieved_share": metrics.achieved_share,
         "error_share": (metrics.errors + metrics.unfinished) / metrics.requests,
         "p99_ms": metrics.values[Metric.P99_LATENCY_US] / 1e3,
     }
 
 
-def _shares_of_slot(slot: SlotRecord, gates: dict[str, Gate]) -> dict[str, float | None]:
+def _shares_of_slot(slot: SlotRecord) -> dict[str, float | None]:
     if slot.p99_latency_us is None or not slot.requests:
         return {}
-    achieved = gates["achieved"].seen
-    assert isinstance(achieved, float | int)
     return {
-        "achieved_share": float(achieved),
+        "achieved_share": slot.achieved_share,
         "error_share": (slot.errors + slot.unfinished) / slot.requests,
         "p99_ms": slot.p99_latency_us / 1e3,
     }

@@ -25,14 +25,14 @@ from bench.lab.servers.server import Apache, network_inode
 from bench.measure.captures import begin_capture, read_captures, store_captures
 from bench.measure.settings import hold_idle_states
 from bench.measure.testbed import CONTROL_S, Bed
-from bench.records.run import UNMEASURED, SlotRecord
+from bench.records.run import SlotRecord
 from bench.results import columns
 from bench.scenario.conditions import Condition
-from bench.scenario.metric import Metric
+from bench.scenario.metric import Metric, Voids
 from bench.scenario.modes.catalogue import UPLINK
 from bench.scenario.plan import IDLE_S, Slot
 from bench.slots.cpu import Rates, measure_cpu, rate
-from bench.slots.gates.gate import Gate, Voids
+from bench.slots.gates.gate import Gate, GateKind
 from bench.slots.gates.identity import check_control, check_identity
 from bench.slots.gates.load import check_load, check_open_loop, check_ports, usable_metrics
 from bench.slots.gates.machine import check_idle, check_quiet
@@ -172,6 +172,10 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         mean_latency_us=metrics.mean_latency_us,
         start_to_first_200_ms=(first_200_ns - server.started_ns) / 1e6,
         wrk_witness_rps=witness_rps,
+        achieved_share=metrics.achieved_share,
+        lateness_p99_us=metrics.lateness_p99_us,
+        connections_opened=result.opened,
+        requests_recorded=len(result.records),
         generator_busy=result.cpu_share,
         core_busy=result.core_busy,
         fixed_work_us=fixed_work_us,
@@ -187,9 +191,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
             "container": str(server.container.id) if server.container else "none: native",
             "idle states": "held" if held else "free",
             "receive steering": "on" if condition.lab.receive_steering else "off",
-            "requests recorded": str(len(result.records)),
             "requests by Locust's count": str(result.locust_requests),
-            "connections opened": str(result.opened),
         },
     )
     return record, facts
@@ -263,7 +265,7 @@ def _watch_control(bed: Bed, slot: Slot, condition: Condition) -> SlotRecord:
 
 def _unmeasured(slot: Slot, reason: str) -> SlotRecord:
     gate = Gate(
-        name=UNMEASURED,
+        name=GateKind.ANSWERED,
         passed=False,
         seen="no",
         limit="yes",

@@ -83,7 +83,7 @@ def test_a_run_that_was_registered_and_has_no_data_is_read_as_it_was_written(tmp
 
 
 def test_a_slot_that_failed_is_read_as_it_was_written(tmp_path: Path) -> None:
-    gate = make_gate(name="measured", passed=False, detail="no 200 came; « ends »\n\x1b[0m")
+    gate = make_gate(name="answered", passed=False, detail="no 200 came; « ends »\n\x1b[0m")
     failed = make_slot_record(RUN.planned[0], gates=(gate,), values={}, counters={}, p999_latency_us=None)
     store.write_run(tmp_path, RUN.model_copy(update={"slots": (failed,)}))
 

@@ -12,9 +12,7 @@ from bench.report.run.selection import arm_names
 from bench.report.table import NOT_AVAILABLE
 from bench.report.text import count, format_percent, join_words
 from bench.results.run import Run
-from bench.scenario.metric import Metric
-from bench.slots.gates.gate import Voids
-from bench.slots.gates.load import MIN_REQUESTS_P99
+from bench.scenario.metric import MIN_REQUESTS_P99, Metric, Voids
 
 EXPECTED_NOTES = ("negligible", "larger than the margin", "not resolved against the margin")
 """Notes that begin so belong to a comparison's word, and stand in the table only."""

@@ -7,8 +7,8 @@ from bench.records.run import SlotRecord
 from bench.report.run.selection import arm_names, name_failed_gates, present_conditions, slots_of
 from bench.report.text import ABSENT, format_number, join_words
 from bench.results.run import Run
-from bench.scenario.metric import Metric
-from bench.slots.gates.gate import Gate, Voids
+from bench.scenario.metric import Metric, Voids
+from bench.slots.gates.gate import Gate
 
 LONGEST_LIST = 3
 """More different texts than this are counted instead of listed."""
