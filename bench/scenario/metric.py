@@ -36,8 +36,12 @@ class _About(NamedTuple):
     """The smallest ratio that matters where a scenario declares none, as a fraction."""
     describes: str
     """What its margin is of, for the scenario's schema."""
-    applies: Callable[[_Load], bool] = lambda _: True
-    """Whether arms under a load are compared on it."""
+    column: str
+    """The head of its column in a table of slots, with the unit."""
+    is_measured: Callable[[_Load], bool] = lambda _: True
+    """Whether a slot under a load has it."""
+    is_compared: Callable[[_Load], bool] = lambda _: True
+    """Whether arms under a load that has it are compared on it."""
     higher_is_better: bool = False
     voided_by: tuple[Voids, ...] = ()
     """Failed gates that leave the slot valid and take this metric from it."""
@@ -50,10 +54,9 @@ class _About(NamedTuple):
 
 
 class Metric(StrEnum):
-    """The endpoints that a comparison is made on; the unit is part of the name.
+    """The endpoints that a comparison is made on; the unit is part of the name."""
 
-    A slot's value stands in `SlotRecord.values` under it, and is measured in `bench.slots.metrics`.
-    """
+    # A slot's value stands under it in `SlotRecord.values`, and is measured by `bench.slots.metrics`.
 
     P50_LATENCY_US = "p50_latency_us"
     P99_LATENCY_US = "p99_latency_us"
@@ -88,6 +91,7 @@ _TABLE = {
         unit="us",
         margin=0.05,
         describes="Of the median latency.",
+        column="p50, us",
         voided_by=(Voids.LATENCY,),
         claimed=True,
     ),
@@ -96,6 +100,7 @@ _TABLE = {
         unit="us",
         margin=0.10,
         describes="Of the latency that one request in a hundred exceeds.",
+        column="p99, us",
         voided_by=(Voids.LATENCY, Voids.TAIL),
         needs_requests=MIN_REQUESTS_P99,
         claimed=True,
@@ -105,8 +110,9 @@ _TABLE = {
         unit="req/s",
         margin=0.05,
         describes="Of requests a second.",
+        column="req/s",
         # In an open loop the rate is given: all arms have it.
-        applies=lambda load: not load.is_open,
+        is_compared=lambda load: not load.is_open,
         higher_is_better=True,
         voided_by=(Voids.THROUGHPUT,),
         claimed=True,
@@ -116,7 +122,8 @@ _TABLE = {
         unit="us",
         margin=0.05,
         describes="Of the whole machine's CPU time a request.",
-        applies=lambda load: load.measures_cpu,
+        column="CPU, us",
+        is_measured=lambda load: load.measures_cpu,
         voided_by=(Voids.CPU,),
         can_be_negative=True,
     ),
@@ -126,6 +133,11 @@ PERFORMANCE = tuple(metric for metric in Metric if metric.about.claimed)
 """What a claim that names no metric is about."""
 
 
-def metrics_of(load: _Load) -> tuple[Metric, ...]:
-    """Metrics that arms under `load` are compared on."""
-    return tuple(metric for metric in Metric if metric.about.applies(load))
+def measured_metrics(load: _Load) -> tuple[Metric, ...]:
+    """Metrics that a slot under `load` has."""
+    return tuple(metric for metric in Metric if metric.about.is_measured(load))
+
+
+def compared_metrics(load: _Load) -> tuple[Metric, ...]:
+    """Of these, the metrics that arms under `load` are compared on."""
+    return tuple(metric for metric in measured_metrics(load) if metric.about.is_compared(load))

@@ -5,9 +5,9 @@ Pure: text in, model out. All faults of a file are reported at once, each with i
 
 from collections.abc import Collection
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 
 from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.modes.addresses import ADDRESSES, LAN
@@ -146,18 +146,27 @@ class Schedule(Frozen):
 class Margins(Frozen):
     """Smallest ratio that matters, as a fraction (0.05: 5 %), declared before there is data."""
 
-    p50_latency_us: Margin = 0.05
-    """Of the median latency."""
-    p99_latency_us: Margin = 0.10
-    """Of the latency that one request in a hundred exceeds."""
-    throughput_rps: Margin = 0.05
-    """Of requests a second."""
-    cpu_us_per_request: Margin = 0.05
-    """Of the whole machine's CPU time a request."""
+    if TYPE_CHECKING:
+
+        def __init__(self, **margins: float) -> None: ...
 
     def of(self, metric: Metric) -> float:
         """Margin of `metric`."""
         return float(getattr(self, metric.value))
+
+
+if not TYPE_CHECKING:
+    # A field a metric, by the table of metrics.
+    Margins = create_model(
+        "Margins",
+        __base__=Margins,
+        __doc__=Margins.__doc__,
+        __module__=__name__,
+        **{
+            metric.value: (Margin, Field(default=metric.about.margin, description=metric.about.describes))
+            for metric in Metric
+        },
+    )
 
 
 class Capacity(Frozen):

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from bench.scenario.messages import describe_fault, suggest_factor
-from bench.scenario.metric import PERFORMANCE, Metric
+from bench.scenario.metric import Metric, compared_metrics
 from bench.scenario.model import (
     FACTORS,
     Arm,
@@ -89,11 +89,8 @@ class Scenario(Frozen):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Metrics that arms are compared on. In an open loop the rate is given: both arms have it."""
-        if not self.load.is_open:
-            return PERFORMANCE
-        latencies = (Metric.P50_LATENCY_US, Metric.P99_LATENCY_US)
-        return (*latencies, Metric.CPU_US_PER_REQUEST) if self.load.measures_cpu else latencies
+        """Metrics that arms are compared on."""
+        return compared_metrics(self.load)
 
     @property
     def headline(self) -> Metric:

@@ -332,7 +332,8 @@ def test_a_client_that_ran_out_of_ports_says_so() -> None:
 GATES_OF_TODAY = """answered; requests; errors; generator; achieved; generator lateness, median;
 generator lateness; ports found; idle baseline; quiet cores; new processes; steal; retransmits;
 conntrack drops; listen drops; client ports; conntrack room; path: dnat connections;
-path: filter accepts; path: forwarded packets; path: bridge packets; path: veth packets; path: uplink packets; path: loopback packets;
+path: filter accepts; path: forwarded packets; path: bridge packets; path: veth packets;
+path: uplink packets; path: loopback packets;
 path: accepted connections; path: opened connections; path: served connections; path: proxy cpu ns;
 namespace; image; cpuset; control: links; control: alive; control: unreachable; capture: drops;
 capture: matched; capture: order"""

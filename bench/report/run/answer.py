@@ -87,7 +87,7 @@ def answer_sentence(run: Run) -> str:
         reasons = dict.fromkeys(note for comparison in compared for note in comparison.notes)
         reasons |= {f"{arm} is NOT AVAILABLE here": None for arm in run.verdict.unavailable}
         return f"There is no answer: {'; '.join(reasons)}."
-    order = (run.record.scenario.headline, *HEADLINE_METRICS)
+    order = (run.record.scenario.headline, *HEADLINE_METRICS, *Metric)
     metric = next(metric for metric in order if metric in answered)
     headline = [comparison for comparison in compared if comparison.metric is metric]
     claimed = {name for claim in run.record.scenario.claims for name in (claim.better, claim.than)}
