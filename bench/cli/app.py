@@ -26,7 +26,7 @@ from bench.cli.scenario_files import read_asked, read_scenario
 from bench.cli.terminal import err, out, print_json, print_prose, print_table, print_whole
 from bench.errors import BenchError, ExitCode, InputError, Interrupted
 from bench.results.store import is_suite
-from bench.scenario.model import ENGINE_PATTERN, OWN_ENGINE
+from bench.scenario.engine_source import OWN_ENGINE, EngineSource, parse_engine_source
 
 app = typer.Typer(
     add_completion=False,  # `bench completion` prints it; typer's own writes to the shell's start-up file.
@@ -387,7 +387,7 @@ def walkthrough(
     from bench.walkthrough import begin_walkthrough
 
     folder, record = begin_walkthrough(
-        read_engines(engine or [OWN_ENGINE]), results, lambda what: err.print(what, markup=False)
+        read_engines(engine) if engine else [OWN_ENGINE], results, lambda what: err.print(what, markup=False)
     )
     if as_json:
         print_json({"walkthrough": str(folder), "record": record.model_dump(mode="json")})
@@ -478,16 +478,19 @@ def _print_capacity(folder: Path, as_json: bool) -> None:
         raise typer.Exit(ExitCode.INVALID_MEASUREMENT)
 
 
-def read_engines(named: Sequence[str]) -> list[str]:
+def read_engines(named: Sequence[str]) -> list[EngineSource]:
     """Engines by name, each once. Raises InputError for one that no lab could have."""
-    wrong = [name for name in named if not re.fullmatch(ENGINE_PATTERN, name)]
-    if wrong:
-        raise InputError(
-            "Reading the options",
-            f"--engine is {wrong[0]}",
-            "Say --engine machine, or --engine debian:trixie.",
-        )
-    return list(dict.fromkeys(named))
+    found: dict[EngineSource, None] = {}
+    for name in named:
+        try:
+            found[parse_engine_source(name)] = None
+        except ValueError as fault:
+            raise InputError(
+                "Reading the options",
+                f"--engine is {name}",
+                "Say --engine machine, or --engine debian:trixie.",
+            ) from fault
+    return list(found)
 
 
 def parse_duration(text: str) -> float:

@@ -40,7 +40,6 @@ from bench.measure.run import begin_run
 from bench.measure.settings import hold_idle_states
 from bench.measure.slot import measure_slot
 from bench.measure.testbed import Bed, prepare_bed
-from bench.records.calibration import SAME_MACHINE
 from bench.records.run import SlotRecord, Status
 from bench.report.pages.capacity import write_capacity_report
 from bench.results import files, store
@@ -100,7 +99,7 @@ def resume_capacity(folder: Path, progress: Progress) -> None:
             f"`bench report {folder}` writes its report.",
         )
     here = machine.describe_machine()
-    if changed := [key for key in SAME_MACHINE if record.machine.get(key) != here.get(key)]:
+    if changed := record.machine.differing(here):
         raise EnvironmentLacks(
             f"Resuming the capacity measurement {record.id}",
             f"this machine's {', '.join(changed)} is another than the one that it was begun on",
@@ -148,21 +147,18 @@ def _execute(folder: Path, record: CapacityRecord, progress: Progress) -> None:
 
 
 def _describe_bed(record: CapacityRecord, bed: Bed) -> CapacityRecord:
-    if record.image and record.image["id"] != bed.image.id:
+    if record.image.id not in (None, bed.image.id):
         raise EnvironmentLacks(
             f"Resuming the capacity measurement {record.id}",
-            f"it ran the image {record.image['id']}, and this machine now has {bed.image.id}",
+            f"it ran the image {record.image.id}, and this machine now has {bed.image.id}",
             "Begin a new one: probes of different images cannot be compared.",
         )
     gaps = find_gaps(bed)
     return record.model_copy(
         update={
-            "lab": {
-                **{host.name: f"cores {host.cpus}" for host in bed.lab.hosts},
-                "vantage": "same-kernel lab",
-            },
+            "lab": bed.lab.describe(),
             "engines": {name: living.describe() for name, living in bed.engines.items()},
-            "image": {"id": bed.image.id, "suite": bed.image.suite},
+            "image": bed.image.describe(),
             "unavailable": gaps.arms,
         }
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from bench.records.calibration import Calibration
+from bench.records.environment import EngineFacts, ImageFacts, LabFacts, MachineFacts
 from bench.scenario.metric import Metric
 from bench.scenario.modes.footprint import Counter
 from bench.scenario.plan import Slot
@@ -163,13 +164,13 @@ class RunRecord(Stored):
     precision: float | None = None
     """Half-width of the 95 % interval of a p50 ratio, as a fraction, at which the run ends."""
     planned: tuple[Slot, ...]
-    machine: Mapping[str, str]
+    machine: MachineFacts
     tools: Mapping[str, str]
-    lab: Mapping[str, str]
-    """Addresses, cores, and whether idle states were held."""
-    engines: Mapping[str, Mapping[str, str]]
+    lab: LabFacts
+    """Empty until it stood, as are the next two."""
+    engines: Mapping[str, EngineFacts]
     """Of each Docker host."""
-    image: Mapping[str, str]
+    image: ImageFacts
     calibration: Calibration | None = None
     """Of this machine, as it was when the run began; None where it never was calibrated."""
     unavailable: Mapping[str, str] = {}

@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 
+from bench.scenario.engine_source import OWN_ENGINE, EngineField
 from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.modes.addresses import ADDRESSES, LAN
 from bench.scenario.modes.catalogue import parse_mode
 from bench.scenario.modes.model import Mode, Vantage
-
-OWN_ENGINE = "machine"
-"""The machine's own dockerd."""
-ENGINE_PATTERN = r"^(machine|debian:[a-z]{3,20})$"
 
 MOST_SESSIONS = 100
 MOST_CONNECTIONS = 127
@@ -113,7 +110,7 @@ class LabSettings(Frozen):
     """Hold /dev/cpu_dma_latency at 0 us, so that cores do not sleep between packets."""
     receive_steering: bool = True
     """RPS: each host pays for its own receive path, as a separate machine would."""
-    engine: str = Field(default=OWN_ENGINE, pattern=ENGINE_PATTERN)
+    engine: EngineField = Field(default=OWN_ENGINE, json_schema_extra={"default": str(OWN_ENGINE)})
     """Docker Engine of the Docker hosts: the machine's own, or that of a Debian suite."""
     taps: bool = False
     """Capture every packet at each link that it passes: where the time goes, at a cost of its own. A

@@ -18,6 +18,7 @@ from bench.lab.instruments.counters import read_network_counters
 from bench.lab.servers import engine, engine_root, image
 from bench.lab.servers.engine_root import SUITES, EngineRoot, provide_engine_root
 from bench.lab.servers.server import Site, apache, network_inode
+from bench.scenario.engine_source import EngineSource
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import Counter
@@ -39,7 +40,7 @@ print(connection.getresponse().status)
 @contextmanager
 def sealed_lab(suite: str) -> Iterator[tuple[namespaces.Lab, journal.Journal, list[DockerHost]]]:
     """A lab of two Docker hosts with the suite's engine, after which the machine is what it was before."""
-    hosts = [DockerHost(number, f"debian:{suite}", {}) for number in (0, 1)]
+    hosts = [DockerHost(number, EngineSource(suite), {}) for number in (0, 1)]
     with lock.machine_lock("test_engine_root"):
         before = snapshot()
         notes = journal.Journal(f"test-{os.getpid()}-{time.monotonic_ns()}")

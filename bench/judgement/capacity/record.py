@@ -13,6 +13,7 @@ from bench.judgement.capacity.knee import (
     locate,
     locate_by_search,
 )
+from bench.records.environment import EngineFacts, ImageFacts, LabFacts, MachineFacts
 from bench.records.run import SlotRecord, Status
 from bench.scenario.model import Capacity
 from bench.scenario.scenario import Scenario
@@ -129,11 +130,11 @@ class CapacityRecord(Stored):
     finished_at: str | None = None
     scenario: Scenario
     seed: int
-    machine: Mapping[str, str]
+    machine: MachineFacts
     tools: Mapping[str, str]
-    lab: Mapping[str, str] = {}
-    engines: Mapping[str, Mapping[str, str]] = {}
-    image: Mapping[str, str] = {}
+    lab: LabFacts = LabFacts()
+    engines: Mapping[str, EngineFacts] = {}
+    image: ImageFacts = ImageFacts()
     unavailable: Mapping[str, str] = {}
     probes: tuple[Probe, ...] = ()
     """In the order of measuring, as are the next two."""

@@ -21,6 +21,7 @@ from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
 from bench.lab.hosts.host import Host
 from bench.lab.hosts.journal import Journal
+from bench.records.environment import SAME_KERNEL_LAB, HostFacts, LabFacts
 from bench.scenario.modes.addresses import BENCHMARK_RANGES, CLIENT, CLIENT_IPV6
 from bench.scenario.modes.catalogue import UPLINK
 from bench.scenario.placement import DockerHost
@@ -79,6 +80,11 @@ class Lab:
     def hosts(self) -> tuple[Host, ...]:
         """All of them, the switch included."""
         return self.client, *self.docker.values(), self.switch
+
+    def describe(self) -> LabFacts:
+        """As it is stored."""
+        hosts = {host.name: HostFacts(addresses=host.addresses, cores=host.cpus) for host in self.hosts}
+        return LabFacts(hosts=hosts, vantage=SAME_KERNEL_LAB)
 
 
 def port_of(host: str) -> str:
