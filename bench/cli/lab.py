@@ -95,10 +95,10 @@ def walkthrough(
 ) -> None:
     """Try every statement of the article in its lab: confirmed or refuted, with the evidence."""
     from bench.records import findings
-    from bench.scenario.model import OWN_ENGINE
+    from bench.scenario.engine_source import OWN_ENGINE
     from bench.walkthrough import begin_walkthrough
 
-    folder, record = begin_walkthrough(read_engines(engine or [OWN_ENGINE]), results, _tell)
+    folder, record = begin_walkthrough(read_engines(engine) if engine else [OWN_ENGINE], results, _tell)
     if as_json:
         print_json({"walkthrough": str(folder), "record": record.model_dump(mode="json")})
         return

@@ -40,7 +40,6 @@ from bench.measure.run import begin_run
 from bench.measure.settings import hold_idle_states
 from bench.measure.slot import measure_slot
 from bench.measure.testbed import Bed, prepare_bed
-from bench.records.calibration import SAME_MACHINE
 from bench.records.run import SlotRecord, Status
 from bench.report.pages.capacity import write_capacity_report
 from bench.results import files, store
@@ -48,7 +47,7 @@ from bench.scenario.conditions import Condition
 from bench.scenario.metric import Metric
 from bench.scenario.plan import Slot
 from bench.scenario.scenario import Scenario
-from bench.slots.gates.gate import Gate
+from bench.slots.gates.gate import GateKind
 from bench.slots.metrics import RequestMetrics, measure_requests
 
 SECOND_WORKER_S = 3
@@ -100,7 +99,7 @@ def resume_capacity(folder: Path, progress: Progress) -> None:
             f"`bench report {folder}` writes its report.",
         )
     here = machine.describe_machine()
-    if changed := [key for key in SAME_MACHINE if record.machine.get(key) != here.get(key)]:
+    if changed := record.machine.differing(here):
         raise EnvironmentLacks(
             f"Resuming the capacity measurement {record.id}",
             f"this machine's {', '.join(changed)} is another than the one that it was begun on",
@@ -148,21 +147,18 @@ def _execute(folder: Path, record: CapacityRecord, progress: Progress) -> None:
 
 
 def _describe_bed(record: CapacityRecord, bed: Bed) -> CapacityRecord:
-    if record.image and record.image["id"] != bed.image.id:
+    if record.image.id not in (None, bed.image.id):
         raise EnvironmentLacks(
             f"Resuming the capacity measurement {record.id}",
-            f"it ran the image {record.image['id']}, and this machine now has {bed.image.id}",
+            f"it ran the image {record.image.id}, and this machine now has {bed.image.id}",
             "Begin a new one: probes of different images cannot be compared.",
         )
     gaps = find_gaps(bed)
     return record.model_copy(
         update={
-            "lab": {
-                **{host.name: f"cores {host.cpus}" for host in bed.lab.hosts},
-                "vantage": "same-kernel lab",
-            },
+            "lab": bed.lab.describe(),
             "engines": {name: living.describe() for name, living in bed.engines.items()},
-            "image": {"id": bed.image.id, "suite": bed.image.suite},
+            "image": bed.image.describe(),
             "unavailable": gaps.arms,
         }
     )
@@ -237,8 +233,8 @@ def _probe(bed: Bed, record: CapacityRecord, step: Step, folder: Path) -> Probe:
         }
         return judge_probe(
             probe.model_copy(update=changes),
-            {"ports found": f"{result.without_port}"} if result.without_port else {},
-            metrics.open_loop.lateness_us[1] if metrics.open_loop and metrics.open_loop.lateness_us else None,
+            {GateKind.PORTS_FOUND: f"{result.without_port}"} if result.without_port else {},
+            metrics.lateness_p99_us,
             record.settings,
         )
     slot = Slot(
@@ -251,41 +247,36 @@ def _probe(bed: Bed, record: CapacityRecord, step: Step, folder: Path) -> Probe:
         arrival_seed=seed,
     )
     measured, _ = measure_slot(bed, slot, condition, folder)
-    gates = {gate.name: gate for gate in measured.gates}
     changes = {
-        **_shares_of_slot(measured, gates),
+        **_shares_of_slot(measured),
         "generator_busy": measured.generator_busy,
         "server_busy": _server_busy(bed, measured.core_busy),
         "slot": measured,
     }
-    lateness = gates["generator lateness"].seen if "generator lateness" in gates else None
     return judge_probe(
         probe.model_copy(update=changes),
         {gate.name: f"{gate.seen} {gate.detail}".strip() for gate in measured.failed_gates},
-        lateness if isinstance(lateness, float | int) else None,
+        measured.lateness_p99_us,
         record.settings,
     )
 
 
 def _shares(metrics: RequestMetrics) -> dict[str, float | None]:
     """What a probe says of its requests."""
-    offered_rps = metrics.open_loop.offered_rps if metrics.open_loop else 0.0
-    if not metrics.values or not offered_rps:
+    if not metrics.achieved_share:
         return {}
     return {
-        "achieved_share": metrics.values[Metric.THROUGHPUT_RPS] / offered_rps,
+        "achieved_share": metrics.achieved_share,
         "error_share": (metrics.errors + metrics.unfinished) / metrics.requests,
         "p99_ms": metrics.values[Metric.P99_LATENCY_US] / 1e3,
     }
 
 
-def _shares_of_slot(slot: SlotRecord, gates: dict[str, Gate]) -> dict[str, float | None]:
+def _shares_of_slot(slot: SlotRecord) -> dict[str, float | None]:
     if slot.p99_latency_us is None or not slot.requests:
         return {}
-    achieved = gates["achieved"].seen
-    assert isinstance(achieved, float | int)
     return {
-        "achieved_share": float(achieved),
+        "achieved_share": slot.achieved_share,
         "error_share": (slot.errors + slot.unfinished) / slot.requests,
         "p99_ms": slot.p99_latency_us / 1e3,
     }

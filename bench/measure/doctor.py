@@ -12,6 +12,7 @@ from bench.lab.servers.engine_root import SUITES, cached_suites
 from bench.measure.availability import find_gaps
 from bench.measure.testbed import prepare_bed
 from bench.results import files
+from bench.scenario.engine_source import EngineSource
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode
@@ -65,7 +66,7 @@ def examine(tell: Callable[[str], None]) -> Examination:
     cached = cached_suites()
     engines = [
         Availability(
-            f"debian:{suite}",
+            str(EngineSource(suite)),
             suite in cached,
             "" if suite in cached else "not fetched yet: the first scenario that names it fetches it",
             cached.get(suite, ""),

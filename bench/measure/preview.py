@@ -18,7 +18,7 @@ from bench.paths import STATE
 from bench.records.run import Status
 from bench.results import store
 from bench.scenario.conditions import conditions
-from bench.scenario.model import OWN_ENGINE, Arm, Schedule
+from bench.scenario.model import Arm, Schedule
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import DockerHost, docker_hosts
@@ -224,11 +224,9 @@ def _changes_of_engine(place: DockerHost, folder: str) -> list[str]:
         f"inside {place.name}, by its Docker Engine: docker0, its rules, one slot's containers at a time",
         f"control groups bench-<run>-{place.name}; removed at the end",
     ]
-    if place.engine != OWN_ENGINE:
-        suite = place.engine.removeprefix("debian:")
-        changes.insert(
-            0, f"keep the engine of Debian {suite} in {CACHE}; built from its packages if not there"
-        )
+    if place.engine.suite:
+        root = f"keep the engine of Debian {place.engine.suite} in {CACHE}"
+        changes.insert(0, f"{root}; built from its packages if not there")
     return changes
 
 

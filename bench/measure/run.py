@@ -16,7 +16,7 @@ from bench.measure.availability import find_gaps
 from bench.measure.progress import Progress
 from bench.measure.slot import measure_slot
 from bench.measure.testbed import Bed, prepare_bed
-from bench.records.calibration import SAME_MACHINE
+from bench.records.environment import ImageFacts, LabFacts
 from bench.records.run import SCHEMA_VERSION, RunRecord, SlotRecord, Status
 from bench.report.run.page import write_report
 from bench.results import files, slot_table, store
@@ -84,9 +84,9 @@ def begin_locked(
         machine=here,
         calibration=calibration if calibration and calibration.is_of(here) else None,
         tools=machine.tool_versions(),
-        lab={},
+        lab=LabFacts(),
         engines={},
-        image={},
+        image=ImageFacts(),
     )
     folder = files.create_run_folder(results, scenario.name, run_id)
     store.write_run(folder, record)
@@ -169,45 +169,33 @@ def _execute(folder: Path, record: RunRecord, progress: Progress, web_ui_port: i
 def _require_same_machine(record: RunRecord) -> None:
     """Slots of one run are compared with one another, so all are measured on one machine."""
     here = machine.describe_machine()
-    changed = [key for key in SAME_MACHINE if record.machine.get(key) != here.get(key)]
-    if changed:
+    if changed := record.machine.differing(here):
         raise EnvironmentLacks(
             f"Resuming the run {record.id}",
             "; ".join(
-                f"its {key} was {record.machine.get(key)} and is {here.get(key)} here" for key in changed
+                f"its {fact} was {getattr(record.machine, fact)} and is {getattr(here, fact)} here"
+                for fact in changed
             ),
             "Begin a new run: slots of different machines cannot be compared.",
         )
 
 
 def _describe_bed(record: RunRecord, bed: Bed) -> RunRecord:
-    if record.image and record.image["id"] != bed.image.id:
+    if record.image.id not in (None, bed.image.id):
         raise EnvironmentLacks(
             f"Resuming the run {record.id}",
-            f"its slots ran the image {record.image['id']}, and this machine now has {bed.image.id}",
+            f"its slots ran the image {record.image.id}, and this machine now has {bed.image.id}",
             "Begin a new run: slots of different images cannot be compared.",
         )
     places = {place.name: place for place in docker_hosts(record.scenario)}
     gaps = find_gaps(bed)
     return record.model_copy(
         update={
-            "lab": {
-                **{
-                    host.name: f"{', '.join(host.addresses) or 'no address'}; cores {host.cpus}"
-                    for host in bed.lab.hosts
-                },
-                "vantage": "same-kernel lab",
-            },
+            "lab": bed.lab.describe(),
             "engines": {
-                name: {"what": places[name].description, **living.describe()}
-                for name, living in bed.engines.items()
+                name: living.describe(places[name].description) for name, living in bed.engines.items()
             },
-            "image": {
-                "id": bed.image.id,
-                "suite": bed.image.suite,
-                "base_sha256": bed.image.base_sha256,
-                "recipe_sha256": bed.image.recipe_sha256,
-            },
+            "image": bed.image.describe(),
             "unavailable": gaps.arms,
             "unavailable_conditions": gaps.conditions,
             "unavailable_under": gaps.cells,

@@ -22,13 +22,13 @@ from bench.measure.deployment import Deployment, deploy, try_control
 from bench.measure.settings import hold_idle_states
 from bench.measure.testbed import Bed
 from bench.measure.window import Window, measure_window
-from bench.records.run import UNMEASURED, SlotRecord
+from bench.records.run import SlotRecord
 from bench.results import columns
 from bench.scenario.conditions import Condition
-from bench.scenario.metric import Metric
+from bench.scenario.metric import Metric, Voids
 from bench.scenario.plan import Slot, loaded_seconds
 from bench.slots.cpu import CpuRecord
-from bench.slots.gates.gate import Gate, Voids
+from bench.slots.gates.gate import Gate, GateKind
 from bench.slots.gates.identity import check_identity
 from bench.slots.gates.load import check_load, check_open_loop, check_ports, usable_metrics
 from bench.slots.gates.machine import check_idle, check_quiet
@@ -131,6 +131,10 @@ def _judge(
         window_start_ns=result.window_start_ns,
         window_end_ns=result.window_end_ns,
         realtime_offset_ns=time.time_ns() - time.monotonic_ns(),
+        achieved_share=metrics.achieved_share,
+        lateness_p99_us=metrics.lateness_p99_us,
+        connections_opened=result.opened,
+        requests_recorded=len(result.records),
         requests=metrics.requests,
         errors=metrics.errors,
         unfinished=metrics.unfinished,
@@ -197,15 +201,13 @@ def _list_evidence(deployment: Deployment, window: Window, held: bool) -> dict[s
         "container": str(server.container.id) if server.container else "none: native",
         "idle states": "held" if held else "free",
         "receive steering": "on" if condition.lab.receive_steering else "off",
-        "requests recorded": str(len(window.result.records)),
         "requests by Locust's count": str(window.result.locust_requests),
-        "connections opened": str(window.result.opened),
     }
 
 
 def _unmeasured(slot: Slot, reason: str) -> SlotRecord:
     gate = Gate(
-        name=UNMEASURED,
+        name=GateKind.ANSWERED,
         passed=False,
         seen="no",
         limit="yes",

@@ -16,7 +16,8 @@ from bench.lab.servers.image import Image, provide_image
 from bench.lab.servers.server import Apache, Site, apache, network_inode
 from bench.measure import settings
 from bench.scenario.conditions import Condition, conditions
-from bench.scenario.model import OWN_ENGINE, Arm, LabSettings
+from bench.scenario.engine_source import OWN_ENGINE
+from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts

@@ -1,17 +1,16 @@
 """What an instrument can tell: this machine's load generator, its noise, the smallest effect it resolves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import exp, sqrt
 from statistics import stdev
 
+from bench.records.environment import MachineFacts
 from bench.scenario.metric import Metric
 from bench.stored import Stored
 
 POWER = 0.8
 """Chance that an effect of the smallest resolvable size is found by a run of the given time."""
 TIMES_S = (60, 300, 1800)
-SAME_MACHINE = ("kernel", "cpu", "usable_cores", "architecture")
-"""Facts of a machine on which figures depend: where one differs, they are another machine's."""
 
 
 class Ceiling(Stored):
@@ -83,7 +82,7 @@ class Calibration(Stored):
     measured_at: str
     """UTC, ISO 8601."""
     bench_version: str
-    machine: Mapping[str, str]
+    machine: MachineFacts
     scope: str
     ceilings: tuple[Ceiling, ...]
     floors: tuple[Floor, ...]
@@ -94,9 +93,9 @@ class Calibration(Stored):
     pauses: Pauses | None = None
     """None of a version that did not look."""
 
-    def is_of(self, machine: Mapping[str, str]) -> bool:
+    def is_of(self, machine: MachineFacts) -> bool:
         """Whether it was made on a machine like `machine`."""
-        return all(self.machine.get(fact) == machine.get(fact) for fact in SAME_MACHINE)
+        return not self.machine.differing(machine)
 
     def smallest_effects(self, metric: Metric) -> dict[int, float | None]:
         """Seconds of measuring -> smallest ratio, less 1, that they resolve between two arms."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from bench.records.environment import MachineFacts
 from bench.stored import Stored
 
 WALKTHROUGH_SCHEMA_VERSION = 1
@@ -105,7 +106,7 @@ class WalkthroughRecord(Stored):
     bench_version: str
     started_at: str
     finished_at: str
-    machine: Mapping[str, str]
+    machine: MachineFacts
     tools: Mapping[str, str]
     hosts: Mapping[str, str]
     """Host of the lab -> addresses and what it is."""

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from bench.records.calibration import Calibration
+from bench.records.environment import EngineFacts, ImageFacts, LabFacts, MachineFacts
 from bench.scenario.metric import Metric
 from bench.scenario.modes.footprint import Counter
 from bench.scenario.plan import Slot
 from bench.scenario.scenario import Scenario
 from bench.slots.cpu import CpuRecord
-from bench.slots.gates.gate import Gate, is_valid
+from bench.slots.gates.gate import Gate, GateKind, is_valid
 from bench.slots.observation import SlotMetrics
 from bench.slots.surroundings import Facts
 from bench.stored import Stored
@@ -18,9 +19,6 @@ SCHEMA_VERSION = 4
 """Of run.json and of everything beside it; raised when an older reader would misread a run."""
 READABLE_VERSIONS = (2, 3, SCHEMA_VERSION)
 """What a later version added has a default here, so that runs of these versions load as they are."""
-
-UNMEASURED = "answered"
-"""Name of the one gate of a slot that never came to its load."""
 
 
 class Status(StrEnum):
@@ -93,6 +91,14 @@ class SlotRecord(Stored):
     start_to_first_200_ms: float | None = None
     """From asking the engine to start the container to the first 200 at the client."""
     wrk_witness_rps: float | None = None
+    achieved_share: float | None = None
+    """Of an open loop: done in the window, by what arrived in it."""
+    lateness_p99_us: float | None = None
+    """Of an open loop: the generator's own, where a connection was free."""
+    connections_opened: int | None = None
+    """By the load, warm-up and drain included; None where it was not counted, as of the next."""
+    requests_recorded: int | None = None
+    """Warm-up and drain included."""
     generator_busy: float | None = None
     """Share of its core that the generator worked; looking out for the next arrival is no work."""
     core_busy: Mapping[int, float] = {}
@@ -123,7 +129,7 @@ class SlotRecord(Stored):
     @property
     def measured(self) -> bool:
         """Whether it came to a load, or to what a control shows; if not, a resumed run tries it again."""
-        return not any(gate.name == UNMEASURED and not gate.passed for gate in self.gates)
+        return not any(gate.name is GateKind.ANSWERED and not gate.passed for gate in self.gates)
 
     @property
     def failed_gates(self) -> list[Gate]:
@@ -158,13 +164,13 @@ class RunRecord(Stored):
     precision: float | None = None
     """Half-width of the 95 % interval of a p50 ratio, as a fraction, at which the run ends."""
     planned: tuple[Slot, ...]
-    machine: Mapping[str, str]
+    machine: MachineFacts
     tools: Mapping[str, str]
-    lab: Mapping[str, str]
-    """Addresses, cores, and whether idle states were held."""
-    engines: Mapping[str, Mapping[str, str]]
+    lab: LabFacts
+    """Empty until it stood, as are the next two."""
+    engines: Mapping[str, EngineFacts]
     """Of each Docker host."""
-    image: Mapping[str, str]
+    image: ImageFacts
     calibration: Calibration | None = None
     """Of this machine, as it was when the run began; None where it never was calibrated."""
     unavailable: Mapping[str, str] = {}

@@ -14,6 +14,7 @@ from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
 from bench.judgement.regions import Cell, Part, map_regions
 from bench.judgement.verdict import Verdict, judge
+from bench.records.environment import UNKNOWN
 from bench.records.findings import WalkthroughRecord
 from bench.records.run import CaptureRecord, RunRecord, SlotRecord
 from bench.results import columns, decoding, slot_table, store
@@ -140,14 +141,14 @@ class Run:
         record, load = self.record, self.record.scenario.load
         factors = record.scenario.factors
         return {
-            "machine": f"{record.machine.get('cpu')}, cores {record.machine.get('usable_cores')}",
-            "kernel": record.machine.get("kernel", "unknown"),
+            "machine": f"{record.machine.cpu or UNKNOWN}, cores {record.machine.usable_cores or UNKNOWN}",
+            "kernel": record.machine.kernel or UNKNOWN,
             "engine": _describe_engines(record),
             "workload": f"GET of {load.page_bytes:,} bytes, {load.describe_connections()}",
             "rate": f"{load.describe_loop(factors)}, engine {load.engine}"
             + ("; throughput is the rate that was given, and is not compared" if load.is_open else ""),
             "factors": "; ".join(f"{key}: {', '.join(map(str, levels))}" for key, levels in factors.items()),
-            "vantage": _describe_vantages(record.lab.get("vantage", "unknown"), self.vantages),
+            "vantage": _describe_vantages(record.lab.vantage or UNKNOWN, self.vantages),
         }
 
     @cached_property
@@ -365,7 +366,7 @@ def _describe_engines(record: RunRecord) -> str:
     """Docker's versions, and which hosts ran them where there are several."""
     hosts: dict[str, list[str]] = {}
     for name, facts in record.engines.items():
-        hosts.setdefault(f"Docker {facts['version']}", []).append(name)
+        hosts.setdefault(f"Docker {facts.version}", []).append(name)
     if len(hosts) < 2:
         return next(iter(hosts), "Docker, version unknown")
     return "; ".join(f"{version} on {', '.join(names)}" for version, names in hosts.items())

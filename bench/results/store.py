@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from bench.errors import InputError
 from bench.judgement.capacity.record import SCHEMA_VERSION as CAPACITY_SCHEMA_VERSION
@@ -12,8 +12,9 @@ from bench.judgement.capacity.record import CapacityRecord
 from bench.judgement.verdict import Verdict
 from bench.paths import STATE
 from bench.records.calibration import Calibration
+from bench.records.earlier import complete_run, complete_slot
 from bench.records.findings import WalkthroughRecord
-from bench.records.run import READABLE_VERSIONS, SCHEMA_VERSION, RunRecord
+from bench.records.run import READABLE_VERSIONS, RunRecord
 from bench.records.suite import SUITE_SCHEMA_VERSION, SuiteRecord
 from bench.results.files import (
     CAPACITY_FILE,
@@ -26,6 +27,7 @@ from bench.results.files import (
     make_folder,
     write_atomically,
 )
+from bench.results.reading import read_record, refuse
 
 CALIBRATION_FILE = STATE / "calibration.json"
 
@@ -45,18 +47,8 @@ def write_suite(folder: Path, record: SuiteRecord) -> None:
 def read_suite(folder: Path) -> SuiteRecord:
     """Read suite.json of the suite in `folder`. Raises InputError where there is none that can be read."""
     advice = "Give the folder of a suite, results/suite/<time>-<id>/."
-    try:
-        return SuiteRecord.model_validate_json((folder / SUITE_FILE).read_text())
-    except (OSError, UnicodeDecodeError) as fault:
-        raise InputError(f"Opening the suite {folder}", str(fault), advice) from fault
-    except ValidationError as fault:
-        first = fault.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            f"Opening the suite {folder}",
-            f"its suite.json is not of schema version {SUITE_SCHEMA_VERSION} ({place}: {first['msg']})",
-            "Read it with the version of bench that wrote it.",
-        ) from fault
+    doing = f"Opening the suite {folder}"
+    return read_record(SuiteRecord, folder / SUITE_FILE, doing, advice, (SUITE_SCHEMA_VERSION,))
 
 
 def write_run(folder: Path, record: RunRecord) -> None:
@@ -66,43 +58,13 @@ def write_run(folder: Path, record: RunRecord) -> None:
 
 def read_run(folder: Path) -> RunRecord:
     """Read run.json of the run in `folder`. Raises InputError where there is none that can be read."""
-    doing = f"Opening the run {folder}"
+    doing, path = f"Opening the run {folder}", folder / RUN_FILE
+    advice = "Give the folder of a run: results/<scenario>/<time>-<id>/."
+    record = read_record(RunRecord, path, doing, advice, READABLE_VERSIONS)
     try:
-        text = (folder / RUN_FILE).read_text()
-    except (OSError, UnicodeDecodeError) as fault:
-        raise InputError(
-            doing, str(fault), "Give the folder of a run: results/<scenario>/<time>-<id>/."
-        ) from fault
-    try:
-        _refuse_other_versions(_Version.model_validate_json(text), doing)
-        return RunRecord.model_validate_json(text)
-    except ValidationError as fault:
-        first = fault.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            doing,
-            f"its run.json is not of schema version {SCHEMA_VERSION} ({place}: {first['msg']})",
-            "Read it with the version of bench that wrote it.",
-        ) from fault
-
-
-class _Version(BaseModel):
-    """What every version of run.json says of itself, whatever else is in it."""
-
-    schema_version: int
-    bench_version: str = "unknown"
-
-
-def _refuse_other_versions(found: _Version, doing: str) -> None:
-    if found.schema_version in READABLE_VERSIONS:
-        return
-    age = "older" if found.schema_version < READABLE_VERSIONS[0] else "newer"
-    raise InputError(
-        doing,
-        f"its run.json is of schema version {found.schema_version}, {age} than those that this bench"
-        f" reads: {', '.join(map(str, READABLE_VERSIONS))}",
-        f"Read it with the version of bench that wrote it: {found.bench_version}.",
-    )
+        return complete_run(record)
+    except ValueError as fault:
+        raise refuse(doing, path, [str(fault)]) from fault
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
@@ -143,14 +105,7 @@ def read_walkthrough(folder: Path) -> WalkthroughRecord | None:
     path = folder / WALKTHROUGH_FILE
     if not path.exists():
         return None
-    try:
-        return WalkthroughRecord.model_validate_json(path.read_text())
-    except (OSError, UnicodeDecodeError, ValidationError) as fault:
-        raise InputError(
-            f"Reading {path}",
-            str(fault).splitlines()[0],
-            "Read it with the version of bench that wrote it, or delete it.",
-        ) from fault
+    return read_record(WalkthroughRecord, path, f"Reading {path}", "Delete it.")
 
 
 def write_calibration(calibration: Calibration) -> None:
@@ -161,8 +116,8 @@ def write_calibration(calibration: Calibration) -> None:
 def read_calibration() -> Calibration | None:
     """This machine's calibration; None where there is none that this version can read."""
     try:
-        return Calibration.model_validate_json(CALIBRATION_FILE.read_text())
-    except (OSError, UnicodeDecodeError, ValidationError):
+        return Calibration.parse(CALIBRATION_FILE.read_text())
+    except (OSError, ValueError):
         return None
 
 
@@ -174,20 +129,14 @@ def write_capacity(folder: Path, record: CapacityRecord) -> None:
 def read_capacity(folder: Path) -> CapacityRecord:
     """Read capacity.json. Raises InputError where there is none that can be read."""
     doing = f"Opening the capacity measurement {folder}"
-    try:
-        record = CapacityRecord.model_validate_json((folder / CAPACITY_FILE).read_text())
-    except (OSError, UnicodeDecodeError, ValidationError) as fault:
-        raise InputError(
-            doing, str(fault).splitlines()[0], "Read it with the version of bench that wrote it."
-        ) from fault
-    if record.schema_version != CAPACITY_SCHEMA_VERSION:
-        raise InputError(
-            doing,
-            f"its {CAPACITY_FILE} is of schema version {record.schema_version}, not"
-            f" {CAPACITY_SCHEMA_VERSION}",
-            "Read it with the version of bench that wrote it.",
-        )
-    return record
+    advice = "Give the folder of a capacity measurement: results/<scenario>/<time>-<id>/."
+    path = folder / CAPACITY_FILE
+    record = read_record(CapacityRecord, path, doing, advice, (CAPACITY_SCHEMA_VERSION,))
+    probes = (
+        probe.model_copy(update={"slot": complete_slot(probe.slot)}) if probe.slot else probe
+        for probe in record.probes
+    )
+    return record.model_copy(update={"probes": tuple(probes)})
 
 
 def write_sums(folder: Path) -> None:

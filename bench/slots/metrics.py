@@ -19,6 +19,10 @@ class OpenLoop:
     waited: int
     """Requests for which no connection was free at their time: the server's slowness, not the generator's."""
 
+    def achieved_share(self, throughput_rps: float) -> float:
+        """Done in the window, by what arrived in it; nothing where nothing did."""
+        return throughput_rps / self.offered_rps if self.offered_rps else 0.0
+
 
 @dataclass(frozen=True)
 class RequestMetrics:
@@ -37,6 +41,18 @@ class RequestMetrics:
     service_p50_us: float | None
     service_p99_us: float | None
     open_loop: OpenLoop | None = None
+
+    @property
+    def achieved_share(self) -> float | None:
+        """Of an open loop that anything was answered in: done in the window, by what arrived in it."""
+        if self.open_loop is None or not self.values:
+            return None
+        return self.open_loop.achieved_share(self.values[Metric.THROUGHPUT_RPS])
+
+    @property
+    def lateness_p99_us(self) -> float | None:
+        """Of an open loop: the generator's own; None where no connection ever was free."""
+        return self.open_loop.lateness_us[1] if self.open_loop and self.open_loop.lateness_us else None
 
 
 def measure_requests(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import InputError
-from bench.slots.gates.gate import Gate
+from bench.slots.gates.gate import Gate, GateKind
 from bench.wire.exchanges import Fault, Sight
 
 MIN_MATCHED_SHARE = 0.999
@@ -68,7 +68,7 @@ class Hops:
         share = len(self.rows) / self.expected if self.expected else 0.0
         return [
             Gate(
-                name="capture: matched",
+                name=GateKind.CAPTURE_MATCHED,
                 passed=share >= MIN_MATCHED_SHARE,
                 seen=share,
                 limit=MIN_MATCHED_SHARE,
@@ -76,7 +76,7 @@ class Hops:
                 detail=_list(self.unmatched | self.backwards),
             ),
             Gate(
-                name="capture: order",
+                name=GateKind.CAPTURE_ORDER,
                 passed=not self.backwards,
                 seen=sum(self.backwards.values()),
                 limit=0,

@@ -19,6 +19,7 @@ from bench.lab.servers import engine, engine_root, image
 from bench.lab.servers.engine_root import SUITES, EngineRoot, provide_engine_root
 from bench.lab.servers.server import Site, apache, network_inode
 from bench.measure.settings import set_receive_steering
+from bench.scenario.engine_source import EngineSource
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import Counter
@@ -40,7 +41,7 @@ print(connection.getresponse().status)
 @contextmanager
 def sealed_lab(suite: str) -> Iterator[tuple[lab.Lab, journal.Journal, list[DockerHost]]]:
     """A lab of two Docker hosts with the suite's engine, after which the machine is what it was before."""
-    hosts = [DockerHost(number, f"debian:{suite}", {}) for number in (0, 1)]
+    hosts = [DockerHost(number, EngineSource(suite), {}) for number in (0, 1)]
     with lock.machine_lock("test_engine_root"):
         before = snapshot()
         notes = journal.Journal(f"test-{os.getpid()}-{time.monotonic_ns()}")

@@ -12,6 +12,7 @@ import pytest
 
 import bench as api
 from bench.scenario.modes.footprint import Counter
+from bench.slots.gates.gate import GateKind
 from tests.lab.conftest import DONE, bench, only_run, write_scenario
 from tests.lab.world import snapshot
 
@@ -65,8 +66,8 @@ def test_every_slot_ran_the_same_image_on_the_path_that_its_arm_declares(
     run = api.load(finished[0])
     for record in run.record.slots:
         gates = {gate.name: gate for gate in record.gates}
-        assert gates["image"].passed
-        assert gates["namespace"].passed
+        assert gates[GateKind.IMAGE].passed
+        assert gates[GateKind.NAMESPACE].passed
         assert [name for name, gate in gates.items() if name.startswith("path: ") and not gate.passed] == []
         assert (record.counters[Counter.DNAT] > 0) is (record.slot.arm == "bridge")
 
@@ -211,7 +212,7 @@ def test_a_connection_a_request_is_mapped_once_a_request_and_leaves_the_client_i
         opened = int(record.evidence["connections opened"])
         assert opened == int(record.evidence["requests recorded"]) > 100
         assert record.counters[Counter.DNAT] == (opened if record.slot.arm == "bridge" else 0)
-        assert gates["client ports"].passed
+        assert gates[GateKind.CLIENT_PORTS].passed
 
 
 def test_a_client_that_is_made_to_run_out_of_ports_says_so(tmp_path: Path) -> None:

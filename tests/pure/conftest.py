@@ -13,7 +13,7 @@ from bench.scenario.modes.footprint import Counter
 from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot, plan_slots
 from bench.scenario.scenario import Scenario
-from bench.slots.gates.gate import Gate
+from bench.slots.gates.gate import Gate, GateKind
 from bench.slots.observation import SlotMetrics
 from bench.slots.requests import RECORD_DTYPE, Outcome
 
@@ -97,7 +97,8 @@ def make_records(rows: Iterable[Mapping[str, int]]) -> np.ndarray:
 
 def make_gate(*, passed: bool = True, name: str = "requests", **changes: Any) -> Gate:
     """A gate that voids the whole slot where it failed."""
-    return Gate(name=name, passed=passed, seen=1, limit=2, unit="of anything", **changes)
+    fields: dict[str, Any] = {"seen": 1, "limit": 2, "unit": "of anything"}
+    return Gate(name=GateKind(name), passed=passed, **(fields | changes))
 
 
 def make_slot_record(slot: Slot, latency_us: float = 20.0, **changes: Any) -> SlotRecord:

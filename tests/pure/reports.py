@@ -79,7 +79,8 @@ def measure(scenario: Scenario, slot: Slot, latency_us: float | None = None) -> 
         slot,
         latency_us or (20 + ADDED_US.get(slot.arm, 0)) * noise(slot, 0.002),
         counters=counters,
-        evidence={"requests recorded": str(REQUESTS), "connections opened": str(CONNECTIONS)},
+        requests_recorded=REQUESTS,
+        connections_opened=CONNECTIONS,
         gates=(make_gate(), *gates),
     )
 

@@ -12,12 +12,13 @@ from bench.records.calibration import (
     find_floor,
     find_pauses,
 )
+from bench.records.environment import MachineFacts
 from bench.report.run.instrument import describe_instrument, list_ceilings, list_floors
 from bench.scenario.metric import Metric
 from bench.statistics.estimate import estimate
 
 P50 = Metric.P50_LATENCY_US
-MACHINE = {"kernel": "6.1", "cpu": "a cpu", "usable_cores": "0,1", "architecture": "x86_64", "host": "one"}
+MACHINE = MachineFacts(kernel="6.1", cpu="a cpu", usable_cores="0,1", architecture="x86_64", host="one")
 
 
 def make_calibration(spread: float = 0.02) -> Calibration:
@@ -70,8 +71,8 @@ def test_an_effect_of_the_smallest_resolvable_size_is_found_in_four_of_five_runs
 def test_a_calibration_is_of_machines_alike_in_what_figures_depend_on() -> None:
     found = make_calibration()
 
-    assert found.is_of(MACHINE | {"host": "another name"})
-    assert not found.is_of(MACHINE | {"kernel": "6.2"})
+    assert found.is_of(MACHINE.model_copy(update={"host": "another name"}))
+    assert not found.is_of(MACHINE.model_copy(update={"kernel": "6.2"}))
 
 
 def test_a_calibration_is_the_same_after_a_way_through_json() -> None:

@@ -25,6 +25,7 @@ from bench.records.run import Status
 from bench.report.pages.capacity import answer_capacity, list_cautions, write_capacity_report
 from bench.results import files, store
 from bench.scenario.model import Capacity, Load
+from bench.slots.gates.gate import GateKind
 
 from .conftest import make_scenario
 
@@ -234,9 +235,9 @@ GOOD = Probe(
     [
         ({}, {}, 50.0, Outcome.SUSTAINED),
         ({}, {"quiet cores": "0.2", "listen drops": "3"}, 5_000.0, Outcome.SUSTAINED),
-        ({}, {"path: served": "0"}, 50.0, Outcome.VOID),
+        ({}, {"path: served connections": "0"}, 50.0, Outcome.VOID),
         ({"p99_ms": 11.0}, {}, 50.0, Outcome.REFUSED),
-        ({"p99_ms": 11.0}, {"path: served": "0"}, 50.0, Outcome.REFUSED),
+        ({"p99_ms": 11.0}, {"path: served connections": "0"}, 50.0, Outcome.REFUSED),
         ({"p99_ms": 11.0}, {"image": "another"}, 50.0, Outcome.VOID),
         ({"achieved_share": 0.98}, {"achieved": "0.98", "listen drops": "9"}, 50.0, Outcome.REFUSED),
         ({"error_share": 0.01}, {"errors": "0.01"}, 50.0, Outcome.REFUSED),
@@ -250,7 +251,12 @@ GOOD = Probe(
 def test_a_probe_counts_against_the_server_only_if_nothing_else_explains_it(
     changes: dict[str, Any], gates: dict[str, str], lateness_us: float | None, outcome: Outcome
 ) -> None:
-    judged = judge_probe(GOOD.model_copy(update=changes), gates, lateness_us, SETTINGS)
+    judged = judge_probe(
+        GOOD.model_copy(update=changes),
+        {GateKind(name): seen for name, seen in gates.items()},
+        lateness_us,
+        SETTINGS,
+    )
     assert judged.outcome is outcome
     assert bool(judged.reasons) is (outcome is not Outcome.SUSTAINED)
 

@@ -21,12 +21,12 @@ from bench.report.run.summary import summarise
 from bench.results import columns, slot_table, store
 from bench.results.run import Run
 from bench.scenario.conditions import conditions
-from bench.scenario.metric import Metric
+from bench.scenario.metric import Metric, Voids
 from bench.scenario.model import Arm, Claim, Load
 from bench.scenario.plan import IDLE_S, plan_slots, slot_seconds
 from bench.scenario.scenario import Scenario
 from bench.slots.cpu import CoreCounters, CoreCpu, CpuCounters, CpuRecord, Kind, Share, measure_cpu, rate
-from bench.slots.gates.gate import Voids, is_valid
+from bench.slots.gates.gate import is_valid
 from bench.slots.gates.load import check_open_loop, usable_metrics
 from bench.slots.gates.machine import MAX_IDLE_CORES, check_idle
 from bench.slots.metrics import OpenLoop

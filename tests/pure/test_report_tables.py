@@ -293,8 +293,7 @@ def test_every_demand_of_a_path_gate_has_a_short_form() -> None:
         for vantage in Vantage:
             path = mode.path_from(vantage)
             for gate in check_path(path, dict.fromkeys(UNITS, 0), 1, 1, forwarding_rules=True):
-                assert gate.unit.rpartition(", ")[2] in attestation.DEMANDS
-                assert gate.name in {attestation.gate_name(counter) for counter in UNITS}
+                assert gate.demand in attestation.DEMANDS
 
 
 def test_differences_that_a_mode_explains_are_grouped_and_others_are_cautions(tmp_path: Path) -> None:

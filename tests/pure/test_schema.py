@@ -12,9 +12,8 @@ import jsonschema
 import pytest
 from pydantic import BaseModel
 
-from bench.scenario.model import TABLES
 from bench.scenario.parsing import parse_scenario
-from bench.scenario.scenario import Scenario
+from bench.scenario.scenario import TABLES, Scenario
 from bench.scenario.schema import describe_scenario_file
 
 from .test_scenario import ARMS, CLAIM, HEAD, VALID

@@ -18,6 +18,7 @@ from scapy.utils import PcapReader, PcapWriter
 from bench.errors import EnvironmentLacks, ExitCode, InputError
 from bench.judgement.verdict import judge
 from bench.lab.hosts import command
+from bench.records.environment import LabFacts
 from bench.records.run import SCHEMA_VERSION, RunRecord
 from bench.results import columns, files, slot_table, store
 from bench.scenario.metric import PERFORMANCE, Metric
@@ -76,14 +77,14 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_registered_and_has_no_data_is_read_as_it_was_written(tmp_path: Path) -> None:
-    bare = RUN.model_copy(update={"slots": (), "finished_at": None, "budget_s": 90.0, "lab": {}})
+    bare = RUN.model_copy(update={"slots": (), "finished_at": None, "budget_s": 90.0, "lab": LabFacts()})
     store.write_run(tmp_path, bare)
 
     assert store.read_run(tmp_path) == bare
 
 
 def test_a_slot_that_failed_is_read_as_it_was_written(tmp_path: Path) -> None:
-    gate = make_gate(name="measured", passed=False, detail="no 200 came; « ends »\n\x1b[0m")
+    gate = make_gate(name="answered", passed=False, detail="no 200 came; « ends »\n\x1b[0m")
     failed = make_slot_record(RUN.planned[0], gates=(gate,), values={}, counters={}, p999_latency_us=None)
     store.write_run(tmp_path, RUN.model_copy(update={"slots": (failed,)}))
 

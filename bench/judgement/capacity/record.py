@@ -13,6 +13,7 @@ from bench.judgement.capacity.knee import (
     locate,
     locate_by_search,
 )
+from bench.records.environment import EngineFacts, ImageFacts, LabFacts, MachineFacts
 from bench.records.run import SlotRecord, Status
 from bench.scenario.model import Capacity
 from bench.scenario.scenario import Scenario
@@ -42,23 +43,6 @@ MAX_CLIENT_VOTES = 0.5
 """Share of the probes at the rate not sustained in which the client was at its limit."""
 MAX_LATE_SHARE = 0.1
 """Of the limit, the generator's own lateness at the p99: more than that is a good part of what was judged."""
-OVERLOAD = {
-    "requests",
-    "errors",
-    "achieved",
-    "generator",
-    "generator lateness",
-    "generator lateness, median",
-    "retransmits",
-    "listen drops",
-    "conntrack drops",
-    "conntrack room",
-}
-"""Gates that fail where a server has too much to do: what a probe is there to find out."""
-CLIENT = {"client ports", "ports found"}
-"""Gates that fail where the client has nothing left to send from."""
-
-
 SEARCH_PROBES = 10
 """Of one arm and workload, the null server's as well: for time estimates only."""
 PROBE_OVERHEAD_S = 0.8
@@ -146,11 +130,11 @@ class CapacityRecord(Stored):
     finished_at: str | None = None
     scenario: Scenario
     seed: int
-    machine: Mapping[str, str]
+    machine: MachineFacts
     tools: Mapping[str, str]
-    lab: Mapping[str, str] = {}
-    engines: Mapping[str, Mapping[str, str]] = {}
-    image: Mapping[str, str] = {}
+    lab: LabFacts = LabFacts()
+    engines: Mapping[str, EngineFacts] = {}
+    image: ImageFacts = ImageFacts()
     unavailable: Mapping[str, str] = {}
     probes: tuple[Probe, ...] = ()
     """In the order of measuring, as are the next two."""

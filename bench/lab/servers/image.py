@@ -19,6 +19,7 @@ import docker
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
 from bench.lab.servers.debian_root import building_folder, make_archive
+from bench.records.environment import ImageFacts
 
 CACHE = Path("/var/cache/bench")
 PAGE_SIZES = (1024, 65536, 1048576)
@@ -42,6 +43,15 @@ class Image:
     base_sha256: str
     recipe_sha256: str
     """Of Dockerfile, httpd.conf and pages."""
+
+    def describe(self) -> ImageFacts:
+        """As it is stored."""
+        return ImageFacts(
+            id=self.id,
+            suite=self.suite,
+            base_sha256=self.base_sha256,
+            recipe_sha256=self.recipe_sha256,
+        )
 
 
 def provide_image(client: docker.DockerClient) -> Image:

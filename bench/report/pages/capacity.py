@@ -49,7 +49,11 @@ def write_capacity_report(record: CapacityRecord, folder: Path) -> None:
             "method": describe_method(record),
             "scenario_toml": scenario_toml(record.scenario),
             "command": f"bench capacity {record.scenario.name}.toml --seed {record.seed}",
-            "environment": [("Machine", record.machine), ("Lab", record.lab), ("Tools", record.tools)],
+            "environment": [
+                ("Machine", record.machine.stated()),
+                ("Lab", record.lab.stated()),
+                ("Tools", record.tools),
+            ],
             "format_time": format_time,
         }
         text = fill(template, facts)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.judgement.comparison import Compared, Comparison, Word
+from bench.records.environment import UNKNOWN
 from bench.report.text import count, format_interval, format_number, format_percent, format_share, join_words
 from bench.results.run import Run
 from bench.scenario.metric import Metric
@@ -71,7 +72,7 @@ def describe_workload(run: Run) -> str:
 
 def describe_vantage(run: Run) -> str:
     """Whose latency it is: `a client in a same-kernel lab`."""
-    lab = run.record.lab.get("vantage", "unknown")
+    lab = run.record.lab.vantage or UNKNOWN
     if run.vantages == (Vantage.CLIENT,):
         return f"a client in a {lab}"
     return f"{join_words([vantage.label for vantage in run.vantages])}, in a {lab}"
@@ -87,7 +88,7 @@ def answer_sentence(run: Run) -> str:
         reasons = dict.fromkeys(note for comparison in compared for note in comparison.notes)
         reasons |= {f"{arm} is NOT AVAILABLE here": None for arm in run.verdict.unavailable}
         return f"There is no answer: {'; '.join(reasons)}."
-    order = (run.record.scenario.headline, *HEADLINE_METRICS)
+    order = (run.record.scenario.headline, *HEADLINE_METRICS, *Metric)
     metric = next(metric for metric in order if metric in answered)
     headline = [comparison for comparison in compared if comparison.metric is metric]
     claimed = {name for claim in run.record.scenario.claims for name in (claim.better, claim.than)}

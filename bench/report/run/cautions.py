@@ -12,9 +12,7 @@ from bench.report.run.selection import arm_names
 from bench.report.table import NOT_AVAILABLE
 from bench.report.text import count, format_percent, join_words
 from bench.results.run import Run
-from bench.scenario.metric import Metric
-from bench.slots.gates.gate import Voids
-from bench.slots.gates.load import MIN_REQUESTS_P99
+from bench.scenario.metric import MIN_REQUESTS_P99, Metric, Voids
 
 LINK_BOUND_SHARE = 0.85
 """Of a link's rate in pages alone, above which the link is full: headers, acknowledgements and the moments

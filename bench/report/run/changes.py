@@ -15,8 +15,8 @@ from bench.report.text import (
     join_words,
 )
 from bench.results.run import Run
+from bench.scenario.engine_source import OWN_ENGINE
 from bench.scenario.metric import Metric
-from bench.scenario.model import OWN_ENGINE
 from bench.scenario.placement import docker_hosts
 
 ENGINE_FACTOR = "lab.engine"
@@ -28,11 +28,11 @@ MOST_SENTENCES = 6
 def name_level(run: Run, factor: str, level: str) -> str:
     """A level as a person names it: `Docker 20.10.24 (debian:bookworm)`, `receive steering on`."""
     if factor == ENGINE_FACTOR:
-        origin = "the machine's own" if level == OWN_ENGINE else level
+        origin = "the machine's own" if level == str(OWN_ENGINE) else level
         for host in docker_hosts(run.record.scenario):
-            version = run.record.engines.get(host.name, {}).get("version")
-            if host.engine == level and version:
-                return f"Docker {version.partition('+')[0]} ({origin})"
+            found = run.record.engines.get(host.name)
+            if str(host.engine) == level and found:
+                return f"Docker {found.version.partition('+')[0]} ({origin})"
         return f"the engine of {level}"
     named = factor.split(".")[1].replace("_", " ")
     return f"{named} {SWITCHES.get(level, level)}"

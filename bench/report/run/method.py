@@ -7,6 +7,7 @@ from bench.judgement.claim import ClaimWord
 from bench.judgement.comparison import Word
 from bench.judgement.regions import Region
 from bench.records import findings
+from bench.records.environment import UNKNOWN
 from bench.report.run.answer import describe_workload
 from bench.report.run.comparisons import DIFFERS
 from bench.report.run.instrument import describe_instrument
@@ -241,7 +242,7 @@ def describe_limits(run: Run) -> list[str]:
     other = "how much could be served at most" if load.is_open else "a fixed arrival rate"
     return [
         (
-            f"Client and server share a machine and a kernel ({run.record.lab.get('vantage', 'unknown')}),"
+            f"Client and server share a machine and a kernel ({run.record.lab.vantage or UNKNOWN}),"
             " so no network card and no wire is in the path. Where a request takes longer, the ratio is"
             " nearer to 1; the difference in microseconds travels better than the ratio."
         ),

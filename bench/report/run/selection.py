@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from bench.records.run import SlotRecord
 from bench.report.panels import make_key
 from bench.results.run import Run
-from bench.slots.gates.gate import Voids
+from bench.scenario.metric import Voids
 
 PALETTE = (
     "#0072B2",

@@ -7,8 +7,8 @@ from bench.records.run import SlotRecord
 from bench.report.run.selection import arm_names, name_failed_gates, present_conditions, slots_of
 from bench.report.text import ABSENT, format_number, join_words
 from bench.results.run import Run
-from bench.scenario.metric import Metric
-from bench.slots.gates.gate import Gate, Voids
+from bench.scenario.metric import Metric, Voids, measured_metrics
+from bench.slots.gates.gate import Gate
 
 LONGEST_LIST = 3
 """More different texts than this are counted instead of listed."""
@@ -100,28 +100,28 @@ SLOT_COLUMNS = (
     "Began",
     "Requests",
     "Errors",
-    "p50, us",
-    "p99, us",
-    "req/s",
     "wrk, req/s",
     "First 200, ms",
     "Gates",
 )
-CPU_COLUMN = "CPU, us"
 
 
 def name_slot_columns(run: Run) -> tuple[str, ...]:
-    """Columns of `list_slots`: `SLOT_COLUMNS`, with CPU per request before the rates where it is measured."""
-    place = SLOT_COLUMNS.index("req/s")
-    cpu = (CPU_COLUMN,) if run.record.scenario.load.measures_cpu else ()
-    return (*SLOT_COLUMNS[:place], *cpu, *SLOT_COLUMNS[place:])
+    """Columns of `list_slots`: `SLOT_COLUMNS`, with the metrics of a slot before wrk's rate."""
+    place = SLOT_COLUMNS.index("wrk, req/s")
+    metrics = (metric.about.column for metric in _slot_metrics(run))
+    return (*SLOT_COLUMNS[:place], *metrics, *SLOT_COLUMNS[place:])
+
+
+def _slot_metrics(run: Run) -> list[Metric]:
+    """Those that its slots have, the rates last: beside wrk's."""
+    measured = measured_metrics(run.record.scenario.load)
+    return sorted(measured, key=lambda metric: metric.higher_is_better)
 
 
 def list_slots(run: Run) -> list[tuple[str, ...]]:
     """A row a measured slot, by `name_slot_columns`, in the order of measuring."""
-    metrics = [Metric.P50_LATENCY_US, Metric.P99_LATENCY_US, Metric.THROUGHPUT_RPS]
-    if run.record.scenario.load.measures_cpu:
-        metrics.insert(2, Metric.CPU_US_PER_REQUEST)
+    metrics = _slot_metrics(run)
     return [
         (
             str(record.slot.index),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bench.scenario.modes.footprint import EXACT, STILL_PROXY_NS, STILL_SHARE, UNITS, Counter, Expected, Path
-from bench.slots.gates.gate import Gate
+from bench.slots.gates.gate import Demand, Gate, GateKind
 
 
 def check_path(
@@ -28,25 +28,24 @@ def _path_gate(
 ) -> Gate:
     match expected:
         case Expected.EACH_CONNECTION:
-            passed, limit, how = seen == connections, connections, "exactly (one a new connection)"
+            limit, demand = connections, Demand.ONE_A_CONNECTION
         case Expected.TWICE_A_CONNECTION:
-            passed, limit = seen == 2 * connections, 2 * connections
-            how = "exactly (two a new connection)"
+            limit, demand = 2 * connections, Demand.TWO_A_CONNECTION
         case Expected.EACH_REQUEST:
             # A request and its answer; one segment each would be two packets on one link.
-            passed, limit, how = seen >= 2 * requests, 2 * requests, "at least (two a request)"
+            limit, demand = 2 * requests, Demand.TWO_A_REQUEST
         case Expected.SOME:
-            passed, limit, how = seen > 0, 1, "at least"
+            limit, demand = 1, Demand.AT_LEAST
         case None:
             still = STILL_PROXY_NS if counter is Counter.PROXY_CPU else STILL_SHARE
-            limit = 0 if counter in EXACT else int(requests * still)
-            passed, how = seen <= limit, "at most (not on this path)"
+            limit, demand = 0 if counter in EXACT else int(requests * still), Demand.NOT_ON_PATH
     return Gate(
-        name=f"path: {counter.replace('_', ' ')}",
-        passed=passed,
+        name=GateKind.of_counter(counter),
+        passed=demand.is_met(seen, limit),
         seen=seen,
         limit=limit,
-        unit=f"{UNITS[counter]}, {how}",
+        unit=f"{UNITS[counter]}, {demand}",
+        demand=demand,
     )
 
 
@@ -54,7 +53,7 @@ def check_namespace(shared: bool, inode: int, host_inode: int) -> list[Gate]:
     """Gate that Apache is in the Docker host's network namespace where it is `shared`, and only then."""
     return [
         Gate(
-            name="namespace",
+            name=GateKind.NAMESPACE,
             passed=(inode == host_inode) is shared,
             seen=str(inode),
             limit=f"{'the same as' if shared else 'other than'} {host_inode}",
