@@ -123,8 +123,7 @@ class Run:
         baseline = self.record.scenario.baseline
         return [
             f"{fact} is not the same around every Apache ({', '.join(sorted(set(rows['arm'])))}:"
-            f" {', '.join(map(str, dict.fromkeys(rows['value'])))}; {baseline}:"
-            f" {', '.join(map(str, dict.fromkeys(rows['baseline_value'])))}),"
+            f" {_list_values(rows['value'])}; {baseline}: {_list_values(rows['baseline_value'])}),"
             " and nothing in the modes explains it."
             for fact, rows in unexplained.groupby("fact")
         ]
@@ -350,6 +349,11 @@ def _table(kind: type[BaseModel], found: Sequence[BaseModel]) -> pd.DataFrame:
     return pd.DataFrame(
         rows, columns=columns + [f"{name}_{end}" for name in intervals for end in ("low", "high")]
     )
+
+
+def _list_values(values: pd.Series) -> str:
+    """Each value of a fact once; `absent` for that of a side which lacks it."""
+    return ", ".join("absent" if pd.isna(value) else str(value) for value in dict.fromkeys(values))
 
 
 def _describe_vantages(lab: str, vantages: Sequence[Vantage]) -> str:

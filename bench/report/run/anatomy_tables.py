@@ -1,12 +1,12 @@
 """Tables of where the microseconds go."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from bench.judgement.change import Changed
 from bench.report.run.anatomy import (
-    ARROWS,
     CAPTURE_GATES,
     LIMITS,
     P50,
@@ -20,6 +20,7 @@ from bench.report.run.anatomy import (
 )
 from bench.report.run.selection import arm_names
 from bench.report.run.slot_tables import GATE_COLUMNS, list_gates
+from bench.report.symbols import ARROWS
 from bench.report.table import Table
 from bench.report.text import (
     ABSENT,
@@ -299,7 +300,7 @@ def _tabulate_trace(arm: str, slot: int, found: pd.DataFrame) -> Table:
     )
 
 
-def summarise_anatomy(run: Run) -> dict[str, object] | None:
+def tell_anatomy(run: Run) -> Mapping[str, Any] | None:
     """All that the section says; None where no slot had taps."""
     if not run.tapped:
         return None
@@ -309,8 +310,7 @@ def summarise_anatomy(run: Run) -> dict[str, object] | None:
         tables = [tabulate_explained(run), tabulate_shares(run), tabulate_losses(run), *tables]
     return {
         "said": describe_anatomy(run),
-        "hops": tabulate_hops(run),
-        "tables": [table for table in tables if table.rows],
+        "tables": [*(table for table in tables if table.rows), *tabulate_hops(run)],
         "limits": LIMITS,
         "traces": tabulate_traces(run),
     }
