@@ -18,8 +18,8 @@ from bench.measure.slot import measure_slot
 from bench.measure.testbed import Bed, prepare_bed
 from bench.records.calibration import SAME_MACHINE
 from bench.records.run import SCHEMA_VERSION, RunRecord, SlotRecord, Status
-from bench.report.run.publish import publish
-from bench.results import files, store
+from bench.report.run.publish import write_report
+from bench.results import files, slot_table, store
 from bench.results.run import load
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.placement import docker_hosts
@@ -128,7 +128,11 @@ def exit_code_of(folder: Path) -> ExitCode:
 
 def write_results(folder: Path) -> None:
     """Write all that follows from run.json and the slots: verdict, table, report, sums."""
-    publish(load(folder))
+    found = load(folder)
+    slot_table.write_slots_csv(folder, found.record.slots)
+    store.write_verdict(folder, found.verdict)
+    write_report(found, folder)
+    store.write_sums(folder)
 
 
 def _execute(folder: Path, record: RunRecord, progress: Progress, web_ui_port: int | None) -> None:

@@ -8,7 +8,6 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from bench.cli import terminal
-from bench.cli.scenario_files import bundled_scenarios
 from bench.records.run import Status
 from bench.report.run import page, publish, selection, slot_tables
 from bench.report.run.cautions import find_cautions
@@ -24,11 +23,7 @@ from bench.report.run.selection import colour_of, marker_of
 from bench.report.run.summary import list_gaps, summarise
 from bench.report.svg import render_svg
 from bench.report.symbols import PALETTE
-from bench.results import files, store
 from bench.results.run import Run
-from bench.scenario.model import Load
-from bench.scenario.parsing import parse_scenario
-from bench.scenario.toml import scenario_toml
 
 from .conftest import make_gate, make_run, make_scenario, make_slot_record
 from .reports import ARMS, LADDER, NO_IPVLAN, judged, make_ladder, measure, store_run
@@ -136,13 +131,6 @@ def test_a_run_that_became_precise_has_ended_well_and_is_run_again_as_it_was(tmp
 
     assert not any("planned slot" in caution for caution in find_cautions(run))
     assert "--precision 1%" in page.render_markdown(run)
-
-
-@pytest.mark.parametrize("path", sorted(Path(bundled_scenarios()).glob("*.toml")), ids=lambda p: p.stem)
-def test_the_scenario_in_a_report_is_read_as_the_one_that_was_registered(path: Path) -> None:
-    scenario = parse_scenario(path.read_text(), path.name)
-
-    assert parse_scenario(scenario_toml(scenario), "report") == scenario
 
 
 def test_of_more_slots_than_a_page_holds_those_that_failed_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,21 +303,3 @@ def test_no_cell_is_cut_in_a_narrow_terminal(
         for cells in table.rows:
             assert "  ".join(cells).replace(" ", "") in printed.replace(" ", "")
     assert "…" not in printed
-
-
-def test_the_scenario_in_the_report_is_a_file_that_reads_as_the_scenario(tmp_path: Path) -> None:
-    open_loop = make_scenario(load=Load(model="open", rate_rps=5), walkthrough=True)
-    for scenario in (make_ladder(), make_scenario(factors={"load.connections": (1, 16)}), open_loop):
-        store.write_run(tmp_path, make_run(scenario))
-        stored = Run(tmp_path).record.scenario
-
-        assert parse_scenario(scenario_toml(stored), "again") == scenario
-
-
-def test_a_setting_that_a_stored_scenario_did_not_know_is_not_in_its_file(tmp_path: Path) -> None:
-    store.write_run(tmp_path, make_run(make_scenario()))
-    text = (tmp_path / files.RUN_FILE).read_text()
-    (tmp_path / files.RUN_FILE).write_text(text.replace('"pacing": "spin",', ""))
-
-    assert "pacing" not in scenario_toml(Run(tmp_path).record.scenario)
-    assert "arrivals" in scenario_toml(Run(tmp_path).record.scenario)

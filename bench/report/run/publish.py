@@ -1,24 +1,12 @@
-"""All that follows from a run's record and slots: its verdict, its table, its page and figures, the sums."""
+"""A run's page and its figures, as files."""
 
 from pathlib import Path
 
 from bench.report.run.page import fill_page, list_chapters
-from bench.results import files, slot_table, store
+from bench.results import files
 from bench.results.run import Run
 
 HTML_FILE, MARKDOWN_FILE, FIGURES_FOLDER = "report.html", "report.md", "figures"
-
-
-def publish(run: Run) -> None:
-    """Write verdict.json, slots.csv, the report and SHA256SUMS into the run's folder.
-
-    The run is judged here, if it was not before, and is then that same judged run for whoever goes on
-    with it. Raises EnvironmentLacks where a file cannot be written.
-    """
-    slot_table.write_slots_csv(run.path, run.record.slots)
-    store.write_verdict(run.path, run.verdict)
-    write_report(run, run.path)
-    store.write_sums(run.path)
 
 
 def write_report(run: Run, folder: Path) -> None:
