@@ -15,8 +15,6 @@ from bench.report.run.anatomy_tables import (
     tabulate_hops,
     tabulate_losses,
     tabulate_shares,
-    tabulate_taps,
-    tabulate_traces,
 )
 from bench.report.run.answer import answer_sentence
 from bench.report.run.figures.block_ratios import draw_block_ratios
@@ -26,6 +24,7 @@ from bench.report.run.figures.shares import draw_shares
 from bench.report.run.figures.waterfalls import draw_contrasts, draw_waterfalls
 from bench.report.run.sections import SECTIONS
 from bench.report.run.summary import summarise
+from bench.report.run.taps import tabulate_taps, tabulate_traces
 from bench.results.run import Run
 from bench.scenario.model import Arm
 from bench.scenario.plan import Slot

@@ -9,12 +9,11 @@ from matplotlib.figure import Figure
 
 from bench.report.panels import make_panels
 from bench.report.run.anatomy import label_of
-from bench.report.run.anatomy_tables import order_hops
+from bench.report.run.anatomy_tables import name_row, order_hops
 from bench.report.run.figures.drawing import Drawing
 from bench.report.run.figures.latency import scale_latency
 from bench.report.run.selection import colour_of, make_arm_keys, marker_of
 from bench.report.svg import STYLE
-from bench.report.symbols import ARROWS
 from bench.results.run import Run
 from bench.wire.anatomy.model import ArmAnatomy
 from bench.wire.hops import list_hops
@@ -29,18 +28,18 @@ def draw_hops(run: Run) -> Figure:
     arms = [arm for arm in run.anatomy.arms if arm.condition == condition]
     pooled = {arm.arm: _pool(run, arm) for arm in arms}
     hops = [
-        (name, group)
-        for name, group in order_hops(arms)
-        if any(np.any(of_arm[name]) for of_arm in pooled.values() if name in of_arm)
+        row
+        for row in order_hops(arms)
+        if any(np.any(of_arm[row.name]) for of_arm in pooled.values() if row.name in of_arm)
     ]
     columns = 3
     rows = -(-len(hops) // columns)
     with matplotlib.rc_context(STYLE):
         figure, grid = make_panels(columns, [1.5] * rows)
         panels = [axes for row in grid for axes in row]
-        for (name, group), axes in zip(hops, panels, strict=False):
-            _draw_distribution(run, axes, {arm: of[name] for arm, of in pooled.items() if name in of})
-            axes.set_title(f"{ARROWS[group]} {name.partition(': ')[2] or name}", loc="left", fontsize=8)
+        for hop, axes in zip(hops, panels, strict=False):
+            _draw_distribution(run, axes, {arm: of[hop.name] for arm, of in pooled.items() if hop.name in of})
+            axes.set_title(name_row(hop), loc="left", fontsize=8)
         for axes in panels[len(hops) :]:
             axes.axis("off")
         for row in grid:

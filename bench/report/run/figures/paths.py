@@ -1,6 +1,5 @@
 """The path of every mode, with its microseconds."""
 
-from itertools import pairwise
 from textwrap import fill
 from typing import Any
 
@@ -15,8 +14,9 @@ from bench.report.run.figures.drawing import Drawing
 from bench.report.svg import INK, STYLE
 from bench.report.symbols import GROUP_COLOURS
 from bench.results.run import Run
+from bench.wire.anatomy.hop_names import SERVER_WORK
 from bench.wire.anatomy.model import ArmAnatomy, NamedHop
-from bench.wire.hops import Group
+from bench.wire.hops import REST_HOP, SERVER_HOP, Group
 
 SERVER = "server"
 PLACES = ("client", "uplink", "bridge", "veth", "container", SERVER)
@@ -51,11 +51,11 @@ def _draw_path(run: Run, axes: Axes, arm: ArmAnatomy) -> None:
     for place in boxes:
         _draw_box(axes, place)
     hops = {hop.row.name: hop for hop in arm.hops}
-    for near, far in pairwise(arm.taps):
-        _draw_edge(axes, near, far, hops[f"request: {near} to {far}"])
-        _draw_edge(axes, far, near, hops[f"response: {far} to {near}"])
-    _draw_server(axes, arm.taps[-1], hops[SERVER])
-    rest = hops["response: rest"]
+    for hop in arm.hops:
+        if hop.row.ends:
+            _draw_edge(axes, *hop.row.ends, hop)
+    _draw_server(axes, arm.taps[-1], hops[SERVER_HOP])
+    rest = hops[REST_HOP]
     later = f", of it {rest.title} {rest.mean.us:.2f}" if rest.mean.us >= 0.01 else ""
     axes.set_title(
         f"{name_side(run, arm.arm, arm.condition)}: {arm.wire.us:.1f} us on the wire{later}",
@@ -113,7 +113,8 @@ def _write_hop(
 ) -> None:
     """Interval, median and words of a hop at these heights, in the middle of its edge."""
     columns, row = abs(ends[1] - ends[0]), hop.row
-    words = fill(hop.title.removeprefix("server: "), EDGE_LETTERS * columns)
+    said = SERVER_WORK if row.group is Group.SERVER else hop.title
+    words = fill(said, EDGE_LETTERS * columns)
     look: dict[str, Any] = {"ha": "center", "va": "bottom" if above else "top"}
     x = sum(ends) / 2
     axes.text(x, heights[0], f"[{row.ci95[0]:.2f}, {row.ci95[1]:.2f}]", fontsize=6, **look)

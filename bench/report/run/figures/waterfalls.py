@@ -14,7 +14,7 @@ from bench.report.run.figures.shares import make_group_keys
 from bench.report.svg import INK, STYLE
 from bench.report.symbols import ARROWS, GROUP_COLOURS
 from bench.results.run import Run
-from bench.wire.anatomy.dissection import REST
+from bench.wire.anatomy.hop_names import REST
 from bench.wire.anatomy.model import Bar, Explanation
 
 CAPTION = (
