@@ -13,7 +13,7 @@ from bench.errors import InputError
 from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
 from bench.judgement.regions import Cell, Part, map_regions
-from bench.judgement.verdict import Verdict, judge
+from bench.judgement.verdict import Unavailable, Verdict, judge
 from bench.records.findings import WalkthroughRecord
 from bench.records.run import CaptureRecord, RunRecord, SlotRecord
 from bench.results import columns, decoding, slot_table, store
@@ -81,9 +81,7 @@ class Run:
             self.scope,
             record.seed,
             (*record.warnings, *self._unexplained_differences()),
-            record.unavailable,
-            record.unavailable_conditions,
-            record.unavailable_under,
+            Unavailable(record.unavailable, record.unavailable_conditions, record.unavailable_under),
         )
 
     @cached_property
