@@ -18,7 +18,7 @@ from bench.measure.slot import measure_slot
 from bench.measure.testbed import Bed, prepare_bed
 from bench.records.environment import ImageFacts, LabFacts
 from bench.records.run import SCHEMA_VERSION, RunRecord, SlotRecord, Status
-from bench.report.run.page import write_report
+from bench.report.run.publish import write_report
 from bench.results import files, slot_table, store
 from bench.results.run import load
 from bench.scenario.conditions import Condition, conditions

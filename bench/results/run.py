@@ -13,7 +13,7 @@ from bench.errors import InputError
 from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
 from bench.judgement.regions import Cell, Part, map_regions
-from bench.judgement.verdict import Verdict, judge
+from bench.judgement.verdict import Unavailable, Verdict, judge
 from bench.records.environment import UNKNOWN
 from bench.records.findings import WalkthroughRecord
 from bench.records.run import CaptureRecord, RunRecord, SlotRecord
@@ -82,9 +82,7 @@ class Run:
             self.scope,
             record.seed,
             (*record.warnings, *self._unexplained_differences()),
-            record.unavailable,
-            record.unavailable_conditions,
-            record.unavailable_under,
+            Unavailable(record.unavailable, record.unavailable_conditions, record.unavailable_under),
         )
 
     @cached_property
@@ -124,8 +122,7 @@ class Run:
         baseline = self.record.scenario.baseline
         return [
             f"{fact} is not the same around every Apache ({', '.join(sorted(set(rows['arm'])))}:"
-            f" {', '.join(map(str, dict.fromkeys(rows['value'])))}; {baseline}:"
-            f" {', '.join(map(str, dict.fromkeys(rows['baseline_value'])))}),"
+            f" {_list_values(rows['value'])}; {baseline}: {_list_values(rows['baseline_value'])}),"
             " and nothing in the modes explains it."
             for fact, rows in unexplained.groupby("fact")
         ]
@@ -351,6 +348,11 @@ def _table(kind: type[BaseModel], found: Sequence[BaseModel]) -> pd.DataFrame:
     return pd.DataFrame(
         rows, columns=columns + [f"{name}_{end}" for name in intervals for end in ("low", "high")]
     )
+
+
+def _list_values(values: pd.Series) -> str:
+    """Each value of a fact once; `absent` for that of a side which lacks it."""
+    return ", ".join("absent" if pd.isna(value) else str(value) for value in dict.fromkeys(values))
 
 
 def _describe_vantages(lab: str, vantages: Sequence[Vantage]) -> str:

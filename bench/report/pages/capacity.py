@@ -17,7 +17,7 @@ from bench.judgement.capacity.bound import (
 from bench.judgement.capacity.knee import MAX_VOIDS, Outcome, is_given_up
 from bench.judgement.capacity.record import NULL_SERVER, PROBE_S, CapacityRecord, Probe, Workload
 from bench.report.pages.capacity_figure import draw_capacity
-from bench.report.run.page import FIGURES_FOLDER, HTML_FILE, MARKDOWN_FILE
+from bench.report.run.publish import FIGURES_FOLDER, HTML_FILE, MARKDOWN_FILE
 from bench.report.svg import render_svg
 from bench.report.table import Table
 from bench.report.template import Illustration, fill

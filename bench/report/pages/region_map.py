@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 
 from bench.judgement.regions import Cell
+from bench.report.run.figures.region_map import MOST_LINES, can_draw_regions, caption_regions, draw_regions
 from bench.report.run.regions import (
-    MOST_LINES,
     Panel,
-    can_draw_regions,
-    caption_regions,
     describe_regions,
-    draw_regions,
     explain_regions,
     map_several,
     tabulate_regions,

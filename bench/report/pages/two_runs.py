@@ -10,9 +10,9 @@ from bench.judgement.across_runs.two_runs import ONE_SESSION, RunChange, RunComp
 from bench.judgement.change import Changed, ChangeWord
 from bench.report.panels import lay_lines, make_key, make_panels, say_in_panel
 from bench.report.run.changes import name_subject
-from bench.report.run.method import SYMBOLS, explain_change_words
-from bench.report.run.selection import PALETTE
+from bench.report.run.method import explain_change_words
 from bench.report.svg import INK, STYLE, render_svg
+from bench.report.symbols import PALETTE
 from bench.report.table import Table
 from bench.report.template import Illustration, fill
 from bench.report.text import (
@@ -132,7 +132,6 @@ def render_page(found: RunComparison, form: str) -> str:
                 *explain_change_words(),
                 (ChangeWord.INVALID, "one of the runs has no trustworthy answer: the notes say why"),
             ],
-            "symbols": SYMBOLS,
             "format_time": format_time,
         },
     )

@@ -1,6 +1,8 @@
 """What a factor changes becomes tables and sentences: from one level to another, in an arm or in its cost."""
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from bench.judgement.change import Change, Changed, ChangeWord
 from bench.report.run.comparisons import format_blocks
@@ -23,6 +25,11 @@ ENGINE_FACTOR = "lab.engine"
 SWITCHES = {"true": "on", "false": "off"}
 MOST_SENTENCES = 6
 """More changes of costs than this are counted, not told one by one."""
+
+
+def tell_changes(run: Run) -> Mapping[str, Any] | None:
+    """The changes between conditions, where there are any."""
+    return {"said": describe_changes(run), "tables": tabulate_changes(run)} if run.verdict.changes else None
 
 
 def name_level(run: Run, factor: str, level: str) -> str:

@@ -1,15 +1,15 @@
 """What the report says about its method: the words, how it was measured, what it does not tell."""
 
+from collections.abc import Mapping
 from statistics import median
+from typing import Any
 
 from bench.judgement.change import ChangeWord
 from bench.judgement.claim import ClaimWord
 from bench.judgement.comparison import Word
-from bench.judgement.regions import Region
-from bench.records import findings
 from bench.records.environment import UNKNOWN
+from bench.report.run import attestation
 from bench.report.run.answer import describe_workload
-from bench.report.run.comparisons import DIFFERS
 from bench.report.run.instrument import describe_instrument
 from bench.report.table import NOT_AVAILABLE
 from bench.report.text import count, format_number, format_share, join_words
@@ -19,35 +19,52 @@ from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import docker_host_of
 
-SYMBOLS = {
-    Word.BETTER: "▲",
-    Word.WORSE: "▼",
-    Word.EQUIVALENT: "=",
-    Word.INCONCLUSIVE: "?",
-    Region.UNDECIDED: "?",
-    Word.INVALID: "✕",
-    DIFFERS: "≠",
-    NOT_AVAILABLE: "∅",
-    ChangeWord.CHANGED: "Δ",
-    ChangeWord.NO_PRACTICAL_CHANGE: "=",
-    ClaimWord.SUPPORTED: "✓",
-    ClaimWord.NEGLIGIBLE: "≈",
-    ClaimWord.NO_DIFFERENCE: "=",
-    ClaimWord.REFUTED: "✕",
-    ClaimWord.MIXED: "±",
-    ClaimWord.INCONCLUSIVE: "?",
-    findings.Word.CONFIRMED: "✓",
-    findings.Word.CHANGED_SINCE: "Δ",
-    findings.Word.NOT_TESTABLE: "∅",
-}
-"""A sign before each word, so that colour is never the only mark."""
-
-
 SAME_STACK = (
     "A load from the Docker host itself comes from the same process, on the client's cores, with its"
     " sockets in the Docker host's network: client and server then share one stack, and receive"
     " steering, which is of the wire, plays no part."
 )
+
+
+def tell_method(run: Run) -> Mapping[str, Any]:
+    """How the run was measured, what was proved of its slots, and what the words mean."""
+    first, *rest = describe_method(run)
+    sameness, reasons = attestation.tabulate_sameness(run)
+    return {
+        "first": first,
+        "modes": list_modes(run),
+        "controls": attestation.describe_controls(run),
+        "rest": rest,
+        "sameness_said": attestation.describe_sameness(run),
+        "sameness": sameness,
+        "reasons": [f"{reason}: {', '.join(names)}." for reason, names in reasons],
+        "paths": attestation.tabulate_paths(run),
+        "words": [
+            ("The words", explain_words(run)),
+            *([("The words on a change", explain_change_words())] if run.verdict.changes else []),
+            *([("The words on a claim", explain_claim_words())] if run.record.scenario.claims else []),
+        ],
+        "limits": describe_limits(run),
+    }
+
+
+def tell_environment(run: Run) -> Mapping[str, Any]:
+    """Machine, engines, image, lab and tools, fact by fact."""
+    record = run.record
+    found = [
+        ("Machine", record.machine.stated()),
+        *((f"Engine of {name}", facts.stated()) for name, facts in record.engines.items()),
+        ("Image", record.image.stated()),
+        ("Lab", record.lab.stated()),
+        ("Tools", record.tools),
+    ]
+    return {
+        "environment": [
+            (name, [(key.replace("_", " "), value) for key, value in facts.items()])
+            for name, facts in found
+            if facts
+        ]
+    }
 
 
 def explain_words(run: Run) -> list[tuple[str, str]]:
