@@ -1,5 +1,6 @@
 """Busy shares of cores from two readings of /proc/stat."""
 
+import os
 import time
 
 from bench.procfs import busy_shares, read_cores
@@ -16,8 +17,16 @@ def test_a_core_that_no_time_passed_on_has_no_share() -> None:
     assert busy_shares({0: (1, 1), 1: (1, 1)}, {0: (2, 2)}) == {0: 0.0}
 
 
-def test_this_machines_cores_are_read() -> None:
-    before = read_cores()
-    time.sleep(0.05)
-    assert before
-    assert all(0 <= share <= 1 for share in busy_shares(before, read_cores()).values())
+def test_a_core_of_this_machine_that_works_is_read_as_busy() -> None:
+    cores = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        before, until = read_cores(), time.thread_time() + 0.2
+        while time.thread_time() < until:
+            pass
+        after = read_cores()
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert before.keys() == after.keys() >= cores
+    # Of at least 20 ticks, one at either end may be counted for what happened outside of them.
+    assert busy_shares(before, after)[min(cores)] >= 0.9
