@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from bench.measure.availability import find_gaps
 from bench.measure.slot import measure_slot
 from bench.measure.testbed import Bed, prepare_bed
 from bench.records.run import SlotRecord
-from bench.results import columns
+from bench.results import columns, files
 from bench.scenario.conditions import conditions
 from bench.scenario.model import Arm, LabSettings, Load
 from bench.scenario.plan import Slot
@@ -38,7 +39,6 @@ TAPS = {
     "bridge-ipv6": TO_CONTAINER,
     "container:bridge": TO_CONTAINER,
 }
-RUN = "20250102T030405Z-caaa"
 
 
 def named(mode: str) -> str:
@@ -77,7 +77,10 @@ def bed() -> Iterator[Bed]:
         lab=LabSettings(stamp_before_queue=True),
         factors={"lab.taps": (False, True)},
     )
-    with machine_lock("tests of the captures"), prepare_bed(scenario, RUN, lambda _: None) as prepared:
+    with (
+        machine_lock("tests of the captures"),
+        prepare_bed(scenario, files.new_run_id(datetime.now(UTC)), lambda _: None) as prepared,
+    ):
         yield prepared
 
 

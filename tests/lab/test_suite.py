@@ -7,7 +7,7 @@ from pathlib import Path
 import bench as api
 from bench.records.run import Status
 from bench.results import store
-from tests.lab.conftest import DONE, Starter, bench, wait_for_slot, write_scenario
+from tests.lab.conftest import DONE, PATIENCE_S, Starter, bench, wait_for_slot, write_scenario
 
 
 def write_two(folder: Path) -> list[Path]:
@@ -25,7 +25,7 @@ def test_an_interrupted_suite_goes_on_with_the_interrupted_run_and_leaves_the_fi
     wait_for_slot(process, 8)  # The last of the first run,
     wait_for_slot(process, 2)  # and the second of the second.
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "Traceback" not in said
     [suite] = (results / "suite").iterdir()

@@ -213,22 +213,26 @@ def test_a_write_below_what_is_no_folder_is_a_lack_of_the_environment(parent: st
 def test_a_reader_sees_the_old_run_or_the_new_one_and_never_a_part(tmp_path: Path) -> None:
     versions = (RUN, RUN.model_copy(update={"slots": ()}))
     store.write_run(tmp_path, versions[0])
-    ended = threading.Event()
+    is_enough = threading.Event()
+    written: list[int] = []
 
     def write() -> None:
-        for turn in range(40):
-            store.write_run(tmp_path, versions[turn % 2])
-        ended.set()
+        while not is_enough.is_set():
+            store.write_run(tmp_path, versions[len(written) % 2])
+            written.append(1)
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
-    reads = 0
-    while reads < 5_000 and not ended.is_set():
-        assert store.read_run(tmp_path) in versions
-        reads += 1
-    writer.join(10)
+    try:
+        reads = 0
+        while reads < 100 or (len(written) < 40 and writer.is_alive()):
+            assert store.read_run(tmp_path) in versions
+            reads += 1
+    finally:
+        is_enough.set()
+        writer.join()
 
-    assert reads > 0
+    assert len(written) >= 40
 
 
 # requests.parquet.
