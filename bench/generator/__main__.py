@@ -22,6 +22,7 @@ from typing import Any
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.generator.closed_loop import await_ready  # isort: skip
+from bench.generator.request_log import RequestLog  # isort: skip
 from bench.generator.users import ENGINES, Order, OrderedEnvironment  # isort: skip
 
 import gevent
@@ -30,6 +31,8 @@ from locust.html import get_html_report
 from locust.log import setup_logging
 from locust.runners import Runner
 from locust.stats import stats_history
+
+from bench.scenario.model import RAW_ENGINES
 
 CLONE_NEWNET = 0x40000000
 
@@ -82,12 +85,12 @@ class Generator:
         return {"first_200_ns": first_200_ns, "attempts": attempts}
 
     def load(self, engine: str, output: str, **settings: Any) -> dict[str, Any]:
-        """Drive one slot's load; its records are written to `output`, raw."""
+        """Drive one slot's load; its records are written to `output`, raw, as they come."""
         environment = self._environment
-        users = 1 if engine == "raw" else settings["connections"]
+        users = 1 if engine in RAW_ENGINES else settings["connections"]
         self._spawn(engine, users)
         counted = environment.stats.total.num_requests
-        order = Order(users=users, **settings)
+        order = Order(users=users, log=RequestLog(Path(output)), **settings)
         environment.fed = 0
         cpu_ns, begun_ns = time.process_time_ns(), time.monotonic_ns()
         for _ in range(users):
@@ -95,15 +98,16 @@ class Generator:
         order.finished.wait()
         worked_ns = time.process_time_ns() - cpu_ns - order.spun_ns
         cpu_share = worked_ns / (time.monotonic_ns() - begun_ns)
-        if engine == "raw":
+        if engine in RAW_ENGINES:
             environment.feed(order)
-        records = order.log.records()
-        records.tofile(output)
+        order.log.finish()
         return {
             "window_start_ns": order.window_start_ns,
             "window_end_ns": order.window_end_ns,
             "opened": order.opened,
             "without_port": order.without_port,
+            "connected": order.connected,
+            "loop": order.loop,
             "core_busy": order.core_busy,
             "locust_requests": environment.stats.total.num_requests - counted,
             "cpu_share": cpu_share,

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from bench.errors import EnvironmentLacks, MeasurementInvalid
+from bench.generator.request_log import read_records
 from bench.lab.hosts import command
 from bench.lab.hosts.host import Endpoint, Host
 from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.readings import Reading
 from bench.scenario.model import Load
-from bench.slots.requests import RECORD_DTYPE
 
 PROBE_TIMEOUT_S = 15.0
 
@@ -46,7 +46,11 @@ class LoadResult:
     readings: list[Reading]
     """Of the watched files, as the window opened and as it closed; empty where none were watched."""
     records: np.ndarray
-    """RECORD_DTYPE, warm-up included, in the order in which the requests ended."""
+    """RECORD_DTYPE, warm-up included, in the order in which the requests ended; read-only."""
+    connected: int | None
+    """Connections with which the load began; None of an engine that does not show it."""
+    loop: str
+    """Which loop drove it: `compiled`, or `Python` and why; empty of an engine of Locust's."""
 
 
 @dataclass
@@ -119,7 +123,9 @@ class Generator:
             cpu_share=answer["cpu_share"],
             locust_requests=answer["locust_requests"],
             readings=answer["readings"],
-            records=np.fromfile(output, dtype=RECORD_DTYPE),
+            records=read_records(output),
+            connected=answer["connected"],
+            loop=answer["loop"],
         )
 
     def write_report(self, path: Path) -> int:

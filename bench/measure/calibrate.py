@@ -25,11 +25,11 @@ from bench.lab.hosts.journal import Journal, undo, undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
 from bench.lab.hosts.namespaces import hosts_of_lab, lab, set_receive_steering
 from bench.lab.instruments.core_speed import measure_pauses
-from bench.lab.servers.image import CACHE
 from bench.lab.servers.null_server import null_server
 from bench.measure import settings
 from bench.measure.slot import measure_slot
 from bench.measure.testbed import Bed, prepare_bed
+from bench.paths import CACHE
 from bench.records.calibration import BeyondWire, Calibration, Ceiling, Floor, find_floor, find_pauses
 from bench.results import columns, files, store
 from bench.scenario.conditions import Condition, conditions

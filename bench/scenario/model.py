@@ -24,6 +24,10 @@ MOST_CONNECTIONS = 127
 """One fewer than Apache has threads (image/httpd.conf): with all busy, it closes kept-alive connections."""
 
 
+RAW_ENGINES = frozenset({"raw", "raw-python"})
+"""Values of `load.engine` that are bench's own loop."""
+
+
 class Frozen(BaseModel):
     """Immutable, and strict about names and types: a typing slip must not become a default."""
 
@@ -39,8 +43,9 @@ Margin = Annotated[float, Field(gt=0, lt=1)]
 class Load(Frozen):
     """The HTTP load of one slot, the same in every arm."""
 
-    engine: Literal["raw", "fasthttp", "http"] = "raw"
-    """How Locust makes requests: by bench's own epoll loop, or by one of its stock clients."""
+    engine: Literal["raw", "raw-python", "fasthttp", "http"] = "raw"
+    """How Locust makes requests: by bench's own epoll loop (compiled, or in Python), or by one of its stock
+    clients."""
     model: Literal["closed", "open"] = "closed"
     """Closed: the next request leaves when the last is answered. Open: at times drawn beforehand."""
     rate_rps: float | None = Field(default=None, gt=0, le=1_000_000)

@@ -10,6 +10,7 @@ from bench.scenario.messages import describe_fault, suggest_factor
 from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.model import (
     FACTORS,
+    RAW_ENGINES,
     Arm,
     Capacity,
     Claim,
@@ -175,14 +176,14 @@ class Scenario(Frozen):
         if prod(len(levels) for levels in self.factors.values()) > MAX_CONDITIONS:
             yield f"factors: more than {MAX_CONDITIONS} combinations of levels"
         engines = {self.load.engine, *self.factors.get("load.engine", ())}
-        if self.load.wrk_witness_s and engines != {"raw"}:
-            yield "load.wrk_witness_s: the witness stands beside the raw engine only"
+        if self.load.wrk_witness_s and not engines <= RAW_ENGINES:
+            yield "load.wrk_witness_s: the witness stands beside the raw engines only"
 
     def _faults_of_keep_alive(self) -> Iterator[str]:
         if {self.load.keep_alive, *self.factors.get("load.keep_alive", ())} == {True}:
             return
-        if {self.load.engine, *self.factors.get("load.engine", ())} != {"raw"}:
-            yield "load.keep_alive: a connection a request is made by the raw engine only"
+        if not {self.load.engine, *self.factors.get("load.engine", ())} <= RAW_ENGINES:
+            yield "load.keep_alive: a connection a request is made by the raw engines only"
 
     def _faults_of_vantage(self) -> Iterator[str]:
         vantages = (self.load.vantage, *self.factors.get("load.vantage", ()))
@@ -214,10 +215,10 @@ class Scenario(Frozen):
             return
         if self.capacity is None and self.load.rate_rps is None and "load.rate_rps" not in self.factors:
             yield "load.rate_rps: is missing: the open model needs the rate of its arrivals"
-        if self.load.engine != "raw":
-            yield f"load.engine: the open model has the raw engine only, not {self.load.engine}"
-        if set(self.factors.get("load.engine", ())) - {"raw"}:
-            yield "factors.load.engine: the open model has the raw engine only"
+        if self.load.engine not in RAW_ENGINES:
+            yield f"load.engine: the open model has the raw engines only, not {self.load.engine}"
+        if set(self.factors.get("load.engine", ())) - RAW_ENGINES:
+            yield "factors.load.engine: the open model has the raw engines only"
         if self.load.wrk_witness_s:
             yield "load.wrk_witness_s: wrk drives a closed loop, which is no witness of an open one"
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
-from bench.lab.servers.image import BASE_OPTIONS, BASE_TIMEOUT_S, CACHE
+from bench.lab.servers.image import BASE_OPTIONS, BASE_TIMEOUT_S
+from bench.paths import CACHE
 
 SUITES = ("bookworm", "trixie", "forky")
 """Debian 12, 13 and 14: dockerd 20.10, 26.1 and, when this was written, 28.5."""

@@ -19,8 +19,8 @@ import docker
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
+from bench.paths import CACHE
 
-CACHE = Path("/var/cache/bench")
 PAGE_SIZES = (1024, 65536, 1048576)
 BASE_PACKAGES = ("apache2-bin", "iproute2", "iptables")
 """Apache, and the tools with which a container can look at (and try to change) its own network."""
