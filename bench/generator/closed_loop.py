@@ -56,6 +56,11 @@ class Connections:
     `_waiter`, `_wake_idle` and `_go_on` are what an open loop does differently: see open_loop.py.
     """
 
+    without_port = 0
+    """Of connections that last, none is asked for again and again: see FreshConnections."""
+    spun_ns = 0
+    """A closed loop never looks in vain: see Arrivals."""
+
     def __init__(
         self, address: str, port: int, path: str, count: int, log: RequestLog, connect_s: float = CONNECT_S
     ) -> None:
