@@ -84,8 +84,10 @@ def provide_library(folder: Path = CACHE) -> Library:
     try:
         made = compile_once(SOURCE, FLAGS, folder)
         functions = load_library(made)
-    except (EnvironmentLacks, OSError) as fault:
-        return Library(None, fault.seen if isinstance(fault, EnvironmentLacks) else str(fault))
+    except EnvironmentLacks as fault:
+        return Library(None, f"cc: {fault.seen.splitlines()[0]}")
+    except OSError as fault:
+        return Library(None, str(fault))
     if made.parent != folder:
         shutil.rmtree(made.parent)
     return Library(functions)

@@ -116,7 +116,7 @@ static int is_digit(char c) { return c >= '0' && c <= '9'; }
 /* Whether `head`, its empty line included, is that of one response of a stated length. */
 int parse_head(const char *head, size_t size, int may_close, int *status, int64_t *length) {
     const char *end = head + size, *at, *value, *value_end;
-    int lengths = 0, numbers = 0;
+    int lengths = 0;
     /* HTTP/1\.1 ([1-5][0-9]{2}) [^\r\n]*\r\n */
     if (size < 13 || memcmp(head, "HTTP/1.1 ", 9) || head[9] < '1' || head[9] > '5' || !is_digit(head[10])
         || !is_digit(head[11]) || head[12] != ' ')
@@ -135,11 +135,13 @@ int parse_head(const char *head, size_t size, int may_close, int *status, int64_
             while (value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t'))
                 value_end--;
             lengths++;
-            numbers += value_end > value && value_end - value <= 15;
-            for (*length = 0; value < value_end && is_digit(*value); value++)
-                *length = *length * 10 + (*value - '0');
-            if (value < value_end)
+            if (value == value_end || value_end - value > 15)
                 return 0;
+            for (*length = 0; value < value_end; value++) {
+                if (!is_digit(*value))
+                    return 0;
+                *length = *length * 10 + (*value - '0');
+            }
         } else if (after("transfer-encoding:", at + 2, end)) {
             return 0;
         } else if (!may_close && (value = after("connection:", at + 2, end))) {
@@ -147,7 +149,7 @@ int parse_head(const char *head, size_t size, int may_close, int *status, int64_
                 return 0;
         }
     }
-    return lengths == 1 && numbers == 1;
+    return lengths == 1;
 }
 
 /* What a request keeps. */

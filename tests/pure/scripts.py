@@ -198,21 +198,21 @@ class Actor:
         self._script, self._turn = script, 0
         self.round: int | None = None
         """All requests get the act of this round; None: one after another."""
-        self.silent = threading.Event()
-        self._done = 0
+        self._done = self._silent = 0
 
     @property
     def has_ended(self) -> bool:
-        """Whether every act is over, and a request has met silence."""
-        return self.silent.is_set() and self._done >= len(self._script.acts)
+        """Whether every act is over, and every connection has met silence."""
+        return self._silent >= self._script.count and self._done >= len(self._script.acts)
 
     def handle(self, connection: socket.socket, number: int) -> None:
         """Serve one connection."""
         while request := read_request(connection):
-            script, silent = self._script, self.silent
+            script = self._script
             act = self._next(request)
             if act is None:
-                silent.set()
+                with self._lock:
+                    self._silent += script is self._script
                 _read_to_the_end(connection)
                 return
             try:
@@ -326,7 +326,7 @@ def _play_rounds(script: Script, actor: Actor, loop: Any) -> None:
 
 def _play_window(actor: Actor, loop: Any) -> None:
     def pause() -> None:
-        if actor.silent.is_set():
+        if actor.has_ended:
             raise _Enough
 
     try:

@@ -1,7 +1,12 @@
 """Heads of responses: what is read of them, and what is refused; by Python, and by the compiled loop."""
 
-import pytest
+import ctypes
 
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bench.generator.compiled_loop import provide_library
 from bench.generator.heads import Framing, parse_head
 
 from .servers import UNFRAMED
@@ -26,3 +31,57 @@ def test_a_head_gives_its_status_and_the_length_of_its_body(head: bytes, parsed:
 def test_a_head_without_one_stated_length_is_refused(answer: bytes) -> None:
     with pytest.raises(Framing):
         parse_head(answer[: answer.index(b"\r\n\r\n") + 4])
+
+
+# The same in C.
+
+PIECES = [
+    b"HTTP/1.1 200 OK",
+    b"HTTP/1.1 404 ",
+    b"HTTP/1.0 200 OK",
+    b"\r\n",
+    b"\r\n",
+    b"\r\n",
+    b"\r",
+    b"\n",
+    b" ",
+    b"\t",
+    b"\x00",
+    b"\xff",
+    b"Content-Length:",
+    b"content-LENGTH: ",
+    b"Content-Length : ",
+    b"0",
+    b"12",
+    b"123456789012345",
+    b"1234567890123456",
+    b"+1",
+    b"Transfer-Encoding: chunked",
+    b"Connection: ",
+    b"close",
+    b"CLOSE-not",
+    b"keep-alive",
+    b"X: y",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join), st.booleans())
+@settings(max_examples=1000)
+@example(b"HTTP/1.1 200 OK", False)
+@example(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1", True)
+@example(b"HTTP/1.1 200 OK\r\nContent-Length: 5\rx\r\nContent-Length: 6", False)
+@example(b"HTTP/1.1 200 OK\r\nContent-Length:\r\n", False)
+def test_the_compiled_loop_reads_heads_as_python_does(start: bytes, may_close: bool) -> None:
+    head = start.replace(b"\r\n\r\n", b"\r\n") + b"\r\n\r\n"
+    try:
+        expected = parse_head(head, may_close=may_close)
+    except Framing:
+        expected = None
+    functions = provide_library().functions
+    assert functions
+    status, length = ctypes.c_int(), ctypes.c_int64()
+    framed = functions.parse_head(
+        head, len(head), may_close, ctypes.addressof(status), ctypes.addressof(length)
+    )
+
+    assert ((status.value, length.value) if framed else None) == expected
