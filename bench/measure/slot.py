@@ -34,7 +34,13 @@ from bench.scenario.plan import IDLE_S, Slot
 from bench.slots.cpu import Rates, measure_cpu, rate
 from bench.slots.gates.gate import Gate, Voids
 from bench.slots.gates.identity import check_control, check_identity
-from bench.slots.gates.load import check_load, check_open_loop, check_ports, usable_metrics
+from bench.slots.gates.load import (
+    check_connections,
+    check_load,
+    check_open_loop,
+    check_ports,
+    usable_metrics,
+)
 from bench.slots.gates.machine import check_idle, check_quiet
 from bench.slots.gates.network import check_network
 from bench.slots.gates.path import check_namespace, check_path
@@ -133,6 +139,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
         *check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share),
         *check_network(counted.losses, counted.room),
         *check_ports(result.without_port),
+        *check_connections(load.connections, result.connected),
         *check_path(
             network.path_from(load.vantage),
             counted.path,
@@ -190,6 +197,10 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[
             "requests recorded": str(len(result.records)),
             "requests by Locust's count": str(result.locust_requests),
             "connections opened": str(result.opened),
+            "connections as the load began": str(result.connected or "not shown"),
+            "load loop": result.loop or "Locust's own",
+            "Apache's threads": str(site.limits.threads),
+            "Apache's listen backlog": str(site.limits.backlog),
         },
     )
     return record, facts

@@ -20,8 +20,8 @@ ADDRESSES = ("198.18.0.100", "198.18.0.200")
 """The two addresses of the article's docker1; further Docker hosts have two of their own."""
 
 MOST_SESSIONS = 100
-MOST_CONNECTIONS = 127
-"""One fewer than Apache has threads (image/httpd.conf): with all busy, it closes kept-alive connections."""
+MOST_CONNECTIONS = 10_000
+"""Apache has a thread for each of them (server_limits.py)."""
 
 
 RAW_ENGINES = frozenset({"raw", "raw-python"})
