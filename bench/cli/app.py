@@ -353,7 +353,12 @@ def calibrate(
 ) -> None:
     """Find what this machine can tell: ceilings, noise floor, smallest effect. Later reports quote it."""
     from bench.measure.calibrate import calibrate as calibrate_machine
-    from bench.report.run.instrument import describe_instrument, list_ceilings, list_floors
+    from bench.report.run.instrument import (
+        describe_instrument,
+        list_ceilings,
+        list_floors,
+        list_lateness,
+    )
 
     found = calibrate_machine(seconds, rounds, blocks, lambda what: err.print(what, markup=False))
     if as_json:
@@ -364,6 +369,8 @@ def calibrate(
     out.print(
         f"N connections; medians; null server and generator on a core each; {found.scope}\n", markup=False
     )
+    print_table(("rate", "engine", "late p50 us", "p99 us", "answered/s"), list_lateness(found))
+    out.print(f"Open loops; the raw engine's loop is: {found.loop}\n", markup=False)
     print_table(("metric", "A/A ratio [95 %]", "1 min", "5 min", "30 min"), list_floors(found))
     out.print("Minutes: the smallest effect that a run of two arms finds in 80 of 100 tries.\n")
     for line in describe_instrument(found):

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from bench.errors import EnvironmentLacks
-from bench.generator import compiled_loop
 from bench.generator.compiled_loop import provide_library
 from bench.lab.hosts import command
 from bench.lab.hosts.compiler import compile_once
@@ -93,6 +92,6 @@ def test_without_a_compiler_there_is_no_compiled_loop_and_the_reason_is_said(
 def test_a_machine_of_another_byte_order_has_no_compiled_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled_loop.sys, "byteorder", "big")
+    monkeypatch.setattr(sys, "byteorder", "big")
 
     assert "little-endian" in provide_library(tmp_path / "big").lacks
