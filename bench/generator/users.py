@@ -35,6 +35,8 @@ DRAIN_NS = 2_000_000_000
 """Time that requests in flight at the end of a window have to finish."""
 CLIENT_TIMEOUT_S = 5.0
 COMPILED_LOOP, PYTHON_LOOP = "compiled", "Python ({})"
+FED_AT_ONCE = 1_000_000
+"""Requests that Locust's statistics are given at a time: each batch takes some hundred bytes a request."""
 TIMER_SLACK = Path("/proc/self/timerslack_ns")
 
 
@@ -97,7 +99,9 @@ class OrderedEnvironment(Environment):
     def feed(self, order: Order) -> None:
         """Add what is new in the order's log to Locust's statistics."""
         since = "sent_ns" if order.rate_rps is None else "intended_ns"
-        self.fed += feed(self, order.name, order.log.records()[self.fed :], since)
+        records = order.log.records()
+        while self.fed < len(records):
+            self.fed += feed(self, order.name, records[self.fed : self.fed + FED_AT_ONCE], since)
 
 
 class OrderedUser(User):
