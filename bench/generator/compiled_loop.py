@@ -7,6 +7,7 @@ Imported before Locust, as closed_loop is.
 import ctypes
 import os
 import shutil
+import socket
 import struct
 import sys
 import time
@@ -109,7 +110,7 @@ def load_library(made: Path) -> ctypes.CDLL:
                 ctypes.c_size_t,
                 number,
                 ctypes.c_char_p,
-                ctypes.c_int,
+                ctypes.c_size_t,
             ],
         ),
         ("attach", ctypes.c_int, [pointer, ctypes.c_int, ctypes.c_int]),
@@ -161,8 +162,9 @@ class CompiledLoop:
         request = f"GET {target} HTTP/1.1\r\nHost: {authority(address, port)}\r\n{close}\r\n".encode()
         number_at = len(f"GET {target}") - ID_DIGITS if numbered else -1
         sockets = connect_many(address, port, count, connect_s) if keep_alive else []
+        server = _pack_address(address, port)
         self._loop = functions.create(
-            count, keep_alive, sleeps, request, len(request), number_at, address.encode(), port
+            count, keep_alive, sleeps, request, len(request), number_at, server, len(server)
         )
         if not self._loop:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -237,3 +239,19 @@ class CompiledLoop:
         if failure:
             os.close(descriptor)
             raise OSError(failure, os.strerror(failure))
+
+
+def _pack_address(address: str, port: int) -> bytes:
+    """The C library's sockaddr_in, or sockaddr_in6 (ip(7), ipv6(7)), of a literal address."""
+    if ":" in address:
+        family, flow_and_scope = socket.AF_INET6, (bytes(4), bytes(4))
+    else:
+        family, flow_and_scope = socket.AF_INET, (b"", bytes(8))
+    before, behind = flow_and_scope
+    return (
+        struct.pack("=H", family)
+        + struct.pack("!H", port)
+        + before
+        + socket.inet_pton(family, address)
+        + behind
+    )

@@ -9,8 +9,8 @@
  * A request costs one send, one recv, two readings of the clock (no system calls: vDSO), a record of 48
  * bytes, and its part of an epoll_wait that returns as many connections as have something to say. */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdint.h>
@@ -77,7 +77,8 @@ struct loop {
     int known_status; /* of the last response; its head changes once a second, with its Date */
     int64_t known_length, known_bytes; /* of its body, and of all of it */
     size_t known_head_bytes;
-    char *known_head, *buffer;
+    char known_head[2 * BUFFER_BYTES]; /* The longest: a buffer's bytes, and one more read. */
+    char buffer[BUFFER_BYTES];
     struct epoll_event events[EVENTS_AT_ONCE];
 };
 
@@ -158,8 +159,8 @@ static int is_full(const struct loop *l) { return l->end - l->next < 2; } /* No 
 
 static void write_record(struct loop *l, const struct connection *c, int64_t first_byte_ns, int64_t done_ns,
                          int64_t bytes, int status, enum outcome outcome) {
-    *l->next++ = (struct record){c->intended_ns, c->sent_ns, first_byte_ns, done_ns,         bytes,
-                                 c->number,      (int16_t)status,   (int16_t)outcome};
+    *l->next++ = (struct record){c->intended_ns, c->sent_ns, first_byte_ns, done_ns, bytes, c->number,
+                                 (int16_t)status, (int16_t)outcome};
 }
 
 static void write_failure(struct loop *l, const struct connection *c, int64_t done_ns, enum outcome outcome) {
@@ -197,9 +198,9 @@ static void disconnect(struct connection *c) {
     c->sent_ns = c->first_byte_ns = c->length = c->remaining = c->status = 0;
 }
 
-static void watch(struct loop *l, struct connection *c, int operation, uint32_t events) {
+static int watch(struct loop *l, struct connection *c, int operation, uint32_t events) {
     struct epoll_event event = {.events = events, .data.u32 = (uint32_t)c->number};
-    epoll_ctl(l->epoll, operation, c->fd, &event);
+    return epoll_ctl(l->epoll, operation, c->fd, &event);
 }
 
 static int send_whole(struct loop *l, struct connection *c) {
@@ -212,7 +213,7 @@ static enum outcome take_head(struct loop *l, struct connection *c, size_t size)
     size_t head_bytes;
     if (c->head_bytes) {
         if (!(grown = realloc(c->head, c->head_bytes + size)))
-            return FRAMING_ERROR;
+            return FRAMING_ERROR; /* Out of memory: nobody sends such heads. */
         memcpy(grown + c->head_bytes, l->buffer, size);
         head = c->head = grown;
         size += c->head_bytes;
@@ -529,26 +530,21 @@ enum reason finish(struct loop *l) {
 }
 
 void destroy(struct loop *l) {
-    if (!l)
-        return;
     for (int i = 0; l->connections && i < l->count; i++)
         free(l->connections[i].head);
     if (l->epoll >= 0)
         close(l->epoll);
     free(l->connections);
     free(l->request);
-    free(l->known_head);
-    free(l->buffer);
     free(l);
 }
 
 /* Have Python's connected socket `fd` be the connection `number`; nonzero: errno. */
 int attach(struct loop *l, int number, int fd) {
     struct connection *c = &l->connections[number];
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)number};
-    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &event))
-        return errno;
     c->fd = fd;
+    if (watch(l, c, EPOLL_CTL_ADD, EPOLLIN))
+        return errno;
     c->stage = OPEN;
     c->intended_ns = 0;
     push_idle(l, c);
@@ -556,42 +552,29 @@ int attach(struct loop *l, int number, int fd) {
     return 0;
 }
 
-/* A loop of `count` connections to a literal address; NULL with errno set where there can be none.
- * number_at: where in `request` each gets its number; -1: nowhere. */
+/* A loop of `count` connections; NULL with errno set where there can be none.
+ * number_at: where in `request` each gets its number; -1: nowhere. server: a struct sockaddr. */
 struct loop *create(int count, int keep_alive, int sleeps, const char *request, size_t request_bytes,
-                    int64_t number_at, const char *address, int port) {
+                    int64_t number_at, const char *server, size_t server_bytes) {
     struct loop *l = calloc(1, sizeof *l);
-    struct sockaddr_in *v4;
-    struct sockaddr_in6 *v6;
     if (!l)
         return NULL;
-    *l = (struct loop){.count = count, .keep_alive = keep_alive, .sleeps = sleeps};
-    l->known_bytes = BUFFER_BYTES + 1; /* No read is as long. */
+    l->count = count;
+    l->keep_alive = keep_alive;
+    l->sleeps = sleeps;
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     l->connections = calloc((size_t)count, sizeof *l->connections);
     l->request = malloc(request_bytes);
-    l->known_head = malloc(2 * BUFFER_BYTES); /* The longest head: a buffer's bytes, and one more read. */
-    l->buffer = malloc(BUFFER_BYTES);
-    v4 = (struct sockaddr_in *)&l->server;
-    v6 = (struct sockaddr_in6 *)&l->server;
-    if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons((uint16_t)port);
-        l->server_bytes = sizeof *v4;
-    } else if (inet_pton(AF_INET6, address, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons((uint16_t)port);
-        l->server_bytes = sizeof *v6;
-    } else {
-        errno = EINVAL;
-    }
-    if (l->epoll < 0 || !l->connections || !l->request || !l->known_head || !l->buffer || !l->server_bytes) {
+    if (l->epoll < 0 || !l->connections || !l->request) {
         destroy(l);
         return NULL;
     }
-    memcpy(l->request, request, request_bytes);
     l->request_bytes = request_bytes;
+    memcpy(l->request, request, request_bytes);
     l->number_at = number_at < 0 ? NULL : l->request + number_at;
+    l->server_bytes = (socklen_t)server_bytes;
+    memcpy(&l->server, server, server_bytes);
+    l->known_bytes = BUFFER_BYTES + 1; /* No read is as long. */
     for (int i = 0; i < count; i++) {
         l->connections[i].number = i;
         if (!keep_alive)

@@ -57,7 +57,11 @@ def test_no_sanitizer_finds_anything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "finding"),
     [
-        ("malloc(2 * BUFFER_BYTES)", "malloc(16)", "AddressSanitizer: heap-buffer-overflow"),
+        (
+            "realloc(c->head, size)",
+            "realloc(c->head, size / 2 + 1)",
+            "AddressSanitizer: heap-buffer-overflow",
+        ),
         (
             "(head[9] - '0') * 100 +",
             "(head[9] - '0') * 2000000000 +",
