@@ -41,8 +41,9 @@ RUN ?= $(lastword $(sort $(wildcard results/*/*/)))
 benchmark-report: .venv/installed  ## time and memory of the report of RUN, multiplied to 10 million requests
 	$(BIN)/python benchmarks/report_scale.py $(RUN)
 
-differential: .venv/installed  ## bench's reader of captures against scapy's, on 100,000 random packets
+differential: .venv/installed  ## readers of captures on 100,000 random packets, and both loops on 10,000 scripts of a server
 	DIFFERENTIAL_PACKETS=100000 $(BIN)/pytest -s tests/pure/test_packets_differential.py
+	DIFFERENTIAL_SCRIPTS=10000 $(BIN)/pytest -s tests/pure/test_loop_differential.py
 
 setup: .venv/installed system  ## virtual environment and system packages; idempotent
 

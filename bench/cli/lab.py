@@ -64,7 +64,11 @@ def calibrate(
 ) -> None:
     """Find what this machine can tell: ceilings, noise floor, smallest effect. Later reports quote it."""
     from bench.measure.calibrate import calibrate as calibrate_machine
-    from bench.report.run.instrument import describe_instrument, list_ceilings, list_floors
+    from bench.report.run.instrument import (
+        describe_instrument,
+        list_ceilings,
+        list_floors,
+    )
 
     found = calibrate_machine(seconds, rounds, blocks, _tell)
     if as_json:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.generator.closed_loop import await_ready  # isort: skip
+from bench.generator.request_log import RequestLog  # isort: skip
 from bench.generator.users import ENGINES, Order, OrderedEnvironment  # isort: skip
 
 from bench.generator import protocol  # isort: skip
@@ -37,6 +38,7 @@ from bench.generator.protocol import (
     Report,
     Reported,
 )  # isort: skip
+from bench.scenario.model import RAW_ENGINES
 
 CLONE_NEWNET = 0x40000000
 
@@ -94,10 +96,11 @@ class Generator:
 
     def _drive(self, asked: Drive) -> Driven:
         environment, engine = self._environment, asked.engine
-        users = 1 if engine == "raw" else asked.connections
+        users = 1 if engine in RAW_ENGINES else asked.connections
         self._spawn(engine, users)
         counted = environment.stats.total.num_requests
-        order = Order(users=users, **asked.model_dump(exclude={"do", "engine", "output"}))
+        log = RequestLog(Path(asked.output))
+        order = Order(users=users, log=log, **asked.model_dump(exclude={"do", "engine", "output"}))
         environment.fed = 0
         cpu_ns, begun_ns = time.process_time_ns(), time.monotonic_ns()
         for _ in range(users):
@@ -105,9 +108,9 @@ class Generator:
         order.finished.wait()
         worked_ns = time.process_time_ns() - cpu_ns - order.spun_ns
         cpu_share = worked_ns / (time.monotonic_ns() - begun_ns)
-        if engine == "raw":
+        if engine in RAW_ENGINES:
             environment.feed(order)
-        order.log.records().tofile(asked.output)
+        order.log.finish()
         return Driven(
             window_start_ns=order.window_start_ns,
             window_end_ns=order.window_end_ns,
@@ -117,6 +120,8 @@ class Generator:
             locust_requests=environment.stats.total.num_requests - counted,
             cpu_share=cpu_share,
             readings=order.readings,
+            connected=order.connected,
+            loop=order.loop,
             failure=order.failure,
         )
 

@@ -14,11 +14,11 @@ from pydantic import ConfigDict
 
 from bench.errors import EnvironmentLacks, MeasurementInvalid
 from bench.generator.protocol import Drive, Driven, Enter, Entered, Message, Probe, Probed, Report, Reported
+from bench.generator.request_log import read_records
 from bench.lab.hosts import command
 from bench.lab.hosts.host import Endpoint, Host
 from bench.lab.hosts.journal import Journal
 from bench.scenario.model import Load
-from bench.slots.requests import RECORD_DTYPE
 
 PROBE_TIMEOUT_S = 15.0
 Answer = TypeVar("Answer", bound=Message)
@@ -34,7 +34,7 @@ class LoadResult(Driven):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     records: np.ndarray
-    """RECORD_DTYPE, warm-up included, in the order in which the requests ended."""
+    """RECORD_DTYPE, warm-up included, in the order in which the requests ended; read-only."""
 
 
 @dataclass
@@ -98,8 +98,7 @@ class Generator:
                 driven.failure,
                 "The slot is INVALID; see Apache's and dockerd's messages.",
             )
-        records = np.fromfile(self.home.get(output), dtype=RECORD_DTYPE)
-        return LoadResult(**dict(driven), records=records)
+        return LoadResult(**dict(driven), records=read_records(self.home.get(output)))
 
     def write_report(self, path: Path) -> int:
         """Have Locust write its own HTML report; returns Locust's count of requests."""

@@ -70,6 +70,10 @@ class Driven(Message):
     """Locust's own count of the same load."""
     readings: list[Reading]
     """Of the watched files, as the window opened and as it closed; empty where none were watched."""
+    connected: int | None
+    """Connections with which the load began; None of an engine that does not show it."""
+    loop: str
+    """Which loop drove it: `compiled`, or `Python` and why; empty of an engine of Locust's."""
     failure: str
     """Why there was no load; empty where there was."""
 

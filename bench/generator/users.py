@@ -13,10 +13,12 @@ from typing import Any, Literal
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.generator.closed_loop import Connections, authority
 from bench.generator.cores import read_cores
-from bench.slots.requests import Outcome, RequestLog
+from bench.slots.requests import Outcome
 
+from bench.generator.compiled_loop import CompiledLoop, provide_library  # isort: skip
 from bench.generator.fresh_connections import FreshConnections  # isort: skip
 from bench.generator.open_loop import OpenConnections, OpenFreshConnections  # isort: skip
+from bench.generator.request_log import RequestLog  # isort: skip
 from bench.lab.hosts.readings import Reading, read_files  # isort: skip
 
 import gevent
@@ -33,6 +35,9 @@ from bench.procfs import busy_shares
 DRAIN_NS = 2_000_000_000
 """Time that requests in flight at the end of a window have to finish."""
 CLIENT_TIMEOUT_S = 5.0
+COMPILED_LOOP, PYTHON_LOOP = "compiled", "Python ({})"
+FED_AT_ONCE = 1_000_000
+"""Requests that Locust's statistics are given at a time: each batch takes some hundred bytes a request."""
 TIMER_SLACK = Path("/proc/self/timerslack_ns")
 
 
@@ -68,6 +73,10 @@ class Order:
     """Time in which an open loop looked in vain for something to do, on the core all the while."""
     without_port: int = 0
     """Connections for which the client had no port left."""
+    connected: int | None = None
+    """Connections with which the load began; None of an engine that does not show it."""
+    loop: str = ""
+    """Which loop drove it, and why where it is not the compiled one; of the raw engines."""
     core_busy: dict[int, float] = field(default_factory=dict)
     """Core -> busy share, from the warm-up's begin to the window's end; of the raw engine."""
     finished: Event = field(default_factory=Event)
@@ -91,7 +100,9 @@ class OrderedEnvironment(Environment):
     def feed(self, order: Order) -> None:
         """Add what is new in the order's log to Locust's statistics."""
         since = "sent_ns" if order.rate_rps is None else "intended_ns"
-        self.fed += feed(self, order.name, order.log.records()[self.fed :], since)
+        records = order.log.records()
+        while self.fed < len(records):
+            self.fed += feed(self, order.name, records[self.fed : self.fed + FED_AT_ONCE], since)
 
 
 class OrderedUser(User):
@@ -131,52 +142,74 @@ class RawHttpUser(OrderedUser):
         if order.rate_rps is not None:
             self._drive_open(order, order.rate_rps)
             return
-        kind = Connections if order.keep_alive else FreshConnections
-        connections = kind(order.address, order.port, order.path, order.connections, order.log)
+        loop = self._open(order)
         cores = read_cores()
         try:
             order.begin()
             until_ns = order.window_start_ns
             while until_ns < order.window_end_ns:
-                connections.drive(until_ns, pause)
+                loop.drive(until_ns, pause)
                 # A person who watches the web UI wants a batch a second; it costs a pause each.
                 batch_ns = 1_000_000_000 if self.environment.web_ui else order.window_end_ns
                 until_ns = min(until_ns + batch_ns, order.window_end_ns)
                 self.environment.feed(order)
-            connections.drive(order.window_end_ns, pause)
+            loop.drive(order.window_end_ns, pause)
             order.core_busy = busy_shares(cores, read_cores())
-            connections.drain(time.monotonic_ns() + DRAIN_NS, pause)
+            loop.drain(time.monotonic_ns() + DRAIN_NS, pause)
         finally:
-            connections.close()
-            order.opened = connections.opened
-            if isinstance(connections, FreshConnections):
-                order.without_port = connections.without_port
+            _end(loop, order)
 
     def _drive_open(self, order: Order, rate_rps: float) -> None:
         """Drive them by arrivals; Locust's statistics are fed at the end, for a batch takes milliseconds."""
         seconds = order.warm_up_s + order.measure_s
         offsets_ns = draw_arrivals(order.arrivals, rate_rps, seconds, order.arrival_seed)
-        sleeps = order.pacing == "sleep"
-        if sleeps:
+        if order.pacing == "sleep":
             # A sleep may end 50 us late by default: that would be this process's lateness.
             TIMER_SLACK.write_text("1")
-        kind = OpenConnections if order.keep_alive else OpenFreshConnections
-        connections = kind(order.address, order.port, order.path, order.connections, order.log, sleeps=sleeps)
+        loop = self._open(order)
         cores = read_cores()
         try:
             order.begin()
-            connections.schedule(order.window_start_ns - round(order.warm_up_s * 1e9) + offsets_ns)
+            loop.schedule(order.window_start_ns - round(order.warm_up_s * 1e9) + offsets_ns)
             for moment_ns in (order.window_start_ns, order.window_end_ns):
-                connections.drive(moment_ns, pause)
+                loop.drive(moment_ns, pause)
                 if order.watched:
                     order.readings.append(read_files(order.watched))
             order.core_busy = busy_shares(cores, read_cores())
-            connections.drain(time.monotonic_ns() + DRAIN_NS, pause)
+            loop.drain(time.monotonic_ns() + DRAIN_NS, pause)
         finally:
-            connections.close()
-            order.opened, order.spun_ns = connections.opened, connections.spun_ns
-            if isinstance(connections, FreshConnections):
-                order.without_port = connections.without_port
+            _end(loop, order)
+
+    def _open(self, order: Order) -> Any:
+        """The compiled loop, or the one in Python that does the same."""
+        is_open, sleeps = order.rate_rps is not None, order.pacing == "sleep"
+        made = (order.address, order.port, order.path, order.connections, order.log)
+        lacks = self._lacks_compiled_loop()
+        order.loop = PYTHON_LOOP.format(lacks) if lacks else COMPILED_LOOP
+        if not lacks:
+            return CompiledLoop(*made, keep_alive=order.keep_alive, is_open=is_open, sleeps=sleeps)
+        if is_open:
+            kind = OpenConnections if order.keep_alive else OpenFreshConnections
+            return kind(*made, sleeps=sleeps)
+        return Connections(*made) if order.keep_alive else FreshConnections(*made)
+
+    def _lacks_compiled_loop(self) -> str:
+        return provide_library().lacks
+
+
+class RawPythonHttpUser(RawHttpUser):
+    """Engine `raw-python`: the same with the loop in Python, the compiled one's oracle."""
+
+    engine = "raw-python"
+
+    def _lacks_compiled_loop(self) -> str:
+        return "asked for"
+
+
+def _end(loop: Any, order: Order) -> None:
+    loop.close()
+    order.connected, order.opened = loop.connected, loop.opened
+    order.without_port, order.spun_ns = loop.without_port, loop.spun_ns
 
 
 def pause() -> None:
@@ -229,5 +262,5 @@ class FastHttpClientUser(ClientUser, FastHttpUser):
 
 
 ENGINES: dict[str, type[OrderedUser]] = {
-    user.engine: user for user in (RawHttpUser, HttpClientUser, FastHttpClientUser)
+    user.engine: user for user in (RawHttpUser, RawPythonHttpUser, HttpClientUser, FastHttpClientUser)
 }

@@ -31,7 +31,6 @@ from bench.lab.hosts import machine, requirements
 from bench.lab.hosts.host import parse_cpus
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
-from bench.lab.servers.image import CACHE
 from bench.lab.servers.null_server import null_server
 from bench.lab.servers.server import Apache
 from bench.measure.availability import find_gaps
@@ -40,6 +39,7 @@ from bench.measure.run import begin_run
 from bench.measure.settings import hold_idle_states
 from bench.measure.slot import measure_slot
 from bench.measure.testbed import Bed, prepare_bed
+from bench.paths import CACHE
 from bench.records.run import SlotRecord, Status
 from bench.report.pages.capacity import write_capacity_report
 from bench.results import files, store

@@ -11,10 +11,9 @@ from bench.lab.hosts import machine
 from bench.lab.hosts.lab import hosts_of_lab, wiring
 from bench.lab.servers import image
 from bench.lab.servers.engine import engine_argv
-from bench.lab.servers.image import CACHE
 from bench.measure.budget import divide_budget
 from bench.measure.settings import plan_settings
-from bench.paths import STATE
+from bench.paths import CACHE, STATE
 from bench.records.run import Status
 from bench.results import store
 from bench.scenario.conditions import conditions

@@ -30,7 +30,7 @@ from bench.scenario.plan import Slot, loaded_seconds
 from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Gate, GateKind
 from bench.slots.gates.identity import check_identity
-from bench.slots.gates.load import check_load, check_open_loop, check_ports, usable_metrics
+from bench.slots.gates.load import check_connections, check_load, check_open_loop, check_ports, usable_metrics
 from bench.slots.gates.machine import check_idle, check_quiet
 from bench.slots.gates.network import check_network
 from bench.slots.gates.path import check_namespace, check_path
@@ -168,6 +168,7 @@ def _check(
     other_purpose = condition.load.pacing == "sleep" or condition.lab.taps
     lateness_voids = Voids.LATENCY if other_purpose else Voids.SLOT
     return [
+        *check_connections(condition.load.connections, result.connected),
         *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share),
         *(check_open_loop(metrics.open_loop, metrics.values, lateness_voids) if metrics.open_loop else []),
         *(check_idle(cpu.idle_cores) if cpu else []),
@@ -201,6 +202,10 @@ def _list_evidence(deployment: Deployment, window: Window, held: bool) -> dict[s
         "container": str(server.container.id) if server.container else "none: native",
         "idle states": "held" if held else "free",
         "receive steering": "on" if condition.lab.receive_steering else "off",
+        "connections as the load began": str(window.result.connected or "not shown"),
+        "load loop": window.result.loop or "Locust's own",
+        "Apache's threads": str(site.limits.threads),
+        "Apache's listen backlog": str(site.limits.backlog),
         "requests by Locust's count": str(window.result.locust_requests),
     }
 

@@ -59,6 +59,22 @@ class BeyondWire(Stored):
     p50_us: float
     p99_us: float
     requests: int
+    spread_us: float | None = None
+    """Between the quartiles. None, as all that follows, of a version that did not look."""
+    share: float | None = None
+    """Of the whole latency, at the median of requests."""
+
+
+class Lateness(Stored):
+    """How late an open loop sent its requests, where a connection was free: us at p50 and p99."""
+
+    engine: str
+    rate_rps: float
+    p50_us: float
+    p99_us: float
+    """Both are medians of the rounds'."""
+    achieved_rps: float
+    """Answered a second: less than the rate where the loop is full."""
 
 
 class Pauses(Stored):
@@ -92,6 +108,12 @@ class Calibration(Stored):
     """None where no capture was valid."""
     pauses: Pauses | None = None
     """None of a version that did not look."""
+    loop: str = ""
+    """Which loop the raw engine had; empty of a version that had but one, in Python."""
+    beyond_wire_python: BeyondWire | None = None
+    """The same of the engine raw-python."""
+    latenesses: tuple[Lateness, ...] = ()
+    """Of both raw engines, against the server that does nothing."""
 
     def is_of(self, machine: MachineFacts) -> bool:
         """Whether it was made on a machine like `machine`."""

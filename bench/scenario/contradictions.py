@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.scenario.messages import describe_fault, suggest_factor
-from bench.scenario.model import FACTORS
+from bench.scenario.model import FACTORS, RAW_ENGINES
 from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.tables import Tables
 from bench.spelling import suggest
@@ -102,14 +102,14 @@ def _faults_of_factors(asked: Tables) -> Iterator[str]:
     if prod(len(levels) for levels in asked.factors.values()) > MAX_CONDITIONS:
         yield f"factors: more than {MAX_CONDITIONS} combinations of levels"
     engines = {asked.load.engine, *asked.factors.get("load.engine", ())}
-    if asked.load.wrk_witness_s and engines != {"raw"}:
+    if asked.load.wrk_witness_s and not engines <= RAW_ENGINES:
         yield "load.wrk_witness_s: the witness stands beside the raw engine only"
 
 
 def _faults_of_keep_alive(asked: Tables) -> Iterator[str]:
     if {asked.load.keep_alive, *asked.factors.get("load.keep_alive", ())} == {True}:
         return
-    if {asked.load.engine, *asked.factors.get("load.engine", ())} != {"raw"}:
+    if not {asked.load.engine, *asked.factors.get("load.engine", ())} <= RAW_ENGINES:
         yield "load.keep_alive: a connection a request is made by the raw engine only"
 
 
@@ -145,9 +145,9 @@ def _faults_of_loop(asked: Tables) -> Iterator[str]:
         return
     if asked.capacity is None and asked.load.rate_rps is None and "load.rate_rps" not in asked.factors:
         yield "load.rate_rps: is missing: the open model needs the rate of its arrivals"
-    if asked.load.engine != "raw":
+    if asked.load.engine not in RAW_ENGINES:
         yield f"load.engine: the open model has the raw engine only, not {asked.load.engine}"
-    if set(asked.factors.get("load.engine", ())) - {"raw"}:
+    if set(asked.factors.get("load.engine", ())) - RAW_ENGINES:
         yield "factors.load.engine: the open model has the raw engine only"
     if asked.load.wrk_witness_s:
         yield "load.wrk_witness_s: wrk drives a closed loop, which is no witness of an open one"

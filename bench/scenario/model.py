@@ -16,8 +16,12 @@ from bench.scenario.modes.catalogue import parse_mode
 from bench.scenario.modes.model import Mode, Vantage
 
 MOST_SESSIONS = 100
-MOST_CONNECTIONS = 127
-"""One fewer than Apache has threads (image/httpd.conf): with all busy, it closes kept-alive connections."""
+MOST_CONNECTIONS = 10_000
+"""Apache has a thread for each of them (server_limits.py)."""
+
+
+RAW_ENGINES = frozenset({"raw", "raw-python"})
+"""Values of `load.engine` that are bench's own loop."""
 
 
 class Frozen(BaseModel):
@@ -39,8 +43,9 @@ FIXED = "one level a run"
 class Load(Frozen):
     """The HTTP load of one slot, the same in every arm."""
 
-    engine: Literal["raw", "fasthttp", "http"] = "raw"
-    """How Locust makes requests: by bench's own epoll loop, or by one of its stock clients."""
+    engine: Literal["raw", "raw-python", "fasthttp", "http"] = "raw"
+    """How Locust makes requests: by bench's own epoll loop (compiled, or in Python), or by one of its stock
+    clients."""
     # Closed and open loops answer different questions, and are never compared.
     model: Annotated[Literal["closed", "open"], FIXED] = "closed"
     """Closed: the next request leaves when the last is answered. Open: at times drawn beforehand."""

@@ -23,9 +23,6 @@ RECORD_DTYPE = np.dtype(
 """A request as it is kept. Stamps are CLOCK_MONOTONIC; 0 where the moment never came."""
 
 
-CHUNK_BYTES = 65_536 * RECORD.size
-
-
 class Outcome(IntEnum):
     """How a request ended."""
 
@@ -38,25 +35,3 @@ class Outcome(IntEnum):
     """The server closed or reset the connection."""
     UNFINISHED = 4
     """Still in flight when the drain's time was up; or, in an open loop, not even sent by then."""
-
-
-class RequestLog:
-    """Records of all requests, in memory that is allocated a chunk at a time."""
-
-    def __init__(self) -> None:
-        self._chunks: list[bytearray] = []
-        self._offset = CHUNK_BYTES
-        """Of the next record in the last chunk."""
-
-    def write(self, *record: int) -> None:
-        """Keep one request: the values of RECORD_DTYPE in order."""
-        if self._offset == CHUNK_BYTES:
-            self._chunks.append(bytearray(CHUNK_BYTES))
-            self._offset = 0
-        RECORD.pack_into(self._chunks[-1], self._offset, *record)
-        self._offset += RECORD.size
-
-    def records(self) -> np.ndarray:
-        """All requests so far, in the order in which they ended."""
-        kept = b"".join([*self._chunks[:-1], *(chunk[: self._offset] for chunk in self._chunks[-1:])])
-        return np.frombuffer(kept, dtype=RECORD_DTYPE)

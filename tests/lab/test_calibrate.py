@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from bench.lab.hosts import machine
-from bench.measure import calibrate
+from bench.measure import calibrate, generators
 from bench.results import store
 from bench.scenario.metric import Metric
 
@@ -23,9 +23,13 @@ def test_a_calibration_holds_all_ceilings_and_is_kept_for_runs_of_this_machine(
     assert store.read_calibration() == found
     assert found.is_of(machine.describe_machine())
     assert [(c.connections, c.engine, len(c.rates_rps)) for c in found.ceilings] == [
-        (connections, engine, 2) for connections in calibrate.CONNECTIONS for engine in calibrate.ENGINES
+        (connections, engine, 3) for connections in generators.CONNECTIONS for engine in generators.ENGINES
     ]
     assert all(c.requests == c.locust_requests for c in found.ceilings if c.engine != "wrk")
+    assert {(late.engine, late.rate_rps) for late in found.latenesses} == {
+        (engine, rate) for engine in ("raw", "raw-python") for rate in generators.RATES_RPS
+    }
+    assert found.loop == "compiled"
     assert Metric.P50_LATENCY_US in {floor.metric for floor in found.floors}
     assert all(0 < floor.spread < inf for floor in found.floors)
     assert found.pauses is not None

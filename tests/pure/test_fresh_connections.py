@@ -1,19 +1,33 @@
 """A connection a request, against real servers on the loopback."""
 
 import socket
+import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 
 from bench.generator.arrivals import draw_arrivals
-from bench.generator.closed_loop import Framing, parse_head
+from bench.generator.compiled_loop import CompiledLoop
 from bench.generator.fresh_connections import FreshConnections
+from bench.generator.heads import Framing, parse_head
 from bench.generator.open_loop import OpenFreshConnections
-from bench.slots.requests import Outcome, RequestLog
+from bench.generator.request_log import RequestLog
+from bench.slots.requests import Outcome
 
-from .test_connections import ADDRESS, Handler, read_request, serving
+from .servers import ADDRESS, Handler, read_request, serving
+
+
+@pytest.fixture(params=["python", "compiled"], autouse=True)
+def _each_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test of this file is of both loops."""
+    if request.param == "compiled":
+        fresh = partial(CompiledLoop, keep_alive=False)
+        monkeypatch.setattr(sys.modules[__name__], "FreshConnections", fresh)
+        monkeypatch.setattr(sys.modules[__name__], "OpenFreshConnections", partial(fresh, is_open=True))
+
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
 

@@ -11,7 +11,13 @@ from bench.scenario.modes.model import Mode, Vantage
 from bench.slots.gates.captures import check_captures
 from bench.slots.gates.gate import Demand, Gate, GateKind, is_valid
 from bench.slots.gates.identity import check_control, check_identity
-from bench.slots.gates.load import check_load, check_open_loop, check_ports, usable_metrics
+from bench.slots.gates.load import (
+    check_connections,
+    check_load,
+    check_open_loop,
+    check_ports,
+    usable_metrics,
+)
 from bench.slots.gates.machine import check_quiet
 from bench.slots.gates.network import Losses, Room, check_network
 from bench.slots.gates.path import check_namespace, check_path
@@ -383,3 +389,12 @@ def test_every_gate_on_the_path_agrees_with_what_it_saw(demand: Demand) -> None:
     assert all(gate.agrees for gate in gates)
     assert {gate.passed for gate in gates} == {True, False}
     assert not any(gate.model_copy(update={"passed": not gate.passed}).agrees for gate in gates)
+
+
+def test_a_load_that_began_with_fewer_connections_than_it_was_to_have_is_void_with_both_numbers() -> None:
+    assert failed(check_connections(4_096, 4_096)) == []
+    assert check_connections(16, None) == []
+    [gate] = check_connections(4_096, 1_019)
+    assert not is_valid([gate])
+    assert (gate.seen, gate.limit) == (1_019, 4_096)
+    assert "1,019 of 4,096" in gate.detail

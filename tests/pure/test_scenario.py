@@ -107,7 +107,7 @@ BAD = [
     ("connections in a nest", VALID + f"[load]\nconnections = {'[' * 90}{']' * 90}\n", "load.connections"),
     (
         "more connections than Apache serves at a time",
-        VALID + "[load]\nconnections = 128\n",
+        VALID + "[load]\nconnections = 10001\n",
         "load.connections",
     ),
     ("a page that the image lacks", VALID + "[load]\npage_bytes = 1000\n", "load.page_bytes"),

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import shutil
 from dataclasses import dataclass
 
@@ -24,6 +25,12 @@ REQUIRED_TOOLS = {
     "cc": "gcc",
 }
 """Program -> the Debian package that has it."""
+
+
+DESCRIPTORS_BESIDE = 1_000
+"""That a process of a run has open beside its connections, generously."""
+DESCRIPTORS_A_CONNECTION = 2
+"""docker-proxy has two sockets for each connection that it passes on."""
 
 
 @dataclass(frozen=True)
@@ -66,3 +73,23 @@ def require_all() -> None:
             "; ".join(f"{need.name}: {need.seen}" for need in missing),
             "To mend it: " + "; ".join(dict.fromkeys(need.remedy for need in missing)) + ".",
         )
+
+
+def require_descriptors(connections: int) -> None:
+    """Let this process and all that it starts open as many files as `connections` need.
+
+    Raises EnvironmentLacks where that is not allowed.
+    """
+    wanted = connections * DESCRIPTORS_A_CONNECTION + DESCRIPTORS_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    highest = hard if hard == resource.RLIM_INFINITY else max(hard, wanted)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, highest))
+    except (OSError, ValueError) as fault:
+        raise EnvironmentLacks(
+            f"Preparing for {connections:,} connections",
+            f"they need {wanted:,} open files; this process may have {soft:,}, at most {hard:,} ({fault})",
+            f"`ulimit -n {wanted}` as root, and `sysctl fs.nr_open` at least as high; or ask for fewer.",
+        ) from fault

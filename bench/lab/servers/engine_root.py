@@ -17,7 +17,8 @@ from pathlib import Path
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
 from bench.lab.servers.debian_root import BUILD_TIMEOUT_S, make_archive
-from bench.lab.servers.image import BASE_OPTIONS, CACHE
+from bench.lab.servers.image import BASE_OPTIONS
+from bench.paths import CACHE
 
 SUITES = ("bookworm", "trixie", "forky")
 """Debian 12, 13 and 14: dockerd 20.10, 26.1 and, when this was written, 28.5."""

@@ -19,9 +19,9 @@ import docker
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
 from bench.lab.servers.debian_root import building_folder, make_archive
+from bench.paths import CACHE
 from bench.records.environment import ImageFacts
 
-CACHE = Path("/var/cache/bench")
 PAGE_SIZES = (1024, 65536, 1048576)
 BASE_PACKAGES = ("apache2-bin", "iproute2", "iptables")
 """Apache, and the tools with which a container can look at (and try to change) its own network."""

@@ -122,6 +122,7 @@ def describe_method(run: Run) -> list[str]:
             " same cores."
         ),
         _describe_slot(run),
+        *_describe_ends(run),
         *_describe_open_loop(run),
         _describe_schedule(run),
         _describe_lab(run),
@@ -169,6 +170,26 @@ def _describe_slot(run: Run) -> str:
     )
     witness = f" Then wrk measured the same container for {load.wrk_witness_s} s."
     return text + witness if load.wrk_witness_s else text
+
+
+def _describe_ends(run: Run) -> list[str]:
+    """What sent the requests and what answered them, as the slots' evidence has it; of runs that kept it."""
+
+    def kept(key: str) -> list[str]:
+        found = (slot.evidence.get(key) for slot in run.record.slots if slot.measured)
+        return sorted({value for value in found if value})
+
+    loops, threads, backlogs = map(kept, ("load loop", "Apache's threads", "Apache's listen backlog"))
+    said = []
+    if loops:
+        said.append(f"Requests were sent by this loop of the load generator: {join_words(loops)}.")
+    if threads and backlogs:
+        said.append(
+            f"Apache had one process of {join_words(threads)} threads and a listen backlog of"
+            f" {join_words(backlogs)}, the same in every arm and under every condition: they follow from the"
+            " most connections that the scenario asks for."
+        )
+    return [" ".join(said)] if said else []
 
 
 def _describe_open_loop(run: Run) -> list[str]:

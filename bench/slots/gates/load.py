@@ -122,6 +122,25 @@ def check_open_loop(
     ]
 
 
+def check_connections(asked: int, connected: int | None) -> list[Gate]:
+    """Gate that the load began with every connection that the scenario asks for.
+
+    `connected`: None of an engine that does not show it.
+    """
+    if connected is None:
+        return []
+    return [
+        Gate(
+            name="connections",
+            passed=connected == asked,
+            seen=connected,
+            limit=asked,
+            unit="connections open as the load began",
+            detail="" if connected == asked else f"{connected:,} of {asked:,} could be opened in time",
+        )
+    ]
+
+
 def check_ports(without_port: int) -> list[Gate]:
     """Gate that the client had a port for every connection. `without_port`: those for which it had none."""
     return [
