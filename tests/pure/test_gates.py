@@ -336,7 +336,7 @@ def test_a_client_that_ran_out_of_ports_says_so() -> None:
 
 
 GATES_OF_TODAY = """answered; requests; errors; generator; achieved; generator lateness, median;
-generator lateness; ports found; idle baseline; quiet cores; new processes; steal; retransmits;
+generator lateness; connections; ports found; idle baseline; quiet cores; new processes; steal; retransmits;
 conntrack drops; listen drops; client ports; conntrack room; path: dnat connections;
 path: filter accepts; path: forwarded packets; path: bridge packets; path: veth packets;
 path: uplink packets; path: loopback packets;

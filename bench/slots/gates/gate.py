@@ -53,6 +53,7 @@ class GateKind(StrEnum):
     ACHIEVED = "achieved", Blame.OVERLOAD, Demand.AT_LEAST, 4
     LATENESS_MEDIAN = "generator lateness, median", Blame.OVERLOAD, Demand.AT_MOST, 1
     LATENESS = "generator lateness", Blame.OVERLOAD, Demand.AT_MOST, 1
+    CONNECTIONS = "connections", Blame.OVERLOAD, Demand.EXACTLY
     PORTS_FOUND = "ports found", Blame.CLIENT, Demand.AT_MOST
 
     IDLE_BASELINE = "idle baseline", Blame.DISTURBED, Demand.AT_MOST, 4

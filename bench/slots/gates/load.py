@@ -131,7 +131,7 @@ def check_connections(asked: int, connected: int | None) -> list[Gate]:
         return []
     return [
         Gate(
-            name="connections",
+            name=GateKind.CONNECTIONS,
             passed=connected == asked,
             seen=connected,
             limit=asked,
