@@ -13,6 +13,7 @@ from bench.judgement.verdict import Verdict
 from bench.paths import STATE
 from bench.records.calibration import Calibration
 from bench.records.earlier import complete_run, complete_slot
+from bench.records.faults import find_faults
 from bench.records.findings import WalkthroughRecord
 from bench.records.run import READABLE_VERSIONS, RunRecord
 from bench.records.suite import SUITE_SCHEMA_VERSION, SuiteRecord
@@ -69,9 +70,12 @@ def read_run(folder: Path) -> RunRecord:
     advice = "Give the folder of a run: results/<scenario>/<time>-<id>/."
     record = read_record(RunRecord, path, doing, advice, READABLE_VERSIONS)
     try:
-        return complete_run(record)
+        record = complete_run(record)
     except ValueError as fault:
-        raise refuse(doing, path, [str(fault)]) from fault
+        raise refuse(doing, path, [str(fault), *find_faults(record)]) from fault
+    if faults := find_faults(record):
+        raise refuse(doing, path, faults)
+    return record
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
