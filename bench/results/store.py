@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bench.errors import InputError
+from bench.judgement.capacity.faults import find_capacity_faults
 from bench.judgement.capacity.record import SCHEMA_VERSION as CAPACITY_SCHEMA_VERSION
 from bench.judgement.capacity.record import CapacityRecord
 from bench.judgement.verdict import Verdict
@@ -143,11 +144,17 @@ def read_capacity(folder: Path) -> CapacityRecord:
     advice = "Give the folder of a capacity measurement: results/<scenario>/<time>-<id>/."
     path = folder / CAPACITY_FILE
     record = read_record(CapacityRecord, path, doing, advice, (CAPACITY_SCHEMA_VERSION,))
-    probes = (
-        probe.model_copy(update={"slot": complete_slot(probe.slot)}) if probe.slot else probe
-        for probe in record.probes
-    )
-    return record.model_copy(update={"probes": tuple(probes)})
+    try:
+        probes = tuple(
+            probe.model_copy(update={"slot": complete_slot(probe.slot)}) if probe.slot else probe
+            for probe in record.probes
+        )
+    except ValueError as fault:
+        raise refuse(doing, path, [str(fault)]) from fault
+    record = record.model_copy(update={"probes": probes})
+    if faults := find_capacity_faults(record):
+        raise refuse(doing, path, faults)
+    return record
 
 
 def write_sums(folder: Path) -> None:
