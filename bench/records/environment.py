@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from bench.stored import Stored
 
@@ -62,7 +62,7 @@ class EngineFacts(Described):
 
     what: str | None = None
     """Which it is, for a person; None in a capacity measurement."""
-    version: str
+    version: str = Field(min_length=1)
     api: str | None = None
     storage_driver: str | None = None
     root_sha256: str | None = None

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from bench.records.environment import MachineFacts
-from bench.stored import Stored
+from bench.stored import Moment, Stored
 
 WALKTHROUGH_SCHEMA_VERSION = 1
 
@@ -104,8 +104,8 @@ class WalkthroughRecord(Stored):
     schema_version: int
     id: str
     bench_version: str
-    started_at: str
-    finished_at: str
+    started_at: Moment
+    finished_at: Moment
     machine: MachineFacts
     tools: Mapping[str, str]
     hosts: Mapping[str, str]

@@ -7,12 +7,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bench.errors import InputError
+from bench.judgement.capacity.faults import find_capacity_faults
 from bench.judgement.capacity.record import SCHEMA_VERSION as CAPACITY_SCHEMA_VERSION
 from bench.judgement.capacity.record import CapacityRecord
 from bench.judgement.verdict import Verdict
 from bench.paths import STATE
 from bench.records.calibration import Calibration
 from bench.records.earlier import complete_run, complete_slot
+from bench.records.faults import find_faults
 from bench.records.findings import WalkthroughRecord
 from bench.records.run import READABLE_VERSIONS, RunRecord
 from bench.records.suite import SUITE_SCHEMA_VERSION, SuiteRecord
@@ -62,9 +64,12 @@ def read_run(folder: Path) -> RunRecord:
     advice = "Give the folder of a run: results/<scenario>/<time>-<id>/."
     record = read_record(RunRecord, path, doing, advice, READABLE_VERSIONS)
     try:
-        return complete_run(record)
+        record = complete_run(record)
     except ValueError as fault:
-        raise refuse(doing, path, [str(fault)]) from fault
+        raise refuse(doing, path, [str(fault), *find_faults(record)]) from fault
+    if faults := find_faults(record):
+        raise refuse(doing, path, faults)
+    return record
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
@@ -132,11 +137,17 @@ def read_capacity(folder: Path) -> CapacityRecord:
     advice = "Give the folder of a capacity measurement: results/<scenario>/<time>-<id>/."
     path = folder / CAPACITY_FILE
     record = read_record(CapacityRecord, path, doing, advice, (CAPACITY_SCHEMA_VERSION,))
-    probes = (
-        probe.model_copy(update={"slot": complete_slot(probe.slot)}) if probe.slot else probe
-        for probe in record.probes
-    )
-    return record.model_copy(update={"probes": tuple(probes)})
+    try:
+        probes = tuple(
+            probe.model_copy(update={"slot": complete_slot(probe.slot)}) if probe.slot else probe
+            for probe in record.probes
+        )
+    except ValueError as fault:
+        raise refuse(doing, path, [str(fault)]) from fault
+    record = record.model_copy(update={"probes": probes})
+    if faults := find_capacity_faults(record):
+        raise refuse(doing, path, faults)
+    return record
 
 
 def write_sums(folder: Path) -> None:

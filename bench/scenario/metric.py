@@ -47,8 +47,9 @@ class _About(NamedTuple):
     """Failed gates that leave the slot valid and take this metric from it."""
     needs_requests: int = 0
     """Fewer in a slot's window give no value."""
-    can_be_negative: bool = False
-    """Of what is a difference of two measurements."""
+    least: float | None = 0.001
+    """Smallest value that there can be, a ns of a time in us; None: what is the difference of two
+    measurements may have any sign."""
     claimed: bool = False
     """Whether a claim that names no metric is about it."""
 
@@ -114,6 +115,7 @@ _TABLE = {
         # In an open loop the rate is given: all arms have it.
         is_compared=lambda load: not load.is_open,
         higher_is_better=True,
+        least=0.0,
         voided_by=(Voids.THROUGHPUT,),
         claimed=True,
     ),
@@ -125,7 +127,7 @@ _TABLE = {
         column="CPU, us",
         is_measured=lambda load: load.measures_cpu,
         voided_by=(Voids.CPU,),
-        can_be_negative=True,
+        least=None,
     ),
 }
 

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.scenario import Scenario
-from bench.stored import Stored
+from bench.stored import Count, Stored
 
 IDLE_S = 1.0
 """Length of the idle baseline: of every slot, before its load. Its noise, which is mostly the 10 ms in
@@ -31,16 +31,16 @@ WALKTHROUGH_S = 125.0
 class Slot(Stored):
     """One fresh container, measured once: the unit of every statistic."""
 
-    index: int
+    index: Count
     """Place in the run's order, from 0."""
-    session: int
-    block: int
+    session: Count
+    block: Count
     arm: str
-    condition: int
+    condition: Count
     """Index into `conditions(scenario)`."""
-    repeat: int
+    repeat: Count
     """Which of the arm's slots in this block (0, 1, ...); given before shuffling, so it is random in time."""
-    arrival_seed: int = 0
+    arrival_seed: Count = 0
     """Of an open loop's arrivals; of no use in a closed one."""
     life: int | None = None
     """Slots of one life are windows of the same deployments, which are alive together, one an arm and

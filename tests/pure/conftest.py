@@ -13,7 +13,7 @@ from bench.scenario.modes.footprint import Counter
 from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot, plan_slots
 from bench.scenario.scenario import Scenario
-from bench.slots.gates.gate import Gate, GateKind
+from bench.slots.gates.gate import Demand, Gate, GateKind
 from bench.slots.observation import SlotMetrics
 from bench.slots.requests import RECORD_DTYPE, Outcome
 
@@ -96,9 +96,11 @@ def make_records(rows: Iterable[Mapping[str, int]]) -> np.ndarray:
 
 
 def make_gate(*, passed: bool = True, name: str = "requests", **changes: Any) -> Gate:
-    """A gate that voids the whole slot where it failed."""
-    fields: dict[str, Any] = {"seen": 1, "limit": 2, "unit": "of anything"}
-    return Gate(name=GateKind(name), passed=passed, **(fields | changes))
+    """A gate that voids the whole slot where it failed, and that saw what it says."""
+    kind = GateKind(name)
+    failing = 1 if kind.demand is Demand.AT_LEAST else 3
+    fields: dict[str, Any] = {"seen": 2 if passed else failing, "limit": 2, "unit": "of anything"}
+    return Gate(name=kind, passed=passed, **(fields | changes))
 
 
 def make_slot_record(slot: Slot, latency_us: float = 20.0, **changes: Any) -> SlotRecord:

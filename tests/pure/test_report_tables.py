@@ -248,7 +248,7 @@ def test_the_start_on_the_card_is_the_median_of_valid_slots(tmp_path: Path) -> N
         update: dict[str, object] = {}
         if record.slot.arm == "host":
             start = next(starts)
-            failed = record.gates[0].model_copy(update={"passed": start < 9_000})
+            failed = make_gate(passed=start < 9_000)
             update = {"start_to_first_200_ms": start, "gates": (failed,)}
         slots.append(record.model_copy(update=update))
     found = judged(store_run(tmp_path, scenario, slots=tuple(slots)))

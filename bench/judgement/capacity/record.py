@@ -4,7 +4,9 @@ The next step follows from what is stored alone, so one that was interrupted goe
 """
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
 
 from bench.judgement.capacity.knee import (
     Knee,
@@ -17,7 +19,7 @@ from bench.records.environment import EngineFacts, ImageFacts, LabFacts, Machine
 from bench.records.run import SlotRecord, Status
 from bench.scenario.model import Capacity
 from bench.scenario.scenario import Scenario
-from bench.stored import Stored
+from bench.stored import Amount, Moment, Stored
 
 SCHEMA_VERSION = 1
 """Of capacity.json."""
@@ -66,22 +68,26 @@ class Step(NamedTuple):
     repeat: int
 
 
+Rate = Annotated[float, Field(gt=0, le=1e9)]
+"""Offered: requests a second."""
+
+
 class Probe(Stored):
     """One rate, offered to one arm (or to the null server) for PROBE_S."""
 
     arm: str
     keep_alive: bool
-    rate_rps: float
+    rate_rps: Rate
     confirming: bool
     outcome: Outcome
     reasons: tuple[str, ...] = ()
     """Why it is not `sustained`."""
-    achieved_share: float | None = None
+    achieved_share: Amount | None = None
     """Done in the window, by what arrived in it."""
-    error_share: float | None = None
-    p99_ms: float | None = None
+    error_share: Amount | None = None
+    p99_ms: Amount | None = None
     """Response time, of those answered with 200."""
-    generator_busy: float | None = None
+    generator_busy: Amount | None = None
     """Share of its core that the generator worked."""
     server_busy: float | None = None
     """Mean busy share of the Docker host's cores."""
@@ -94,7 +100,7 @@ class WrkReading(Stored):
 
     arm: str
     keep_alive: bool
-    throughput_rps: float | None
+    throughput_rps: Amount | None
     """None: it could not be had, for the `reason`."""
     reason: str = ""
 
@@ -104,11 +110,11 @@ class SecondWorker(Stored):
 
     arm: str
     keep_alive: bool
-    rate_rps: float
-    generator_rps: float = 0.0
+    rate_rps: Rate
+    generator_rps: Amount = 0.0
     """Done by the generator, over the time that wrk was there."""
-    wrk_rps: float = 0.0
-    alone_rps: float = 0.0
+    wrk_rps: Amount = 0.0
+    alone_rps: Amount = 0.0
     """The better of what the generator (at this rate) and wrk did, each alone."""
     reason: str = ""
     """Why it could not be had."""
@@ -126,10 +132,10 @@ class CapacityRecord(Stored):
     id: str
     bench_version: str
     status: Status
-    started_at: str
-    finished_at: str | None = None
+    started_at: Moment
+    finished_at: Moment | None = None
     scenario: Scenario
-    seed: int
+    seed: int = Field(ge=0)
     machine: MachineFacts
     tools: Mapping[str, str]
     lab: LabFacts = LabFacts()

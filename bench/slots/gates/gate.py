@@ -4,7 +4,9 @@ A slot that fails a gate is INVALID and says why; it stays in the run and in the
 """
 
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from bench.scenario.metric import Voids
 from bench.scenario.modes.footprint import Counter
@@ -119,13 +121,16 @@ class GateKind(StrEnum):
         return next(kind for kind in cls if kind.value == f"path: {counter.replace('_', ' ')}")
 
 
+Number = Annotated[float, Field(ge=-1e18, le=1e18)]
+
+
 class Gate(Stored):
     """One check of a slot. `seen` and `limit` are in the unit that `unit` names."""
 
     name: GateKind
     passed: bool
-    seen: float | str
-    limit: float | str
+    seen: Number | str
+    limit: Number | str
     unit: str
     demand: Demand | None = None
     """Where the kind leaves it to the arm's mode; else the kind's own counts."""
