@@ -8,6 +8,8 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from bench import interrupts
+
 INK = "#010203"
 """Drawn in place of text and axes; in the SVG it becomes `currentColor`, which the style below sets."""
 PIXELS_PER_INCH = 200
@@ -48,7 +50,11 @@ STYLE: Any = {
 
 
 def render_svg(figure: Figure, name: str, title: str, description: str) -> str:
-    """The SVG document of `figure`; `name` prefixes its ids, so that several stand in one page."""
+    """The SVG document of `figure`; `name` prefixes its ids, so that several stand in one page.
+
+    Raises Interrupted: a run's report is written under the machine's lock, and may take a while.
+    """
+    interrupts.check()
     text = io.StringIO()
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         _settle_layout(figure)
