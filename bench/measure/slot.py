@@ -13,6 +13,7 @@ from requests.exceptions import RequestException
 from bench.errors import BenchError, MeasurementInvalid
 from bench.generator.client import GeneratorDied, LoadResult
 from bench.generator.wrk import measure_with_wrk
+from bench.lab.hosts import waiting
 from bench.lab.hosts.host import Host, parse_cpus
 from bench.lab.hosts.readings import read_files
 from bench.lab.instruments.activity import Activity, begin_activity, end_activity
@@ -231,7 +232,7 @@ def _drive(
 def _watch_idle(watch: Watch) -> Rates:
     """What the machine does where a container runs and a generator waits, and nothing is asked."""
     begun = watch.parse(read_files(watch.files))
-    time.sleep(IDLE_S)
+    waiting.sleep(IDLE_S)
     return rate(begun, watch.parse(read_files(watch.files)))
 
 

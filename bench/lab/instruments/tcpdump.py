@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import MeasurementInvalid
-from bench.lab.hosts import command
+from bench.lab.hosts import command, waiting
 from bench.lab.hosts.host import Endpoint, Host
 from bench.scenario.modes.catalogue import CONTAINER_PORT, UPLINK
 
@@ -114,7 +114,7 @@ class Capture:
 
     def end(self) -> list[Captured]:
         """End every tcpdump when it has been given all; what each wrote and counted."""
-        time.sleep(HANDED_OVER_S)
+        waiting.sleep(HANDED_OVER_S)
         for process in self.processes:
             process.send_signal(signal.SIGINT)
         return [

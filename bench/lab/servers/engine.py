@@ -18,6 +18,7 @@ from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
 from bench.lab.hosts.host import Host
 from bench.lab.hosts.journal import Journal
+from bench.lab.servers.docker_client import connect
 from bench.lab.servers.engine_root import argv_in_root, provide_engine_root
 from bench.scenario.model import OWN_ENGINE
 
@@ -149,7 +150,7 @@ def _connect(host: Host, process: command.Process) -> docker.DockerClient:
     seen = "no answer"
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            client = docker.DockerClient(base_url=f"unix://{host.folder}/docker.sock", timeout=60)
+            client = connect(host.folder / "docker.sock")
             client.ping()
             return client
         except DockerException as fault:
