@@ -172,16 +172,34 @@ def _host(plan: HostPlan, journal: Journal) -> Iterator[Host]:
             os.kill(init_pid, signal.SIGKILL)
             outer.wait(READY_S)
     finally:
+        _end(outer)
+
+
+def _end(outer: command.Process) -> None:
+    """End what is left of a host, one included that was interrupted before its init was known."""
+    try:
+        for child in _children(outer):
+            os.kill(child, signal.SIGKILL)
+            # unshare ends when it has reaped it, and only then its namespaces are gone.
+            command.has_ended(outer, READY_S)
+    finally:
         outer.kill()
         outer.wait()
+
+
+def _children(outer: command.Process) -> list[int]:
+    path = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+    try:
+        return [int(pid) for pid in path.read_text().split()]
+    except OSError:
+        return []  # It has ended.
 
 
 def _wait_for_init(outer: command.Process, folder: Path) -> int:
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and outer.poll() is None:
         if (folder / "ready").exists():
-            children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
-            return int(children[0])
+            return _children(outer)[0]
         time.sleep(0.005)
     raise EnvironmentLacks(
         f"Starting the lab's host {folder.name}",
