@@ -1,11 +1,14 @@
 """What a run needs of the machine: named, looked for in one place, asked for before the first slot."""
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from bench.errors import EnvironmentLacks
+from bench.errors import EnvironmentLacks, ExitCode
 from bench.lab.hosts import command, requirements
 from bench.lab.servers import engine_root
 from bench.measure.doctor import Examination
@@ -73,3 +76,26 @@ def test_a_cached_engine_that_cannot_be_asked_for_its_version_is_a_row_with_the_
     found = engine_root.cached_suites()
     assert list(found) == ["trixie"]
     assert "cannot be asked for" in found["trixie"]
+
+
+UNPRIVILEGED = (
+    "setpriv --reuid 65534 --regid 65534 --clear-groups"
+    " --inh-caps +dac_read_search --ambient-caps +dac_read_search"
+)
+"""Nobody, who may read this checkout wherever it lies, and nothing else."""
+
+
+def test_an_unprivileged_person_is_told_what_is_missing_in_a_table(tmp_path: Path) -> None:
+    become = UNPRIVILEGED.split() if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*become, sys.executable, "-m", "bench", "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(tmp_path)},
+    )
+    assert done.returncode == ExitCode.ENVIRONMENT, done.stderr
+    found = json.loads(done.stdout)
+    assert [need["name"] for need in found["requirements"] if not need["met"]][:1] == ["root"]
+    assert {mode["reason"] for mode in found["modes"]} == {"not tried, since what a run needs is missing"}
+    assert found["engines"]
