@@ -104,5 +104,6 @@ def _end_at_once() -> None:
     """Without a further line of Python: the kernel ends what was started, a journal tells what is left."""
     left = b" `bench clean` removes what is left on this machine." if _state.held else b""
     with suppress(OSError):  # The terminal may be gone.
-        os.write(2, b"Interrupted." + left + b"\n")
+        # A bar hides the cursor for as long as it is drawn.
+        os.write(2, b"Interrupted." + left + (b"\x1b[?25h\n" if os.isatty(2) else b"\n"))
     os._exit(ExitCode.INTERRUPTED)
