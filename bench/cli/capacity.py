@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bench import interrupts
 from bench.cli.options import JsonOption, ResultsOption, SeedOption, complete_scenarios
 from bench.cli.scenario_files import read_scenario
 from bench.cli.terminal import err, out, print_json, print_whole
@@ -35,7 +36,7 @@ def capacity(
 
     asked = read_scenario(scenario)
     drawn = secrets.randbelow(2**31) if seed is None else seed
-    with show_progress(err) as progress:
+    with interrupts.held(), show_progress(err) as progress:
         folder = begin_capacity(asked, drawn, results, progress)
     _print_capacity(folder, as_json)
 
@@ -45,7 +46,7 @@ def go_on(folder: Path, as_json: bool) -> None:
     from bench.cli.progress import show_progress
     from bench.measure.capacity import resume_capacity
 
-    with show_progress(err) as progress:
+    with interrupts.held(), show_progress(err) as progress:
         resume_capacity(folder, progress)
     _print_capacity(folder, as_json)
 

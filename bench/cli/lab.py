@@ -45,8 +45,8 @@ def doctor(as_json: JsonOption = False) -> None:
 
 def _print_examination(found: "Examination") -> None:
     for need in found.requirements:
-        remedy = "" if need.met else f"  ->  {need.remedy}"
-        state = "ok" if need.met else "MISSING"
+        remedy = "" if need.met else f", for {need.purpose}  ->  {need.remedy}"
+        state = "ok" if need.met else "MISSING" if need.always else "absent"
         out.print(f"{state:8}{need.name}: {need.seen}{remedy}", markup=False)
     for title, things in (("modes", found.modes), ("engines besides the machine's own", found.engines)):
         out.print(f"\n{title}", style="bold")

@@ -8,6 +8,7 @@ import typer
 from bench.cli.progress import clock, show_progress
 from bench.cli.terminal import err, out, print_json, print_prose, print_table, print_whole
 from bench.errors import ExitCode
+from bench.judgement.precision import MAX_EXTENSION
 from bench.measure.suite import Watcher, begin_suite, resume_suite
 from bench.records.suite import Entry
 from bench.results import files, store
@@ -84,7 +85,9 @@ def print_plan(
     if budget_s:
         out.print(f"with the budget at most about {clock(budget_s)}: each share is of its slots alone")
     if precision:
-        out.print("until a precision is reached, up to ten times the slots: `bench plan SCENARIO` forecasts")
+        out.print(
+            f"until a precision is reached, up to {MAX_EXTENSION} times the slots: `bench plan SCENARIO` says"
+        )
     out.print("Changes to this machine: `bench plan SCENARIO` lists those of each.", markup=False)
 
 

@@ -50,7 +50,7 @@ Tell = Callable[[str], None]
 
 def calibrate(seconds: int, rounds: int, blocks: int, tell: Tell) -> Calibration:
     """Measure the ceilings (`seconds` a load, `rounds` times) and two like arms over `blocks`; store it."""
-    requirements.require_all()
+    requirements.require_all(also=[requirements.WRK])
     with machine_lock("bench calibrate"):
         undo_dead_runs()
         tell("pauses of the machine's own")

@@ -68,7 +68,7 @@ def begin_capacity(scenario: Scenario, seed: int, results: Path, progress: Progr
             "the scenario has no table [capacity]",
             "Add one, as scenarios/capacity.toml has it; docs/scenarios.md says what it may hold.",
         )
-    requirements.require_all()
+    requirements.require_all(scenario)
     now = datetime.now(UTC)
     record = CapacityRecord(
         schema_version=SCHEMA_VERSION,
@@ -90,8 +90,8 @@ def begin_capacity(scenario: Scenario, seed: int, results: Path, progress: Progr
 
 def resume_capacity(folder: Path, progress: Progress) -> None:
     """Go on with the capacity measurement in `folder` where it stopped."""
-    requirements.require_all()
     record = store.read_capacity(folder)
+    requirements.require_all(record.scenario)
     if record.status is Status.COMPLETE:
         raise InputError(
             f"Resuming the capacity measurement {record.id}",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.errors import InputError
 from bench.judgement.capacity.search import expected_search_seconds
-from bench.judgement.precision import predict_blocks
+from bench.judgement.precision import extend, predict_blocks
 from bench.lab.hosts import machine
 from bench.lab.hosts.lab import hosts_of_lab, wiring
 from bench.lab.servers import image
@@ -184,10 +184,17 @@ def _forecast(scenario: Scenario, precision: float, results: Path) -> str:
     blocks = predict_blocks(record.scenario, [slot.metrics() for slot in record.slots], precision)
     if blocks is None:
         return f"{wish}: unknown, since {record.id} has too few valid blocks"
-    schedule = Schedule(blocks=blocks, slots_per_arm=scenario.schedule.slots_per_arm)
+    most = extend(scenario).schedule.blocks
+    schedule = Schedule(blocks=min(blocks, most), slots_per_arm=scenario.schedule.slots_per_arm)
     longer = scenario.model_copy(update={"schedule": schedule})
     seconds = expected_seconds(longer, plan_slots(longer, seed=0))
-    return f"{wish}: about {blocks} blocks, {seconds / 60:.1f} minutes, by the spread of {record.id}"
+    by = f"by the spread of {record.id}"
+    if blocks > most:
+        return (
+            f"{wish}: not to be had here: about {blocks:,} blocks, {by}, and a run ends after {most:,}"
+            f" ({seconds / 60:.1f} minutes) in any case"
+        )
+    return f"{wish}: about {blocks} blocks, {seconds / 60:.1f} minutes, {by}"
 
 
 def planned_changes(scenario: Scenario) -> list[str]:

@@ -52,7 +52,7 @@ def begin_run(
             "it has a table [capacity]: its rates are not given, but found",
             f"`bench capacity {scenario.name}` finds them.",
         )
-    requirements.require_all()
+    requirements.require_all(scenario)
     run_id = files.new_run_id(datetime.now(UTC))
     with machine_lock(f"bench run {run_id} ({scenario.name})"):
         return begin_locked(run_id, scenario, seed, budget_s, results, progress, web_ui_port, precision)
@@ -99,8 +99,8 @@ def resume_run(folder: Path, progress: Progress, web_ui_port: int | None = None)
 
     Slots that could not be measured (an engine died, a disk was full) are tried again.
     """
-    requirements.require_all()
     record = store.read_run(folder)
+    requirements.require_all(record.scenario)
     with machine_lock(f"bench resume {record.id} ({record.scenario.name})"):
         resume_locked(folder, progress, web_ui_port)
 

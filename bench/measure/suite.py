@@ -49,7 +49,7 @@ def begin_suite(
     """
     scenarios = [scenario for _, scenario in asked.scenarios]
     shares = divide_budget(scenarios, budget_s) if budget_s else [None] * len(scenarios)
-    requirements.require_all()
+    requirements.require_all(*scenarios)
     now = datetime.now(UTC)
     record = SuiteRecord(
         schema_version=SUITE_SCHEMA_VERSION,
@@ -87,7 +87,7 @@ def resume_suite(folder: Path, watcher: Watcher) -> None:
             "all of its runs have ended",
             f"`bench report {folder}` writes its index.",
         )
-    requirements.require_all()
+    requirements.require_all(*(entry.scenario for entry in record.entries if not entry.has_ended))
     with machine_lock(f"bench resume, suite {record.id} ({record.name})"):
         _run_entries(folder, record, watcher)
 

@@ -9,6 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from bench import interrupts
 from bench.report.text import replace_controls
 
 INK = "#010203"
@@ -51,7 +52,11 @@ STYLE: Any = {
 
 
 def render_svg(figure: Figure, name: str, title: str, description: str) -> str:
-    """The SVG document of `figure`; `name` prefixes its ids, so that several stand in one page."""
+    """The SVG document of `figure`; `name` prefixes its ids, so that several stand in one page.
+
+    Raises Interrupted: a run's report is written under the machine's lock, and may take a while.
+    """
+    interrupts.check()
     text = io.StringIO()
     for words in figure.findobj(Text):
         # Of whoever drew it under another style, too: a dollar in a name is a dollar.

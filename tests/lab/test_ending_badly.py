@@ -147,3 +147,24 @@ def test_locusts_web_ui_shows_the_run_while_it_goes_on(tmp_path: Path, start_ben
     assert shown["state"] == "running"
     assert rows["Aggregated"]["num_requests"] >= sum(slot.requests for slot in done) > 0
     assert all(rows[arm]["median_response_time"] > 0 for arm in ("host", "bridge"))
+
+
+def test_a_run_interrupted_at_any_moment_ends_by_itself_and_leaves_nothing(
+    tmp_path: Path, start_bench: Starter
+) -> None:
+    assert bench("clean").returncode == 0
+    before = snapshot()
+    moments = random.Random(13)
+    for number in range(KILLS):
+        results = tmp_path / str(number)
+        results.mkdir()
+        process = start_bench("run", write_scenario(results, 40), "--results", results / "results")
+        assert process.stderr
+        process.stderr.readline()  # It has begun: until then there is nothing to interrupt.
+        time.sleep(moments.uniform(0, 9.0))
+        process.send_signal(moments.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP]))
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130, said
+        assert "Traceback" not in said
+        assert api.load(only_run(results / "results")).record.status is Status.INTERRUPTED
+        assert snapshot() == before

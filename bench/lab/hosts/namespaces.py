@@ -178,8 +178,27 @@ def namespace_host(plan: HostPlan, journal: Journal) -> Iterator[NamespaceHost]:
             os.kill(init_pid, signal.SIGKILL)
             outer.wait(READY_S)
     finally:
+        _end(outer)
+
+
+def _end(outer: command.Process) -> None:
+    """End what is left of a host, one included that was interrupted before its init was known."""
+    try:
+        for child in _children(outer):
+            os.kill(child, signal.SIGKILL)
+            # unshare ends when it has reaped it, and only then its namespaces are gone.
+            command.has_ended(outer, READY_S)
+    finally:
         outer.kill()
         outer.wait()
+
+
+def _children(outer: command.Process) -> list[int]:
+    path = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+    try:
+        return [int(pid) for pid in path.read_text().split()]
+    except OSError:
+        return []  # It has ended.
 
 
 def _set_up(name: str, folder: str) -> str:
@@ -209,4 +228,4 @@ def _wait_for_init(outer: command.Process, folder: Path) -> int:
             f"its namespaces were not ready within {READY_S:g} s: {(folder / 'init.log').read_text()[-500:]}",
             "A lab needs root with the right to make namespaces and mounts (not an unprivileged container).",
         )
-    return int(Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()[0])
+    return _children(outer)[0]

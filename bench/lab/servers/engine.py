@@ -17,6 +17,7 @@ from bench.errors import EnvironmentLacks
 from bench.lab.hosts.host import Host, Program, read_one
 from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.waiting import wait_until
+from bench.lab.servers.docker_client import connect
 from bench.lab.servers.engine_root import argv_in_root, provide_engine_root
 from bench.records.environment import EngineFacts
 from bench.scenario.engine_source import EngineSource
@@ -143,13 +144,12 @@ def engine(
 
 
 def _connect(host: Host, program: Program) -> docker.DockerClient:
-    address = f"unix://{host.local_socket(f'{host.scratch}/docker.sock')}"
     found: list[docker.DockerClient] = []
     faults = ["no answer"]
 
     def answers() -> bool:
         try:
-            client = docker.DockerClient(base_url=address, timeout=60)
+            client = connect(host.local_socket(f"{host.scratch}/docker.sock"))
             client.ping()
         except DockerException as fault:
             faults.append(str(fault))

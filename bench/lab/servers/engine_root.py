@@ -100,11 +100,14 @@ def provide_engine_root(suite: str) -> EngineRoot:
 def cached_suites() -> dict[str, str]:
     """Suite -> version of its dockerd, of every root that is in the cache."""
     whole = {suite: list(CACHE.glob(f"root-{suite}-*.sha256")) for suite in SUITES}
-    return {
-        suite: f"Docker {_dockerd_version(found[0].with_suffix(''))}"
-        for suite, found in whole.items()
-        if found
-    }
+    return {suite: _describe(found[0].with_suffix("")) for suite, found in whole.items() if found}
+
+
+def _describe(root: Path) -> str:
+    try:
+        return f"Docker {_dockerd_version(root)}"
+    except command.CommandFailed as fault:  # Only root may change into it.
+        return f"Docker of a version that cannot be asked for: {fault.seen}"
 
 
 def argv_in_root(root: EngineRoot, shared: str, argv: Sequence[str]) -> list[str]:
