@@ -16,7 +16,6 @@ import pytest
 from bench.lab.hosts import requirements
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
-from tests.lab.world import adopt_orphans
 
 SCENARIO = """
 name = "small"
@@ -43,7 +42,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _machine() -> None:
     """The machine as it is without what tests that were killed have left on it."""
-    adopt_orphans()
     with machine_lock("tests of the lab"):
         undo_dead_runs()
 

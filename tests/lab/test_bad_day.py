@@ -61,12 +61,18 @@ def containers() -> Iterator[ContainerCollection]:
 def under_load() -> Container:
     """The container of a slot whose load has just begun."""
     with containers() as found:
-        seen = {container.id for container in found.list()}
-        wait_until(lambda: any(container.id not in seen for container in found.list()), "a new slot")
-        [container] = [container for container in found.list() if container.id not in seen]
+        # Sparse: who is gone between the list and a look at each is no fault.
+        seen = {container.id for container in found.list(sparse=True)}
+        new: list[Container] = []
+
+        def is_there() -> bool:
+            new[:] = [container for container in found.list(sparse=True) if container.id not in seen]
+            return bool(new)
+
+        wait_until(is_there, "a new slot")
     begun = packets_to_docker1()
     wait_until(lambda: packets_to_docker1() > begun + LOADED_PACKETS, "its load")
-    return container
+    return new[0]
 
 
 def kill_engine() -> None:

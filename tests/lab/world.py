@@ -1,25 +1,21 @@
 """Everything of the machine that a run could leave behind, as sorted lines that can be compared.
 
 What cannot be told apart from a neighbour's (links, addresses, rules, mounts) is compared whole. Processes
-and namespaces are those that descend from this process, and the rest is known by its name, so that whoever
+and namespaces are those that these tests have started, and the rest is known by its name, so that whoever
 else works on the machine meanwhile is not taken for a run's.
 """
 
-import ctypes
 import os
 import re
+import secrets
 import subprocess
 from pathlib import Path
 
-PR_SET_CHILD_SUBREAPER = 36
-"""Of <linux/prctl.h>: what loses its parent below this process becomes its child, not init's."""
+MARK_NAME = "BENCH_TESTS"
+MARK = f"{MARK_NAME}={os.environ.setdefault(MARK_NAME, secrets.token_hex(8))}"
+"""What is in the environment of all that these tests start, and of nothing else on the machine."""
 COUNTDOWN = re.compile(r"\b(valid_lft|preferred_lft|expires|age|hoplimit) \S+")
 """What an address or a route of DHCP or of a router's advertisement says of its end: it runs."""
-
-
-def adopt_orphans() -> None:
-    """Keep what descends from this process its descendant, whoever in between has ended."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def snapshot() -> dict[str, list[str]]:
@@ -46,29 +42,29 @@ def snapshot() -> dict[str, list[str]]:
 
 
 def descendants() -> dict[int, str]:
-    """Living processes that descend from this one, with their command lines."""
-    parents, commands = {}, {}
+    """Living processes that these tests have started, by whatever detour, with their command lines."""
+    parents, commands, marked = {}, {}, set()
     for process in Path("/proc").iterdir():
-        if process.name.isdigit():
+        if process.name.isdigit() and int(process.name) != os.getpid():
+            pid = int(process.name)
             try:
                 state, parent = (process / "stat").read_text().rpartition(")")[2].split()[:2]
-                command = (process / "cmdline").read_text().replace("\0", " ").strip()
+                parents[pid] = int(parent)
+                if state != "Z":  # Dead, and only waiting for its parent to take notice.
+                    commands[pid] = (process / "cmdline").read_text().replace("\0", " ").strip()[:120]
+                if MARK.encode() in (process / "environ").read_bytes().split(b"\0"):
+                    marked.add(pid)
             except OSError:
                 continue  # It ended between the listing and the reading.
-            parents[int(process.name)] = int(parent)
-            if state != "Z":  # Dead, and only waiting for its parent to take notice.
-                commands[int(process.name)] = command[:120]
-    return {pid: command for pid, command in commands.items() if _descends(pid, parents)}
+    return {pid: command for pid, command in commands.items() if marked.intersection(_line(pid, parents))}
 
 
-def _descends(pid: int, parents: dict[int, int]) -> bool:
-    seen = set()
-    while pid in parents and pid not in seen:
-        seen.add(pid)
-        pid = parents[pid]
-        if pid == os.getpid():
-            return True
-    return False
+def _line(pid: int, parents: dict[int, int]) -> list[int]:
+    """`pid` and its forefathers: of what runs in a container an engine is among them, with the mark."""
+    line = [pid]
+    while line[-1] in parents and parents[line[-1]] not in line:
+        line.append(parents[line[-1]])
+    return line
 
 
 def _lines(*argv: str) -> list[str]:
