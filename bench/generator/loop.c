@@ -96,7 +96,9 @@ static const char *find_line_end(const char *at, const char *end) {
     return at;
 }
 
-static int is_crlf(const char *at, const char *end) { return end - at >= 2 && at[0] == '\r' && at[1] == '\n'; }
+static int is_crlf(const char *at, const char *end) {
+    return end - at >= 2 && at[0] == '\r' && at[1] == '\n';
+}
 
 static const char *skip_blanks(const char *at, const char *end) {
     while (at < end && (*at == ' ' || *at == '\t'))
