@@ -211,8 +211,8 @@ def planned_changes(scenario: Scenario) -> list[str]:
         "inside client: all ports from 1024 on for outgoing connections, tcp_tw_reuse",
         *(change for place in places for change in _changes_of_engine(place, folder)),
         *(change for arm in scenario.arms for change in _changes_of_arm(scenario, arm)),
-        "on client: one Locust process; every load bounded by the scenario's seconds; in it, and in all that"
-        f" the run starts, room for {count_descriptors(most_connections(scenario)):,} open files",
+        "on client: one Locust process; every load bounded by the scenario's seconds",
+        f"for all that the run starts: up to {count_descriptors(most_connections(scenario)):,} open files",
         f"keep the load generator's compiled loop in {CACHE}, and the image, for later runs"
         + ("" if image.is_cached() else "; it is not there yet, and is built from Debian's packages first"),
     ]
