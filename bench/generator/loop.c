@@ -88,7 +88,7 @@ static int64_t now(void) {
     return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-/* Heads: closed_loop.parse_head, whose regular expressions stand beside each part. */
+/* Heads: heads.parse_head, whose regular expressions stand beside each part. */
 
 static const char *find_line_end(const char *at, const char *end) {
     while (at < end && *at != '\r' && *at != '\n')
@@ -96,7 +96,9 @@ static const char *find_line_end(const char *at, const char *end) {
     return at;
 }
 
-static int is_crlf(const char *at, const char *end) { return end - at >= 2 && at[0] == '\r' && at[1] == '\n'; }
+static int is_crlf(const char *at, const char *end) {
+    return end - at >= 2 && at[0] == '\r' && at[1] == '\n';
+}
 
 static const char *skip_blanks(const char *at, const char *end) {
     while (at < end && (*at == ' ' || *at == '\t'))
@@ -390,7 +392,9 @@ static void turn_to_fresh(struct loop *l, struct connection *c) {
 
 /* Waiting. */
 
-static int64_t next_arrival(const struct loop *l) { return l->taken < l->limit ? l->arrivals[l->taken] : NEVER_NS; }
+static int64_t next_arrival(const struct loop *l) {
+    return l->taken < l->limit ? l->arrivals[l->taken] : NEVER_NS;
+}
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -410,7 +414,8 @@ static int wait_for_one(struct loop *l, int64_t until_ns) {
             ready = epoll_wait(l->epoll, l->events, 1, 0);
             t = now();
         } else if (left_ns > SPIN_NS && !l->in_flight) {
-            ready = epoll_wait(l->epoll, l->events, 1, (int)least((left_ns - SPIN_NS + 999999) / 1000000, POLL_MS));
+            int64_t left_ms = (left_ns - SPIN_NS + 999999) / 1000000;
+            ready = epoll_wait(l->epoll, l->events, 1, (int)least(left_ms, POLL_MS));
             t = now();
         } else {
             int64_t looked_ns = t;

@@ -191,14 +191,18 @@ class Actor:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._number = 0
         self.begin(Script("rounds", 1, False, ()))
 
-    def begin(self, script: Script) -> None:
-        """Carry out `script` from here on."""
+    def begin(self, script: Script) -> str:
+        """Carry out `script` from here on, for requests of the path that is returned: older ones may come."""
         self._script, self._turn = script, 0
         self.round: int | None = None
         """All requests get the act of this round; None: one after another."""
         self._done = self._silent = 0
+        self._number += 1
+        self._path = f"/{self._number}"
+        return self._path
 
     @property
     def has_ended(self) -> bool:
@@ -208,8 +212,10 @@ class Actor:
     def handle(self, connection: socket.socket, number: int) -> None:
         """Serve one connection."""
         while request := read_request(connection):
-            script = self._script
-            act = self._next(request)
+            script, target = self._script, request.split(b" ", 2)[1].decode()
+            if target.partition("?")[0] != self._path:
+                return
+            act = self._next(target)
             if act is None:
                 with self._lock:
                     self._silent += script is self._script
@@ -223,12 +229,11 @@ class Actor:
             if act.ending != "keep":
                 return
 
-    def _next(self, request: bytes) -> Act | None:
+    def _next(self, target: str) -> Act | None:
         acts = self._script.acts
-        target = request.split(b" ", 2)[1]
         with self._lock:
-            if b"id=" in target:
-                turn = int(target.partition(b"id=")[2])
+            if "id=" in target:
+                turn = int(target.partition("id=")[2])
             elif self.round is not None:
                 turn = self.round
             else:
@@ -289,10 +294,10 @@ def compiled(**how: Any) -> dict[Kind, Factory]:
 
 def play(script: Script, actor: Actor, port: int, factories: dict[Kind, Factory]) -> list[Any]:
     """What a loop keeps of `script`, without what depends on time: records, and counts."""
-    actor.begin(script)
+    path = actor.begin(script)
     log = RequestLog()
     how = {"sleeps": script.sleeps} if "arrivals" in script.kind else {}
-    loop = factories[script.kind](ADDRESS, port, "/1024", script.count, log, **how)
+    loop = factories[script.kind](ADDRESS, port, path, script.count, log, **how)
     arrivals = np.zeros(0, np.int64)
     try:
         if script.kind == "rounds":

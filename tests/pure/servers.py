@@ -20,8 +20,9 @@ Handler = Callable[[socket.socket, int], None]
 
 
 @contextmanager
-def serving(handle: Handler) -> Iterator[int]:
+def serving(handle: Handler, address: str = ADDRESS) -> Iterator[int]:
     """A server in threads on a port of the loopback's own choice; yields the port."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     faults: list[BaseException] = []
     accepted: list[socket.socket] = []
     threads: list[threading.Thread] = []
@@ -46,7 +47,7 @@ def serving(handle: Handler) -> Iterator[int]:
                 threads.append(thread)
                 thread.start()
 
-    with socket.create_server((ADDRESS, 0), backlog=256) as listener:
+    with socket.create_server((address, 0), family=family, backlog=256) as listener:
         accepter = threading.Thread(target=accept, daemon=True)
         accepter.start()
         try:

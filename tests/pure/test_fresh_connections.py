@@ -131,6 +131,31 @@ def test_a_request_that_is_never_answered_is_recorded_as_unfinished() -> None:
     assert (log.records()["done_ns"] == 0).all()
 
 
+def test_an_address_may_be_of_either_family() -> None:
+    asked: list[bytes] = []
+
+    def closing(connection: socket.socket, _: int) -> None:
+        asked.append(read_request(connection))
+        connection.sendall(HEAD + b"bench")
+
+    log = RequestLog()
+    with serving(closing, "::1") as port:
+        connections = FreshConnections("::1", port, "/1024", 2, log)
+        connections.drive(time.monotonic_ns() + 50_000_000, lambda: None)
+        connections.drain(time.monotonic_ns() + 2_000_000_000, lambda: None)
+        connections.close()
+
+    assert set(log.records()["outcome"]) == {Outcome.OK}
+    assert all(f"\r\nHost: [::1]:{port}\r\n".encode() in request for request in asked)
+
+
+def test_a_head_without_end_is_no_response_however_long_it_grows() -> None:
+    with serving(answer(b"HTTP/1.1 200 OK\r\nA: " + b"a" * 600_000)) as port:
+        records, _ = load(port, seconds=0.05)
+
+    assert set(records["outcome"]) == {Outcome.FRAMING_ERROR}
+
+
 def test_a_head_that_closes_is_refused_unless_it_may() -> None:
     assert parse_head(HEAD, may_close=True) == (200, 5)
     with pytest.raises(Framing):

@@ -117,12 +117,17 @@ def require_all(*scenarios: Scenario, also: Collection[str] = ()) -> None:
         )
 
 
+def count_descriptors(connections: int) -> int:
+    """Files that a process of a run may have open, at the most, with so many connections."""
+    return connections * DESCRIPTORS_A_CONNECTION + DESCRIPTORS_BESIDE
+
+
 def require_descriptors(connections: int) -> None:
     """Let this process and all that it starts open as many files as `connections` need.
 
     Raises EnvironmentLacks where that is not allowed.
     """
-    wanted = connections * DESCRIPTORS_A_CONNECTION + DESCRIPTORS_BESIDE
+    wanted = count_descriptors(connections)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return
