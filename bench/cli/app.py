@@ -14,19 +14,23 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from typer._completion_classes import completion_init
 
 from bench import __version__
 from bench.cli import compare, listing
+from bench.cli.publishing import publish_capacity, publish_run
 from bench.cli.scenario import scenario_app
 from bench.cli.scenario_files import read_asked, read_scenario
 from bench.cli.terminal import err, out, print_json, print_prose, print_table, print_whole
 from bench.errors import BenchError, ExitCode, InputError, Interrupted
-from bench.results.store import is_suite
+from bench.results.store import is_capacity, is_suite
 from bench.scenario.model import ENGINE_PATTERN, OWN_ENGINE
+
+if TYPE_CHECKING:
+    from bench.results.run import Run
 
 app = typer.Typer(
     add_completion=False,  # `bench completion` prints it; typer's own writes to the shell's start-up file.
@@ -126,7 +130,8 @@ def run(
 ) -> None:
     """Measure a scenario and judge its claim; the report lies in the run's folder."""
     from bench.cli.progress import show_progress
-    from bench.measure.run import begin_run
+    from bench.measure.progress import Watch
+    from bench.measure.run import Wanted, begin_run
 
     asked = read_asked(scenario)
     budget_s = parse_duration(budget) if budget else None
@@ -138,9 +143,10 @@ def run(
         return
     [(_, single)] = asked.scenarios
     drawn = secrets.randbelow(2**31) if seed is None else seed
+    wanted = Wanted(single, drawn, budget_s, precise_to)
     with show_progress(err) as progress:
-        folder = begin_run(single, drawn, budget_s, results, progress, web_ui, precise_to)
-    _print_verdict(folder, as_json)
+        found = begin_run(wanted, results, Watch(progress, publish_run, web_ui))
+    _print_verdict(found, as_json)
 
 
 @app.command(epilog="Example: bench capacity capacity")
@@ -162,11 +168,13 @@ def capacity(
     """Find the highest rate that each arm serves in time, what bounds it, and compare all below it."""
     from bench.cli.progress import show_progress
     from bench.measure.capacity import begin_capacity
+    from bench.measure.progress import Watch
 
     asked = read_scenario(scenario)
     drawn = secrets.randbelow(2**31) if seed is None else seed
     with show_progress(err) as progress:
-        folder = begin_capacity(asked, drawn, results, progress)
+        watch = Watch(progress, publish_run)
+        folder = begin_capacity(asked, drawn, results, watch, publish_capacity)
     _print_capacity(folder, as_json)
 
 
@@ -175,22 +183,22 @@ def resume(run: RunArgument, web_ui: WebUiOption = None, as_json: JsonOption = F
     """Go on with a run that was interrupted, killed, or stopped by its budget; or with a suite."""
     from bench.cli.progress import show_progress
     from bench.measure.capacity import resume_capacity
+    from bench.measure.progress import Watch
     from bench.measure.run import resume_run
-    from bench.results.store import CAPACITY_FILE
 
     if is_suite(run):
         from bench.cli.suite import go_on
 
         go_on(run, web_ui, as_json)
         return
-    if (run / CAPACITY_FILE).exists():
+    if is_capacity(run):
         with show_progress(err) as progress:
-            resume_capacity(run, progress)
+            resume_capacity(run, Watch(progress, publish_run), publish_capacity)
         _print_capacity(run, as_json)
         return
     with show_progress(err) as progress:
-        resume_run(run, progress, web_ui)
-    _print_verdict(run, as_json)
+        found = resume_run(run, Watch(progress, publish_run, web_ui))
+    _print_verdict(found, as_json)
 
 
 @app.command(epilog="Example: bench plan ladder; all of them: bench plan scenarios/*.toml")
@@ -263,12 +271,13 @@ def report(
     """Judge a stored run again and write its report. Needs no root and no Docker."""
     from bench.measure.capacity import write_capacity_results
     from bench.report.run.page import render_html, render_markdown
-    from bench.results.files import write_atomically
+    from bench.results.derived import write_results
+    from bench.results.files import write_output
     from bench.results.run import Run, load
-    from bench.results.store import CAPACITY_FILE
+    from bench.results.verification import attest
 
     def render_json(found: Run) -> str:
-        return found.verdict.model_dump_json(indent=1) + "\n"
+        return attest(found).model_dump_json(indent=1) + "\n"
 
     forms = {"html": render_html, "md": render_markdown, "json": render_json}
     if github_summary:
@@ -288,25 +297,23 @@ def report(
 
         write_report(run, form, output)
         return
-    if (run / CAPACITY_FILE).exists():
+    if is_capacity(run):
         if form is not None:
             raise InputError(
                 "Reading the options", f"{run} is a capacity measurement", "Leave --format away."
             )
-        write_capacity_results(run)
+        write_capacity_results(run, publish_capacity)
         out.print(str(run / "report.html"), markup=False)
         return
     if form is None:
-        from bench.measure.run import write_results
-
-        write_results(run)
+        write_results(load(run), publish_run)
         out.print(str(run / "report.html"), markup=False)
         return
     text = forms[form](load(run))
     if output is None:
         sys.stdout.write(text)
     else:
-        write_atomically(output, text.encode())
+        write_output(output, text.encode())
 
 
 @app.command(epilog="Example: bench clean")
@@ -415,23 +422,22 @@ def _without_command(
         listing.say_next(Path("results"))
 
 
-def _print_verdict(folder: Path, as_json: bool) -> None:
-    import bench
+def _print_verdict(found: "Run", as_json: bool) -> None:
     from bench.measure.run import exit_code_of
     from bench.report.run.answer import answer_sentence
     from bench.report.run.summary import list_claims, list_gaps, summarise
+    from bench.results.verification import attest
 
-    found = bench.load(folder)
     if as_json:
-        print_json({"run": str(folder), "verdict": found.verdict.model_dump(mode="json")})
+        print_json({"run": str(found.path), "verdict": attest(found).model_dump(mode="json")})
     else:
         print_prose(answer_sentence(found))
         for table in summarise(found):
             out.print()
             print_whole(table.columns, table.rows, table.caption)
-        for lines in (list_gaps(found), list_claims(found), [f"report: {folder / 'report.html'}"]):
+        for lines in (list_gaps(found), list_claims(found), [f"report: {found.path / 'report.html'}"]):
             out.print("".join(f"\n{line}" for line in lines), end="\n" if lines else "", markup=False)
-    if (code := exit_code_of(folder)) is not ExitCode.DONE:
+    if (code := exit_code_of(found)) is not ExitCode.DONE:
         raise typer.Exit(code)
 
 

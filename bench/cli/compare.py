@@ -44,13 +44,13 @@ def compare(
     from bench.judgement.change import ChangeWord
     from bench.report.pages.two_runs import describe, render_page, summarise, warn
     from bench.report.table import lay_out
-    from bench.results.files import write_atomically
+    from bench.results.files import write_output
     from bench.results.run import load
 
     pages = [(path, _form_of(path)) for path in output or []]
     found = compare_runs(load(before).record, load(after).record, across or ())
     for path, form in pages:
-        write_atomically(path, render_page(found, form).encode())
+        write_output(path, render_page(found, form).encode())
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
@@ -80,7 +80,7 @@ def history(
     from bench.judgement.across_runs.history import trace_lines
     from bench.report.pages.history import describe_turns, render_page, tabulate_lines, write_csv
     from bench.report.table import lay_out
-    from bench.results.files import write_atomically
+    from bench.results.files import write_output
     from bench.results.store import find_runs
 
     if output is not None and _form_of(output) != "html":
@@ -95,9 +95,9 @@ def history(
             "Give folders that bench run has written: results/.",
         )
     if output is not None:
-        write_atomically(output, render_page(lines).encode())
+        write_output(output, render_page(lines).encode())
     if csv is not None:
-        write_atomically(csv, write_csv(lines).encode())
+        write_output(csv, write_csv(lines).encode())
     if as_json:
         print_json([line.model_dump(mode="json") for line in lines])
         return
@@ -132,7 +132,7 @@ def map_command(
     from bench.judgement.regions import Region
     from bench.report.pages.region_map import describe, render_page, tabulate_cells
     from bench.report.table import lay_out
-    from bench.results.files import write_atomically
+    from bench.results.files import write_output
     from bench.results.run import find_cells, load
 
     pages = [(path, _form_of(path)) for path in output or []]
@@ -150,7 +150,7 @@ def map_command(
             "Give folders of runs of two arms or more.",
         )
     for path, form in pages:
-        write_atomically(path, render_page(runs, cells, form).encode())
+        write_output(path, render_page(runs, cells, form).encode())
     if as_json:
         print_json([cell.model_dump(mode="json") for cell in cells])
     else:
@@ -188,7 +188,7 @@ def check(
     """A gate for CI: exit code 10 where a demand is not met, 4 where the run cannot be judged."""
     from bench.judgement.across_runs.demands import demand_claim, demand_cost, exit_code
     from bench.report.pages.check import describe_demand, render_junit
-    from bench.results.files import write_atomically
+    from bench.results.files import write_output
     from bench.results.run import load
 
     found = load(run)
@@ -213,7 +213,7 @@ def check(
     if junit is not None:
         seconds = sum(slot.seconds for slot in found.record.slots)
         text = render_junit(found.record.id, found.record.scenario.name, seconds, demands)
-        write_atomically(junit, text.encode())
+        write_output(junit, text.encode())
     code = exit_code(demands)
     if as_json:
         shown = [demand.model_dump(mode="json") for demand in demands]

@@ -32,6 +32,8 @@ class Verdict(BaseModel):
     """The same of conditions, by label."""
     unavailable_under: Mapping[str, Mapping[str, str]] = {}
     """Condition -> arm -> reason, of arms that can be had under another condition."""
+    faults: tuple[str, ...] = ()
+    """What of the run is not as it was written: where there is anything, nothing above is to be used."""
 
 
 def judge(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from pydantic import BaseModel
 
 from bench.errors import InputError
@@ -15,8 +16,10 @@ from bench.judgement.comparison import Comparison
 from bench.judgement.regions import Cell, Part, map_regions
 from bench.judgement.verdict import Verdict, judge
 from bench.records.findings import WalkthroughRecord
-from bench.records.run import CaptureRecord, RunRecord, SlotRecord
+from bench.records.run import CaptureRecord, RunRecord, SlotRecord, Status
 from bench.results import columns, decoding, slot_table, store
+from bench.results.sums import read_sums
+from bench.results.verification import find_faults
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.modes.model import Vantage
 from bench.slots.surroundings import Difference, find_differences
@@ -85,6 +88,11 @@ class Run:
             record.unavailable_conditions,
             record.unavailable_under,
         )
+
+    @cached_property
+    def faults(self) -> tuple[str, ...]:
+        """What of it is not as it was written, a clause a file; all that was measured is read for this."""
+        return tuple(find_faults(self.path, self.record))
 
     @cached_property
     def differences(self) -> pd.DataFrame:
@@ -193,10 +201,11 @@ class Run:
         minus intended), `service_us` (done minus sent) and `latency_us`, which is the one that the
         metrics are of: response in an open loop, service in a closed one.
 
-        Raises KeyError where the slot was not measured, InputError where its file cannot be read.
+        Warns `NotAsWritten` where its file was changed since. Raises KeyError where the slot was not
+        measured, InputError where its file cannot be read.
         """
         record = self._slot(slot)
-        frame: pd.DataFrame = columns.read_requests(self.path, record.slot.directory).to_pandas()
+        frame: pd.DataFrame = self._read_requests(record).to_pandas()
         load = self.conditions[record.slot.condition].load
         for name, begun in (("response_us", "intended_ns"), ("service_us", "sent_ns")):
             frame[name] = ((frame["done_ns"] - frame[begun]) / 1e3).where(frame["done_ns"] > 0)
@@ -216,7 +225,7 @@ class Run:
         record = self._slot(slot)
         begun = self.conditions[record.slot.condition].load.begin_column
         wanted = [begun, "done_ns", "outcome"]
-        frame: pd.DataFrame = columns.read_requests(self.path, record.slot.directory, wanted).to_pandas()
+        frame: pd.DataFrame = self._read_requests(record, wanted).to_pandas()
         begun_ns = frame[begun].to_numpy()
         inside = (begun_ns >= record.window_start_ns) & (begun_ns < record.window_end_ns)
         counted = inside & (frame["outcome"] == "ok").to_numpy()
@@ -235,7 +244,8 @@ class Run:
         record = self._slot(slot)
         capture = self._capture(record)
         wanted = ["id", *tap_columns([tap.name for tap in capture.taps])]
-        frame: pd.DataFrame = columns.read_hops(self.path, record.slot.directory, wanted).to_pandas()
+        sealed = self._sealed(record, columns.HOPS_FILE)
+        frame: pd.DataFrame = columns.read_hops(self.path, record.slot.directory, wanted, sealed).to_pandas()
         return frame
 
     @cached_property
@@ -302,6 +312,12 @@ class Run:
         rows = np.asarray(self.hops(record.slot.index).to_records(index=False))
         requests = self.requests(record.slot.index, warm_up=True).sort_values("intended_ns", kind="stable")
         service_ns = (requests["done_ns"] - requests["sent_ns"]).to_numpy()
+        if len(rows) and rows["id"].max() >= len(service_ns):
+            raise InputError(
+                f"Reading the hops of slot {record.slot.index} in {self.path}",
+                f"they have a request {rows['id'].max()}, and the slot has {len(service_ns)} from 0 on",
+                f"`bench verify {self.path}` says which files are not as they were written.",
+            )
         return Captured(
             arm=record.slot.arm,
             condition=record.slot.condition,
@@ -316,6 +332,18 @@ class Run:
             service_ns=service_ns[rows["id"]],
             taps=capture.taps,
         )
+
+    def _read_requests(self, record: SlotRecord, wanted: Sequence[str] | None = None) -> pa.Table:
+        sealed = self._sealed(record, columns.REQUESTS_FILE)
+        return columns.read_requests(self.path, record.slot.directory, wanted, sealed)
+
+    def _sealed(self, record: SlotRecord, name: str) -> str | None:
+        """The sum that a file of the slot was written with: by the slot, or in earlier schemas by the run."""
+        return record.sealed.get(name) or self._sums.get(f"{record.slot.directory}/{name}")
+
+    @cached_property
+    def _sums(self) -> dict[str, str]:
+        return read_sums(self.path) if self.record.status is not Status.RUNNING else {}
 
     @cached_property
     def _by_index(self) -> dict[int, SlotRecord]:

@@ -19,7 +19,7 @@ from bench.errors import EnvironmentLacks, ExitCode, InputError
 from bench.judgement.verdict import judge
 from bench.lab.hosts import command
 from bench.records.run import SCHEMA_VERSION, RunRecord
-from bench.results import columns, files, slot_table, store
+from bench.results import columns, files, slot_table, store, sums
 from bench.scenario.metric import PERFORMANCE, Metric
 from bench.slots.requests import Outcome
 
@@ -142,7 +142,7 @@ def test_a_run_of_another_schema_is_refused_with_what_can_be_read_and_who_wrote_
     store.write_run(tmp_path, later)
 
     said = refusal_of(tmp_path)
-    assert f"schema version {version}, {age} than those that this bench reads: 2, 3, 4." in said
+    assert f"schema version {version}, {age} than those that this bench reads: 2, 3, 4, 5." in said
     assert said.endswith("Read it with the version of bench that wrote it: 7.6.5.")
 
 
@@ -194,8 +194,9 @@ def test_a_first_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_write_left_behind_does_not_hinder_the_next_one(tmp_path: Path) -> None:
-    (tmp_path / ".run.json.partial").write_bytes(b"half of something much longer")
+    (tmp_path / ".0123456789abcdef.partial").write_bytes(b"half of something much longer")
     files.write_atomically(tmp_path / "run.json", b"new")
+    files.remove_partials(tmp_path)
 
     assert (tmp_path / "run.json").read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
@@ -344,10 +345,10 @@ def test_a_run_without_slots_has_a_slots_csv_with_a_header_alone(tmp_path: Path)
 @pytest.fixture
 def summed(tmp_path: Path) -> Path:
     """A run's folder with its sums."""
-    store.write_run(tmp_path, RUN)
-    slot_table.write_slots_csv(tmp_path, RUN.slots)
     columns.write_requests(tmp_path, RUN.planned[0].directory, make_records(ROWS))
-    store.write_sums(tmp_path)
+    store.finish_run(tmp_path, RUN)
+    slot_table.write_slots_csv(tmp_path, RUN.slots)
+    sums.write_sums(tmp_path)
     return tmp_path
 
 
@@ -363,7 +364,7 @@ def test_sha256sum_finds_every_file_of_a_run_as_its_sums_say(summed: Path) -> No
 
 def test_sums_written_again_are_the_same(summed: Path) -> None:
     before = (summed / "SHA256SUMS").read_bytes()
-    store.write_sums(summed)
+    sums.write_sums(summed)
 
     assert (summed / "SHA256SUMS").read_bytes() == before
 
