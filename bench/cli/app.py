@@ -9,6 +9,7 @@ import secrets
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -20,13 +21,14 @@ import typer
 from typer._completion_classes import completion_init
 
 from bench import __version__
-from bench.cli import compare, listing
+from bench.cli import compare, listing, verify
 from bench.cli.publishing import publish_capacity, publish_run
 from bench.cli.scenario import scenario_app
 from bench.cli.scenario_files import read_asked, read_scenario
 from bench.cli.terminal import err, out, print_json, print_prose, print_table, print_whole
 from bench.errors import BenchError, ExitCode, InputError, Interrupted
 from bench.results.store import is_capacity, is_suite
+from bench.results.sums import NotAsWritten
 from bench.scenario.model import ENGINE_PATTERN, OWN_ENGINE
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ app = typer.Typer(
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(compare.app)
 listing.register(app)
+verify.register(app)
 
 ScenariosArgument = Annotated[
     list[str],
@@ -84,6 +87,8 @@ def run_app() -> int:
     """Run the command line; returns the exit code."""
     if COMPLETION in os.environ:
         completion_init()
+    # Every output says it itself, before its numbers.
+    warnings.simplefilter("ignore", NotAsWritten)
     try:
         with interruptible():
             app()
@@ -451,8 +456,10 @@ def _print_capacity(folder: Path, as_json: bool) -> None:
         tabulate_checks,
     )
     from bench.results.store import read_capacity
+    from bench.results.verification import describe_faults, find_capacity_faults
 
     record = read_capacity(folder)
+    faults = tuple(find_capacity_faults(folder, record))
     ratios = compare_knees(record)
     if as_json:
         knees = [
@@ -467,13 +474,15 @@ def _print_capacity(folder: Path, as_json: bool) -> None:
         print_json(
             {
                 "capacity": str(folder),
+                "faults": faults,
                 "knees": knees,
                 "ratios": [ratio._asdict() for ratio in ratios],
                 "record": record.model_dump(mode="json"),
             }
         )
     else:
-        out.print(answer_capacity(record), markup=False)
+        said = f"{describe_faults(f'measurement {record.id}', faults)} {answer_capacity(record)}"
+        out.print(said.strip(), markup=False)
         for table in (*summarise_capacity(record), tabulate_checks(record)):
             out.print()
             print_whole(table.columns, table.rows, table.caption)

@@ -48,7 +48,9 @@ def compare(
     from bench.results.run import load
 
     pages = [(path, _form_of(path)) for path in output or []]
-    found = compare_runs(load(before).record, load(after).record, across or ())
+    runs = load(before), load(after)
+    found = compare_runs(runs[0].record, runs[1].record, across or ())
+    found = found.model_copy(update={"faults": tuple(_faults_of(*runs))})
     for path, form in pages:
         write_output(path, render_page(found, form).encode())
     if as_json:
@@ -107,14 +109,26 @@ def history(
 
 
 def _load_or_say(folder: Path) -> "Run | None":
-    """The run in `folder`; one that cannot be read is named, and the others are shown all the same."""
+    """The run in `folder`, judged; one that cannot be, or that was changed, is named, and left out."""
     from bench.results.run import load
 
     try:
-        return load(folder)
+        run = load(folder)
+        if not run.faults and run.verdict:
+            return run
+        typer.echo(f"left out: {folder} is not as it was measured: {'; '.join(run.faults)}", err=True)
     except InputError as fault:
         typer.echo(f"left out: {fault}", err=True)
-        return None
+    except (ArithmeticError, LookupError, TypeError, ValueError) as fault:
+        typer.echo(f"left out: {folder} holds what cannot be judged: {fault!r}", err=True)
+    return None
+
+
+def _faults_of(*runs: "Run") -> "Iterator[str]":
+    """For each run that is not as it was measured, a sentence that says so."""
+    from bench.results.verification import describe_faults
+
+    return (said for run in runs if (said := describe_faults(f"run {run.record.id}", run.faults)))
 
 
 @app.command(
@@ -150,11 +164,12 @@ def map_command(
             "Give folders of runs of two arms or more.",
         )
     for path, form in pages:
-        write_output(path, render_page(runs, cells, form).encode())
+        write_output(path, render_page(runs, cells, form, list(_faults_of(*runs))).encode())
     if as_json:
-        print_json([cell.model_dump(mode="json") for cell in cells])
+        faults = {run.label: run.faults for run in runs}
+        print_json([cell.model_dump(mode="json") | {"faults": faults.get(cell.run, ())} for cell in cells])
     else:
-        typer.echo("\n".join(describe(runs, cells)))
+        typer.echo("\n".join((*_faults_of(*runs), *describe(runs, cells))))
         typer.echo("\n" + lay_out(tabulate_cells(cells)))
         typer.echo("\nWords hold for all cells together, by Holm's correction.")
     if all(cell.region is Region.INVALID for cell in cells):
@@ -186,7 +201,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """A gate for CI: exit code 10 where a demand is not met, 4 where the run cannot be judged."""
-    from bench.judgement.across_runs.demands import demand_claim, demand_cost, exit_code
+    from bench.judgement.across_runs.demands import demand_claim, demand_cost, demand_integrity, exit_code
     from bench.report.pages.check import describe_demand, render_junit
     from bench.results.files import write_output
     from bench.results.run import load
@@ -197,13 +212,16 @@ def check(
     claims = _read_claims(found.record.scenario, claim or [])
     if not claims and max_cost is None and baseline is None:
         claims = {known.id: ClaimWord.SUPPORTED for known in found.record.scenario.claims}
-    demands = [
+    demands = [demand_integrity(found.faults)] if found.faults else []
+    demands += [
         demand for name, word in claims.items() for demand in demand_claim(found.verdict.claims, name, word)
     ]
     if max_cost is not None:
         demands += demand_cost(found.verdict.comparisons, max_cost, *scope)
     if baseline is not None:
-        demands += _since(found, load(baseline), arm or [], scope)
+        since = load(baseline)
+        demands += [demand_integrity(since.faults, f"baseline {since.record.id}")] if since.faults else []
+        demands += _since(found, since, arm or [], scope)
     if not demands:
         raise InputError(
             doing,

@@ -1,5 +1,6 @@
 """A stored run as pandas sees it: the one way in which reports, figures and notebooks read runs."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from functools import cached_property
@@ -18,7 +19,8 @@ from bench.judgement.verdict import Verdict, judge
 from bench.records.findings import WalkthroughRecord
 from bench.records.run import CaptureRecord, RunRecord, SlotRecord, Status
 from bench.results import columns, decoding, slot_table, store
-from bench.results.sums import read_sums
+from bench.results.files import RUN_FILE
+from bench.results.sums import NotAsWritten, digest_file, read_sums
 from bench.results.verification import find_faults
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.modes.model import Vantage
@@ -402,6 +404,10 @@ def _describe_engines(record: RunRecord) -> str:
 def load(path: str | Path) -> Run:
     """Open the run in the folder `path`: `results/<scenario>/<time>-<id>`.
 
-    Raises InputError where there is none, or one whose schema version this bench cannot read.
+    Warns `NotAsWritten` where its record was changed since. Raises InputError where there is none, or one
+    whose schema version this bench cannot read.
     """
-    return Run(Path(path))
+    run = Run(Path(path))
+    if run._sums.get(RUN_FILE, digest_file(run.path / RUN_FILE)) != digest_file(run.path / RUN_FILE):
+        warnings.warn(NotAsWritten(f"{run.path / RUN_FILE} is not as it was written."), stacklevel=2)
+    return run

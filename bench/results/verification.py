@@ -1,19 +1,22 @@
 """Whether a stored run is as it was written, and whether its slots' values follow from their requests."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bench.errors import InputError
 from bench.judgement.capacity.record import CapacityRecord
 from bench.judgement.verdict import Verdict
 from bench.records.run import RunRecord, SlotRecord, Status
 from bench.results import columns, store, sums
-from bench.results.files import RUN_FILE, SLOT_FILE, SLOTS_FOLDER, SUMS_FILE, describe_fault
+from bench.results.files import RUN_FILE, SLOT_FILE, SLOTS_FOLDER, SUITE_FILE, SUMS_FILE, describe_fault
+from bench.scenario.conditions import conditions
 from bench.scenario.model import Load
 from bench.slots.gates.load import usable_metrics
 from bench.slots.metrics import measure_requests
@@ -27,6 +30,54 @@ SLOTS_OF_THEIR_OWN = 5
 RAW = re.compile(rf"{SLOTS_FOLDER}/[^/]+/(requests\.parquet|hops\.parquet|[^/]+\.pcap)")
 TOLERANCE = 1e-9
 """Relative. Another version of numpy may sum in another order, and nothing else may differ."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a look at everything in a folder found."""
+
+    folder: Path
+    files: int
+    """That have a sum."""
+    findings: dict[str, tuple[str, ...]]
+    """`faults`: of what was measured; `tables`: of what follows from it, which `bench report` writes again;
+    `differences`: of stored values from those that the requests have. A clause each."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is as it was written."""
+        return not any(self.findings.values())
+
+
+def verify_all(folder: Path, *, deep: bool = False) -> list[Checked]:
+    """Check the run, the capacity measurement, or the suite with its runs in `folder`.
+
+    Raises InputError where it is none of them, or its record cannot be read.
+    """
+    if store.is_suite(folder):
+        suite = store.read_suite(folder)
+        ended = suite.status is not Status.RUNNING
+        own = find_changed_files(folder, SUITE_FILE, (), ended=ended)
+        checked = [_check_all(folder, own, ())]
+        for entry in suite.entries:
+            if entry.run and (folder / entry.run / RUN_FILE).exists():
+                checked += verify_all(folder / entry.run, deep=deep)
+        return checked
+    if store.is_capacity(folder):
+        record = store.read_capacity(folder)
+        differences = find_capacity_differences(folder, record) if deep else ()
+        return [_check_all(folder, find_capacity_faults(folder, record), differences)]
+    run = store.read_run(folder)
+    return [_check_all(folder, find_faults(folder, run), find_differences(folder, run) if deep else ())]
+
+
+def _check_all(folder: Path, faults: Iterable[str], differences: Iterable[str]) -> Checked:
+    findings = {
+        "faults": tuple(faults),
+        "tables": tuple(f"{fault} (`bench report` writes it again)" for fault in find_changed_tables(folder)),
+        "differences": tuple(differences),
+    }
+    return Checked(folder, len(sums.read_sums(folder)), findings)
 
 
 def attest(run: "Run") -> Verdict:
@@ -79,11 +130,47 @@ def find_changed_tables(folder: Path) -> Iterator[str]:
     )
 
 
-def find_differences(folder: Path, slot: SlotRecord, load: Load) -> Iterator[str]:
-    """A clause for each stored value of `slot` that does not follow from its requests and hops.
+def describe_faults(what: str, faults: Sequence[str]) -> str:
+    """What a reader has to know before any number of `what`; empty where there is nothing."""
+    if not faults:
+        return ""
+    rest = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
+    return f"NOT AS IT WAS MEASURED: of {what}, {faults[0]}{rest}. Its numbers are not to be used."
 
-    Raises InputError where these cannot be read.
-    """
+
+def find_differences(folder: Path, record: RunRecord) -> Iterator[str]:
+    """A clause for each stored value of a slot that does not follow from its requests and hops."""
+    loads = [condition.load for condition in conditions(record.scenario)]
+    is_early = record.schema_version < SLOTS_OF_THEIR_OWN
+    for slot in record.slots:
+        place = slot.slot.condition
+        if place in range(len(loads)):
+            yield from compare_slot(folder, slot, loads[place], is_early=is_early)
+        else:
+            yield f"slot {slot.slot.index} is under condition {place}, which the scenario has not"
+
+
+def find_capacity_differences(folder: Path, record: CapacityRecord) -> Iterator[str]:
+    """The same of the probes of a capacity measurement."""
+    for probe in record.probes:
+        if probe.slot:
+            yield from compare_slot(folder, probe.slot, record.scenario.load)
+
+
+def compare_slot(folder: Path, slot: SlotRecord, load: Load, *, is_early: bool = False) -> Iterator[str]:
+    """The same of one slot; of an early schema a value that is not stored may be one that it did not know."""
+    if not slot.requests and columns.REQUESTS_FILE not in slot.sealed:
+        return  # It never came to a load.
+    try:
+        for name, (stored, measured) in _recompute(folder, slot, load).items():
+            if not (_is_same(stored, measured) or (is_early and stored is None)):
+                yield f"slot {slot.slot.index}: {name} is stored as {stored}, and its requests say {measured}"
+    except InputError as fault:
+        yield f"slot {slot.slot.index}: {fault.doing}: {fault.seen}"
+
+
+def _recompute(folder: Path, slot: SlotRecord, load: Load) -> dict[str, tuple[float | None, float | None]]:
+    """Name -> the value as stored, and as its requests have it."""
     records = _to_records(columns.read_requests(folder, slot.slot.directory))
     found = measure_requests(records, slot.window_start_ns, slot.window_end_ns, load)
     usable = usable_metrics(found.values, found.requests, list(slot.gates))
@@ -99,13 +186,9 @@ def find_differences(folder: Path, slot: SlotRecord, load: Load) -> Iterator[str
     }
     if slot.capture:
         hops = columns.read_hops(folder, slot.slot.directory, ["id"])
-        pairs["matched"] = (slot.capture.matched, len(hops))
-        most = max(hops["id"].to_pylist(), default=-1)
-        if most >= len(records):
-            yield f"slot {slot.slot.index}: hops.parquet has a request {most} of {len(records)}"
-    for name, (stored, measured) in pairs.items():
-        if not _is_same(stored, measured):
-            yield f"slot {slot.slot.index}: {name} is stored as {stored}, and its requests say {measured}"
+        inside = pc.sum(pc.less(hops["id"], len(records))).as_py() or 0
+        pairs["matched"] = (slot.capture.matched, inside)
+    return pairs
 
 
 def _compare_slots(folder: Path, slots: Iterable[SlotRecord]) -> Iterator[str]:

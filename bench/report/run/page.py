@@ -89,11 +89,9 @@ def write_report(run: Run, folder: Path) -> None:
     Raises EnvironmentLacks where that cannot be written.
     """
     illustrations = _illustrate(run)
-    (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
+    figures = files.make_subfolder(folder, FIGURES_FOLDER)
     for illustration in illustrations:
-        files.write_atomically(
-            folder / FIGURES_FOLDER / f"{illustration.name}.svg", illustration.svg.encode()
-        )
+        files.write_atomically(figures / f"{illustration.name}.svg", illustration.svg.encode())
     files.write_atomically(folder / MARKDOWN_FILE, _fill("report.md.j2", run, illustrations).encode())
     files.write_atomically(folder / HTML_FILE, _fill("report.html.j2", run, illustrations).encode())
 
