@@ -102,6 +102,8 @@ def _read_parquet(path: Path, columns: Sequence[str] | None, sealed: str | None)
     try:
         # Whole and once, so that what is held against the sum is what is decoded.
         content = path.read_bytes()
+        if sealed and digest(content) != sealed:
+            warnings.warn(NotAsWritten(f"{path} is not as it was written."), stacklevel=4)
         parquet = pq.ParquetFile(pa.BufferReader(content))
         missing = [name for name in columns or () if name not in parquet.schema_arrow.names]
         if missing:
@@ -110,8 +112,6 @@ def _read_parquet(path: Path, columns: Sequence[str] | None, sealed: str | None)
     except (OSError, ValueError, MemoryError, pa.ArrowException) as fault:
         said = describe_fault(fault) if isinstance(fault, OSError) else str(fault)
         raise _refuse(path, said.split("\n")[0] or "it is no Parquet file") from fault
-    if sealed and digest(content) != sealed:
-        warnings.warn(NotAsWritten(f"{path} is not as it was written."), stacklevel=4)
     return table
 
 

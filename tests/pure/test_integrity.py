@@ -91,13 +91,17 @@ def swap(first: Path, second: Path) -> None:
     second.write_bytes(one)
 
 
-def forge_sums(run: Path) -> None:
-    """As who takes care: what was changed has its new sum."""
-    path = run / "SHA256SUMS"
-    names = [line.split("  ", 1)[1] for line in path.read_text().splitlines()]
-    path.write_text(
-        "".join(f"{hashlib.sha256((run / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
-    )
+def forge(change: Callable[[Path], object]) -> Callable[[Path], None]:
+    """`change` by somebody who takes care: what was changed has its new sum."""
+
+    def forged(run: Path) -> None:
+        change(run)
+        path = run / "SHA256SUMS"
+        names = [line.split("  ", 1)[1] for line in path.read_text().splitlines()]
+        lines = [f"{hashlib.sha256((run / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+        path.write_text("".join(lines))
+
+    return forged
 
 
 def other(run: Path) -> Path:
@@ -129,11 +133,11 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "no sums": (lambda run: (run / "SHA256SUMS").unlink(), "SHA256SUMS is not there"),
     "run.json and its sum": (
-        lambda run: (edit(run / "run.json", slow_bridge_down), forge_sums(run)),
+        forge(lambda run: edit(run / "run.json", slow_bridge_down)),
         "slot.json says otherwise than run.json",
     ),
     "requests and their sum": (
-        lambda run: (halve(run / FIRST / "requests.parquet"), forge_sums(run)),
+        forge(lambda run: halve(run / FIRST / "requests.parquet")),
         f"{FIRST}/requests.parquet",
     ),
     "sums that are none": (lambda run: (run / "SHA256SUMS").write_bytes(b"\xff\x00"), "SHA256SUMS"),
