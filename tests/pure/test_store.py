@@ -3,7 +3,7 @@ import json
 import re
 import resource
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -155,6 +155,52 @@ def test_a_run_of_another_schema_is_refused_for_its_version_and_not_for_its_fiel
 def test_a_folder_without_a_run_is_bad_input(tmp_path: Path) -> None:
     refusal_of(tmp_path)
     refusal_of(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1", "\x00"])
+def test_a_run_json_that_is_no_json_is_called_damaged_and_not_of_another_version(
+    text: str, tmp_path: Path
+) -> None:
+    (tmp_path / "run.json").write_text(text)
+    said = refusal_of(tmp_path)
+
+    assert "its run.json is damaged: " in said
+    assert "schema version" not in said
+    assert "(:" not in said
+    assert "version of bench" not in said
+
+
+def test_a_file_that_is_not_there_is_named_once_with_the_reason(tmp_path: Path) -> None:
+    said = refusal_of(tmp_path)
+
+    assert said.count("run.json") == 1
+    assert said.count(str(tmp_path)) == 1
+    assert "No such file or directory" in said
+    with pytest.raises(InputError, match=r"verdict\.json: No such file or directory"):
+        store.read_verdict(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "read"),
+    [
+        ("capacity.json", store.read_capacity),
+        ("suite.json", store.read_suite),
+        ("walkthrough.json", store.read_walkthrough),
+        ("verdict.json", store.read_verdict),
+    ],
+)
+def test_a_record_of_other_fields_is_refused_with_the_first_of_them_and_the_number_of_the_others(
+    file: str, read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    (tmp_path / file).write_text("{}")
+    with pytest.raises(InputError) as caught:
+        read(tmp_path)
+
+    assert re.search(
+        rf"its {file} is not of schema version \d \(\w+: .*; and \d+ more faults\)", str(caught.value)
+    )
+    assert "validation errors" not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_file_in_place_of_a_folder_is_bad_input(tmp_path: Path) -> None:
@@ -360,6 +406,23 @@ def test_sha256sum_finds_every_file_of_a_run_as_its_sums_say(summed: Path) -> No
     found = {line.removesuffix(": OK") for line in check_sums(summed).splitlines()}
 
     assert found == {"run.json", "slots.csv", f"{RUN.planned[0].directory}/requests.parquet"}
+
+
+def test_sums_of_what_was_measured_are_not_written_anew(summed: Path) -> None:
+    before = sums.read_sums(summed)
+    (summed / "run.json").write_text("{}")
+    (summed / "slots.csv").write_text("slot\n")
+    (summed / RUN.planned[0].directory / "requests.parquet").unlink()
+    sums.write_sums(summed)
+
+    assert {name for name, line in sums.read_sums(summed).items() if before[name] != line} == {"slots.csv"}
+
+
+def test_what_is_being_written_beside_it_has_no_sum(summed: Path) -> None:
+    (summed / ".0123456789abcdef.partial").write_text("half")
+    sums.write_sums(summed)
+
+    assert not [name for name in sums.read_sums(summed) if "partial" in name]
 
 
 def test_sums_written_again_are_the_same(summed: Path) -> None:

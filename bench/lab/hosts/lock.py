@@ -23,7 +23,9 @@ def machine_lock(holder: str) -> Iterator[None]:
         raise EnvironmentLacks(
             f"Taking the lock of this machine's lab in {paths.STATE}",
             str(fault),
-            "A lab needs root: run the command as root (sudo).",
+            "A lab needs root: run the command as root (sudo)."
+            if isinstance(fault, PermissionError)
+            else "Make room there, or make it writable.",
         ) from fault
     try:
         try:
