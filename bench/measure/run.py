@@ -140,16 +140,15 @@ def _execute(folder: Path, record: RunRecord, watch: Watch) -> Run:
         write_results(ended[-1], watch.publish)
 
     with recording.recording(finish) as ending:
+        measured.reopen(record)
         undo_dead_runs()
         if _remains(record):
             _walk_through(folder, record, watch)
             with recording.lay_bed(record.scenario, record.id, watch.progress, watch.web_ui_port) as bed:
-                measured.reopen(_describe_bed(record, bed))
+                measured.reopen(_describe_bed(measured.record, bed))
                 watch.progress.stage("slots")
                 _measure(bed, measured, watch)
                 bed.generator.write_report(folder / "locust.html")
-        else:
-            measured.reopen(record)
         ending.status = _status_of(measured.whole())
     return ended[-1]
 

@@ -100,6 +100,7 @@ def resume_suite(folder: Path, watcher: Watcher) -> None:
 def _run_entries(folder: Path, record: SuiteRecord, watcher: Watcher) -> None:
     """Run each entry that has not ended; suite.json and the index follow every step."""
     record = record.model_copy(update={"status": Status.RUNNING, "finished_at": None})
+    store.write_suite(folder, record)
 
     def write(changed: SuiteRecord, run: Run | None = None) -> None:
         nonlocal record
