@@ -27,7 +27,7 @@ from bench.cli.scenario import scenario_app
 from bench.cli.scenario_files import read_asked, read_scenario
 from bench.cli.terminal import err, out, print_json, print_prose, print_table, print_whole
 from bench.errors import BenchError, ExitCode, InputError, Interrupted
-from bench.results.store import is_capacity, is_suite
+from bench.results.files import is_capacity, is_suite
 from bench.results.sums import NotAsWritten
 from bench.scenario.model import ENGINE_PATTERN, OWN_ENGINE
 

@@ -30,7 +30,7 @@ def verify(
                 out.print(f"{each.folder}: {finding}", markup=False)
         if each.is_whole:
             values = ", and its values follow from its requests" if deep else ""
-            out.print(f"{each.folder}: as it was written ({each.files:,} files){values}", markup=False)
+            out.print(f"{each.folder}: as it was written ({each.summed:,} files){values}", markup=False)
     if not all(each.is_whole for each in checked):
         raise typer.Exit(ExitCode.INVALID_MEASUREMENT)
 

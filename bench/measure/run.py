@@ -169,7 +169,7 @@ def _remains(record: RunRecord) -> bool:
 
 
 def _walk_through(folder: Path, record: RunRecord, watch: Watch) -> None:
-    if record.scenario.walkthrough and not (folder / store.WALKTHROUGH_FILE).exists():
+    if record.scenario.walkthrough and not (folder / files.WALKTHROUGH_FILE).exists():
         engines = [condition.lab.engine for condition in conditions(record.scenario)]
         write_walkthrough(folder, walk(engines, watch.progress.stage))
 

@@ -12,9 +12,21 @@ from bench.errors import EnvironmentLacks
 RUN_FILE, VERDICT_FILE, SLOTS_FILE, SUMS_FILE = "run.json", "verdict.json", "slots.csv", "SHA256SUMS"
 SLOTS_FOLDER, SLOT_FILE, SURROUNDINGS_FOLDER = "slots", "slot.json", "surroundings"
 SUITE_FILE, SUITES = "suite.json", "suite"
+CAPACITY_FILE = "capacity.json"
+WALKTHROUGH_FILE, WALKTHROUGH_PAGE = "walkthrough.json", "walkthrough.md"
 PARTIAL = ".partial"
 """Ending of what is being written: its name is drawn, so that nobody can lay a link there beforehand, and
 two who write the same file do not meet."""
+
+
+def is_suite(folder: Path) -> bool:
+    """Whether `folder` is a suite's, rather than a run's."""
+    return (folder / SUITE_FILE).exists()
+
+
+def is_capacity(folder: Path) -> bool:
+    """Whether `folder` is a capacity measurement's, rather than a run's."""
+    return (folder / CAPACITY_FILE).exists()
 
 
 def new_run_id(now: datetime) -> str:

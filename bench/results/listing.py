@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.results import files, store
+from bench.results import files
 
 UNREADABLE = "unreadable"
 FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -56,9 +56,9 @@ def describe_age(started_at: str, now: datetime) -> str:
 def _find(results: Path) -> Iterator[Shelved]:
     readers: dict[str, tuple[str, str, Callable[[Path, dict[str, Any]], str]]] = {
         files.SUITE_FILE: ("suite", "index.html", _count_scenarios),
-        store.CAPACITY_FILE: ("capacity measurement", "report.html", _count_probes),
+        files.CAPACITY_FILE: ("capacity measurement", "report.html", _count_probes),
         files.RUN_FILE: ("run", "report.html", _find_words),
-        store.WALKTHROUGH_FILE: ("walkthrough", store.WALKTHROUGH_PAGE, _count_engines),
+        files.WALKTHROUGH_FILE: ("walkthrough", files.WALKTHROUGH_PAGE, _count_engines),
     }
     for folder in results.glob("*/*/"):
         for file, about in readers.items():

@@ -16,6 +16,7 @@ from bench.records.run import READABLE_VERSIONS, SCHEMA_VERSION, RunRecord, Slot
 from bench.records.suite import SUITE_SCHEMA_VERSION, SuiteRecord
 from bench.results import sums
 from bench.results.files import (
+    CAPACITY_FILE,
     PARTIAL,
     RUN_FILE,
     SLOT_FILE,
@@ -24,6 +25,7 @@ from bench.results.files import (
     SUITES,
     SURROUNDINGS_FOLDER,
     VERDICT_FILE,
+    WALKTHROUGH_FILE,
     make_folder,
     make_subfolder,
     write_atomically,
@@ -32,8 +34,6 @@ from bench.results.parsing import OTHER_VERSION, parse_record, read_text
 from bench.scenario.plan import Slot
 from bench.slots.surroundings import Facts
 
-WALKTHROUGH_FILE, WALKTHROUGH_PAGE = "walkthrough.json", "walkthrough.md"
-CAPACITY_FILE = "capacity.json"
 CALIBRATION_FILE = STATE / "calibration.json"
 FACTS = TypeAdapter[Facts](Facts)
 
@@ -216,11 +216,6 @@ def finish_suite(folder: Path, record: SuiteRecord) -> None:
     _finish(folder, SUITE_FILE, record, ())
 
 
-def is_suite(folder: Path) -> bool:
-    """Whether `folder` is a suite's, rather than a run's."""
-    return (folder / SUITE_FILE).exists()
-
-
 def read_suite(folder: Path) -> SuiteRecord:
     """Read suite.json of the suite in `folder`. Raises InputError where there is none that can be read."""
     doing = f"Opening the suite {folder}"
@@ -249,11 +244,6 @@ def write_capacity(folder: Path, record: CapacityRecord) -> None:
 def finish_capacity(folder: Path, record: CapacityRecord) -> None:
     """Write the record of a measurement that has ended, and all sums, as `finish_run` does."""
     _finish(folder, CAPACITY_FILE, record, [probe.slot for probe in record.probes if probe.slot])
-
-
-def is_capacity(folder: Path) -> bool:
-    """Whether `folder` is a capacity measurement's, rather than a run's."""
-    return (folder / CAPACITY_FILE).exists()
 
 
 def read_capacity(folder: Path) -> CapacityRecord:

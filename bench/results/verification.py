@@ -14,7 +14,7 @@ from bench.errors import InputError
 from bench.judgement.capacity.record import CapacityRecord
 from bench.judgement.verdict import Verdict
 from bench.records.run import RunRecord, SlotRecord, Status
-from bench.results import columns, store, sums
+from bench.results import columns, files, store, sums
 from bench.results.files import RUN_FILE, SLOT_FILE, SLOTS_FOLDER, SUITE_FILE, SUMS_FILE, describe_fault
 from bench.scenario.conditions import conditions
 from bench.scenario.model import Load
@@ -37,7 +37,7 @@ class Checked:
     """What a look at everything in a folder found."""
 
     folder: Path
-    files: int
+    summed: int
     """That have a sum."""
     findings: dict[str, tuple[str, ...]]
     """`faults`: of what was measured; `tables`: of what follows from it, which `bench report` writes again;
@@ -54,7 +54,7 @@ def verify_all(folder: Path, *, deep: bool = False) -> list[Checked]:
 
     Raises InputError where it is none of them, or its record cannot be read.
     """
-    if store.is_suite(folder):
+    if files.is_suite(folder):
         suite = store.read_suite(folder)
         ended = suite.status is not Status.RUNNING
         own = find_changed_files(folder, SUITE_FILE, (), ended=ended)
@@ -63,7 +63,7 @@ def verify_all(folder: Path, *, deep: bool = False) -> list[Checked]:
             if entry.run and (folder / entry.run / RUN_FILE).exists():
                 checked += verify_all(folder / entry.run, deep=deep)
         return checked
-    if store.is_capacity(folder):
+    if files.is_capacity(folder):
         record = store.read_capacity(folder)
         differences = find_capacity_differences(folder, record) if deep else ()
         return [_check_all(folder, find_capacity_faults(folder, record), differences)]
@@ -97,7 +97,7 @@ def find_capacity_faults(folder: Path, record: CapacityRecord) -> Iterator[str]:
     """The same of a capacity measurement."""
     slots = [probe.slot for probe in record.probes if probe.slot]
     yield from find_changed_files(
-        folder, store.CAPACITY_FILE, slots, ended=record.status is not Status.RUNNING
+        folder, files.CAPACITY_FILE, slots, ended=record.status is not Status.RUNNING
     )
 
 

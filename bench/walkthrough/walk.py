@@ -19,7 +19,7 @@ from bench.lab.hosts.namespaces import hosts_of_lab, lab
 from bench.lab.servers.engine import engine
 from bench.lab.servers.image import provide_image
 from bench.records.findings import WALKTHROUGH_SCHEMA_VERSION, EngineWalk, Finding, WalkthroughRecord, Word
-from bench.results import files, store
+from bench.results import files
 from bench.scenario.model import OWN_ENGINE
 from bench.scenario.placement import DockerHost
 from bench.walkthrough.container_spec import IMAGE_TAG
@@ -54,8 +54,8 @@ def begin_walkthrough(engines: Sequence[str], results: Path, tell: Tell) -> tupl
 
 def write_walkthrough(folder: Path, record: WalkthroughRecord) -> None:
     """Write walkthrough.json, and walkthrough.md for a person."""
-    files.write_atomically(folder / store.WALKTHROUGH_FILE, record.model_dump_json(indent=1).encode())
-    files.write_atomically(folder / store.WALKTHROUGH_PAGE, render_markdown(record).encode())
+    files.write_atomically(folder / files.WALKTHROUGH_FILE, record.model_dump_json(indent=1).encode())
+    files.write_atomically(folder / files.WALKTHROUGH_PAGE, render_markdown(record).encode())
 
 
 def walk(engines: Sequence[str], tell: Tell) -> WalkthroughRecord:

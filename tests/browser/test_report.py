@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from bench.records.findings import Word
 from bench.report.run.page import SECTIONS, write_report
-from bench.results import store
+from bench.results import files
 from bench.results.run import Run
 from bench.scenario.parsing import parse_scenario
 from tests.pure.conftest import make_gate, make_run, make_scenario
@@ -52,7 +52,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Run:
         for record in slots
     ]
     walk = make_walk("debian:bookworm", Word.CONFIRMED, Word.REFUTED)
-    (folder / store.WALKTHROUGH_FILE).write_text(make_record(walk).model_dump_json())
+    (folder / files.WALKTHROUGH_FILE).write_text(make_record(walk).model_dump_json())
     run = judged(store_run(folder, scenario, requests=True, unavailable=NO_IPVLAN, slots=tuple(slots)))
     write_report(run, folder)
     return run

@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.judgement.capacity.knee import Outcome
 from bench.judgement.capacity.record import NULL_SERVER
 from bench.judgement.capacity.search import next_step
-from bench.results import store
+from bench.results import files, store
 from tests.lab.conftest import DONE, bench
 
 SCENARIO = """
@@ -38,7 +38,7 @@ def test_a_capacity_measurement_ends_is_stored_whole_and_can_be_told_again(tmp_p
     printed = json.loads(done.stdout)
     folder = Path(printed["capacity"])
     record = store.read_capacity(folder)
-    assert printed["record"] == json.loads((folder / store.CAPACITY_FILE).read_text())
+    assert printed["record"] == json.loads((folder / files.CAPACITY_FILE).read_text())
     assert next_step(record) is None
     assert {"capacity.json", "report.html", "report.md", "SHA256SUMS"} <= {p.name for p in folder.iterdir()}
     assert {probe.arm for probe in record.probes} == {"host", "bridge", NULL_SERVER}

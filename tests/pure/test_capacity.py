@@ -23,7 +23,7 @@ from bench.judgement.capacity.record import (
 from bench.judgement.capacity.search import judge_probe, next_step
 from bench.records.run import Status
 from bench.report.pages.capacity import answer_capacity, list_cautions, write_capacity_report
-from bench.results import store
+from bench.results import files, store
 from bench.scenario.model import Capacity, Load
 
 from .conftest import make_scenario
@@ -271,7 +271,7 @@ def test_the_report_can_be_written_at_any_moment(tmp_path: Path, steps: int) -> 
 
 
 def test_a_record_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    (tmp_path / store.CAPACITY_FILE).write_text("{}")
+    (tmp_path / files.CAPACITY_FILE).write_text("{}")
     with pytest.raises(InputError, match=r"capacity"):
         store.read_capacity(tmp_path)
     later = begin().model_copy(update={"schema_version": SCHEMA_VERSION + 1})

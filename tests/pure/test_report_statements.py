@@ -5,7 +5,7 @@ from pathlib import Path
 from bench.records.findings import Word
 from bench.report.run.page import render_html, render_markdown
 from bench.report.run.statements import tabulate_statements
-from bench.results import store
+from bench.results import files
 from bench.results.run import Run
 
 from .conftest import make_scenario
@@ -32,7 +32,7 @@ def test_a_report_shows_the_commands_and_what_they_printed_and_escapes_them(tmp_
     hostile = make_finding("hostile", Word.REFUTED, seen="<script>alert(1)</script> | `x`")
     walk = OLD.model_copy(update={"findings": (*OLD.findings, hostile)})
     store_run(tmp_path, make_scenario(), requests=True)
-    (tmp_path / store.WALKTHROUGH_FILE).write_text(
+    (tmp_path / files.WALKTHROUGH_FILE).write_text(
         make_record(walk, unavailable={"debian:sid": "no mirror"}).model_dump_json()
     )
     html, markdown = render_html(Run(tmp_path)), render_markdown(Run(tmp_path))

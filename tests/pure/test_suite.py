@@ -126,8 +126,8 @@ def test_a_stored_suite_is_read_as_it_was_written(tmp_path: Path) -> None:
     folder, record = store_suite(tmp_path)
     store.write_suite(folder, record)
     assert store.read_suite(folder) == record
-    assert store.is_suite(folder)
-    assert not store.is_suite(tmp_path)
+    assert files.is_suite(folder)
+    assert not files.is_suite(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"schema_version": 1', "\x00"])
