@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel, ConfigDict
-
 from bench.judgement.change import Change, find_changes
 from bench.judgement.claim import ClaimVerdict, judge_claim, leave_claim_open
 from bench.judgement.comparison import Compared, Comparison, OwnPairs, compare, compare_with_itself
@@ -13,12 +11,11 @@ from bench.judgement.samples import Measured, sort_slots
 from bench.scenario.metric import Metric
 from bench.scenario.scenario import Scenario
 from bench.slots.observation import SlotMetrics
+from bench.stored import Stored
 
 
-class Verdict(BaseModel):
+class Verdict(Stored):
     """All that a run concludes, and the scope in which it holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     comparisons: tuple[Comparison, ...]
     """Of kind `arms` and `A/A`."""
@@ -34,6 +31,8 @@ class Verdict(BaseModel):
     """The same of conditions, by label."""
     unavailable_under: Mapping[str, Mapping[str, str]] = {}
     """Condition -> arm -> reason, of arms that can be had under another condition."""
+    faults: tuple[str, ...] = ()
+    """What of the run is not as it was written: where there is anything, nothing above is to be used."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a run stores of itself in run.json, from its plan (before there is data) to its last slot."""
+"""What a run stores of itself: in run.json, from its plan before there is data on, and in each slot.json."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -17,9 +17,9 @@ from bench.slots.observation import SlotMetrics
 from bench.slots.surroundings import Facts
 from bench.stored import Amount, Count, Moment, MomentIfAny, Stored
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Of run.json and of everything beside it; raised when an older reader would misread a run."""
-READABLE_VERSIONS = (2, 3, SCHEMA_VERSION)
+READABLE_VERSIONS = (2, 3, 4, SCHEMA_VERSION)
 """What a later version added has a default here, so that runs of these versions load as they are."""
 
 
@@ -122,6 +122,8 @@ class SlotRecord(Stored):
     """Of a slot whose load measures CPU."""
     gates: tuple[Gate, ...] = Field(min_length=1)
     evidence: Mapping[str, str] = {}
+    sealed: Mapping[str, str] = {}
+    """File of the slot's folder -> SHA-256, of what was measured, as it was written."""
 
     @property
     def valid(self) -> bool:

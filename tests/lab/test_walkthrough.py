@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure.run import begin_run
+from bench.cli.publishing import publish_run
+from bench.measure.progress import Watch
+from bench.measure.run import Wanted, begin_run
 from bench.records.findings import Finding, WalkthroughRecord, Word
 from bench.records.run import SlotRecord
-from bench.results.run import load
 from bench.scenario.parsing import parse_scenario
 from bench.walkthrough.statements import SUBJECTS
 from tests.lab.conftest import bench, write_scenario
@@ -386,13 +387,14 @@ def test_a_run_that_asks_for_it_tries_the_statements_first_and_reports_them(
     module = importlib.import_module("bench.walkthrough.walk")
     monkeypatch.setattr(module, "SUBJECTS", {subject: statements[:1]})
     text = "walkthrough = true\n" + write_scenario(tmp_path, 2).read_text()
-    folder = begin_run(parse_scenario(text, "small"), 1, None, tmp_path / "results", Silent())
+    wanted = Wanted(parse_scenario(text, "small"), seed=1)
+    run = begin_run(wanted, tmp_path / "results", Watch(Silent(), publish_run))
 
-    record = load(folder).walkthrough
+    record = run.walkthrough
     assert record is not None
     [found] = record.walks[0].findings
     assert found.id == statements[0].id
     assert record.walks[0].engine == "machine"
-    assert len(load(folder).record.slots) == 8
-    assert statements[0].text in (folder / "report.html").read_text()
-    assert "walkthrough.json" in (folder / "SHA256SUMS").read_text()
+    assert len(run.record.slots) == 8
+    assert statements[0].text in (run.path / "report.html").read_text()
+    assert "walkthrough.json" in (run.path / "SHA256SUMS").read_text()

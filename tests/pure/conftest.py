@@ -1,12 +1,14 @@
 """Factories of the pure tests: scenarios, slots, requests and runs with exact numbers in them."""
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hypothesis import settings
 
 from bench.records.run import SCHEMA_VERSION, RunRecord, SlotRecord, Status
+from bench.results import store
 from bench.scenario.metric import Metric
 from bench.scenario.model import Arm, Schedule
 from bench.scenario.modes.footprint import Counter
@@ -152,3 +154,12 @@ def make_run(scenario: Scenario, latency_us: Latency | None = None, **changes: A
         "slots": tuple(make_slot_record(slot, latency_us(slot)) for slot in planned),
     }
     return RunRecord(**(fields | changes))
+
+
+def store_whole(folder: Path, record: RunRecord) -> RunRecord:
+    """Store a run as one that has ended leaves it: sealed, a file a slot. What its slots hold lies there."""
+    facts = record.surroundings
+    slots = tuple(store.write_slot(folder, slot, facts.get(slot.surroundings, {})) for slot in record.slots)
+    whole = record.model_copy(update={"slots": slots})
+    store.finish_run(folder, whole)
+    return whole

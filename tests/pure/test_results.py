@@ -52,7 +52,7 @@ def test_opening_and_judging_a_run_reads_no_requests(folder: Path) -> None:
 
     assert len(run.slots) == len(RUN.slots)
     assert len(run.comparisons) == len(run.verdict.comparisons)
-    with pytest.raises(InputError, match="sha256sum"):
+    with pytest.raises(InputError, match="bench verify"):
         run.requests(3)
 
 

@@ -23,6 +23,7 @@ from bench.report.table import Table
 from bench.report.template import Illustration, fill
 from bench.report.text import ABSENT, format_number, format_time
 from bench.results import files
+from bench.results.verification import describe_faults, find_capacity_faults
 from bench.scenario.toml import scenario_toml
 
 FIGURE = "capacity"
@@ -31,18 +32,19 @@ FIGURE = "capacity"
 def write_capacity_report(record: CapacityRecord, folder: Path) -> None:
     """Write report.html, report.md and figures/capacity.svg into `folder`."""
     illustrations = []
+    faults = tuple(find_capacity_faults(folder, record))
+    warning = describe_faults(f"measurement {record.id}", faults)
     if any(probe.p99_ms is not None for probe in record.probes):
         title = "What each rate did to the slowest hundredth, and how much of it was achieved"
         caption = _describe_figure(record)
         svg = render_svg(draw_capacity(record), f"figure-{FIGURE}", title, caption)
         illustrations.append(Illustration(FIGURE, title, caption, svg))
-        (folder / FIGURES_FOLDER).mkdir(exist_ok=True)
-        files.write_atomically(folder / FIGURES_FOLDER / f"{FIGURE}.svg", svg.encode())
+        files.write_atomically(files.make_subfolder(folder, FIGURES_FOLDER) / f"{FIGURE}.svg", svg.encode())
     for template, name in (("capacity.md.j2", MARKDOWN_FILE), ("capacity.html.j2", HTML_FILE)):
         facts = {
             "record": record,
-            "answer": answer_capacity(record),
-            "cautions": list_cautions(record),
+            "answer": f"{warning} {answer_capacity(record)}".strip(),
+            "cautions": [*faults, *list_cautions(record)],
             "illustrations": illustrations,
             "tables": [*summarise_capacity(record), tabulate_checks(record)],
             "probes": tabulate_probes(record),

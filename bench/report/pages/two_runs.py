@@ -61,6 +61,7 @@ def warn(found: RunComparison) -> list[str]:
     """What differs around the two runs and may be why a figure changed; then what else to bear in mind."""
     about = found.comparability
     return [
+        *found.faults,
         *(f"The runs differ in {item}" for item in about.subjects),
         *(f"Not compared: {sentence}" for sentence in about.left_out),
         *([ONE_SESSION.capitalize()] if any(change.one_session for change in found.changes) else []),

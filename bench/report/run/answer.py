@@ -7,6 +7,7 @@ from bench.judgement.comparison import Compared, Comparison, Word
 from bench.records.environment import UNKNOWN
 from bench.report.text import count, format_interval, format_number, format_percent, format_share, join_words
 from bench.results.run import Run
+from bench.results.verification import describe_faults
 from bench.scenario.metric import Metric
 from bench.scenario.modes.model import Vantage
 
@@ -79,7 +80,11 @@ def describe_vantage(run: Run) -> str:
 
 
 def answer_sentence(run: Run) -> str:
-    """The run's answer in one sentence, with its interval and its scope."""
+    """The run's answer in one sentence, with its interval and its scope; first, whether it may be used."""
+    return f"{describe_faults(f'run {run.record.id}', run.faults)} {_answer(run)}".strip()
+
+
+def _answer(run: Run) -> str:
     if not run.record.slots:
         return "There is no answer: no slot was measured."
     compared = comparisons_of_arms(run)

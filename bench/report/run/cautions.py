@@ -38,6 +38,7 @@ ENDINGS = {
 def find_cautions(run: Run) -> list[str]:
     """Every caution of `run`, the weightiest first; empty where there is none."""
     return [
+        *_cautions_of_faults(run),
         *_cautions_of_ending(run),
         *_cautions_of_gaps(run),
         *run.verdict.warnings,
@@ -47,6 +48,14 @@ def find_cautions(run: Run) -> list[str]:
         *_cautions_of_comparisons(run),
         *_cautions_of_pairs(run),
     ]
+
+
+def _cautions_of_faults(run: Run) -> Iterable[str]:
+    """What is not as it was written: then nothing that follows is to be believed."""
+    for fault in run.faults[:MOST_PLACES]:
+        yield f"This run is not as it was measured: {fault}."
+    if len(run.faults) > MOST_PLACES:
+        yield f"So are {len(run.faults) - MOST_PLACES} more of its files: `bench verify` names them all."
 
 
 def _cautions_of_ending(run: Run) -> Iterable[str]:

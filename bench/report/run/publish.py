@@ -15,8 +15,8 @@ def write_report(run: Run, folder: Path) -> None:
     Raises EnvironmentLacks where that cannot be written.
     """
     chapters = list_chapters(run)
-    (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
+    figures = files.make_subfolder(folder, FIGURES_FOLDER)
     for figure in (figure for chapter in chapters for figure in chapter.figures):
-        files.write_atomically(folder / FIGURES_FOLDER / f"{figure.name}.svg", figure.svg.encode())
+        files.write_atomically(figures / f"{figure.name}.svg", figure.svg.encode())
     files.write_atomically(folder / MARKDOWN_FILE, fill_page("md", run, chapters).encode())
     files.write_atomically(folder / HTML_FILE, fill_page("html", run, chapters).encode())
