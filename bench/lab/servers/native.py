@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import docker
@@ -14,6 +14,7 @@ from bench.lab.hosts import command
 from bench.lab.hosts.host import Host
 
 READY_S = 5.0
+END_S = 10.0
 FOREGROUND = ("/usr/sbin/apache2", "-DFOREGROUND", "-f", "/etc/bench/httpd.conf")
 
 
@@ -50,9 +51,21 @@ def apache(host: Host, root: Path, environment: Mapping[str, str]) -> Iterator[i
     try:
         yield _wait_for_pid(pid_file, process, log)
     finally:
-        # It started a group of its own: all of Apache's processes are in it, and nothing else.
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        end_group(process)
+
+
+def end_group(process: command.Process) -> None:
+    """End a program of `command.start` with all that it started: they are a group, and nothing else is in it.
+
+    Only when the last of them is gone is their port free: a process of thousands of threads takes a while.
+    """
+    deadline = time.monotonic() + END_S
+    with suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.poll()  # Until its status is taken it is of the group, though it has ended.
+            time.sleep(0.002)
+    process.wait()
 
 
 def _wait_for_pid(pid_file: Path, process: command.Process, log: Path) -> int:
