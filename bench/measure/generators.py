@@ -28,6 +28,7 @@ from bench.results import files
 from bench.scenario.metric import Metric
 from bench.scenario.model import Load
 from bench.scenario.placement import DOCKER1
+from bench.scenario.server_limits import DESCRIPTORS_BESIDE
 from bench.slots.metrics import measure_requests
 from bench.statistics.estimate import estimate
 
@@ -75,7 +76,7 @@ def measure_generators(seconds: int, rounds: int, tell: Tell) -> Generators:
     run_id = files.new_run_id(datetime.now(UTC))
     rows = [_Row(connections, engine) for connections in CONNECTIONS for engine in ENGINES]
     schedules = [_Schedule(engine, rate) for engine in ("raw", "raw-python") for rate in RATES_RPS]
-    requirements.require_descriptors(max(CONNECTIONS))
+    requirements.require_descriptors(max(CONNECTIONS) + DESCRIPTORS_BESIDE)
     loop = ""
     journal = Journal(run_id)
     try:

@@ -9,7 +9,6 @@ from bench.judgement.capacity.search import expected_search_seconds
 from bench.judgement.precision import extend, predict_blocks
 from bench.lab.hosts import machine
 from bench.lab.hosts.lab import hosts_of_lab, wiring
-from bench.lab.hosts.requirements import count_descriptors
 from bench.lab.servers import image
 from bench.lab.servers.engine import engine_argv
 from bench.measure.budget import divide_budget
@@ -24,7 +23,7 @@ from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import DockerHost, docker_hosts
 from bench.scenario.plan import Slot, expected_seconds, measuring_seconds, plan_slots
 from bench.scenario.scenario import Scenario
-from bench.scenario.server_limits import most_connections
+from bench.scenario.server_limits import most_descriptors
 from bench.scenario.suite import Asked
 
 IMAGE_BUILD_S = 30.0
@@ -216,7 +215,7 @@ def planned_changes(scenario: Scenario) -> list[str]:
         *(change for place in places for change in _changes_of_engine(place, folder)),
         *(change for arm in scenario.arms for change in _changes_of_arm(scenario, arm)),
         "on client: one Locust process; every load bounded by the scenario's seconds",
-        f"for all that the run starts: up to {count_descriptors(most_connections(scenario)):,} open files",
+        f"for all that the run starts: up to {most_descriptors(scenario):,} open files",
         f"keep the load generator's compiled loop in {CACHE}, and the image, for later runs"
         + ("" if image.is_cached() else "; it is not there yet, and is built from Debian's packages first"),
     ]

@@ -23,7 +23,7 @@ from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
 from bench.scenario.scenario import Scenario
-from bench.scenario.server_limits import limit_server, most_connections
+from bench.scenario.server_limits import limit_server, most_descriptors
 
 CONTROL_S = 0.3
 """How long a control is asked in vain."""
@@ -107,7 +107,7 @@ def prepare_bed(
     the machine's own must be there, or EnvironmentLacks is raised.
     """
     client_cpus, docker_cpus = machine.divide_cores()
-    require_descriptors(most_connections(scenario))
+    require_descriptors(most_descriptors(scenario))
     places = docker_hosts(scenario)
     ipv6 = any(scenario.network(arm).ipv6 for arm in scenario.arms)
     journal = Journal(run_id)

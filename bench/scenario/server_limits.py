@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 from bench.scenario.conditions import conditions
+from bench.scenario.modes.footprint import Counter
 from bench.scenario.scenario import Scenario
 
 FEWEST_THREADS = 128
+DESCRIPTORS_BESIDE = 1_000
+"""That a process of a run has open beside its connections, generously."""
 USUAL_BACKLOG = 511
 """Apache's own default."""
 
@@ -41,3 +44,14 @@ def limit_server(scenario: Scenario) -> ServerLimits:
 def most_connections(scenario: Scenario) -> int:
     """That are open at a time under any condition."""
     return max(condition.load.connections for condition in conditions(scenario))
+
+
+def most_descriptors(scenario: Scenario) -> int:
+    """Open files that any process of a run may have: docker-proxy has two for each connection."""
+    paths = [
+        scenario.network(arm).path_from(condition.load.vantage)
+        for arm in scenario.arms
+        for condition in conditions(scenario)
+    ]
+    a_connection = 2 if any(Counter.PROXY_CPU in path for path in paths) else 1
+    return most_connections(scenario) * a_connection + DESCRIPTORS_BESIDE

@@ -602,3 +602,12 @@ def test_a_scenario_with_taps_throughout_compares_nothing_and_is_refused(
     else:
         found = conditions(parse_scenario(text, "it"))
         assert [c.is_compared for c in found] == [not c.lab.taps for c in found]
+
+
+def test_the_loop_in_python_may_do_whatever_the_compiled_one_may() -> None:
+    loops = OPEN + 'rate_rps = 100\n[factors]\n"load.engine" = ["raw", "raw-python"]\n'
+    found = parse_scenario(loops + '"load.keep_alive" = [true, false]\n', "unit.toml")
+    witness = parse_scenario(VALID + '[load]\nwrk_witness_s = 1\nengine = "raw-python"\n', "unit.toml")
+
+    assert found.factors["load.engine"] == ("raw", "raw-python")
+    assert witness.load.engine == "raw-python"

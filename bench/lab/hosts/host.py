@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.lab.hosts import command
+from bench.lab.hosts.waiting import wait_until
 
 GONE_S = 1.0
 """After which a program that could not be signalled has been taken notice of, if it is gone."""
+KILLED_S = 10.0
 WORDS = 1500
 """Characters of a program's messages that are worth quoting: their end."""
 
@@ -163,13 +165,29 @@ class Program:
         """Wait for it to end; whether it did within `timeout_s`."""
         return command.has_ended(self.outer, timeout_s)
 
+    def kill(self) -> None:
+        """End it and its group at once, and wait for the last of them.
+
+        Only then its ports are free: a process of thousands of threads takes a while.
+        """
+        if self.is_alive:
+            self.signal("KILL")
+            wait_until(lambda: not self._group_lives(), KILLED_S)
+        command.stop(self.outer)
+
+    def _group_lives(self) -> bool:
+        try:
+            self.host.run(["sh", "-c", f"kill -0 -- -{self.pid}"])
+        except command.CommandFailed:
+            return False
+        return True
+
     def stop(self, timeout_s: float = command.STOP_S) -> None:
         """End it and all of its group: SIGTERM, then SIGKILL after `timeout_s`. Idempotent."""
         if self.is_alive:
             self.signal("TERM")
             if not self.ends(timeout_s):
-                self.signal("KILL")
-                self.ends(GONE_S)
+                self.kill()
         command.stop(self.outer)
 
 

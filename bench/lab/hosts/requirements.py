@@ -48,12 +48,6 @@ TOOLS = (
 )
 
 
-DESCRIPTORS_BESIDE = 1_000
-"""That a process of a run has open beside its connections, generously."""
-DESCRIPTORS_A_CONNECTION = 2
-"""docker-proxy has two sockets for each connection that it passes on."""
-
-
 @dataclass(frozen=True)
 class Requirement:
     """Something that a run needs of the machine."""
@@ -117,17 +111,11 @@ def require_all(*scenarios: Scenario, also: Collection[str] = ()) -> None:
         )
 
 
-def count_descriptors(connections: int) -> int:
-    """Files that a process of a run may have open, at the most, with so many connections."""
-    return connections * DESCRIPTORS_A_CONNECTION + DESCRIPTORS_BESIDE
-
-
-def require_descriptors(connections: int) -> None:
-    """Let this process and all that it starts open as many files as `connections` need.
+def require_descriptors(wanted: int) -> None:
+    """Let this process, and all that it starts, have `wanted` open files.
 
     Raises EnvironmentLacks where that is not allowed.
     """
-    wanted = count_descriptors(connections)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return
@@ -136,8 +124,8 @@ def require_descriptors(connections: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, highest))
     except (OSError, ValueError) as fault:
         raise EnvironmentLacks(
-            f"Preparing for {connections:,} connections",
-            f"they need {wanted:,} open files; this process may have {soft:,}, at most {hard:,} ({fault})",
+            f"Preparing for {wanted:,} open files, one a connection and some more",
+            f"this process may have {soft:,}, at most {hard:,} ({fault})",
             f"`ulimit -n {wanted}` as root, and `sysctl fs.nr_open` at least as high; or ask for fewer.",
         ) from fault
 
