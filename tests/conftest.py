@@ -40,10 +40,8 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     seed = config.option.shuffle
     if seed is not None:
-        # A draw a file and a draw a test, of their names: the same whatever else is collected.
-        draws = {
-            name: random.Random(f"{seed} {name}").random()
-            for item in items
-            for name in (str(item.parent), item.nodeid)
-        }
-        items.sort(key=lambda item: (draws[str(item.parent)], draws[item.nodeid]))
+        # A draw a folder, a file and a test, of their names: the same whatever else is collected.
+        def draw(name: object) -> float:
+            return random.Random(f"{seed} {name}").random()
+
+        items.sort(key=lambda item: (draw(item.path.parent), draw(item.path), draw(item.nodeid)))

@@ -47,6 +47,16 @@ def test_a_program_that_ignores_a_polite_word_is_ended_all_the_same(host: Namesp
     assert not host.has(f"/proc/{program.pid}/comm")
 
 
+def test_the_end_of_a_killed_program_is_the_end_of_all_that_it_started(host: NamespaceHost) -> None:
+    program = host.start(["sh", "-c", "sleep 77 & sleep 77 & wait"], "many")
+    wait_until(lambda: host.run(["ps", "-eo", "args"]).count("sleep 77") >= 2, "its children")
+
+    program.kill()
+    program.kill()
+
+    assert "sleep 77" not in host.run(["ps", "-eo", "args"])
+
+
 def test_a_program_that_ended_by_itself_may_be_signalled_and_its_words_are_kept(host: NamespaceHost) -> None:
     program = host.start(["sh", "-c", "echo last words"], "short")
     assert program.ends(10.0)

@@ -15,17 +15,20 @@ from bench.records.run import SlotRecord
 from bench.scenario.parsing import parse_scenario
 from bench.walkthrough.statements import SUBJECTS
 from tests.lab.conftest import bench, write_scenario
-from tests.lab.world import snapshot
+from tests.lab.world import World, snapshot
 
 CONFIRMED, REFUTED = Word.CONFIRMED, Word.REFUTED
 IDS = [statement.id for statements in SUBJECTS.values() for statement in statements]
 
 
 class Walked:
-    """A walkthrough that was made."""
+    """A walkthrough that was made, and the machine before and after it."""
 
-    def __init__(self, done: "subprocess.CompletedProcess[str]", folder: Path) -> None:
+    def __init__(
+        self, done: "subprocess.CompletedProcess[str]", folder: Path, before: World, after: World
+    ) -> None:
         self.done = done
+        self.before, self.after = before, after
         self.folder = folder
         text = (folder / "walkthrough.json").read_text()
         self.record = WalkthroughRecord.model_validate_json(text)
@@ -42,17 +45,13 @@ class Walked:
 
 
 @pytest.fixture(scope="module")
-def world_before() -> dict[str, list[str]]:
-    return snapshot()
-
-
-@pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory, world_before: dict[str, list[str]]) -> Walked:
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Walked:
     results = tmp_path_factory.mktemp("walkthrough")
+    before = snapshot()
     done = bench("walkthrough", "--results", results)
     assert done.returncode == 0, done.stderr
     [folder] = (results / "walkthrough").iterdir()
-    return Walked(done, folder)
+    return Walked(done, folder, before, snapshot())
 
 
 def test_every_statement_is_tried_and_none_fails_by_itself(walked: Walked) -> None:
@@ -66,10 +65,8 @@ def test_a_statement_leaves_every_host_as_it_was(walked: Walked, id_: str) -> No
     assert walked[id_].left_behind == ()
 
 
-def test_the_walkthrough_leaves_the_machine_as_it_was(
-    walked: Walked, world_before: dict[str, list[str]]
-) -> None:
-    assert snapshot() == world_before
+def test_the_walkthrough_leaves_the_machine_as_it_was(walked: Walked) -> None:
+    assert walked.after == walked.before
 
 
 def test_the_table_has_every_statement_and_the_page_its_evidence(walked: Walked) -> None:

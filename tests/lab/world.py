@@ -11,6 +11,8 @@ import secrets
 import subprocess
 from pathlib import Path
 
+from bench import paths
+
 MARK_NAME = "BENCH_TESTS"
 MARK = f"{MARK_NAME}={os.environ.setdefault(MARK_NAME, secrets.token_hex(8))}"
 """What is in the environment of all that these tests start, and of nothing else on the machine."""
@@ -18,7 +20,10 @@ COUNTDOWN = re.compile(r"\b(valid_lft|preferred_lft|expires|age|hoplimit) \S+")
 """What an address or a route of DHCP or of a router's advertisement says of its end: it runs."""
 
 
-def snapshot() -> dict[str, list[str]]:
+World = dict[str, list[str]]
+
+
+def snapshot() -> World:
     """Links, routes, rules, namespaces, mounts, control groups, processes, Docker objects, state."""
     ours = descendants()
     return {
@@ -37,7 +42,7 @@ def snapshot() -> dict[str, list[str]]:
         "processes": sorted(f"{pid} {command}" for pid, command in ours.items()),
         "forwarding": [Path("/proc/sys/net/ipv4/ip_forward").read_text()],
         "docker sockets": [path for path in _files("/run") if re.search(r"docker|containerd", path)],
-        "state": _folders("/var/lib/bench"),
+        "state": _folders(str(paths.STATE)),
     }
 
 

@@ -1,72 +1,47 @@
 """Every mode for real: it answers, its path is proved, and an arm that is not what it says is caught."""
 
-from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from bench.lab.hosts.host import read_one
-from bench.lab.hosts.lock import machine_lock
 from bench.measure.availability import find_gaps
-from bench.measure.slot import measure_slot
-from bench.measure.testbed import Bed, prepare_bed
+from bench.measure.testbed import Bed
 from bench.records.run import SlotRecord
-from bench.results import files
 from bench.scenario.conditions import conditions
-from bench.scenario.model import Arm, LabSettings, Load
+from bench.scenario.model import LabSettings, Load
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode, Vantage
-from bench.scenario.plan import Slot
-from bench.scenario.scenario import Scenario
 from bench.slots.gates.gate import Gate
-from bench.slots.surroundings import find_differences
+from bench.slots.surroundings import Facts, find_differences
 from tests.lab.conftest import wait_until
+from tests.lab.testbed.conftest import ARMS, LOAD, measure
 
 NEED_NOT_BE_HERE = {"ipvlan"}
 """Modes that a kernel may lack; every other one must be available wherever these tests run."""
-ARMS = (
-    *(Arm(name=mode, mode=mode) for mode in Mode if mode is not Mode.CONTAINER),
-    Arm(name="host-mapped", mode="container:host"),
-    Arm(name="bridge-mapped", mode="container:bridge"),
-    Arm(name="second-address", mode="host", address="198.18.0.200", port=8080),
-)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A slot of every arm that can be had, and the hosts before the first of them."""
+
+    slots: dict[str, tuple[SlotRecord, Facts]]
+    before: list[str]
+
+
+def look_at_hosts(bed: Bed) -> list[str]:
+    """Links, routes and rules of the client and of the Docker hosts."""
+    hosts = [bed.lab.client, *bed.lab.docker.values()]
+    commands = (["ip", "-br", "link"], ["ip", "route"], ["iptables", "-S"], ["iptables", "-t", "nat", "-S"])
+    return [host.run(argv) for host in hosts for argv in commands]
 
 
 @pytest.fixture(scope="module")
-def bed() -> Iterator[Bed]:
-    scenario = Scenario(
-        name="modes",
-        question="Does every mode run?",
-        baseline="host",
-        arms=ARMS,
-        load=Load(warm_up_s=0.05, measure_s=0.3),
-    )
-    with machine_lock("tests of the modes"):
-        run_id = files.new_run_id(datetime.now(UTC))
-        with prepare_bed(scenario, run_id, lambda _: None) as prepared:
-            yield prepared
-
-
-@pytest.fixture(scope="module")
-def gaps(bed: Bed) -> dict[str, str]:
-    return find_gaps(bed).arms
-
-
-def measure(
-    bed: Bed,
-    arm: str,
-    folder: Path,
-    lab: LabSettings | None = None,
-    vantage: Vantage = Vantage.CLIENT,
-) -> tuple[SlotRecord, dict[str, str]]:
-    slot = Slot(index=0, session=0, block=0, arm=arm, condition=0, repeat=0)
-    load = bed.scenario.load.model_copy(update={"vantage": vantage})
-    changes = {"lab": lab or LabSettings(), "load": load}
-    condition = conditions(bed.scenario)[0].model_copy(update=changes)
-    record, facts = measure_slot(bed, slot, condition, folder)
-    return record, dict(facts)
+def measured(bed: Bed, gaps: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    before = look_at_hosts(bed)
+    arms = [arm.name for arm in ARMS if arm.name not in gaps]
+    return Measured({arm: measure(bed, arm, tmp_path_factory.mktemp(arm)) for arm in arms}, before)
 
 
 def of_the_mode(record: SlotRecord) -> list[Gate]:
@@ -82,11 +57,11 @@ def test_every_mode_is_available_or_the_reason_is_the_kernel_s_own_word(gaps: di
 
 @pytest.mark.parametrize("arm", [arm.name for arm in ARMS])
 def test_an_arm_s_counters_prove_the_path_of_its_mode(
-    arm: str, bed: Bed, gaps: dict[str, str], tmp_path: Path
+    arm: str, measured: Measured, gaps: dict[str, str]
 ) -> None:
     if arm in gaps:
         pytest.skip(gaps[arm])
-    record, _ = measure(bed, arm, tmp_path)
+    record, _ = measured.slots[arm]
     assert of_the_mode(record) == []
     if arm != Mode.NONE:
         assert record.requests > 0
@@ -106,11 +81,15 @@ def arms_seen_from(vantage: Vantage) -> list[tuple[str, Vantage]]:
 LOCAL = (Vantage.HOST_LOOPBACK, Vantage.HOST_ADDRESS)
 
 
+def seen_from(vantage: Vantage) -> Load:
+    return LOAD.model_copy(update={"vantage": vantage})
+
+
 @pytest.mark.parametrize(("arm", "vantage"), [pair for vantage in LOCAL for pair in arms_seen_from(vantage)])
 def test_from_the_docker_host_itself_an_arm_s_counters_prove_the_path_of_that_vantage(
     arm: str, vantage: Vantage, bed: Bed, tmp_path: Path
 ) -> None:
-    record, _ = measure(bed, arm, tmp_path, vantage=vantage)
+    record, _ = measure(bed, arm, tmp_path, load=seen_from(vantage))
     assert of_the_mode(record) == []
     assert record.requests > 0
     assert record.evidence["vantage"].startswith(f"{vantage}, in the network of docker")
@@ -134,7 +113,7 @@ def test_bridge_seen_from_another_vantage_than_the_declared_one_is_caught(
     bridge = MODES[Mode.BRIDGE]
     paths = {**bridge.local_paths, taken: bridge.local_paths[declared]}
     monkeypatch.setitem(MODES, Mode.BRIDGE, replace(bridge, local_paths=paths))
-    record, _ = measure(bed, "bridge", tmp_path, vantage=taken)
+    record, _ = measure(bed, "bridge", tmp_path, load=seen_from(taken))
     assert record.requests > 0
     assert caught in [gate.name for gate in record.failed_gates]
 
@@ -150,25 +129,9 @@ def test_an_arm_that_its_own_host_cannot_reach_is_a_gap_under_that_vantage_alone
     assert "no answer came from 198.18.0.50:80 to docker1" in found.cells[1]["macvlan"]
 
 
-def test_what_a_slot_changes_besides_its_container_is_gone_after_it(
-    bed: Bed, gaps: dict[str, str], tmp_path: Path
-) -> None:
-    def world() -> list[str]:
-        hosts = [bed.lab.client, *bed.lab.docker.values()]
-        commands = (
-            ["ip", "-br", "link"],
-            ["ip", "route"],
-            ["iptables", "-S"],
-            ["iptables", "-t", "nat", "-S"],
-        )
-        return [host.run(argv) for host in hosts for argv in commands]
-
-    before = world()
-    for arm in ARMS:
-        if arm.name not in gaps:
-            measure(bed, arm.name, tmp_path)
+def test_what_a_slot_changes_besides_its_container_is_gone_after_it(bed: Bed, measured: Measured) -> None:
     # The kernel takes a namespace's links away a moment after its last process has ended.
-    wait_until(lambda: world() == before, "the world as it was before")
+    wait_until(lambda: look_at_hosts(bed) == measured.before, "the hosts as they were before")
 
 
 @pytest.mark.parametrize(
@@ -209,15 +172,13 @@ def test_a_container_in_the_wrong_namespace_is_caught(
     assert "namespace" in [gate.name for gate in record.failed_gates]
 
 
-def test_what_differs_around_apache_is_what_its_mode_implies(
-    bed: Bed, gaps: dict[str, str], tmp_path: Path
-) -> None:
-    _, baseline = measure(bed, "host", tmp_path)
+def test_what_differs_around_apache_is_what_its_mode_implies(bed: Bed, measured: Measured) -> None:
+    _, baseline = measured.slots["host"]
     assert {"httpd configuration", "link mtu", "link qdisc", "net.core.somaxconn"} <= baseline.keys()
     for arm in bed.scenario.compared:
-        if arm.name in gaps:
+        if arm.name not in measured.slots:
             continue
-        _, facts = measure(bed, arm.name, tmp_path)
+        _, facts = measured.slots[arm.name]
         modes = MODES[Mode.HOST], bed.scenario.network(arm)
         found = find_differences(baseline, facts, modes)
         assert [difference for difference in found if difference.reason is None] == []

@@ -1,29 +1,22 @@
 """Captures for real: every tap of every mode sees every request, and what they show is the mode's path."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bench.lab.hosts.lock import machine_lock
 from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE
-from bench.measure.availability import find_gaps
-from bench.measure.slot import measure_slot
-from bench.measure.testbed import Bed, prepare_bed
+from bench.measure.testbed import Bed
 from bench.records.run import SlotRecord
-from bench.results import columns, files
-from bench.scenario.conditions import conditions
-from bench.scenario.model import Arm, LabSettings, Load
-from bench.scenario.plan import Slot
-from bench.scenario.scenario import Scenario
+from bench.results import columns
+from bench.scenario.model import LabSettings, Load
 from bench.wire.hops import hop_ns, list_hops
 from bench.wire.packets import read_packets
 from bench.wire.pcap import read_records
+from tests.lab.testbed.conftest import measure
 
 TO_HOST = ["client", "uplink"]
 TO_CONTAINER = [*TO_HOST, "bridge", "veth", "container"]
@@ -37,12 +30,9 @@ TAPS = {
     "user-bridge": TO_CONTAINER,
     "proxy": TO_CONTAINER,
     "bridge-ipv6": TO_CONTAINER,
-    "container:bridge": TO_CONTAINER,
+    "bridge-mapped": TO_CONTAINER,
 }
-
-
-def named(mode: str) -> str:
-    return mode.replace(":", "-")
+LOAD = Load(model="open", rate_rps=2000, arrivals="uniform", connections=4, warm_up_s=0.05, measure_s=0.6)
 
 
 @dataclass
@@ -60,56 +50,28 @@ class Captured:
 
 
 @pytest.fixture(scope="module")
-def bed() -> Iterator[Bed]:
-    scenario = Scenario(
-        name="captures",
-        question="Does every tap see every request?",
-        baseline="host",
-        arms=(*(Arm(name=named(mode), mode=mode) for mode in TAPS),),
-        load=Load(
-            model="open",
-            rate_rps=2000,
-            arrivals="uniform",
-            connections=4,
-            warm_up_s=0.05,
-            measure_s=0.6,
-        ),
-        lab=LabSettings(stamp_before_queue=True),
-        factors={"lab.taps": (False, True)},
-    )
-    with (
-        machine_lock("tests of the captures"),
-        prepare_bed(scenario, files.new_run_id(datetime.now(UTC)), lambda _: None) as prepared,
-    ):
-        yield prepared
-
-
-@pytest.fixture(scope="module")
-def measured(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Captured]:
-    gaps = find_gaps(bed)[0]
+def measured(bed: Bed, gaps: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Captured]:
     found = {}
-    for index, mode in enumerate(TAPS):
-        if named(mode) in gaps:
-            continue
-        folder = tmp_path_factory.mktemp(named(mode))
-        slot = Slot(index=index, session=0, block=0, arm=named(mode), condition=1, repeat=0)
-        record, _ = measure_slot(bed, slot, conditions(bed.scenario)[1], folder)
-        found[mode] = Captured(record, folder)
+    for arm in TAPS:
+        if arm not in gaps:
+            folder = tmp_path_factory.mktemp(arm)
+            record, _ = measure(bed, arm, folder, LabSettings(taps=True, stamp_before_queue=True), LOAD)
+            found[arm] = Captured(record, folder)
     return found
 
 
-@pytest.mark.parametrize("mode", TAPS)
+@pytest.mark.parametrize("arm", TAPS)
 def test_every_request_is_found_at_every_tap_of_its_mode_s_path(
-    mode: str, measured: dict[str, Captured]
+    arm: str, measured: dict[str, Captured]
 ) -> None:
-    if mode not in measured:
+    if arm not in measured:
         pytest.skip("not available here")
-    capture = measured[mode].record.capture
-    assert capture is not None, measured[mode].record.failed_gates
-    assert [tap.name for tap in capture.taps] == TAPS[mode]
+    capture = measured[arm].record.capture
+    assert capture is not None, measured[arm].record.failed_gates
+    assert [tap.name for tap in capture.taps] == TAPS[arm]
     assert capture.expected >= 1000
     assert capture.matched == capture.expected
-    assert [gate for gate in measured[mode].record.failed_gates if gate.name.startswith("capture")] == []
+    assert [gate for gate in measured[arm].record.failed_gates if gate.name.startswith("capture")] == []
 
 
 def test_hops_of_a_request_add_up_to_its_time_on_the_wire(measured: dict[str, Captured]) -> None:
