@@ -63,7 +63,8 @@ def test_a_connection_a_request_is_mapped_once_a_request_and_leaves_the_client_i
     gates = {gate.name: gate for gate in record.gates}
     assert [name for name, gate in gates.items() if name.startswith("path: ") and not gate.passed] == []
     opened = record.connections_opened
-    assert opened == record.requests_recorded > 0
+    assert opened
+    assert opened == record.requests_recorded
     assert record.counters[Counter.DNAT] == (opened if arm == "bridge" else 0)
     assert gates[GateKind.CLIENT_PORTS].passed
 
