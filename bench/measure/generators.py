@@ -152,7 +152,8 @@ def _lateness(schedule: _Schedule) -> Lateness:
 
 def _ceiling(row: _Row, raw_rps: Sequence[float]) -> Ceiling:
     ratio = None
-    if row.engine != "raw":
+    answered = all((*raw_rps, *row.rates_rps))  # A thousand of Locust's users may get no answer in time.
+    if row.engine != "raw" and answered:
         logs = [log(a / b) for a, b in zip(raw_rps, row.rates_rps, strict=True)]
         ratio = estimate(logs, [0] * len(logs))
     return Ceiling(
