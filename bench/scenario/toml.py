@@ -60,5 +60,6 @@ def _write_key(key: str) -> str:
 
 
 def _write_value(value: Any) -> str:
-    # DEL is the one control character that JSON leaves as it is and TOML forbids.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    # What is no value of JSON is written as its field's text, which `str` gives. DEL is the one control
+    # character that JSON leaves as it is and TOML forbids.
+    return json.dumps(value, ensure_ascii=False, default=str).replace("\x7f", "\\u007f")
