@@ -107,11 +107,4 @@ def complete(
 
 def _row(each: Shelved) -> tuple[str, ...]:
     age = describe_age(each.started_at, datetime.now(UTC))
-    return each.status, each.word or "–", age, str(each.path)
     return each.status, each.reason or each.word or "–", age or "–", str(each.path)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to `app`."""
-    app.command("list", epilog="Example: bench list --json")(list_runs)
-    app.command("completion", epilog="Example: source <(bench completion bash)")(complete)
