@@ -59,6 +59,7 @@ def judge(
         for condition in present
         for arm in arms
         if arm not in unavailable_under.get(condition, {})
+        if scenario.repeats(scenario.arm(arm)) > 1
         for metric in scenario.metrics
     }
     comparisons: list[Comparison] = []

@@ -18,7 +18,7 @@ from bench.paths import STATE
 from bench.records.run import Status
 from bench.results import store
 from bench.scenario.conditions import conditions
-from bench.scenario.model import OWN_ENGINE, Arm, Schedule
+from bench.scenario.model import OWN_ENGINE, Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import DockerHost, docker_hosts
@@ -185,7 +185,7 @@ def _forecast(scenario: Scenario, precision: float, results: Path) -> str:
     blocks = predict_blocks(record.scenario, [slot.metrics() for slot in record.slots], precision)
     if blocks is None:
         return f"{wish}: unknown, since {record.id} has too few valid blocks"
-    schedule = Schedule(blocks=blocks, slots_per_arm=scenario.schedule.slots_per_arm)
+    schedule = scenario.schedule.model_copy(update={"blocks": blocks, "sessions": 1})
     longer = scenario.model_copy(update={"schedule": schedule})
     seconds = expected_seconds(longer, plan_slots(longer, seed=0))
     return f"{wish}: about {blocks} blocks, {seconds / 60:.1f} minutes, by the spread of {record.id}"

@@ -26,7 +26,8 @@ def describe_fault(error: Any, model: type[Frozen]) -> str:
 def _suggest_option(place: tuple[int | str, ...], root: type[Frozen]) -> str:
     """The nearest option of the same table, or the same one where it belongs."""
     *table, name = place
-    model = TABLES.get(str(table[0]), root) if table else root
+    title = ".".join(part for part in table if isinstance(part, str))
+    model = TABLES.get(title, root)
     before = "".join(f"{part}." for part in table)
     near = suggest(f"{before}{name}", [f"{before}{field}" for field in model.model_fields])
     elsewhere = [f"{title}.{name}" for title, other in TABLES.items() if name in other.model_fields]

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from bench.scenario.interleaving import faults_of_interleaving
 from bench.scenario.messages import describe_fault, suggest_factor
 from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.model import (
@@ -69,6 +70,7 @@ class Scenario(Frozen):
             *self._faults_of_taps(),
             *self._faults_of_vantage(),
             *self._faults_of_capacity(),
+            *faults_of_interleaving(self),
         ]
         if faults:
             raise ValueError("\n".join(faults))
@@ -81,6 +83,12 @@ class Scenario(Frozen):
     def network(self, arm: Arm) -> NetworkMode:
         """The mode whose network `arm` is in: its own, or that of the arm whose network it shares."""
         return MODES[self.arm(arm.target).kind if arm.target else arm.kind]
+
+    def repeats(self, arm: Arm) -> int:
+        """Slots of `arm` in a block under a condition. Where arms take turns, a mode of which only one
+        container can be alive has one."""
+        alone = self.schedule.interleave and self.network(arm).holds
+        return 1 if alone else self.schedule.slots_per_arm
 
     @property
     def compared(self) -> tuple[Arm, ...]:

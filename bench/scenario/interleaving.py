@@ -1,0 +1,86 @@
+"""Arms that take turns: what of a scenario cannot be interleaved, and the order of its cells.
+
+A set is a block under one condition: containers of all arms, alive together, each on a port of its own.
+A cell is one turn of one of them.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from bench.scenario.model import MOST_ALIVE
+
+if TYPE_CHECKING:
+    from bench.scenario.scenario import Scenario
+
+FIRST_PORT = 8001
+"""Of a set, whose containers have as many ports from here on, shuffled."""
+INSTEAD = "; leave [schedule.interleave] away, for slots"
+
+
+def order_cells(seed: int, block: int, condition: int, slots: int, rounds: int) -> tuple[int, ...]:
+    """Whose turn it is, cell by cell: places 0 to `slots` - 1 of a set.
+
+    A round is a random order and the same order backwards (of two: ABBA or BAAB), so that a drift that
+    is straight within a round falls on all alike. Follows from a run's seed, and so is registered with it.
+    """
+    shuffled = random.Random(f"cells of block {block}, condition {condition}, seed {seed}")
+    cells: list[int] = []
+    for _ in range(rounds):
+        order = list(range(slots))
+        shuffled.shuffle(order)
+        cells += [*order, *reversed(order)]
+    return tuple(cells)
+
+
+def keep_present(cells: Sequence[int], present: Sequence[int]) -> tuple[int, ...]:
+    """The cells of the places in `present`, numbered anew: of a set of which not every arm can be had."""
+    numbers = {place: number for number, place in enumerate(present)}
+    return tuple(numbers[place] for place in cells if place in numbers)
+
+
+def faults_of_interleaving(scenario: "Scenario") -> Iterator[str]:
+    """Why arms of `scenario` cannot take turns; nothing where they need not."""
+    if scenario.schedule.interleave is None:
+        return
+    load, lab, factors = scenario.load, scenario.lab, scenario.factors
+    if load.is_open:
+        yield (
+            "schedule.interleave: an open loop's requests arrive when they do, and cannot wait for their arm's"
+            f" turn; nor can CPU be told apart by turns{INSTEAD}"
+        )
+    if {load.engine, *factors.get("load.engine", ())} != {"raw"}:
+        yield f"schedule.interleave: only the raw engine takes turns{INSTEAD}"
+    if load.wrk_witness_s:
+        yield f"schedule.interleave: wrk takes no turns (load.wrk_witness_s){INSTEAD}"
+    if True in {lab.taps, *factors.get("lab.taps", ())}:
+        yield f"schedule.interleave: captures (lab.taps) are of one arm at a time{INSTEAD}"
+    if scenario.capacity is not None:
+        yield f"schedule.interleave: a knee is found with one arm at a time (capacity){INSTEAD}"
+    yield from _faults_of_set(scenario)
+
+
+def _faults_of_set(scenario: "Scenario") -> Iterator[str]:
+    """Why its containers cannot be alive together."""
+    names = {arm.name for arm in scenario.arms}
+    arms = [arm for arm in scenario.arms if arm.target is None or arm.target in names]
+    arms = [arm for arm in arms if scenario.network(arm).reachable]
+    holders: dict[tuple[str, str], str] = {}
+    for arm in arms:
+        network = scenario.network(arm)
+        if network.holds and arm.name == scenario.baseline:
+            yield (
+                f"schedule.interleave: only one container in {arm.mode} mode can be alive at a time, so that the"
+                f" baseline {arm.name} would have no A/A pair{INSTEAD}, or take another baseline"
+            )
+        # Arms of different engine options are on Docker hosts of their own.
+        host = repr(sorted(network.engine_options.items()))
+        others = {holders.setdefault((host, held), arm.name) for held in network.holds} - {arm.name}
+        if others:
+            yield (
+                f"schedule.interleave: {arm.name} and {', '.join(sorted(others))} cannot be alive together:"
+                f" both need {', '.join(sorted(network.holds))}{INSTEAD}"
+            )
+    alive = sum(scenario.repeats(arm) for arm in arms)
+    if alive > MOST_ALIVE:
+        yield f"schedule.interleave: {alive} containers would be alive together, more than {MOST_ALIVE}{INSTEAD}"
