@@ -6,16 +6,16 @@ Orders come on standard input and answers leave on standard output: see protocol
 """
 
 import argparse
-import ctypes
 import gc
-import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.generator.closed_loop import await_ready  # isort: skip
-from bench.generator.users import ENGINES, Order, OrderedEnvironment  # isort: skip
+from bench.generator.cells import Target, Turns  # isort: skip
+from bench.generator.users import ENGINES, CellsOrder, Order, OrderedEnvironment  # isort: skip
 
 from bench.generator import protocol  # isort: skip
 import gevent
@@ -25,10 +25,15 @@ from locust.log import setup_logging
 from locust.runners import Runner
 from locust.stats import stats_history
 
+from bench.generator.locust_feed import feed  # isort: skip
+from bench.generator.networks import enter  # isort: skip
 from bench.generator.protocol import (
     ORDERS,
     Drive,
+    DriveCells,
     Driven,
+    DrivenCells,
+    DrivenTarget,
     Enter,
     Entered,
     Message,
@@ -36,9 +41,8 @@ from bench.generator.protocol import (
     Probed,
     Report,
     Reported,
+    Turn,
 )  # isort: skip
-
-CLONE_NEWNET = 0x40000000
 
 
 def main() -> None:
@@ -56,7 +60,7 @@ def main() -> None:
         environment.create_web_ui("127.0.0.1", options.web_ui)
         gevent.sleep(0.2)
         gevent.spawn(stats_history, runner)
-    _enter(options.network)
+    enter(options.network)
     # No collection inside a window: what the load path allocates is freed by reference counts.
     gc.freeze()
     gc.disable()
@@ -80,13 +84,15 @@ class Generator:
         """Carry out `order`."""
         match order:
             case Enter():
-                _enter(order.network)
+                enter(order.network)
                 return Entered(network=order.network)
             case Probe():
                 first_200_ns, attempts = await_ready(order.address, order.port, order.path, order.timeout_s)
                 return Probed(first_200_ns=first_200_ns, attempts=attempts)
             case Drive():
                 return self._drive(order)
+            case DriveCells():
+                return self._drive_cells(order)
             case Report():
                 page = get_html_report(self._environment, show_download_link=False)  # type: ignore[no-untyped-call]
                 Path(order.path).write_text(page)
@@ -120,21 +126,51 @@ class Generator:
             failure=order.failure,
         )
 
+    def _drive_cells(self, asked: DriveCells) -> DrivenCells:
+        environment, engine = self._environment, "raw, in turns"
+        self._spawn(engine, 1)
+        network = [asked.targets[0].network]
+
+        def send_from(wanted: str) -> None:
+            if wanted != network[0]:
+                enter(wanted)
+                network[0] = wanted
+
+        targets = [
+            Target(target.name, target.address, target.port, partial(send_from, target.network))
+            for target in asked.targets
+        ]
+        order = CellsOrder(
+            Turns(**asked.model_dump(exclude={"do", "targets"})), targets, partial(send_from, network[0])
+        )
+        environment.orders[engine].put(order)
+        order.finished.wait()
+        answers = []
+        for wanted, target in zip(asked.targets, targets, strict=True):
+            target.log.records().tofile(wanted.output)
+            counted = environment.stats.total.num_requests
+            feed(environment, target.name, target.log.records())
+            answers.append(
+                DrivenTarget(
+                    opened=target.opened,
+                    without_port=target.without_port,
+                    cpu_share=target.worked_ns / max(target.lasted_ns, 1),
+                    locust_requests=environment.stats.total.num_requests - counted,
+                )
+            )
+        return DrivenCells(
+            turns=[Turn(**vars(times)) for times in order.times],
+            targets=answers,
+            core_busy=order.core_busy,
+            failure=order.failure,
+        )
+
     def _spawn(self, engine: str, users: int) -> None:
         """Have at least `users` users of the engine's class; those without an order wait, at no cost."""
         missing = users - self._users.get(engine, 0)
         if missing > 0:
             self._runner.spawn_users({ENGINES[engine].__name__: missing})
             self._users[engine] = users
-
-
-def _enter(network: str) -> None:
-    """Move this thread, on which all users run, into a network namespace (setns(2); os.setns is of 3.12)."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    descriptor = os.open(network, os.O_RDONLY | os.O_CLOEXEC)
-    if libc.setns(descriptor, CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), f"entering {network}: {os.strerror(ctypes.get_errno())}")
-    os.close(descriptor)
 
 
 if __name__ == "__main__":

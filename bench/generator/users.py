@@ -5,12 +5,13 @@ Locust's own clients, a user a connection, to cross-check it with.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 # First: importing locust patches select and socket, which the load path needs as they are.
+from bench.generator.cells import CellTimes, Target, Turns, drive_cells
 from bench.generator.closed_loop import Connections, authority
 from bench.generator.cores import read_cores
 from bench.slots.requests import Outcome, RequestLog
@@ -79,6 +80,21 @@ class Order:
         self.window_end_ns = self.window_start_ns + round(self.measure_s * 1e9)
 
 
+@dataclass
+class CellsOrder:
+    """Servers that take turns, and what came of it."""
+
+    asked: Turns
+    targets: Sequence[Target]
+    go_home: Callable[[], None]
+    """Has this thread send from where it sent before."""
+    times: list[CellTimes] = field(default_factory=list)
+    core_busy: dict[int, float] = field(default_factory=dict)
+    users: int = 1
+    finished: Event = field(default_factory=Event)
+    failure: str = ""
+
+
 class OrderedEnvironment(Environment):
     """Locust's environment, with the queue that users take their orders from."""
 
@@ -105,7 +121,7 @@ class OrderedUser(User):
     @task
     def carry_out(self) -> None:
         """Take an order, drive it, and wait until every user has done its share."""
-        order: Order = self.environment.orders[self.engine].get()
+        order: Order | CellsOrder = self.environment.orders[self.engine].get()
         try:
             self.drive(order)
         except OSError as fault:
@@ -116,7 +132,7 @@ class OrderedUser(User):
         # All users wait for the slowest, so that none takes two shares of the next order.
         order.finished.wait()
 
-    def drive(self, order: Order) -> None:
+    def drive(self, order: Any) -> None:
         """Drive this user's share of the load."""
         raise NotImplementedError
 
@@ -179,6 +195,20 @@ class RawHttpUser(OrderedUser):
                 order.without_port = connections.without_port
 
 
+class TurnsUser(OrderedUser):
+    """All connections to all servers of a set, which take turns; Locust's statistics are fed afterwards."""
+
+    engine = "raw, in turns"
+
+    def drive(self, order: CellsOrder) -> None:
+        """Drive every cell of the set."""
+        try:
+            driven = drive_cells(order.asked, order.targets, pause)
+        finally:
+            order.go_home()
+        order.times, order.core_busy = driven.cells, busy_shares(*driven.cores)
+
+
 def pause() -> None:
     """Let Locust's other tasks (web UI, heartbeats, stop requests) run once."""
     gevent.sleep(0)
@@ -229,5 +259,5 @@ class FastHttpClientUser(ClientUser, FastHttpUser):
 
 
 ENGINES: dict[str, type[OrderedUser]] = {
-    user.engine: user for user in (RawHttpUser, HttpClientUser, FastHttpClientUser)
+    user.engine: user for user in (RawHttpUser, TurnsUser, HttpClientUser, FastHttpClientUser)
 }

@@ -13,8 +13,9 @@ from bench.lab.hosts import machine, requirements
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
 from bench.measure.availability import find_gaps
+from bench.measure.interleaving import measure_set
 from bench.measure.progress import Progress
-from bench.measure.slot import measure_slot
+from bench.measure.slot import Measured, measure_slot
 from bench.measure.testbed import Bed, prepare_bed
 from bench.records.calibration import SAME_MACHINE
 from bench.records.run import SCHEMA_VERSION, RunRecord, SlotRecord, Status
@@ -23,12 +24,12 @@ from bench.results import files, slot_table, store
 from bench.results.run import load
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.placement import docker_hosts
-from bench.scenario.plan import plan_slots, slot_seconds
+from bench.scenario.plan import Slot, lives, plan_slots, slot_seconds, turns
 from bench.scenario.scenario import Scenario
 from bench.walkthrough.walk import walk, write_walkthrough
 
 MAX_FAILED_IN_A_ROW = 3
-"""Slots that fail to start, one after another, before the run gives up."""
+"""Slots (sets, where arms take turns) that fail to start, one after another, before the run gives up."""
 
 
 def begin_run(
@@ -108,7 +109,7 @@ def resume_run(folder: Path, progress: Progress, web_ui_port: int | None = None)
 def resume_locked(folder: Path, progress: Progress, web_ui_port: int | None = None) -> None:
     """`resume_run` for who holds the machine's lock."""
     record = store.read_run(folder)
-    record = record.model_copy(update={"slots": tuple(slot for slot in record.slots if slot.measured)})
+    record = record.model_copy(update={"slots": record.kept()})
     if not record.remaining() or _is_precise(record):
         raise InputError(
             f"Resuming the run {record.id}",
@@ -217,17 +218,16 @@ def _describe_bed(record: RunRecord, bed: Bed) -> RunRecord:
 
 
 def _measure(bed: Bed, record: RunRecord, folder: Path, progress: Progress) -> Iterator[RunRecord]:
-    """Yield the record anew after each slot, until none remains or the budget is spent."""
-    settings = conditions(record.scenario)
+    """Yield the record anew after each slot or set, until none remains or the budget is spent."""
     begun = time.monotonic()
     failed_in_a_row = 0
     session: int | None = None
     block: int | None = None
-    for slot in record.remaining():
+    for life in lives(record.remaining()):
+        slot = life[0]
         if slot.block != block and _is_precise(record):
             return
-        left = [remaining for remaining in record.remaining() if remaining.block == slot.block]
-        block_s = sum(slot_seconds(settings[other.condition]) for other in left)
+        block_s = _expected_seconds(record, range(slot.block, slot.block + 1))
         spent_s = time.monotonic() - begun
         if slot.block != block and record.budget_s and spent_s + block_s > record.budget_s and record.slots:
             return  # Only whole blocks are comparable, so a block that does not fit is not begun.
@@ -235,34 +235,62 @@ def _measure(bed: Bed, record: RunRecord, folder: Path, progress: Progress) -> I
             progress.stage(f"engine: restarted for session {slot.session + 1}")
             bed.restart_engines()
         session, block = slot.session, slot.block
-        measured, facts = measure_slot(bed, slot, settings[slot.condition], folder)
+        found = _measure_life(bed, record, life, folder)
         for name in bed.revive_engines():
             progress.stage(f"engine: {name}'s had ended, and is started again")
-        failed_in_a_row = 0 if measured.valid or measured.requests else failed_in_a_row + 1
-        record = record.model_copy(
-            update={
-                "slots": tuple(sorted((*record.slots, measured), key=lambda slot: slot.slot.index)),
-                "surroundings": {**record.surroundings, measured.surroundings: facts}
-                if measured.surroundings
-                else record.surroundings,
-                "warnings": _warnings(record, measured, settings[slot.condition]),
-            }
-        )
+        measured = [each for each, _ in found]
+        came_far = any(each.valid or each.requests for each in measured)
+        failed_in_a_row = 0 if came_far else failed_in_a_row + 1
+        record = _add(record, found)
         yield record
-        blocks = _expected_blocks(record)
-        remaining_s = sum(
-            slot_seconds(settings[other.condition]) for other in record.remaining() if other.block < blocks
-        )
+        remaining_s = _expected_seconds(record, range(_expected_blocks(record)))
         if record.budget_s:
             remaining_s = min(remaining_s, record.budget_s - (time.monotonic() - begun))
-        progress.slot(measured, len(record.slots), len(record.planned), max(remaining_s, 0))
+        done = len(record.slots) - len(measured)
+        for number, each in enumerate(measured, done + 1):
+            progress.slot(each, number, len(record.planned), max(remaining_s, 0))
         if failed_in_a_row == MAX_FAILED_IN_A_ROW:
             raise MeasurementInvalid(
                 f"Measuring the run {record.id}",
-                f"{failed_in_a_row} slots in a row could not be measured, the last because of "
-                + "; ".join(gate.detail for gate in measured.failed_gates),
+                f"{failed_in_a_row} {'slots' if len(life) == 1 else 'sets'} in a row could not be measured,"
+                f" the last because of {'; '.join(gate.detail for gate in measured[-1].failed_gates)}",
                 f"Mend that, then `bench resume {folder}`.",
             )
+
+
+def _measure_life(bed: Bed, record: RunRecord, life: list[Slot], folder: Path) -> list[Measured]:
+    """A slot by itself, or a set that takes turns."""
+    condition = conditions(record.scenario)[life[0].condition]
+    if life[0].life is None:
+        return [measure_slot(bed, life[0], condition, folder)]
+    return measure_set(
+        bed, life, condition, turns(record.scenario, record.seed, record.planned, life), folder
+    )
+
+
+def _expected_seconds(record: RunRecord, blocks: range) -> float:
+    """Of the slots of `blocks` that remain."""
+    settings, interleave = conditions(record.scenario), record.scenario.schedule.interleave
+    return sum(
+        slot_seconds(settings[slot.condition], interleave)
+        for slot in record.remaining()
+        if slot.block in blocks
+    )
+
+
+def _add(record: RunRecord, found: list[Measured]) -> RunRecord:
+    """The record with what was measured."""
+    settings = conditions(record.scenario)
+    for measured, facts in found:
+        surroundings = {measured.surroundings: facts} if measured.surroundings else {}
+        record = record.model_copy(
+            update={
+                "slots": tuple(sorted((*record.slots, measured), key=lambda slot: slot.slot.index)),
+                "surroundings": {**record.surroundings, **surroundings},
+                "warnings": _warnings(record, measured, settings[measured.slot.condition]),
+            }
+        )
+    return record
 
 
 def _is_precise(record: RunRecord) -> bool:

@@ -17,14 +17,20 @@ KEPT_PACKETS = 64
 """Of each capture: the handshakes and a dozen requests. All of them would be megabytes a slot."""
 
 
-def write_requests(folder: Path, slot_directory: str, records: np.ndarray) -> None:
-    """Write a slot's requests.parquet from RECORD_DTYPE, warm-up included, in order of ending."""
+def write_requests(
+    folder: Path, slot_directory: str, records: np.ndarray, cell: np.ndarray | None = None
+) -> None:
+    """Write a slot's requests.parquet from RECORD_DTYPE, warm-up included, in order of ending.
+
+    `cell`, of a slot that took turns: the number of the cell that each counts in, -1 of none.
+    """
     target = folder / slot_directory / "requests.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
     names = pa.array([outcome.name.lower() for outcome in Outcome])
     columns = {name: np.ascontiguousarray(records[name]) for name in records.dtype.names or ()}
     outcome = pa.DictionaryArray.from_arrays(pa.array(columns.pop("outcome").astype(np.int8)), names)
-    table = pa.table({**columns, "outcome": outcome})
+    cells = {} if cell is None else {"cell": pa.array(cell)}
+    table = pa.table({**columns, "outcome": outcome, **cells})
     _write_parquet(target, table)
 
 
@@ -32,6 +38,12 @@ def write_hops(folder: Path, slot_directory: str, rows: np.ndarray) -> None:
     """Write a capture slot's hops.parquet: `Hops.rows`, a row a matched request."""
     columns = {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names or ()}
     _write_parquet(folder / slot_directory / "hops.parquet", pa.table(columns))
+
+
+def write_turns(folder: Path, slot_directory: str, turns: np.ndarray) -> None:
+    """Write turns.parquet of a slot that took turns: TURN_DTYPE, a row a turn."""
+    columns = {name: np.ascontiguousarray(turns[name]) for name in turns.dtype.names or ()}
+    _write_parquet(folder / slot_directory / "turns.parquet", pa.table(columns))
 
 
 def write_packets(folder: Path, slot_directory: str, tap: str, capture: Path) -> None:

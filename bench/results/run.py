@@ -186,12 +186,13 @@ class Run:
 
     def requests(self, slot: int, *, warm_up: bool = False) -> pd.DataFrame:
         """Requests of slot number `slot`: those of the window (closed loop: sent inside it; open
-        loop: intended inside it), or with `warm_up` all.
+        loop: intended inside it; of a slot that took turns: in their settled parts), or with `warm_up` all.
 
         Columns: `intended_ns`, `sent_ns`, `first_byte_ns`, `done_ns` (int64, CLOCK_MONOTONIC; 0
         where the moment never came), `bytes`, `connection`, `status`, `outcome`; `response_us` (done
         minus intended), `service_us` (done minus sent) and `latency_us`, which is the one that the
-        metrics are of: response in an open loop, service in a closed one.
+        metrics are of: response in an open loop, service in a closed one. Of a slot that took turns also
+        `cell`, the number of the cell among all of its set; -1 where it counts in none.
 
         Raises KeyError where the slot was not measured, InputError where its file cannot be read.
         """
@@ -206,6 +207,8 @@ class Run:
         inside = frame[load.begin_column].between(
             record.window_start_ns, record.window_end_ns, inclusive="left"
         )
+        if record.turns:
+            inside &= frame["cell"] >= 0
         return frame[inside].reset_index(drop=True)
 
     def latencies_us(self, slot: int) -> np.ndarray:
@@ -215,10 +218,12 @@ class Run:
         """
         record = self._slot(slot)
         begun = self.conditions[record.slot.condition].load.begin_column
-        wanted = [begun, "done_ns", "outcome"]
+        wanted = [begun, "done_ns", "outcome", *(["cell"] if record.turns else [])]
         frame: pd.DataFrame = columns.read_requests(self.path, record.slot.directory, wanted).to_pandas()
         begun_ns = frame[begun].to_numpy()
         inside = (begun_ns >= record.window_start_ns) & (begun_ns < record.window_end_ns)
+        if record.turns:
+            inside &= frame["cell"].to_numpy() >= 0
         counted = inside & (frame["outcome"] == "ok").to_numpy()
         latencies_us: np.ndarray = (frame["done_ns"].to_numpy()[counted] - begun_ns[counted]) / 1e3
         return latencies_us

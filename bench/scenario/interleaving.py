@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.scenario.model import MOST_ALIVE
+from bench.scenario.model import MOST_ALIVE, Interleave
 
 if TYPE_CHECKING:
     from bench.scenario.scenario import Scenario
@@ -39,6 +39,15 @@ def keep_present(cells: Sequence[int], present: Sequence[int]) -> tuple[int, ...
     return tuple(numbers[place] for place in cells if place in numbers)
 
 
+def describe_turns(interleave: Interleave, slots: int) -> str:
+    """A set of `slots`, for a plan."""
+    return (
+        f"a set is {slots} containers that are alive together, each on a port of its own from {FIRST_PORT}"
+        f" on, and take turns: {2 * interleave.rounds * slots} cells of {interleave.cell_ms:g} ms"
+        f" ({interleave.settle_ms:g} ms of each left out), each arm's {interleave.life_s:g} s of load"
+    )
+
+
 def faults_of_interleaving(scenario: "Scenario") -> Iterator[str]:
     """Why arms of `scenario` cannot take turns; nothing where they need not."""
     if scenario.schedule.interleave is None:
@@ -46,8 +55,8 @@ def faults_of_interleaving(scenario: "Scenario") -> Iterator[str]:
     load, lab, factors = scenario.load, scenario.lab, scenario.factors
     if load.is_open:
         yield (
-            "schedule.interleave: an open loop's requests arrive when they do, and cannot wait for their arm's"
-            f" turn; nor can CPU be told apart by turns{INSTEAD}"
+            "schedule.interleave: an open loop's requests arrive when they do, and cannot wait for their"
+            f" arm's turn; nor can CPU be told apart by turns{INSTEAD}"
         )
     if {load.engine, *factors.get("load.engine", ())} != {"raw"}:
         yield f"schedule.interleave: only the raw engine takes turns{INSTEAD}"
@@ -70,8 +79,8 @@ def _faults_of_set(scenario: "Scenario") -> Iterator[str]:
         network = scenario.network(arm)
         if network.holds and arm.name == scenario.baseline:
             yield (
-                f"schedule.interleave: only one container in {arm.mode} mode can be alive at a time, so that the"
-                f" baseline {arm.name} would have no A/A pair{INSTEAD}, or take another baseline"
+                f"schedule.interleave: only one container in {arm.mode} mode can be alive at a time, so that"
+                f" the baseline {arm.name} would have no A/A pair{INSTEAD}, or take another baseline"
             )
         # Arms of different engine options are on Docker hosts of their own.
         host = repr(sorted(network.engine_options.items()))
@@ -83,4 +92,4 @@ def _faults_of_set(scenario: "Scenario") -> Iterator[str]:
             )
     alive = sum(scenario.repeats(arm) for arm in arms)
     if alive > MOST_ALIVE:
-        yield f"schedule.interleave: {alive} containers would be alive together, more than {MOST_ALIVE}{INSTEAD}"
+        yield f"schedule.interleave: more than {MOST_ALIVE} containers would be alive: {alive}{INSTEAD}"

@@ -132,7 +132,7 @@ class LabSettings(Frozen):
 
 
 class Interleave(Frozen):
-    """How arms take turns: the load goes from one to the next of a set of containers that are alive together."""
+    """How arms take turns: the load goes from one to the next of containers that are alive together."""
 
     cell_ms: float = Field(default=25.0, ge=5, le=10_000)
     """Length of a turn. The arms alternate faster than a machine's speed wanders (0.3 to 12 s)."""

@@ -124,6 +124,21 @@ def check_open_loop(
     ]
 
 
+MIN_PROOF_REQUESTS = 100
+"""On which a path is proved: two packets each are then far more than what moves a still counter."""
+
+
+def check_proof(requests: int) -> Gate:
+    """Gate on the load over which a path is proved."""
+    return Gate(
+        name="path proof",
+        passed=requests >= MIN_PROOF_REQUESTS,
+        seen=requests,
+        limit=MIN_PROOF_REQUESTS,
+        unit="requests of the warm-up, alone, at least",
+    )
+
+
 def check_ports(without_port: int) -> list[Gate]:
     """Gate that the client had a port for every connection. `without_port`: those for which it had none."""
     return [
