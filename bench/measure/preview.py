@@ -227,8 +227,7 @@ def _changes_of_engine(place: DockerHost, folder: str) -> list[str]:
     argv = " ".join(engine_argv(f"{folder}/{place.name}", f"bench-<run>-{place.name}"))
     changes = [
         f"inside {place.name}: {argv} ({place.description})",
-        f"inside {place.name}, by its Docker Engine: docker0, its rules, one slot's or set's containers at a"
-        " time",
+        f"inside {place.name}, by its Docker Engine: docker0, its rules, one slot's or set's containers",
         f"control groups bench-<run>-{place.name}; removed at the end",
     ]
     if place.engine != OWN_ENGINE:

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from bench.errors import InputError
+from bench.judgement.carry_over import CarryOver, pool_carry_over
 from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
 from bench.judgement.regions import Cell, Part, map_regions
@@ -159,6 +160,16 @@ class Run:
     def steps(self) -> pd.DataFrame:
         """One row a step of the ladder and metric, by the columns of `comparisons`."""
         return _table(Comparison, self.verdict.steps)
+
+    @cached_property
+    def carry_over(self) -> pd.DataFrame:
+        """Of a run whose arms took turns: what a turn leaves behind for the next, a row a pair of arms.
+
+        Columns: `condition`, `arm`, `after` (the arm of the turn before), `ratio` of p50s (after it, to
+        after all others) with its interval, `sets`, `excludes_one`.
+        """
+        found = pool_carry_over(self.record.slots)
+        return _table(CarryOver, found).assign(excludes_one=[pair.excludes_one for pair in found])
 
     @property
     def label(self) -> str:

@@ -73,10 +73,11 @@ def _cell(records: list[SlotRecord], counter: Counter) -> str:
 
 def _share(record: SlotRecord, counter: Counter) -> float:
     """A request's share, of all that were sent: counters saw warm-up and drain too. Or a connection's."""
-    said = record.evidence
+    said, turns = record.evidence, record.turns
     if counter in PER_CONNECTION:
-        return record.counters[counter] / max(int(said.get("connections opened", "1")), 1)
-    requests = int(said.get("requests recorded", record.requests))
+        connections = turns.proof_connections if turns else int(said.get("connections opened", "1"))
+        return record.counters[counter] / max(connections, 1)
+    requests = turns.proof_requests if turns else int(said.get("requests recorded", record.requests))
     scale = 1e3 if counter is Counter.PROXY_CPU else 1
     return record.counters[counter] / scale / max(requests, 1)
 
