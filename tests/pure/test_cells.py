@@ -78,9 +78,7 @@ def within(stamps_ns: np.ndarray, driven: Driven, target: int, begin: str) -> in
 
 
 @pytest.mark.parametrize("keep_alive", [True, False])
-def test_each_targets_records_are_what_its_server_was_asked(
-    servers: list[Counting], keep_alive: bool
-) -> None:
+def test_a_targets_records_are_what_its_server_was_asked(servers: list[Counting], keep_alive: bool) -> None:
     targets = list_targets(servers)
 
     drive_cells(ask(ORDER, keep_alive=keep_alive), targets, lambda: None)
@@ -88,7 +86,8 @@ def test_each_targets_records_are_what_its_server_was_asked(
     for target, server in zip(targets, servers, strict=True):
         records = target.log.records()
         assert (records["outcome"] == Outcome.OK).all()
-        assert len(records) == len(server.asked_ns) > len(ORDER)
+        # At least one on each connection, in the warm-up and in each turn.
+        assert len(records) == len(server.asked_ns) >= 3 * (1 + len(ORDER) // 2)
         assert target.opened == server.connections
     assert [target.opened == 3 for target in targets] == [keep_alive] * 2
 
@@ -102,7 +101,7 @@ def test_no_request_of_one_is_in_anothers_cell(servers: list[Counting]) -> None:
         records = targets[own].log.records()
         for stamps in ("sent_ns", "done_ns"):
             assert within(records[stamps], driven, other, "start_ns") == 0
-            assert within(records[stamps], driven, own, "settled_ns") > len(ORDER)
+            assert within(records[stamps], driven, own, "settled_ns") > 0
         assert within(np.array(servers[own].asked_ns), driven, other, "start_ns") == 0
 
 
@@ -122,9 +121,10 @@ def test_connections_are_opened_once_and_every_one_of_them_takes_every_turn(serv
 
     driven = drive_cells(ask(ORDER), targets, lambda: None)
 
+    starts = [*(turn.start_ns for turn in driven.cells), time.monotonic_ns()]
     for number, turn in enumerate(driven.cells):
         records = targets[turn.target].log.records()
-        inside = (records["sent_ns"] >= turn.start_ns) & (records["sent_ns"] < turn.end_ns)
+        inside = (records["sent_ns"] >= turn.start_ns) & (records["sent_ns"] < starts[number + 1])
         assert set(records["connection"][inside]) == {0, 1, 2}, number
 
 
