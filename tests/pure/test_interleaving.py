@@ -1,6 +1,7 @@
 """Arms that take turns: the plan of sets, the order of cells, what a slot's turns show."""
 
 from collections import Counter
+from pathlib import Path as Pathname
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import bench
 from bench.errors import InputError
+from bench.judgement.comparison import Compared, Word
+from bench.judgement.precision import extend
+from bench.judgement.verdict import judge
+from bench.records.run import UNMEASURED, RunRecord
+from bench.report.run.method import describe_method
+from bench.results import columns, store
 from bench.scenario.conditions import conditions
 from bench.scenario.interleaving import FIRST_PORT, keep_present, order_cells
 from bench.scenario.metric import Metric
 from bench.scenario.model import Arm, Capacity, Interleave, LabSettings, Load, Schedule
 from bench.scenario.modes.catalogue import MODES
-from bench.scenario.modes.model import Mode
+from bench.scenario.modes.footprint import Counter as Counts
+from bench.scenario.modes.footprint import Expected, Path
+from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.parsing import parse_scenario
 from bench.scenario.plan import (
     Slot,
@@ -27,11 +37,13 @@ from bench.scenario.plan import (
     turns,
 )
 from bench.scenario.scenario import Scenario
+from bench.slots.gates.load import check_proof
+from bench.slots.gates.path import Part, check_path, check_shared_path
 from bench.slots.metrics import find_turns, measure_requests, measure_turns
 from bench.slots.requests import TURN_DTYPE, Outcome
-from bench.slots.turns import list_turns, split_by_predecessor
+from bench.slots.turns import TurnsRecord, list_turns, split_by_predecessor
 
-from .conftest import BRIDGE, HOST, make_records, make_scenario
+from .conftest import BRIDGE, HOST, make_gate, make_records, make_run, make_scenario
 
 INTERLEAVE = Interleave(cell_ms=25, settle_ms=2, life_s=0.5)
 US = 1_000
@@ -329,3 +341,189 @@ def test_a_stored_slot_of_a_set_is_read_again() -> None:
     assert make_interleaved(arms=(HOST, BRIDGE)) == Scenario.model_validate_json(
         make_interleaved().model_dump_json()
     )
+
+
+# What proves the path of a set
+
+
+def count_together(*shares: tuple[Path, int, int]) -> dict[Counts, int]:
+    """What the counters show when each (path, connections, requests) took its path, and nothing else did."""
+    shown = dict.fromkeys(Counts, 0)
+    for path, connections, requests in shares:
+        filtered = {Counts.FILTER: Expected.EACH_REQUEST} if Counts.FORWARDED in path else {}
+        for counter, how in {**path, **filtered}.items():
+            shown[counter] += {
+                Expected.EACH_CONNECTION: connections,
+                Expected.TWICE_A_CONNECTION: 2 * connections,
+                Expected.EACH_REQUEST: 2 * requests,
+                Expected.SOME: 1,
+            }[how]
+    return shown
+
+
+HOST_PART, BRIDGE_PART = (
+    Part(MODES[mode].path_from(Vantage.CLIENT), connections, requests)
+    for mode, connections, requests in ((Mode.HOST, 2, 9_000), (Mode.BRIDGE, 3, 8_000))
+)
+
+
+def check_set(
+    own: Part, others: list[Part], counters: dict[Counts, int], *, in_host_network: bool
+) -> list[str]:
+    gates = check_shared_path(own, others, counters, forwarding_rules=True, in_host_network=in_host_network)
+    return [gate.name for gate in gates if not gate.passed]
+
+
+def test_over_a_set_the_counters_are_the_sum_of_what_its_paths_demand() -> None:
+    counters = count_together(HOST_PART, HOST_PART, BRIDGE_PART, BRIDGE_PART)
+    # Where each bridge's Apache lives it alone accepts; in the host's namespace all that are there do.
+    served = counters | {Counts.SERVED: BRIDGE_PART.connections}
+
+    assert check_set(HOST_PART, [HOST_PART, BRIDGE_PART, BRIDGE_PART], counters, in_host_network=True) == []
+    assert check_set(BRIDGE_PART, [HOST_PART, HOST_PART, BRIDGE_PART], served, in_host_network=False) == []
+
+
+@pytest.mark.parametrize(
+    ("counter", "change"),
+    [
+        (Counts.DNAT, 1),
+        (Counts.DNAT, -1),
+        (Counts.ACCEPTED, 1),
+        (Counts.OPENED, 1),
+        (Counts.SERVED, 1),
+        (Counts.BRIDGE, -1),
+        (Counts.VETH, -1),
+        (Counts.FORWARDED, -1),
+        (Counts.FILTER, -1),
+        (Counts.UPLINK, -1),
+        (Counts.LOOPBACK, 1_000),
+        (Counts.PROXY_CPU, 1_000_000_000),
+    ],
+)
+def test_what_is_not_the_sum_is_caught(counter: Counts, change: int) -> None:
+    counters = count_together(HOST_PART, BRIDGE_PART) | {Counts.SERVED: BRIDGE_PART.connections}
+    counters[counter] += change
+
+    [name] = check_set(BRIDGE_PART, [HOST_PART], counters, in_host_network=False)
+
+    assert name == f"path of the set: {counter.replace('_', ' ')}"
+
+
+def test_every_path_that_a_mode_can_have_is_proved_in_a_set_with_itself() -> None:
+    for network in MODES.values():
+        for vantage in (Vantage.CLIENT, *network.local_paths) if network.reachable else ():
+            part = Part(network.path_from(vantage), 4, 1_000)
+            counters = count_together(part, part) | {Counts.SERVED: part.connections}
+
+            assert check_set(part, [part], counters, in_host_network=network.in_host_network) == []
+
+
+def test_a_path_is_proved_over_a_hundred_requests_or_not_at_all() -> None:
+    assert check_proof(100).passed
+    assert not check_proof(99).passed
+
+
+def test_containers_that_announce_themselves_do_not_void_the_proof_of_one_beside_them() -> None:
+    def failed(stray: int) -> list[str]:
+        counters = count_together(Part(HOST_PART.path, 1, 200)) | {Counts.VETH: 30, Counts.BRIDGE: 30}
+        gates = check_path(HOST_PART.path, counters, 1, 200, forwarding_rules=True, stray_packets=stray)
+        return [gate.name for gate in gates if not gate.passed]
+
+    assert failed(0) == ["path: bridge packets", "path: veth packets"]
+    assert failed(40) == []
+
+
+# A run
+
+
+def make_run_of_sets(**changes: Any) -> RunRecord:
+    return make_run(make_interleaved(arms=list_arms("bridge", "macvlan")), **changes)
+
+
+def test_a_run_goes_on_with_whole_sets() -> None:
+    run = make_run_of_sets()
+    half = run.model_copy(update={"slots": run.slots[:7]})
+
+    assert [record.slot.index for record in half.kept()] == [0, 1, 2, 3, 4]
+    again = half.model_copy(update={"slots": half.kept()})
+    assert [slot.index for slot in again.remaining()] == list(range(5, 20))
+
+
+def test_a_slot_that_could_not_be_measured_takes_its_set_along() -> None:
+    run = make_run_of_sets()
+    slots = list(run.slots)
+    slots[6] = slots[6].model_copy(update={"gates": (make_gate(passed=False, name=UNMEASURED),)})
+
+    kept = run.model_copy(update={"slots": tuple(slots)}).kept()
+
+    assert {record.slot.life for record in kept} == {0, 2, 3}
+
+
+def test_an_arm_that_cannot_be_had_is_no_gap_in_a_set() -> None:
+    run = make_run_of_sets()
+    there = tuple(record for record in run.slots if record.slot.arm != "macvlan")
+
+    assert run.model_copy(update={"slots": there, "unavailable": {"macvlan": "no"}}).kept() == there
+    assert run.model_copy(update={"slots": there}).kept() == ()
+
+
+def test_slots_by_themselves_are_kept_one_by_one() -> None:
+    run = make_run(make_scenario())
+
+    assert run.model_copy(update={"slots": run.slots[:7]}).kept() == run.slots[:7]
+
+
+def test_an_arm_that_is_there_once_is_compared_and_has_no_a_a_pair() -> None:
+    run = make_run_of_sets()
+    verdict = judge(run.scenario, [record.metrics() for record in run.slots], {}, seed=1)
+
+    arms = [found for found in verdict.comparisons if found.kind is Compared.ARMS]
+    own = [found for found in verdict.comparisons if found.kind is Compared.ITSELF]
+    assert {found.candidate for found in arms} == {"bridge", "macvlan"}
+    assert all(found.word is not Word.INVALID and found.blocks == 4 for found in arms)
+    assert {found.baseline for found in own} == {"host", "bridge"}
+
+
+def test_a_longer_run_takes_turns_too() -> None:
+    scenario = make_interleaved()
+
+    assert extend(scenario).schedule.interleave == scenario.schedule.interleave
+
+
+@pytest.fixture
+def folder(tmp_path: Pathname) -> Pathname:
+    """A stored run whose slot 3 has turns: TWO, with requests in both, between and before them."""
+    run = make_run_of_sets()
+    turns_ = TurnsRecord(turns=2, settled_s=0.0018, proof_requests=1, proof_connections=1, after=())
+    slots = tuple(
+        record.model_copy(update={"turns": turns_, "window_start_ns": 100 * US, "window_end_ns": 6_000 * US})
+        for record in run.slots
+    )
+    store.write_run(tmp_path, run.model_copy(update={"slots": slots}))
+    rows = [{"sent_ns": at * US, "done_ns": (at + 20) * US} for at in (50, 100, 999, 3_000, 5_050, 5_100)]
+    records = make_records(rows)
+    columns.write_requests(tmp_path, run.planned[3].directory, records, find_turns(records["sent_ns"], TWO))
+    return tmp_path
+
+
+def test_the_requests_of_a_slot_are_those_of_its_settled_turns(folder: Pathname) -> None:
+    run = bench.load(folder)
+
+    assert run.requests(3)["cell"].tolist() == [3, 3, 6]
+    assert run.requests(3, warm_up=True)["cell"].tolist() == [-1, 3, 3, -1, -1, 6]
+    assert len(run.latencies_us(3)) == 3
+
+
+def test_carry_over_is_a_table_even_where_there_is_none(folder: Pathname) -> None:
+    found = bench.load(folder).carry_over
+
+    assert found.empty
+    assert {"arm", "after", "ratio", "ci95_low", "ci95_high", "excludes_one"} <= set(found.columns)
+
+
+def test_the_report_says_how_arms_took_turns(folder: Pathname) -> None:
+    said = " ".join(describe_method(bench.load(folder)))
+
+    assert "cells of 25 ms, of which the first 2 ms were left out" in said
+    assert "2 of each arm (one of macvlan)" in said
+    assert "A block is 5 slots" in said

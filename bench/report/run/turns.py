@@ -13,9 +13,9 @@ def describe_turns(run: Run) -> list[str]:
     return [
         (
             "Arms took turns. A set is a fresh container for each of a block's slots, alive together, each on"
-            f" a port of its own. The load went from one to the next in cells of {interleave.cell_ms:g} ms, of"
-            f" which the first {interleave.settle_ms:g} ms were left out, in rounds of a random order and the"
-            " same order backwards, until each had had"
+            " a port of its own. The load went from one to the next in cells of"
+            f" {interleave.cell_ms:g} ms, of which the first {interleave.settle_ms:g} ms were left out, in"
+            " rounds of a random order and the same order backwards, until each had had"
             f" {2 * interleave.rounds * interleave.cell_ms / 1e3:g} s of load; then all containers were"
             " replaced. A slot's window is all its cells together. Each path was proved in the container's"
             " warm-up, alone, and over the cells the counters had to be the sum. The set is the sample, never"
@@ -38,6 +38,6 @@ def _describe_carry_over(run: Run) -> str:
         "Whether a turn leaves anything behind for the next: an arm's p50 after one arm's turns was compared"
         f" with its p50 after all others, for {count(len(found), 'pair')}. The largest difference is"
         f" {largest.arm}'s after {largest.after}{f' ({label})' if label else ''}:"
-        f" {100 * (largest.ratio - 1):+.2f} % [{low}, {high}]. Of these intervals, {told} of {len(found)} exclude"
-        f" none; by chance {format_share(0.05)} do."
+        f" {100 * (largest.ratio - 1):+.2f} % [{low}, {high}]. {told} of the intervals"
+        f" exclude 0; of pairs without any effect, {format_share(0.05)} do."
     )
