@@ -5,7 +5,7 @@ BIN := .venv/bin
 PACKAGES := docker.io tini iptables iproute2 util-linux tcpdump mmdebstrap ethtool curl wrk gcc libc6-dev
 TEST_PACKAGES := chromium
 
-.PHONY: help quick test check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-report differential rates lock clean
+.PHONY: help quick test check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-report benchmark-slots differential rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
@@ -44,8 +44,12 @@ RUN ?= $(lastword $(sort $(wildcard results/*/*/)))
 benchmark-report: .venv/installed  ## time and memory of the report of RUN, multiplied to 10 million requests
 	$(BIN)/python benchmarks/report_scale.py $(RUN)
 
-differential: .venv/installed  ## bench's reader of captures against scapy's, on 100,000 random packets
+benchmark-slots: .venv/installed  ## what storing a slot of RUN costs as the 10th, 1,000th and 10,000th
+	$(BIN)/python benchmarks/slot_writing.py $(RUN)
+
+differential: .venv/installed  ## readers of captures on 100,000 random packets, and both loops on 10,000 scripts of a server
 	DIFFERENTIAL_PACKETS=100000 $(BIN)/pytest -s tests/pure/test_packets_differential.py
+	DIFFERENTIAL_SCRIPTS=10000 $(BIN)/pytest -s tests/pure/test_loop_differential.py
 
 setup: .venv/installed system  ## virtual environment and system packages; idempotent
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bench.judgement.verdict import Verdict
     from bench.records.run import READABLE_VERSIONS, SCHEMA_VERSION, RunRecord, SlotRecord, Status
     from bench.results.run import Run, load, map_runs
+    from bench.results.sums import NotAsWritten
     from bench.scenario.conditions import Condition
     from bench.scenario.metric import Metric
     from bench.scenario.plan import Slot
@@ -30,6 +31,7 @@ _PLACES = {
     "bench.judgement.verdict": ("Verdict",),
     "bench.records.run": ("READABLE_VERSIONS", "SCHEMA_VERSION", "RunRecord", "SlotRecord", "Status"),
     "bench.results.run": ("Run", "load", "map_runs"),
+    "bench.results.sums": ("NotAsWritten",),
     "bench.scenario.model": ("Condition", "Metric", "Scenario"),
     "bench.scenario.plan": ("Slot",),
     "bench.slots.gates.gate": ("Gate",),
@@ -48,6 +50,7 @@ __all__ = [
     "Gate",
     "InputError",
     "Metric",
+    "NotAsWritten",
     "Run",
     "RunRecord",
     "Scenario",

@@ -30,6 +30,15 @@ class BenchError(Exception):
         super().__init__(f"{doing}: {seen.rstrip('.')}{end}{advice}")
         self.doing, self.seen, self.advice = doing, seen, advice
 
+    def as_dict(self) -> dict[str, str | int]:
+        """For JSON: what a script is given where there is no result."""
+        return {
+            "doing": self.doing,
+            "seen": self.seen.strip(),
+            "to_do": self.advice,
+            "exit_code": int(self.exit_code),
+        }
+
 
 class Interrupted(BaseException):
     """Ctrl-C, SIGTERM or SIGHUP. No Exception, as KeyboardInterrupt is none: nothing may swallow it."""

@@ -2,14 +2,13 @@
 
 SIGINT, SIGTERM and SIGHUP ask for the end. An exception raised by their handler would come between any
 two bytecodes: where a lock changes hands, so that the next wait hangs for ever, or in a finaliser, where
-it is lost. So the handler notes the request and nothing else; `check` raises Interrupted, and so does
-every wait of this module (docs/decisions/0018).
+it is lost. So the handler notes the request and nothing else; `check` raises Interrupted, and whatever
+waits for a program, an answer or a time looks at it (bench/lab/hosts/waiting.py; docs/decisions/0018).
 
 While nothing is `held` there is nothing to take back, and a request ends the process at once.
 """
 
 import os
-import select
 import signal
 import threading
 import time
@@ -25,8 +24,6 @@ ONE_WISH_S = 0.3
 """Signals within it are one request: a terminal that closes sends two, and so may who stops a service."""
 AT_ONCE = 3
 """The request that ends the process at once. The second cuts short what tidies up; so far it can wait."""
-SLICE_S = 0.2
-"""Of a wait in another thread than the main one, which the kernel wakes for no signal."""
 
 
 @dataclass
@@ -80,37 +77,19 @@ def check() -> None:
         raise Interrupted
 
 
-def sleep(seconds: float) -> None:
-    """Wait. Raises Interrupted."""
-    _wait(None, seconds)
+def wake_file() -> int | None:
+    """What a wait of this thread watches beside its own file: readable as soon as a signal has come.
 
-
-def wait_readable(file: int, timeout_s: float | None = None) -> bool:
-    """Wait until `file` can be read; whether it can within `timeout_s`. Raises Interrupted."""
-    return _wait(file, timeout_s)
-
-
-def _wait(file: int | None, timeout_s: float | None) -> bool:
-    end = None if timeout_s is None else time.monotonic() + timeout_s
-    # Only the main thread empties the pipe: another might take what it is to see.
+    None in another thread than the main one, and where nothing is heeded.
+    """
     is_main = threading.current_thread() is threading.main_thread()
-    waiting = select.poll()
-    if file is not None:
-        waiting.register(file, select.POLLIN)
-    if is_main and _state.wake >= 0:
-        waiting.register(_state.wake, select.POLLIN)
-    while True:
-        check()
-        left_s = None if end is None else max(end - time.monotonic(), 0)
-        slice_s = left_s if is_main else min(SLICE_S, SLICE_S if left_s is None else left_s)
-        ready = {number for number, _ in waiting.poll(None if slice_s is None else slice_s * 1e3)}
-        if _state.wake in ready:
-            with suppress(BlockingIOError):
-                os.read(_state.wake, 4096)
-        if file in ready:
-            return True
-        if left_s is not None and left_s <= (slice_s or 0) and not ready:
-            return False
+    return _state.wake if is_main and _state.wake >= 0 else None
+
+
+def forget_waking() -> None:
+    """Let `wake_file` wake nobody before the next signal."""
+    with suppress(BlockingIOError):
+        os.read(_state.wake, 4096)
 
 
 def _note(_number: int, _frame: FrameType | None) -> None:
@@ -125,5 +104,6 @@ def _end_at_once() -> None:
     """Without a further line of Python: the kernel ends what was started, a journal tells what is left."""
     left = b" `bench clean` removes what is left on this machine." if _state.held else b""
     with suppress(OSError):  # The terminal may be gone.
-        os.write(2, b"Interrupted." + left + b"\n")
+        # A bar hides the cursor for as long as it is drawn.
+        os.write(2, b"Interrupted." + left + (b"\x1b[?25h\n" if os.isatty(2) else b"\n"))
     os._exit(ExitCode.INTERRUPTED)

@@ -4,3 +4,5 @@ from pathlib import Path
 
 STATE = Path("/var/lib/bench")
 """Folder of the lock and of every living run: only root can make a lab."""
+CACHE = Path("/var/cache/bench")
+"""Folder of what was made once and is kept for later runs: images, engines, compiled programs."""

@@ -1,9 +1,35 @@
 """A stored record: how every model that is written and read again behaves."""
 
 import json
-from typing import Any, Self
+from datetime import datetime
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+"""A number of things, or a clock's ns: whatever a column of int64 holds."""
+Amount = Annotated[float, Field(ge=0, le=1e15)]
+"""A time, a rate or a share. The bound is no measurement's: it keeps sums of them finite."""
+
+
+def _require_moment(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r:.60} is no time of ISO 8601") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r:.60} has no time zone")
+    return text
+
+
+def _require_moment_if_any(text: str) -> str:
+    return text and _require_moment(text)
+
+
+Moment = Annotated[str, AfterValidator(_require_moment)]
+"""A time of ISO 8601, with its zone."""
+MomentIfAny = Annotated[str, AfterValidator(_require_moment_if_any)]
+"""The same, or empty where nothing was begun."""
 
 
 class Stored(BaseModel):

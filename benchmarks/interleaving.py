@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from math import log, sqrt
 from pathlib import Path
 
-import bench
+from bench.cli.publishing import publish_run
 from bench.cli.scenario_files import read_asked
 from bench.judgement.change import Change
 from bench.judgement.comparison import Compared, Comparison
-from bench.measure.run import begin_run
+from bench.measure.progress import Watch
+from bench.measure.run import Wanted, begin_run
 from bench.records.run import SlotRecord
 from bench.results.run import Run
 from bench.scenario.metric import Metric
@@ -55,9 +56,10 @@ def main() -> None:
     for number in range(given.tries):
         # Either may be the first, so that neither has always the machine as it is later.
         for scenario in designs if number % 2 == 0 else reversed(designs):
-            folder = begin_run(scenario, secrets.randbits(32), None, given.results, Silence())
+            wanted = Wanted(scenario, secrets.randbits(32))
+            run = begin_run(wanted, given.results, Watch(Silence(), publish_run))
             print("\r" + " " * 60 + "\r", end="")
-            for line in describe(bench.load(folder)):
+            for line in describe(run):
                 print(line, flush=True)
 
 

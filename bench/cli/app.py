@@ -16,8 +16,9 @@ from typer._completion_classes import completion_init
 from bench import __version__, interrupts
 from bench.cli import capacity, check, compare, lab, listing, report, run
 from bench.cli.scenario import scenario_app
-from bench.cli.terminal import err, out
-from bench.errors import BenchError, ExitCode, Interrupted
+from bench.cli.streams import open_streams
+from bench.cli.terminal import err, out, print_json
+from bench.errors import BenchError, ExitCode, InputError, Interrupted
 
 app = typer.Typer(
     add_completion=False,  # `bench completion` prints it; typer's own writes to the shell's start-up file.
@@ -29,6 +30,7 @@ for group in (run, capacity, report, lab, compare, check, listing):
     app.add_typer(group.app)
 app.add_typer(scenario_app, name="scenario")
 
+NAME = "bench"
 COMPLETION = "_BENCH_COMPLETE"
 """Set by the shell's completion when it asks what may follow."""
 
@@ -46,6 +48,7 @@ def _without_command(
 
 def main() -> NoReturn:
     """Run the command line and exit with a code of the contract."""
+    open_streams()
     interrupts.heed()
     sys.exit(run_app())
 
@@ -55,19 +58,48 @@ def run_app() -> int:
     if COMPLETION in os.environ:
         completion_init()
     try:
-        app()
+        code = app(prog_name=NAME, standalone_mode=False)
+        sys.stdout.flush()
     except SystemExit as wish:
         return int(wish.code or ExitCode.DONE)
     except BenchError as fault:
-        err.print(str(fault), style="red", markup=False, soft_wrap=True)
-        return fault.exit_code
+        return _refuse(fault)
+    except typer.TyperException as fault:
+        return _refuse_usage(fault)
     except Interrupted:
-        err.print("Interrupted. What was measured before is kept; `bench resume RUN` goes on from there.")
-        return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        return ExitCode.DONE  # Whoever read our output has seen enough.
-    except Exception:  # noqa: BLE001 - the one place where an unknown failure becomes exit code 1
+        return _refuse(
+            _Interruption(
+                "Interrupted",
+                "the end was asked for",
+                "What was measured before is kept; `bench resume RUN` goes on from there.",
+            )
+        )
+    except Exception as bug:  # noqa: BLE001 - the one place where an unknown failure becomes exit code 1
         traceback.print_exc()
-        err.print("This is a bug of bench: please report it with the lines above.", style="red")
-        return ExitCode.INTERNAL_ERROR
-    return ExitCode.DONE
+        return _refuse(
+            BenchError(
+                "Running bench", repr(bug), "This is a bug of bench: please report it with the lines above."
+            )
+        )
+    return int(code or ExitCode.DONE)
+
+
+class _Interruption(BenchError):
+    exit_code = ExitCode.INTERRUPTED
+
+
+def _refuse(fault: BenchError) -> int:
+    """Say why there is no result: a paragraph for a person, and JSON where a script asked for some."""
+    err.print(str(fault), style="red", markup=False, soft_wrap=True)
+    if "--json" in sys.argv[1:]:
+        print_json({"error": fault.as_dict()})
+        sys.stdout.flush()
+    return fault.exit_code
+
+
+def _refuse_usage(fault: typer.TyperException) -> int:
+    """What typer cannot make a command of."""
+    context: typer.Context | None = getattr(fault, "ctx", None)
+    command = context.command_path if context else NAME
+    said = fault.format_message() or "there is no command"  # `bench scenario` alone, after its help
+    return _refuse(InputError("Reading the command line", said, f"`{command} --help` says what there is."))

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from bench import interrupts
 from bench.cli.options import JsonOption, ResultsOption, SeedOption, complete_scenarios
+from bench.cli.publishing import publish_capacity, publish_run
 from bench.cli.scenario_files import read_scenario
 from bench.cli.terminal import err, out, print_json, print_whole
 from bench.errors import ExitCode
@@ -32,11 +34,13 @@ def capacity(
     """Find the highest rate that each arm serves in time, what bounds it, and compare all below it."""
     from bench.cli.progress import show_progress
     from bench.measure.capacity import begin_capacity
+    from bench.measure.progress import Watch
 
     asked = read_scenario(scenario)
     drawn = secrets.randbelow(2**31) if seed is None else seed
-    with show_progress(err) as progress:
-        folder = begin_capacity(asked, drawn, results, progress)
+    with interrupts.held(), show_progress(err) as progress:
+        watch = Watch(progress, publish_run)
+        folder = begin_capacity(asked, drawn, results, watch, publish_capacity)
     _print_capacity(folder, as_json)
 
 
@@ -44,9 +48,10 @@ def go_on(folder: Path, as_json: bool) -> None:
     """Resume the capacity measurement in `folder` and print what it found."""
     from bench.cli.progress import show_progress
     from bench.measure.capacity import resume_capacity
+    from bench.measure.progress import Watch
 
-    with show_progress(err) as progress:
-        resume_capacity(folder, progress)
+    with interrupts.held(), show_progress(err) as progress:
+        resume_capacity(folder, Watch(progress, publish_run), publish_capacity)
     _print_capacity(folder, as_json)
 
 
@@ -54,7 +59,7 @@ def write_report(folder: Path) -> None:
     """Write the report of the capacity measurement in `folder` again."""
     from bench.measure.capacity import write_capacity_results
 
-    write_capacity_results(folder)
+    write_capacity_results(folder, publish_capacity)
     out.print(str(folder / "report.html"), markup=False)
 
 
@@ -68,8 +73,10 @@ def _print_capacity(folder: Path, as_json: bool) -> None:
         tabulate_checks,
     )
     from bench.results.store import read_capacity
+    from bench.results.verification import describe_faults, find_capacity_faults
 
     record = read_capacity(folder)
+    faults = tuple(find_capacity_faults(folder, record))
     ratios = compare_knees(record)
     if as_json:
         knees = [
@@ -86,11 +93,13 @@ def _print_capacity(folder: Path, as_json: bool) -> None:
                 "capacity": str(folder),
                 "knees": knees,
                 "ratios": [ratio._asdict() for ratio in ratios],
+                "faults": faults,
                 "record": record.model_dump(mode="json"),
             }
         )
     else:
-        out.print(answer_capacity(record), markup=False)
+        said = f"{describe_faults(f'measurement {record.id}', faults)} {answer_capacity(record)}"
+        out.print(said.strip(), markup=False)
         for table in (*summarise_capacity(record), tabulate_checks(record)):
             out.print()
             print_whole(table.columns, table.rows, table.caption)

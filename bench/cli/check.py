@@ -45,9 +45,9 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """A gate for CI: exit code 10 where a demand is not met, 4 where the run cannot be judged."""
-    from bench.judgement.across_runs.demands import exit_code
+    from bench.judgement.across_runs.demands import demand_integrity, exit_code
     from bench.report.pages.check import describe_demand, render_junit
-    from bench.results.files import write_atomically
+    from bench.results.files import write_output
     from bench.results.run import load
 
     if (arm or metric) and max_cost is None and baseline is None:
@@ -57,7 +57,8 @@ def check(
             "Say what a cost may be: --max-cost 1.05, or --baseline RUN.",
         )
     found = load(run)
-    demands = _ask_claims(found, claim or [], default=max_cost is None and baseline is None)
+    demands = [demand_integrity(found.faults)] if found.faults else []
+    demands += _ask_claims(found, claim or [], default=max_cost is None and baseline is None)
     demands += _ask_costs(found, max_cost, baseline, arm or [], metric or [])
     if not demands:
         raise InputError(
@@ -68,7 +69,7 @@ def check(
     if junit is not None:
         seconds = sum(slot.seconds for slot in found.record.slots)
         text = render_junit(found.record.id, found.record.scenario.name, seconds, demands)
-        write_atomically(junit, text.encode())
+        write_output(junit, text.encode())
     code = exit_code(demands)
     if as_json:
         shown = [demand.model_dump(mode="json") for demand in demands]
@@ -97,7 +98,7 @@ def _ask_costs(
     run: "Run", max_cost: float | None, baseline: Path | None, arms: list[str], metrics: list[Metric]
 ) -> list["Demand"]:
     """What is asked of the costs of `arms` at `metrics`."""
-    from bench.judgement.across_runs.demands import demand_cost
+    from bench.judgement.across_runs.demands import demand_cost, demand_integrity
     from bench.results.run import load
 
     scope = _choose_arms(run, arms), _choose_metrics(run, metrics)
@@ -105,7 +106,9 @@ def _ask_costs(
     if max_cost is not None:
         demands += demand_cost(run.verdict.comparisons, max_cost, *scope)
     if baseline is not None:
-        demands += _since(run, load(baseline), arms, scope)
+        since = load(baseline)
+        demands += [demand_integrity(since.faults, f"baseline {since.record.id}")] if since.faults else []
+        demands += _since(run, since, arms, scope)
     return demands
 
 

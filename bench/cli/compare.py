@@ -1,5 +1,6 @@
 """Commands that lay stored runs side by side: `compare`, `history`, `map`. Neither root nor Docker needed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,13 +36,15 @@ def compare(
     from bench.judgement.change import ChangeWord
     from bench.report.pages.two_runs import describe, render_page, summarise, warn
     from bench.report.table import lay_out
-    from bench.results.files import write_atomically
+    from bench.results.files import write_output
     from bench.results.run import load
 
     pages = [(path, form_of_page(path)) for path in output or []]
-    found = compare_runs(load(before).record, load(after).record, across or ())
+    runs = load(before), load(after)
+    found = compare_runs(runs[0].record, runs[1].record, across or ())
+    found = found.model_copy(update={"faults": tuple(_faults_of(*runs))})
     for path, form in pages:
-        write_atomically(path, render_page(found, form).encode())
+        write_output(path, render_page(found, form).encode())
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
@@ -71,7 +74,7 @@ def history(
     from bench.judgement.across_runs.history import trace_lines
     from bench.report.pages.history import describe_turns, render_page, tabulate_lines, write_csv
     from bench.report.table import lay_out
-    from bench.results.files import write_atomically
+    from bench.results.files import write_output
     from bench.results.store import find_runs
 
     if output is not None and form_of_page(output) != "html":
@@ -86,9 +89,9 @@ def history(
             "Give folders that bench run has written: results/.",
         )
     if output is not None:
-        write_atomically(output, render_page(lines).encode())
+        write_output(output, render_page(lines).encode())
     if csv is not None:
-        write_atomically(csv, write_csv(lines).encode())
+        write_output(csv, write_csv(lines).encode())
     if as_json:
         print_json([line.model_dump(mode="json") for line in lines])
         return
@@ -98,14 +101,26 @@ def history(
 
 
 def _load_or_say(folder: Path) -> "Run | None":
-    """The run in `folder`; one that cannot be read is named, and the others are shown all the same."""
+    """The run in `folder`, judged; one that cannot be, or that was changed, is named, and left out."""
     from bench.results.run import load
 
     try:
-        return load(folder)
+        run = load(folder)
+        if not run.faults and run.verdict:
+            return run
+        typer.echo(f"left out: {folder} is not as it was measured: {'; '.join(run.faults)}", err=True)
     except InputError as fault:
         typer.echo(f"left out: {fault}", err=True)
-        return None
+    except (ArithmeticError, LookupError, TypeError, ValueError) as fault:
+        typer.echo(f"left out: {folder} holds what cannot be judged: {fault!r}", err=True)
+    return None
+
+
+def _faults_of(*runs: "Run") -> Iterator[str]:
+    """For each run that is not as it was measured, a sentence that says so."""
+    from bench.results.verification import describe_faults
+
+    return (said for run in runs if (said := describe_faults(f"run {run.record.id}", run.faults)))
 
 
 @app.command(
@@ -123,7 +138,7 @@ def map_command(
     from bench.judgement.regions import Region
     from bench.report.pages.region_map import describe, render_page, tabulate_cells
     from bench.report.table import lay_out
-    from bench.results.files import write_atomically
+    from bench.results.files import write_output
     from bench.results.run import find_cells, load
 
     pages = [(path, form_of_page(path)) for path in output or []]
@@ -141,11 +156,12 @@ def map_command(
             "Give folders of runs of two arms or more.",
         )
     for path, form in pages:
-        write_atomically(path, render_page(runs, cells, form).encode())
+        write_output(path, render_page(runs, cells, form, list(_faults_of(*runs))).encode())
     if as_json:
-        print_json([cell.model_dump(mode="json") for cell in cells])
+        faults = {run.label: run.faults for run in runs}
+        print_json([cell.model_dump(mode="json") | {"faults": faults.get(cell.run, ())} for cell in cells])
     else:
-        typer.echo("\n".join(describe(runs, cells)))
+        typer.echo("\n".join((*_faults_of(*runs), *describe(runs, cells))))
         typer.echo("\n" + lay_out(tabulate_cells(cells)))
         typer.echo("\nWords hold for all cells together, by Holm's correction.")
     if all(cell.region is Region.INVALID for cell in cells):

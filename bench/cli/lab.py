@@ -45,8 +45,8 @@ def doctor(as_json: JsonOption = False) -> None:
 
 def _print_examination(found: "Examination") -> None:
     for need in found.requirements:
-        remedy = "" if need.met else f"  ->  {need.remedy}"
-        state = "ok" if need.met else "MISSING"
+        remedy = "" if need.met else f", for {need.purpose}  ->  {need.remedy}"
+        state = "ok" if need.met else "MISSING" if need.always else "absent"
         out.print(f"{state:8}{need.name}: {need.seen}{remedy}", markup=False)
     for title, things in (("modes", found.modes), ("engines besides the machine's own", found.engines)):
         out.print(f"\n{title}", style="bold")
@@ -64,7 +64,11 @@ def calibrate(
 ) -> None:
     """Find what this machine can tell: ceilings, noise floor, smallest effect. Later reports quote it."""
     from bench.measure.calibrate import calibrate as calibrate_machine
-    from bench.report.run.instrument import describe_instrument, list_ceilings, list_floors
+    from bench.report.run.instrument import (
+        describe_instrument,
+        list_ceilings,
+        list_floors,
+    )
 
     found = calibrate_machine(seconds, rounds, blocks, _tell)
     if as_json:
@@ -95,10 +99,10 @@ def walkthrough(
 ) -> None:
     """Try every statement of the article in its lab: confirmed or refuted, with the evidence."""
     from bench.records import findings
-    from bench.scenario.model import OWN_ENGINE
+    from bench.scenario.engine_source import OWN_ENGINE
     from bench.walkthrough import begin_walkthrough
 
-    folder, record = begin_walkthrough(read_engines(engine or [OWN_ENGINE]), results, _tell)
+    folder, record = begin_walkthrough(read_engines(engine) if engine else [OWN_ENGINE], results, _tell)
     if as_json:
         print_json({"walkthrough": str(folder), "record": record.model_dump(mode="json")})
         return

@@ -11,7 +11,7 @@ from bench.cli.options import DOING, JsonOption
 from bench.cli.scenario_files import list_bundled
 from bench.cli.terminal import err, out, print_json, print_prose, print_whole
 from bench.errors import InputError
-from bench.results.listing import Shelved, describe_age, list_shelf
+from bench.results.listing import UNREADABLE, Shelved, describe_age, list_shelf
 
 app = typer.Typer()
 
@@ -40,11 +40,18 @@ def say_next(results: Path) -> None:
     last = shelved[0]
     word = f": {last.word}" if last.word else ""
     age = describe_age(last.started_at, datetime.now(UTC))
-    out.print(f"The last {last.kind} here is {last.name}, {last.status}, {age}{word}.", markup=False)
+    when = f", {age}" if age else ""
+    out.print(f"The last {last.kind} here is {last.name}, {last.status}{when}{word}.", markup=False)
     if last.report.exists():
         out.print(f"report: {last.report}", markup=False)
     out.print()
-    resumable = last.kind != "walkthrough" and last.status not in (Status.COMPLETE, Status.PRECISE)
+    if last.reason:
+        out.print(f"It cannot be read: {last.reason}.", markup=False)
+    resumable = last.kind != "walkthrough" and last.status not in (
+        Status.COMPLETE,
+        Status.PRECISE,
+        UNREADABLE,
+    )
     _print_steps(
         {
             **({f"bench resume {last.path}": "goes on where it stopped"} if resumable else {}),
@@ -69,7 +76,7 @@ def list_runs(
     everything: Annotated[bool, typer.Option("--all", help=f"Not the newest {SHOWN} alone.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the runs, suites and walkthroughs that are here, the newest first."""
+    """List the runs, suites, capacity measurements and walkthroughs that are here, the newest first."""
     shelved = list_shelf(results)
     if as_json:
         print_json([each.as_dict() for each in shelved])
@@ -101,3 +108,10 @@ def complete(
 def _row(each: Shelved) -> tuple[str, ...]:
     age = describe_age(each.started_at, datetime.now(UTC))
     return each.status, each.word or "–", age, str(each.path)
+    return each.status, each.reason or each.word or "–", age or "–", str(each.path)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    app.command("list", epilog="Example: bench list --json")(list_runs)
+    app.command("completion", epilog="Example: source <(bench completion bash)")(complete)

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.scenario_files import list_bundled
 from bench.errors import InputError
+
+if TYPE_CHECKING:
+    from bench.scenario.engine_source import EngineSource
 
 
 def complete_scenarios(incomplete: str) -> list[str]:
@@ -60,14 +63,18 @@ PAGES = {".html": "html", ".md": "md"}
 """Ending of a page's file -> its form."""
 
 
-def read_engines(named: Sequence[str]) -> list[str]:
+def read_engines(named: Sequence[str]) -> "list[EngineSource]":
     """Engines by name, each once. Raises InputError for one that no lab could have."""
-    from bench.scenario.model import ENGINE_PATTERN
+    from bench.scenario.engine_source import parse_engine_source
 
-    wrong = [name for name in named if not re.fullmatch(ENGINE_PATTERN, name)]
-    if wrong:
-        raise InputError(DOING, f"--engine is {wrong[0]}", "Say --engine machine, or --engine debian:trixie.")
-    return list(dict.fromkeys(named))
+    found: dict[EngineSource, None] = {}
+    for name in named:
+        try:
+            found[parse_engine_source(name)] = None
+        except ValueError as fault:
+            advice = "Say --engine machine, or --engine debian:trixie."
+            raise InputError(DOING, f"--engine is {name}", advice) from fault
+    return list(found)
 
 
 def parse_duration(text: str) -> float:

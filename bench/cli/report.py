@@ -60,9 +60,11 @@ def report(
             raise InputError(DOING, f"{run} is a capacity measurement", "Leave --format away.")
         write_capacity_report(run)
     elif form is None:
-        from bench.measure.run import write_results
+        from bench.cli.publishing import publish_run
+        from bench.results.derived import write_results
+        from bench.results.run import load
 
-        write_results(run)
+        write_results(load(run), publish_run)
         out.print(str(run / "report.html"), markup=False)
     else:
         _write_form(run, form, output)
@@ -71,16 +73,17 @@ def report(
 def _write_form(folder: Path, form: str, output: Path | None) -> None:
     from bench.report.run.page import render_html, render_markdown
     from bench.results.run import load
+    from bench.results.verification import attest
 
     found = load(folder)
     if form == "json":
-        text = found.verdict.model_dump_json(indent=1) + "\n"
+        text = attest(found).model_dump_json(indent=1) + "\n"
     else:
         text = render_html(found) if form == "html" else render_markdown(found)
     if output is None:
         sys.stdout.write(text)
     else:
-        files.write_atomically(output, text.encode())
+        files.write_output(output, text.encode())
 
 
 def _append_job_summary(run: "Run", output: Path | None) -> None:

@@ -17,6 +17,7 @@ from bench.cli.options import (
     parse_duration,
     parse_percent,
 )
+from bench.cli.publishing import publish_run
 from bench.cli.scenario_files import read_asked
 from bench.cli.terminal import err, out, print_json, print_prose, print_whole
 from bench.errors import ExitCode
@@ -24,6 +25,7 @@ from bench.results import files
 
 if TYPE_CHECKING:
     from bench.measure.preview import Preview
+    from bench.results.run import Run
 
 app = typer.Typer()
 
@@ -52,7 +54,8 @@ def run(
 ) -> None:
     """Measure a scenario and judge its claim; the report lies in the run's folder."""
     from bench.cli.progress import show_progress
-    from bench.measure.run import begin_run
+    from bench.measure.progress import Watch
+    from bench.measure.run import Wanted, begin_run
 
     asked = read_asked(scenario)
     budget_s = parse_duration(budget) if budget else None
@@ -64,9 +67,10 @@ def run(
         return
     [(_, single)] = asked.scenarios
     drawn = secrets.randbelow(2**31) if seed is None else seed
+    wanted = Wanted(single, drawn, budget_s, precise_to)
     with show_progress(err) as progress:
-        folder = begin_run(single, drawn, budget_s, results, progress, web_ui, precise_to)
-    _print_verdict(folder, as_json)
+        found = begin_run(wanted, results, Watch(progress, publish_run, web_ui))
+    _print_verdict(found, as_json)
 
 
 @app.command(epilog="Example: bench resume results/quick/20261124T202906Z-d62b")
@@ -83,11 +87,12 @@ def resume(run: RunArgument, web_ui: WebUiOption = None, as_json: JsonOption = F
         go_on_with_capacity(run, as_json)
         return
     from bench.cli.progress import show_progress
+    from bench.measure.progress import Watch
     from bench.measure.run import resume_run
 
     with show_progress(err) as progress:
-        resume_run(run, progress, web_ui)
-    _print_verdict(run, as_json)
+        found = resume_run(run, Watch(progress, publish_run, web_ui))
+    _print_verdict(found, as_json)
 
 
 @app.command(epilog="Example: bench plan ladder; all of them: bench plan scenarios/*.toml")
@@ -147,23 +152,22 @@ def _print_plan(found: "Preview") -> None:
         out.print(f"  - {change}", markup=False)
 
 
-def _print_verdict(folder: Path, as_json: bool) -> None:
-    import bench
+def _print_verdict(found: "Run", as_json: bool) -> None:
     from bench.measure.run import exit_code_of
     from bench.report.run.answer import answer_sentence
     from bench.report.run.summary import list_claims, list_gaps, summarise
+    from bench.results.verification import attest
 
-    found = bench.load(folder)
     if as_json:
-        print_json({"run": str(folder), "verdict": found.verdict.model_dump(mode="json")})
+        print_json({"run": str(found.path), "verdict": attest(found).model_dump(mode="json")})
     else:
         print_prose(answer_sentence(found))
         for table in summarise(found):
             out.print()
             print_whole(table.columns, table.rows, table.caption)
-        for lines in (list_gaps(found), list_claims(found), [f"report: {folder / 'report.html'}"]):
+        for lines in (list_gaps(found), list_claims(found), [f"report: {found.path / 'report.html'}"]):
             _print_lines(lines)
-    if (code := exit_code_of(folder)) is not ExitCode.DONE:
+    if (code := exit_code_of(found)) is not ExitCode.DONE:
         raise typer.Exit(code)
 
 

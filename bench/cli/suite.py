@@ -6,11 +6,14 @@ from pathlib import Path
 import typer
 
 from bench.cli.progress import clock, show_progress
+from bench.cli.publishing import Index, publish_run
 from bench.cli.terminal import err, out, print_json, print_prose, print_table, print_whole
 from bench.errors import ExitCode
+from bench.judgement.precision import MAX_EXTENSION
 from bench.measure.suite import Watcher, begin_suite, resume_suite
 from bench.records.suite import Entry
-from bench.results import files, store
+from bench.results import files, store, sums
+from bench.results.run import Run
 from bench.scenario.suite import Asked
 
 
@@ -24,13 +27,16 @@ def run_suite(
     as_json: bool,
 ) -> None:
     """Run what is `asked` for, print the end of it, and exit with the suite's code."""
-    print_end(begin_suite(asked, seed, budget_s, precision, results, _watcher(web_ui)), as_json)
+    index = Index()
+    folder = begin_suite(asked, seed, budget_s, precision, results, _watcher(web_ui, index))
+    print_end(folder, index, as_json)
 
 
 def go_on(folder: Path, web_ui: int | None, as_json: bool) -> None:
     """Resume the suite in `folder`, print the end of it, and exit with the suite's code."""
-    resume_suite(folder, _watcher(web_ui))
-    print_end(folder, as_json)
+    index = Index()
+    resume_suite(folder, _watcher(web_ui, index))
+    print_end(folder, index, as_json)
 
 
 def write_report(folder: Path, form: str | None, output: Path | None) -> None:
@@ -40,7 +46,7 @@ def write_report(folder: Path, form: str | None, output: Path | None) -> None:
     record = store.read_suite(folder)
     if form is None:
         write_index(record, folder)
-        store.write_sums(folder)
+        sums.write_sums(folder)
         out.print(str(folder / INDEX_HTML), markup=False)
         return
     text = (
@@ -51,7 +57,7 @@ def write_report(folder: Path, form: str | None, output: Path | None) -> None:
     if output is None:
         sys.stdout.write(text)
     else:
-        files.write_atomically(output, text.encode())
+        files.write_output(output, text.encode())
 
 
 def print_plan(
@@ -84,16 +90,18 @@ def print_plan(
     if budget_s:
         out.print(f"with the budget at most about {clock(budget_s)}: each share is of its slots alone")
     if precision:
-        out.print("until a precision is reached, up to ten times the slots: `bench plan SCENARIO` forecasts")
+        out.print(
+            f"until a precision is reached, up to {MAX_EXTENSION} times the slots: `bench plan SCENARIO` says"
+        )
     out.print("Changes to this machine: `bench plan SCENARIO` lists those of each.", markup=False)
 
 
-def print_end(folder: Path, as_json: bool) -> None:
+def print_end(folder: Path, index: Index, as_json: bool) -> None:
     """How each scenario ended and where the index is. Exits with the suite's code unless it is done."""
     from bench.report.pages.suite import INDEX_HTML, list_chapters
 
     record = store.read_suite(folder)
-    chapters = list_chapters(record, folder)
+    chapters = list_chapters(record, folder, index.runs)
     if as_json:
         print_json(
             {
@@ -130,23 +138,23 @@ def print_end(folder: Path, as_json: bool) -> None:
         raise typer.Exit(record.exit_code)
 
 
-def _watcher(web_ui: int | None) -> Watcher:
+def _watcher(web_ui: int | None, index: Index) -> Watcher:
     return Watcher(
         say=lambda what: err.print(what, markup=False, soft_wrap=not err.is_terminal),
         progress=lambda: show_progress(err),
         ended=_say_ended,
+        publish=publish_run,
+        publish_index=index.publish,
         web_ui_port=web_ui,
     )
 
 
-def _say_ended(folder: Path, entry: Entry) -> None:
+def _say_ended(entry: Entry, run: Run | None) -> None:
     """A run's answer, or why it has none, as soon as it is known."""
     from bench.report.run.answer import answer_sentence
-    from bench.results.run import load
 
-    if entry.fault or not entry.run:
+    if run is None:
         err.print(entry.fault, style="red", markup=False, soft_wrap=True)
     else:
-        answer = answer_sentence(load(folder / entry.run))
-        err.print(answer, markup=False, soft_wrap=not err.is_terminal)
+        err.print(answer_sentence(run), markup=False, soft_wrap=not err.is_terminal)
     err.print()

@@ -9,8 +9,9 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+_IS_TERMINAL = sys.stdout is not None and sys.stdout.isatty()
 # A file or a pipe has no width of its own; a cell that is cut for one can be neither read nor parsed.
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+out = Console(highlight=False, soft_wrap=True, width=None if _IS_TERMINAL else 200)
 err = Console(stderr=True, highlight=False)
 
 

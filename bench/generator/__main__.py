@@ -15,7 +15,9 @@ from pathlib import Path
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.generator.closed_loop import await_ready  # isort: skip
 from bench.generator.cells import Target, Turns  # isort: skip
-from bench.generator.users import ENGINES, CellsOrder, Order, OrderedEnvironment  # isort: skip
+from bench.generator.request_log import RequestLog  # isort: skip
+from bench.generator.orders import CellsOrder, Order  # isort: skip
+from bench.generator.users import ENGINES, OrderedEnvironment  # isort: skip
 
 from bench.generator import protocol  # isort: skip
 import gevent
@@ -25,7 +27,6 @@ from locust.log import setup_logging
 from locust.runners import Runner
 from locust.stats import stats_history
 
-from bench.generator.locust_feed import feed  # isort: skip
 from bench.generator.networks import enter  # isort: skip
 from bench.generator.protocol import (
     ORDERS,
@@ -43,6 +44,7 @@ from bench.generator.protocol import (
     Reported,
     Turn,
 )  # isort: skip
+from bench.scenario.model import RAW_ENGINES
 
 
 def main() -> None:
@@ -100,10 +102,11 @@ class Generator:
 
     def _drive(self, asked: Drive) -> Driven:
         environment, engine = self._environment, asked.engine
-        users = 1 if engine == "raw" else asked.connections
+        users = 1 if engine in RAW_ENGINES else asked.connections
         self._spawn(engine, users)
         counted = environment.stats.total.num_requests
-        order = Order(users=users, **asked.model_dump(exclude={"do", "engine", "output"}))
+        log = RequestLog(Path(asked.output))
+        order = Order(users=users, log=log, **asked.model_dump(exclude={"do", "engine", "output"}))
         environment.fed = 0
         cpu_ns, begun_ns = time.process_time_ns(), time.monotonic_ns()
         for _ in range(users):
@@ -111,9 +114,9 @@ class Generator:
         order.finished.wait()
         worked_ns = time.process_time_ns() - cpu_ns - order.spun_ns
         cpu_share = worked_ns / (time.monotonic_ns() - begun_ns)
-        if engine == "raw":
+        if engine in RAW_ENGINES:
             environment.feed(order)
-        order.log.records().tofile(asked.output)
+        order.log.finish()
         return Driven(
             window_start_ns=order.window_start_ns,
             window_end_ns=order.window_end_ns,
@@ -123,11 +126,13 @@ class Generator:
             locust_requests=environment.stats.total.num_requests - counted,
             cpu_share=cpu_share,
             readings=order.readings,
+            connected=order.connected,
+            loop=order.loop,
             failure=order.failure,
         )
 
     def _drive_cells(self, asked: DriveCells) -> DrivenCells:
-        environment, engine = self._environment, "raw, in turns"
+        environment, engine = self._environment, asked.engine
         self._spawn(engine, 1)
         network = [asked.targets[0].network]
 
@@ -137,21 +142,27 @@ class Generator:
                 network[0] = wanted
 
         targets = [
-            Target(target.name, target.address, target.port, partial(send_from, target.network))
+            Target(
+                target.name,
+                target.address,
+                target.port,
+                partial(send_from, target.network),
+                RequestLog(Path(target.output)),
+            )
             for target in asked.targets
         ]
-        order = CellsOrder(
-            Turns(**asked.model_dump(exclude={"do", "targets"})), targets, partial(send_from, network[0])
-        )
+        turns = Turns(**asked.model_dump(exclude={"do", "engine", "targets"}))
+        order = CellsOrder(turns, targets, partial(send_from, network[0]))
         environment.orders[engine].put(order)
         order.finished.wait()
         answers = []
-        for wanted, target in zip(asked.targets, targets, strict=True):
-            target.log.records().tofile(wanted.output)
-            counted = environment.stats.total.num_requests
-            feed(environment, target.name, target.log.records())
+        for target in targets:
+            counted, environment.fed = environment.stats.total.num_requests, 0
+            environment.feed(target)
+            target.log.finish()
             answers.append(
                 DrivenTarget(
+                    connected=target.connected,
                     opened=target.opened,
                     without_port=target.without_port,
                     cpu_share=target.worked_ns / max(target.lasted_ns, 1),
@@ -162,6 +173,7 @@ class Generator:
             turns=[Turn(**vars(times)) for times in order.times],
             targets=answers,
             core_busy=order.core_busy,
+            loop=order.loop,
             failure=order.failure,
         )
 

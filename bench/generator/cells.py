@@ -7,16 +7,32 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from bench.generator.closed_loop import Connections
 from bench.generator.cores import read_cores
-from bench.generator.fresh_connections import FreshConnections
+from bench.generator.request_log import RequestLog
 from bench.procfs import CoreTime
-from bench.slots.requests import RequestLog
 
 DRAIN_NS = 2_000_000_000
 """Time that requests in flight at the end of a cell have to finish: longer than TCP takes to send a lost
 segment again, so that one loss is a gate's matter and not the end of the set."""
+
+
+class Loop(Protocol):
+    """A closed loop on one server's connections: the compiled one, or one in Python."""
+
+    connected: int
+    opened: int
+    without_port: int
+
+    def drive(self, until_ns: int, pause: Callable[[], None]) -> None:
+        """Send until then."""
+
+    def drain(self, until_ns: int, pause: Callable[[], None]) -> None:
+        """Wait for what is in flight, until then."""
+
+    def close(self) -> None:
+        """Close every connection."""
 
 
 @dataclass
@@ -29,6 +45,8 @@ class Target:
     enter: Callable[[], None]
     """Has this thread send from where the load on it comes from; called before each of its turns."""
     log: RequestLog = field(default_factory=RequestLog)
+    connected: int = 0
+    """Connections with which its turns began."""
     opened: int = 0
     """Connections opened, reconnects included."""
     without_port: int = 0
@@ -79,24 +97,27 @@ class StillInFlight(OSError):
     """A server left a request unanswered for so long that no other could have its turn."""
 
 
-def drive_cells(asked: Turns, targets: Sequence[Target], pause: Callable[[], None]) -> Driven:
+def drive_cells(
+    asked: Turns,
+    targets: Sequence[Target],
+    open_loop: Callable[[Target], Loop],
+    pause: Callable[[], None],
+) -> Driven:
     """Open every server's connections, warm each up, and let them take turns.
 
-    `pause` lets other tasks of the process run; it is called between two turns only. Raises OSError
-    where a connection cannot be opened, StillInFlight where a turn does not end.
+    `open_loop` opens a target's. `pause` lets other tasks of the process run; it is called between two
+    turns only. Raises OSError where a connection cannot be opened, StillInFlight where a turn does not end.
     """
-    kind = Connections if asked.keep_alive else FreshConnections
     with ExitStack() as closing:
-        opened: list[Connections | FreshConnections] = []
+        loops: list[Loop] = []
         for target in targets:
             target.enter()
-            connections = kind(target.address, target.port, asked.path, asked.connections, target.log)
-            opened.append(connections)
-            closing.callback(_close, connections, target)
+            loops.append(open_loop(target))
+            closing.callback(_close, loops[-1], target)
         cores = read_cores()
-        for target, connections in zip(targets, opened, strict=True):
+        for target, loop in zip(targets, loops, strict=True):
             target.enter()
-            _take_turn(connections, target, time.monotonic_ns() + asked.warm_up_ns)
+            _take_turn(loop, target, time.monotonic_ns() + asked.warm_up_ns)
         times = []
         for index in asked.cells:
             pause()
@@ -104,18 +125,18 @@ def drive_cells(asked: Turns, targets: Sequence[Target], pause: Callable[[], Non
             target.enter()
             start_ns, worked_ns = time.monotonic_ns(), time.process_time_ns()
             end_ns = start_ns + asked.cell_ns
-            _take_turn(opened[index], target, end_ns)
+            _take_turn(loops[index], target, end_ns)
             target.worked_ns += time.process_time_ns() - worked_ns
             target.lasted_ns += time.monotonic_ns() - start_ns
             times.append(CellTimes(index, start_ns, start_ns + asked.settle_ns, end_ns))
         return Driven(times, (cores, read_cores()))
 
 
-def _take_turn(connections: Connections | FreshConnections, target: Target, until_ns: int) -> None:
+def _take_turn(loop: Loop, target: Target, until_ns: int) -> None:
     """Drive until `until_ns`, and leave nothing in flight that would end in another's turn."""
-    connections.drive(until_ns, _stay)
+    loop.drive(until_ns, _stay)
     drained_ns = time.monotonic_ns() + DRAIN_NS
-    connections.drain(drained_ns, _stay)
+    loop.drain(drained_ns, _stay)
     if time.monotonic_ns() >= drained_ns:
         raise StillInFlight(
             f"{target.name} left a request unanswered for {DRAIN_NS // 1_000_000_000} s after its turn"
@@ -126,8 +147,6 @@ def _stay() -> None:
     """No pause within a turn."""
 
 
-def _close(connections: Connections | FreshConnections, target: Target) -> None:
-    connections.close()
-    target.opened = connections.opened
-    if isinstance(connections, FreshConnections):
-        target.without_port = connections.without_port
+def _close(loop: Loop, target: Target) -> None:
+    loop.close()
+    target.connected, target.opened, target.without_port = loop.connected, loop.opened, loop.without_port

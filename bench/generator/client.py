@@ -27,11 +27,11 @@ from bench.generator.protocol import (
     Reported,
     Target,
 )
+from bench.generator.request_log import read_records
 from bench.lab.hosts import command
 from bench.lab.hosts.host import Endpoint, Host
 from bench.lab.hosts.journal import Journal
 from bench.scenario.model import Interleave, Load
-from bench.slots.requests import RECORD_DTYPE
 
 PROBE_TIMEOUT_S = 15.0
 Answer = TypeVar("Answer", bound=Message)
@@ -47,7 +47,7 @@ class LoadResult(Driven):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     records: np.ndarray
-    """RECORD_DTYPE, warm-up included, in the order in which the requests ended."""
+    """RECORD_DTYPE, warm-up included, in the order in which the requests ended; read-only."""
 
 
 class CellsResult(DrivenCells):
@@ -56,7 +56,7 @@ class CellsResult(DrivenCells):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     records: list[np.ndarray]
-    """RECORD_DTYPE each, warm-up included, in the order in which the requests ended."""
+    """RECORD_DTYPE each, warm-up included, in the order in which the requests ended; read-only."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,7 @@ class Generator:
                 driven.failure,
                 "The slot is INVALID; see Apache's and dockerd's messages.",
             )
-        records = np.fromfile(self.home.get(output), dtype=RECORD_DTYPE)
-        return LoadResult(**dict(driven), records=records)
+        return LoadResult(**dict(driven), records=read_records(self.home.get(output)))
 
     def load_in_turns(
         self, load: Load, interleave: Interleave, servers: Sequence[Server], cells: Sequence[int]
@@ -141,6 +140,7 @@ class Generator:
         cell_ns = round(interleave.cell_ms * 1e6)
         outputs = [f"{self.home.scratch}/records-{index}.bin" for index in range(len(servers))]
         order = DriveCells(
+            engine=load.engine,
             targets=tuple(
                 Target(
                     name=server.name,
@@ -166,7 +166,7 @@ class Generator:
                 driven.failure,
                 "The set is INVALID; see Apache's and dockerd's messages.",
             )
-        records = [np.fromfile(self.home.get(output), dtype=RECORD_DTYPE) for output in outputs]
+        records = [read_records(self.home.get(output)) for output in outputs]
         return CellsResult(**dict(driven), records=records)
 
     def write_report(self, path: Path) -> int:

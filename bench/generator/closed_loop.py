@@ -5,7 +5,6 @@ address, request bytes built once, TCP_NODELAY, one send a request, strict HTTP/
 retry. Imports nothing of Locust, whose import patches `select` and `socket`: import this first.
 """
 
-import re
 import socket
 import time
 from collections.abc import Callable
@@ -13,42 +12,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from select import EPOLLIN, epoll  # Fails, as it should, once gevent has patched the module.
 
-from bench.slots.requests import Outcome, RequestLog
+from bench.generator.connecting import CONNECT_S, connect, connect_many
+from bench.generator.heads import Framing, parse_head
+from bench.generator.request_log import RequestLog
+from bench.slots.requests import Outcome
 
 BUFFER_BYTES = 262_144
 YIELD_NS = 20_000_000
 """Time between two yields to other tasks. A yield delays what is in flight, so it must be rare."""
 POLL_S = 0.02
-CONNECT_S = 5.0
 READY_IN_A_ROW = 3
 PROBE_PAUSE_S = 0.001
 PROBE_ANSWER_S = 0.05
 """A probe's patience for a connection and for an answer: docker-proxy may accept before the path
 behind it is complete (moby issue 48132), and a lost SYN is sent again only after a second.
 """
-
-_STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) [^\r\n]*\r\n")
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
-_NUMBER = re.compile(rb"[0-9]{1,15}")
-_CODED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
-_CLOSES = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
-
-
-class Framing(Exception):
-    """The bytes are not the head of one response with a stated length."""
-
-
-def parse_head(head: bytes, *, may_close: bool = False) -> tuple[int, int]:
-    """(status, body length) of a response's head, its empty line included.
-
-    Raises Framing, also for a response that ends the connection, unless it `may_close`.
-    """
-    status_line = _STATUS_LINE.match(head)
-    lengths = _LENGTH.findall(head)
-    framed = status_line and len(lengths) == 1 and _NUMBER.fullmatch(lengths[0]) and not _CODED.search(head)
-    if not status_line or not framed or (_CLOSES.search(head) and not may_close):
-        raise Framing(head[:200])
-    return int(status_line[1]), int(lengths[0])
 
 
 @dataclass(slots=True)
@@ -78,10 +56,15 @@ class Connections:
     `_waiter`, `_wake_idle` and `_go_on` are what an open loop does differently: see open_loop.py.
     """
 
+    without_port = 0
+    """Of connections that last, none is asked for again and again: see FreshConnections."""
+    spun_ns = 0
+    """A closed loop never looks in vain: see Arrivals."""
+
     def __init__(
         self, address: str, port: int, path: str, count: int, log: RequestLog, connect_s: float = CONNECT_S
     ) -> None:
-        """Open `count` connections. Raises OSError where one cannot be opened in `connect_s`."""
+        """Open `count` connections, or as many as can be; raises OSError where that is none."""
         self._connect_s = connect_s
         self._target = (address, port)
         self._request = f"GET {path} HTTP/1.1\r\nHost: {authority(address, port)}\r\n\r\n".encode()
@@ -100,8 +83,11 @@ class Connections:
         self._buffer = bytearray(BUFFER_BYTES)
         self.opened = 0
         """Connections opened so far, reconnects included."""
-        for number in range(count):
-            self._connect(number)
+        sockets = connect_many(address, port, count, connect_s)
+        self.connected = len(sockets)
+        """Connections that were open when the load could begin."""
+        for number, connected in enumerate(sockets):
+            self._add(number, connected)
 
     def drive(self, until_ns: int, pause: Callable[[], None]) -> None:
         """Send the next request on every connection as its last one ends, until `until_ns`.
@@ -252,7 +238,7 @@ class Connections:
         self._disconnect(connection)
         # Where it cannot be opened it stays closed; its requests stay unmade, and the rate shows it.
         with suppress(OSError):
-            self._connect(connection.number)
+            self._add(connection.number, connect(*self._target, self._connect_s))
 
     def _record_failure(self, connection: _Connection, failure: Outcome, now: int) -> None:
         done_ns = 0 if failure is Outcome.UNFINISHED else now
@@ -267,10 +253,7 @@ class Connections:
             failure,
         )
 
-    def _connect(self, number: int) -> None:
-        connected = socket.create_connection(self._target, timeout=self._connect_s)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connected.setblocking(False)
+    def _add(self, number: int, connected: socket.socket) -> None:
         self._epoll.register(connected.fileno(), EPOLLIN)
         connection = _Connection(number, connected)
         self._open[connected.fileno()] = connection

@@ -13,8 +13,10 @@ from errno import EADDRNOTAVAIL, EINPROGRESS
 from functools import partial
 from select import EPOLLIN, EPOLLOUT, epoll  # Before gevent patches the module, as in connections.py.
 
-from bench.generator.closed_loop import BUFFER_BYTES, POLL_S, YIELD_NS, Framing, authority, parse_head
-from bench.slots.requests import Outcome, RequestLog
+from bench.generator.closed_loop import BUFFER_BYTES, POLL_S, YIELD_NS, authority
+from bench.generator.heads import Framing, parse_head
+from bench.generator.request_log import RequestLog
+from bench.slots.requests import Outcome
 
 _parse_closing_head = partial(parse_head, may_close=True)
 
@@ -42,6 +44,9 @@ class _Request:
 class FreshConnections:
     """N clients in a closed loop, each of which opens a connection a request."""
 
+    spun_ns = 0
+    """A closed loop never looks in vain: see Arrivals."""
+
     def __init__(self, address: str, port: int, path: str, count: int, log: RequestLog) -> None:
         self._target = (address, port)
         self._family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -54,6 +59,8 @@ class FreshConnections:
         self._resting = dict.fromkeys(range(count), 0)
         """Client without a request -> when its last one was done; 0 before its first."""
         self._buffer = bytearray(BUFFER_BYTES)
+        self.connected = count
+        """Clients, each of which opens a connection when it asks."""
         self.opened = 0
         """Connections asked for so far."""
         self.without_port = 0
@@ -150,6 +157,8 @@ class FreshConnections:
             request.head += received
             head, separator, body = request.head.partition(b"\r\n\r\n")
             if not separator:
+                if len(head) > BUFFER_BYTES:
+                    self._fail(request, Outcome.FRAMING_ERROR)
                 return
             try:
                 request.status, request.length = _parse_closing_head(head + separator)

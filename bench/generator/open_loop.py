@@ -14,9 +14,11 @@ from select import epoll, select  # Before gevent patches the module, as in conn
 
 import numpy as np
 
-from bench.generator.closed_loop import CONNECT_S, POLL_S, YIELD_NS, Connections, _Connection
+from bench.generator.closed_loop import POLL_S, YIELD_NS, Connections, _Connection
+from bench.generator.connecting import CONNECT_S
 from bench.generator.fresh_connections import FreshConnections
-from bench.slots.requests import Outcome, RequestLog
+from bench.generator.request_log import RequestLog
+from bench.slots.requests import Outcome
 from bench.wire.exchanges import ID_DIGITS, request_target
 
 NEVER_NS = 1 << 62
@@ -159,7 +161,7 @@ class OpenConnections(Arrivals, Connections):
         *,
         sleeps: bool = False,
     ) -> None:
-        """Open `count` connections. Raises OSError where one cannot be opened in `connect_s`."""
+        """Open `count` connections, or as many as can be; raises OSError where that is none."""
         Arrivals.__init__(self, sleeps=sleeps)
         target = request_target(path, 0)
         Connections.__init__(self, address, port, target, count, log, connect_s)

@@ -70,6 +70,10 @@ class Driven(Message):
     """Locust's own count of the same load."""
     readings: list[Reading]
     """Of the watched files, as the window opened and as it closed; empty where none were watched."""
+    connected: int | None
+    """Connections with which the load began; None of an engine that does not show it."""
+    loop: str
+    """Which loop drove it: `compiled`, or `Python` and why; empty of an engine of Locust's."""
     failure: str
     """Why there was no load; empty where there was."""
 
@@ -111,6 +115,8 @@ class Turn(Message):
 class DrivenTarget(Message):
     """What one target's turns were."""
 
+    connected: int
+    """Connections with which they began."""
     opened: int
     """Connections opened, reconnects included."""
     without_port: int
@@ -127,6 +133,8 @@ class DrivenCells(Message):
     targets: list[DrivenTarget]
     core_busy: dict[int, float]
     """Core -> its busy share, from the first warm-up's begin to the last cell's end."""
+    loop: str
+    """As in `Driven`."""
     failure: str
     """Why there was no load; empty where there was."""
 
@@ -148,6 +156,8 @@ class DriveCells(Message):
     """Drive one load after another, a cell each, on connections that stay open (closed loop)."""
 
     do: Literal["drive cells"] = "drive cells"
+    engine: str
+    """One of the raw ones."""
     targets: tuple[Target, ...]
     cells: tuple[int, ...]
     """Whose turn it is: indexes into `targets`."""

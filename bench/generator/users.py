@@ -5,23 +5,23 @@ Locust's own clients, a user a connection, to cross-check it with.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 # First: importing locust patches select and socket, which the load path needs as they are.
-from bench.generator.cells import CellTimes, Target, Turns, drive_cells
+from bench.generator.cells import Loop, Target, drive_cells
 from bench.generator.closed_loop import Connections, authority
 from bench.generator.cores import read_cores
-from bench.slots.requests import Outcome, RequestLog
+from bench.slots.requests import Outcome
 
+from bench.generator.compiled_loop import CompiledLoop, provide_library  # isort: skip
 from bench.generator.fresh_connections import FreshConnections  # isort: skip
 from bench.generator.open_loop import OpenConnections, OpenFreshConnections  # isort: skip
-from bench.lab.hosts.readings import Reading, read_files  # isort: skip
+from bench.generator.request_log import RequestLog  # isort: skip
+from bench.generator.orders import CellsOrder, Order  # isort: skip
+from bench.lab.hosts.readings import read_files  # isort: skip
 
 import gevent
-from gevent.event import Event
 from gevent.queue import Queue
 from locust import HttpUser, User, task
 from locust.contrib.fasthttp import FastHttpUser
@@ -34,65 +34,10 @@ from bench.procfs import busy_shares
 DRAIN_NS = 2_000_000_000
 """Time that requests in flight at the end of a window have to finish."""
 CLIENT_TIMEOUT_S = 5.0
+COMPILED_LOOP, PYTHON_LOOP = "compiled", "Python ({})"
+FED_AT_ONCE = 1_000_000
+"""Requests that Locust's statistics are given at a time: each batch takes some hundred bytes a request."""
 TIMER_SLACK = Path("/proc/self/timerslack_ns")
-
-
-@dataclass
-class Order:
-    """One slot's load, and what came of it. Stamps are CLOCK_MONOTONIC."""
-
-    name: str
-    """Under which Locust's own statistics list it: the arm."""
-    address: str
-    port: int
-    path: str
-    connections: int
-    warm_up_s: float
-    measure_s: float
-    users: int
-    keep_alive: bool = True
-    rate_rps: float | None = None
-    """Of an open loop; None: closed."""
-    arrivals: Literal["poisson", "uniform"] = "poisson"
-    arrival_seed: int = 0
-    pacing: Literal["spin", "sleep"] = "spin"
-    """Of an open loop."""
-    watched: Sequence[str] = ()
-    """Files that are read as the window opens and as it closes; of an open loop."""
-    readings: list[Reading] = field(default_factory=list)
-    log: RequestLog = field(default_factory=RequestLog)
-    window_start_ns: int = 0
-    window_end_ns: int = 0
-    opened: int = 0
-    """Connections opened, reconnects included; as far as the engine shows them."""
-    spun_ns: int = 0
-    """Time in which an open loop looked in vain for something to do, on the core all the while."""
-    without_port: int = 0
-    """Connections for which the client had no port left."""
-    core_busy: dict[int, float] = field(default_factory=dict)
-    """Core -> busy share, from the warm-up's begin to the window's end; of the raw engine."""
-    finished: Event = field(default_factory=Event)
-    failure: str = ""
-
-    def begin(self) -> None:
-        """Fix the window: it opens after the warm-up, whose requests are kept as well."""
-        self.window_start_ns = time.monotonic_ns() + round(self.warm_up_s * 1e9)
-        self.window_end_ns = self.window_start_ns + round(self.measure_s * 1e9)
-
-
-@dataclass
-class CellsOrder:
-    """Servers that take turns, and what came of it."""
-
-    asked: Turns
-    targets: Sequence[Target]
-    go_home: Callable[[], None]
-    """Has this thread send from where it sent before."""
-    times: list[CellTimes] = field(default_factory=list)
-    core_busy: dict[int, float] = field(default_factory=dict)
-    users: int = 1
-    finished: Event = field(default_factory=Event)
-    failure: str = ""
 
 
 class OrderedEnvironment(Environment):
@@ -104,10 +49,13 @@ class OrderedEnvironment(Environment):
         self.fed = 0
         """Records of the current order that Locust's statistics have already."""
 
-    def feed(self, order: Order) -> None:
+    def feed(self, order: Order | Target) -> None:
         """Add what is new in the order's log to Locust's statistics."""
-        since = "sent_ns" if order.rate_rps is None else "intended_ns"
-        self.fed += feed(self, order.name, order.log.records()[self.fed :], since)
+        is_open = isinstance(order, Order) and order.rate_rps is not None
+        records = order.log.records()
+        while self.fed < len(records):
+            batch = records[self.fed : self.fed + FED_AT_ONCE]
+            self.fed += feed(self, order.name, batch, "intended_ns" if is_open else "sent_ns")
 
 
 class OrderedUser(User):
@@ -142,71 +90,111 @@ class RawHttpUser(OrderedUser):
 
     engine = "raw"
 
-    def drive(self, order: Order) -> None:
-        """Drive every connection of the slot."""
-        if order.rate_rps is not None:
+    def drive(self, order: Order | CellsOrder) -> None:
+        """Drive every connection of the slot, or of the slots that take turns."""
+        if isinstance(order, CellsOrder):
+            self._drive_in_turns(order)
+        elif order.rate_rps is not None:
             self._drive_open(order, order.rate_rps)
-            return
-        kind = Connections if order.keep_alive else FreshConnections
-        connections = kind(order.address, order.port, order.path, order.connections, order.log)
+        else:
+            self._drive_closed(order)
+
+    def _drive_closed(self, order: Order) -> None:
+        loop = self._open_for(order)
         cores = read_cores()
         try:
             order.begin()
             until_ns = order.window_start_ns
             while until_ns < order.window_end_ns:
-                connections.drive(until_ns, pause)
+                loop.drive(until_ns, pause)
                 # A person who watches the web UI wants a batch a second; it costs a pause each.
                 batch_ns = 1_000_000_000 if self.environment.web_ui else order.window_end_ns
                 until_ns = min(until_ns + batch_ns, order.window_end_ns)
                 self.environment.feed(order)
-            connections.drive(order.window_end_ns, pause)
+            loop.drive(order.window_end_ns, pause)
             order.core_busy = busy_shares(cores, read_cores())
-            connections.drain(time.monotonic_ns() + DRAIN_NS, pause)
+            loop.drain(time.monotonic_ns() + DRAIN_NS, pause)
         finally:
-            connections.close()
-            order.opened = connections.opened
-            if isinstance(connections, FreshConnections):
-                order.without_port = connections.without_port
+            _end(loop, order)
 
     def _drive_open(self, order: Order, rate_rps: float) -> None:
         """Drive them by arrivals; Locust's statistics are fed at the end, for a batch takes milliseconds."""
         seconds = order.warm_up_s + order.measure_s
         offsets_ns = draw_arrivals(order.arrivals, rate_rps, seconds, order.arrival_seed)
-        sleeps = order.pacing == "sleep"
-        if sleeps:
+        if order.pacing == "sleep":
             # A sleep may end 50 us late by default: that would be this process's lateness.
             TIMER_SLACK.write_text("1")
-        kind = OpenConnections if order.keep_alive else OpenFreshConnections
-        connections = kind(order.address, order.port, order.path, order.connections, order.log, sleeps=sleeps)
+        loop = self._open_for(order)
         cores = read_cores()
         try:
             order.begin()
-            connections.schedule(order.window_start_ns - round(order.warm_up_s * 1e9) + offsets_ns)
+            loop.schedule(order.window_start_ns - round(order.warm_up_s * 1e9) + offsets_ns)
             for moment_ns in (order.window_start_ns, order.window_end_ns):
-                connections.drive(moment_ns, pause)
+                loop.drive(moment_ns, pause)
                 if order.watched:
                     order.readings.append(read_files(order.watched))
             order.core_busy = busy_shares(cores, read_cores())
-            connections.drain(time.monotonic_ns() + DRAIN_NS, pause)
+            loop.drain(time.monotonic_ns() + DRAIN_NS, pause)
         finally:
-            connections.close()
-            order.opened, order.spun_ns = connections.opened, connections.spun_ns
-            if isinstance(connections, FreshConnections):
-                order.without_port = connections.without_port
+            _end(loop, order)
 
+    def _drive_in_turns(self, order: CellsOrder) -> None:
+        """Drive every cell of a set; Locust's statistics are fed afterwards."""
+        asked, order.loop = order.asked, self._name_loop()
 
-class TurnsUser(OrderedUser):
-    """All connections to all servers of a set, which take turns; Locust's statistics are fed afterwards."""
+        def open_loop(target: Target) -> Loop:
+            at = (target.address, target.port, asked.path, asked.connections, target.log)
+            found: Loop = self._open(at, keep_alive=asked.keep_alive)
+            return found
 
-    engine = "raw, in turns"
-
-    def drive(self, order: CellsOrder) -> None:
-        """Drive every cell of the set."""
         try:
-            driven = drive_cells(order.asked, order.targets, pause)
+            driven = drive_cells(asked, order.targets, open_loop, pause)
         finally:
             order.go_home()
         order.times, order.core_busy = driven.cells, busy_shares(*driven.cores)
+
+    def _open_for(self, order: Order) -> Any:
+        order.loop = self._name_loop()
+        at = (order.address, order.port, order.path, order.connections, order.log)
+        is_open, sleeps = order.rate_rps is not None, order.pacing == "sleep"
+        return self._open(at, keep_alive=order.keep_alive, is_open=is_open, sleeps=sleeps)
+
+    def _open(
+        self,
+        at: tuple[str, int, str, int, RequestLog],
+        *,
+        keep_alive: bool,
+        is_open: bool = False,
+        sleeps: bool = False,
+    ) -> Any:
+        """The compiled loop, or the one in Python that does the same; `at`: its arguments."""
+        if not self._lacks_compiled_loop():
+            return CompiledLoop(*at, keep_alive=keep_alive, is_open=is_open, sleeps=sleeps)
+        if is_open:
+            return (OpenConnections if keep_alive else OpenFreshConnections)(*at, sleeps=sleeps)
+        return (Connections if keep_alive else FreshConnections)(*at)
+
+    def _name_loop(self) -> str:
+        lacks = self._lacks_compiled_loop()
+        return PYTHON_LOOP.format(lacks) if lacks else COMPILED_LOOP
+
+    def _lacks_compiled_loop(self) -> str:
+        return provide_library().lacks
+
+
+class RawPythonHttpUser(RawHttpUser):
+    """Engine `raw-python`: the same with the loop in Python, the compiled one's oracle."""
+
+    engine = "raw-python"
+
+    def _lacks_compiled_loop(self) -> str:
+        return "asked for"
+
+
+def _end(loop: Any, order: Order) -> None:
+    loop.close()
+    order.connected, order.opened = loop.connected, loop.opened
+    order.without_port, order.spun_ns = loop.without_port, loop.spun_ns
 
 
 def pause() -> None:
@@ -259,5 +247,5 @@ class FastHttpClientUser(ClientUser, FastHttpUser):
 
 
 ENGINES: dict[str, type[OrderedUser]] = {
-    user.engine: user for user in (RawHttpUser, TurnsUser, HttpClientUser, FastHttpClientUser)
+    user.engine: user for user in (RawHttpUser, RawPythonHttpUser, HttpClientUser, FastHttpClientUser)
 }

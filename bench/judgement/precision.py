@@ -10,6 +10,7 @@ from math import ceil, sqrt
 from scipy import stats
 
 from bench.judgement.samples import MIN_BLOCKS, Measured, sort_slots
+from bench.scenario.contradictions import MAX_SLOTS, count_slots
 from bench.scenario.metric import Metric
 from bench.scenario.model import MOST_SESSIONS
 from bench.scenario.scenario import Scenario
@@ -28,7 +29,7 @@ virtual machine 1 % wants 35 times those of `quick`, by forecast, an hour; a bud
 def extend(scenario: Scenario) -> Scenario:
     """`scenario` with the blocks that a wished precision may need; a session keeps its length."""
     schedule = scenario.schedule
-    blocks = min(schedule.blocks * MAX_EXTENSION, 10_000)
+    blocks = min(schedule.blocks * MAX_EXTENSION, 10_000, MAX_SLOTS // count_slots(scenario))
     sessions = 1
     if schedule.sessions > 1:
         sessions = min(blocks * schedule.sessions // schedule.blocks, MOST_SESSIONS)

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
 from bench.errors import BenchError
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
@@ -12,6 +15,7 @@ from bench.lab.servers.engine_root import SUITES, cached_suites
 from bench.measure.availability import find_gaps
 from bench.measure.testbed import prepare_bed
 from bench.results import files
+from bench.scenario.engine_source import EngineSource
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode
@@ -36,23 +40,29 @@ class Examination:
     requirements: list[Requirement]
     modes: list[Availability]
     engines: list[Availability]
+    lab: str
+    """Why no lab could be made; empty where one was, or where it was not tried."""
 
     @property
     def can_run(self) -> bool:
         """Whether a run can be made here at all."""
-        return all(requirement.met for requirement in self.requirements)
+        return not self.lab and not any(need.keeps_from_running for need in self.requirements)
 
 
 def examine(tell: Callable[[str], None]) -> Examination:
     """Look at the machine and try every mode in a lab of its own; `tell` is told each stage."""
-    needs = requirements()
-    if all(need.met for need in needs):
+    needs, fault = requirements(), ""
+    if any(need.keeps_from_running for need in needs):
+        gaps = dict.fromkeys(MODES, "not tried, since what a run needs is missing")
+    else:
         try:
             gaps = _try_modes(tell)
-        except BenchError as fault:
-            gaps = dict.fromkeys(MODES, f"no lab could be made: {fault.seen}")
-    else:
-        gaps = dict.fromkeys(MODES, "not tried, since what a run needs is missing")
+        except BenchError as seen:
+            fault = seen.seen
+        except (DockerException, RequestException, OSError) as seen:
+            fault = str(seen)
+        if fault:
+            gaps = dict.fromkeys(MODES, f"no lab could be made: {fault}")
     modes = [
         Availability(
             "container:<arm>" if mode is Mode.CONTAINER else mode,
@@ -65,14 +75,14 @@ def examine(tell: Callable[[str], None]) -> Examination:
     cached = cached_suites()
     engines = [
         Availability(
-            f"debian:{suite}",
+            str(EngineSource(suite)),
             suite in cached,
             "" if suite in cached else "not fetched yet: the first scenario that names it fetches it",
             cached.get(suite, ""),
         )
         for suite in SUITES
     ]
-    return Examination(needs, modes, engines)
+    return Examination(needs, modes, engines, fault)
 
 
 def _try_modes(tell: Callable[[str], None]) -> dict[Mode, str]:

@@ -21,7 +21,7 @@ from bench.measure.deployment import Deployment, deploy, deploy_idle
 from bench.measure.settings import hold_idle_states
 from bench.measure.slot import (
     FAULTS,
-    Measured,
+    Found,
     Moment,
     check_deployment,
     container_name,
@@ -36,11 +36,11 @@ from bench.results import columns
 from bench.scenario.conditions import Condition
 from bench.scenario.plan import Slot, loaded_seconds
 from bench.slots.gates.gate import Gate
-from bench.slots.gates.load import check_load, check_ports, check_proof, usable_metrics
+from bench.slots.gates.load import check_connections, check_load, check_ports, check_proof, usable_metrics
 from bench.slots.gates.machine import check_quiet
 from bench.slots.gates.network import Losses, check_network
 from bench.slots.gates.path import Part, check_path, check_shared_path
-from bench.slots.metrics import RequestMetrics, find_turns, measure_turns
+from bench.slots.metrics import RequestMetrics, find_turns, measure_turns, sum_settled_s
 from bench.slots.turns import TurnsRecord, list_turns, split_by_predecessor
 
 STRAY_PACKETS = 40
@@ -71,7 +71,7 @@ class Together:
 
 def measure_set(
     bed: Bed, slots: Sequence[Slot], condition: Condition, cells: Sequence[int], folder: Path
-) -> list[Measured]:
+) -> list[Found]:
     """Measure `slots` (of one life) by turns in the order of `cells`, which are indexes of them.
 
     As `measure_slot`; but slots of a set belong together, and what keeps one of them from being loaded
@@ -94,7 +94,7 @@ def measure_set(
 
 def _measure(
     bed: Bed, slots: Sequence[Slot], condition: Condition, cells: Sequence[int], folder: Path
-) -> list[Measured]:
+) -> list[Found]:
     with hold_idle_states(condition.lab.hold_idle_states) as held, ExitStack() as alive:
         bed.arrange(condition.lab)
         alive.enter_context(deploy_idle(bed, condition, slots[0].index))
@@ -178,6 +178,8 @@ class _Set:
             metrics,
             window_start_ns=int(turns["settled_ns"][0]),
             window_end_ns=int(turns["end_ns"][-1]),
+            connections_opened=proof.result.opened + driven.opened,
+            requests_recorded=len(kept),
             values=usable_metrics(metrics.values, metrics.requests, gates),
             generator_busy=driven.cpu_share,
             core_busy=result.core_busy,
@@ -185,7 +187,7 @@ class _Set:
             counters=proof.counted.path,
             turns=TurnsRecord(
                 turns=len(turns),
-                settled_s=float((turns["end_ns"] - turns["settled_ns"]).sum()) / 1e9,
+                settled_s=sum_settled_s(turns),
                 proof_requests=len(proof.result.records),
                 proof_connections=proof.result.opened,
                 after=split_by_predecessor(records, turns, {other.index: other.arm for other in self.slots}),
@@ -193,9 +195,9 @@ class _Set:
             gates=tuple(gates),
             evidence={
                 **list_evidence(deployment, self.held),
-                "requests recorded": str(len(kept)),
+                "connections as the load began": str(self._connected(place)),
+                "load loop": result.loop,
                 "requests by Locust's count": str(proof.result.locust_requests + driven.locust_requests),
-                "connections opened": str(proof.result.opened + driven.opened),
             },
         )
 
@@ -219,6 +221,7 @@ class _Set:
             if other != place and network_of(found.docker_host) == network_of(deployment.docker_host)
         ]
         return [
+            *check_connections(deployment.condition.load.connections, self._connected(place)),
             *check_load(metrics.requests, metrics.errors, metrics.unfinished, driven.cpu_share),
             *check_quiet(
                 together.quiet.stray_cpu, together.quiet.new_processes_per_s, together.quiet.steal_share
@@ -243,6 +246,10 @@ class _Set:
             ),
             *check_deployment(self.bed, deployment),
         ]
+
+    def _connected(self, place: int) -> int:
+        """Connections with which its proof began, or its turns: the fewer."""
+        return min(self.proofs[place].result.connected or 0, self.together.result.targets[place].connected)
 
     def _part(self, place: int) -> Part:
         """What a slot's turns must have moved."""

@@ -6,25 +6,25 @@ from pathlib import Path
 
 from bench.errors import InputError
 from bench.judgement.capacity.search import expected_search_seconds
-from bench.judgement.precision import predict_blocks
+from bench.judgement.precision import extend, predict_blocks
 from bench.lab.hosts import machine
 from bench.lab.hosts.lab import hosts_of_lab, wiring
 from bench.lab.servers import image
 from bench.lab.servers.engine import engine_argv
-from bench.lab.servers.image import CACHE
 from bench.measure.budget import divide_budget
 from bench.measure.settings import plan_settings
-from bench.paths import STATE
+from bench.paths import CACHE, STATE
 from bench.records.run import Status
 from bench.results import store
 from bench.scenario.conditions import conditions
 from bench.scenario.interleaving import describe_turns
-from bench.scenario.model import OWN_ENGINE, Arm
+from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import DockerHost, docker_hosts
 from bench.scenario.plan import Slot, expected_seconds, measuring_seconds, plan_slots
 from bench.scenario.scenario import Scenario
+from bench.scenario.server_limits import most_descriptors
 from bench.scenario.suite import Asked
 
 IMAGE_BUILD_S = 30.0
@@ -191,10 +191,17 @@ def _forecast(scenario: Scenario, precision: float, results: Path) -> str:
     blocks = predict_blocks(record.scenario, [slot.metrics() for slot in record.slots], precision)
     if blocks is None:
         return f"{wish}: unknown, since {record.id} has too few valid blocks"
-    schedule = scenario.schedule.model_copy(update={"blocks": blocks, "sessions": 1})
+    most = extend(scenario).schedule.blocks
+    schedule = scenario.schedule.model_copy(update={"blocks": min(blocks, most), "sessions": 1})
     longer = scenario.model_copy(update={"schedule": schedule})
     seconds = expected_seconds(longer, plan_slots(longer, seed=0))
-    return f"{wish}: about {blocks} blocks, {seconds / 60:.1f} minutes, by the spread of {record.id}"
+    by = f"by the spread of {record.id}"
+    if blocks > most:
+        return (
+            f"{wish}: not to be had here: about {blocks:,} blocks, {by}, and a run ends after {most:,}"
+            f" ({seconds / 60:.1f} minutes) in any case"
+        )
+    return f"{wish}: about {blocks} blocks, {seconds / 60:.1f} minutes, {by}"
 
 
 def planned_changes(scenario: Scenario) -> list[str]:
@@ -214,7 +221,8 @@ def planned_changes(scenario: Scenario) -> list[str]:
         *(change for place in places for change in _changes_of_engine(place, folder)),
         *(change for arm in scenario.arms for change in _changes_of_arm(scenario, arm)),
         "on client: one Locust process; every load bounded by the scenario's seconds",
-        f"keep the image in {CACHE} for later runs"
+        f"for all that the run starts: up to {most_descriptors(scenario):,} open files",
+        f"keep the load generator's compiled loop in {CACHE}, and the image, for later runs"
         + ("" if image.is_cached() else "; it is not there yet, and is built from Debian's packages first"),
     ]
     if any(condition.load.vantage is not Vantage.CLIENT for condition in conditions(scenario)):
@@ -230,11 +238,9 @@ def _changes_of_engine(place: DockerHost, folder: str) -> list[str]:
         f"inside {place.name}, by its Docker Engine: docker0, its rules, one slot's or set's containers",
         f"control groups bench-<run>-{place.name}; removed at the end",
     ]
-    if place.engine != OWN_ENGINE:
-        suite = place.engine.removeprefix("debian:")
-        changes.insert(
-            0, f"keep the engine of Debian {suite} in {CACHE}; built from its packages if not there"
-        )
+    if place.engine.suite:
+        root = f"keep the engine of Debian {place.engine.suite} in {CACHE}"
+        changes.insert(0, f"{root}; built from its packages if not there")
     return changes
 
 

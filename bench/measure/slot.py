@@ -21,28 +21,28 @@ from bench.measure.deployment import Deployment, deploy, deploy_idle, try_contro
 from bench.measure.settings import hold_idle_states
 from bench.measure.testbed import Bed
 from bench.measure.window import Window, measure_window
-from bench.records.run import UNMEASURED, SlotRecord
+from bench.records.run import SlotRecord
 from bench.results import columns
 from bench.scenario.conditions import Condition
-from bench.scenario.metric import Metric
+from bench.scenario.metric import Metric, Voids
 from bench.scenario.plan import Slot, loaded_seconds
 from bench.slots.cpu import CpuRecord
-from bench.slots.gates.gate import Gate, Voids
+from bench.slots.gates.gate import Gate, GateKind
 from bench.slots.gates.identity import check_identity
-from bench.slots.gates.load import check_load, check_open_loop, check_ports, usable_metrics
+from bench.slots.gates.load import check_connections, check_load, check_open_loop, check_ports, usable_metrics
 from bench.slots.gates.machine import check_idle, check_quiet
 from bench.slots.gates.network import check_network
 from bench.slots.gates.path import check_namespace, check_path
 from bench.slots.metrics import RequestMetrics, measure_requests
 from bench.slots.surroundings import Facts, digest
 
-Measured = tuple[SlotRecord, Facts]
+Found = tuple[SlotRecord, Facts]
 """A slot, and what Apache found around it; no facts where it did not come so far."""
 FAULTS = (BenchError, DockerException, RequestException)
 """What may keep a slot from being measured without ending the run."""
 
 
-def measure_slot(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> Measured:
+def measure_slot(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> Found:
     """Measure `slot`, and store its requests in the run's `folder`.
 
     One that cannot be measured is a record with a failed gate; only a dead generator raises.
@@ -55,7 +55,7 @@ def measure_slot(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> Me
     return begun.stamp(record, loaded_seconds(condition) if record.requests else 0.0), facts
 
 
-def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> Measured:
+def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> Found:
     arm = bed.scenario.arm(slot.arm)
     with hold_idle_states(condition.lab.hold_idle_states) as held, ExitStack() as alive:
         bed.arrange(condition.lab)
@@ -124,6 +124,8 @@ def _judge(
         metrics,
         window_start_ns=result.window_start_ns,
         window_end_ns=result.window_end_ns,
+        connections_opened=result.opened,
+        requests_recorded=len(result.records),
         values=usable_metrics(values, metrics.requests, gates),
         cpu=cpu,
         wrk_witness_rps=window.witness_rps,
@@ -135,9 +137,9 @@ def _judge(
         gates=tuple(gates),
         evidence={
             **list_evidence(deployment, held),
-            "requests recorded": str(len(result.records)),
+            "connections as the load began": str(result.connected or "not shown"),
+            "load loop": result.loop or "Locust's own",
             "requests by Locust's count": str(result.locust_requests),
-            "connections opened": str(result.opened),
         },
     )
 
@@ -147,6 +149,8 @@ def record_slot(slot: Slot, deployment: Deployment, metrics: RequestMetrics, **s
     return SlotRecord(
         slot=slot,
         realtime_offset_ns=time.time_ns() - time.monotonic_ns(),
+        achieved_share=metrics.achieved_share,
+        lateness_p99_us=metrics.lateness_p99_us,
         requests=metrics.requests,
         errors=metrics.errors,
         unfinished=metrics.unfinished,
@@ -171,6 +175,7 @@ def _check(
     other_purpose = condition.load.pacing == "sleep" or condition.lab.taps
     lateness_voids = Voids.LATENCY if other_purpose else Voids.SLOT
     return [
+        *check_connections(condition.load.connections, result.connected),
         *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share),
         *(check_open_loop(metrics.open_loop, metrics.values, lateness_voids) if metrics.open_loop else []),
         *(check_idle(cpu.idle_cores) if cpu else []),
@@ -213,13 +218,15 @@ def list_evidence(deployment: Deployment, held: bool) -> dict[str, str]:
         "container": str(server.container.id) if server.container else "none: native",
         "idle states": "held" if held else "free",
         "receive steering": "on" if condition.lab.receive_steering else "off",
+        "Apache's threads": str(site.limits.threads),
+        "Apache's listen backlog": str(site.limits.backlog),
     }
 
 
 def unmeasured(slot: Slot, reason: str) -> SlotRecord:
     """The record of a slot that never came to its load."""
     gate = Gate(
-        name=UNMEASURED,
+        name=GateKind.ANSWERED,
         passed=False,
         seen="no",
         limit="yes",

@@ -5,31 +5,39 @@ import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import bench
-from bench.errors import BenchError, ExitCode, InputError, Interrupted
+from bench.errors import BenchError, ExitCode, Interrupted
 from bench.lab.hosts import requirements
 from bench.lab.hosts.lock import machine_lock
+from bench.measure import recording
 from bench.measure.budget import divide_budget
-from bench.measure.progress import Progress
-from bench.measure.run import begin_locked, exit_code_of, resume_locked, write_results
+from bench.measure.progress import Progress, Watch
+from bench.measure.run import Wanted, begin_locked, exit_code_of, resume_locked
 from bench.records.run import Status
 from bench.records.suite import ENDED, SUITE_SCHEMA_VERSION, Entry, SuiteRecord
-from bench.report.pages.suite import write_index
-from bench.results import files, store
+from bench.results import files, store, sums
+from bench.results.derived import write_results
+from bench.results.run import Run, load
 from bench.scenario.plan import expected_seconds, plan_slots
 from bench.scenario.suite import Asked
 
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who looks on: `progress` is entered once a run, and `ended` is told of every run that ends."""
+    """Who looks on, and what becomes of each run and of the suite."""
 
     say: Callable[[str], None]
     progress: Callable[[], AbstractContextManager[Progress]]
-    ended: Callable[[Path, Entry], None]
+    """Entered once a run."""
+    ended: Callable[[Entry, Run | None], None]
+    """Told of every run that ends, judged; None where it did not come so far."""
+    publish: Callable[[Run], None]
+    """As a `Watch`'s, of each run."""
+    publish_index: Callable[[Path, SuiteRecord, Run | None], None]
+    """Writes what a person reads of the suite into its folder, after every step; given the run that the
+    step ended, if it did."""
     web_ui_port: int | None = None
 
 
@@ -49,16 +57,15 @@ def begin_suite(
     """
     scenarios = [scenario for _, scenario in asked.scenarios]
     shares = divide_budget(scenarios, budget_s) if budget_s else [None] * len(scenarios)
-    requirements.require_all()
-    now = datetime.now(UTC)
+    requirements.require_all(*scenarios)
     record = SuiteRecord(
         schema_version=SUITE_SCHEMA_VERSION,
-        id=files.new_run_id(now),
+        id=recording.new_id(),
         bench_version=bench.__version__,
         name=asked.name,
         question=asked.question,
         status=Status.RUNNING,
-        started_at=now.isoformat(timespec="seconds"),
+        started_at=recording.say_time(),
         budget_s=budget_s,
         precision=precision,
         entries=tuple(
@@ -81,96 +88,104 @@ def begin_suite(
 def resume_suite(folder: Path, watcher: Watcher) -> None:
     """Go on with the suite in `folder`: the interrupted run, those that failed, those not begun."""
     record = store.read_suite(folder)
-    if all(entry.has_ended for entry in record.entries):
-        raise InputError(
-            f"Resuming the suite {record.id}",
-            "all of its runs have ended",
-            f"`bench report {folder}` writes its index.",
-        )
-    requirements.require_all()
+    remains = not all(entry.has_ended for entry in record.entries)
+    if not remains and record.status is Status.COMPLETE:
+        raise recording.refuse_ended(f"Resuming the suite {record.id}", "all of its runs have ended", folder)
+    if remains:
+        requirements.require_all(*(entry.scenario for entry in record.entries if not entry.has_ended))
     with machine_lock(f"bench resume, suite {record.id} ({record.name})"):
         _run_entries(folder, record, watcher)
 
 
 def _run_entries(folder: Path, record: SuiteRecord, watcher: Watcher) -> None:
     """Run each entry that has not ended; suite.json and the index follow every step."""
-    status = Status.FAILED
     record = record.model_copy(update={"status": Status.RUNNING, "finished_at": None})
-    try:
+    store.write_suite(folder, record)
+
+    def write(changed: SuiteRecord, run: Run | None = None) -> None:
+        nonlocal record
+        record = changed
+        store.write_suite(folder, record)
+        watcher.publish_index(folder, record, run)
+
+    def finish(status: Status, finished_at: str) -> None:
+        if status is Status.INTERRUPTED:
+            watcher.say(f"`bench resume {folder}` goes on with the suite.")
+        ended = record.model_copy(update={"status": status, "finished_at": finished_at})
+        store.finish_suite(folder, ended)
+        watcher.publish_index(folder, ended, None)
+        sums.write_sums(folder)
+
+    with recording.recording(finish) as ending:
         for index, entry in enumerate(record.entries):
             if entry.has_ended:
                 continue
-            scenario = entry.scenario
-            expected_s = expected_seconds(scenario, plan_slots(scenario, entry.seed))
-            minutes = f"about {expected_s / 60:.1f} minutes" if not entry.run else "goes on"
-            watcher.say(
-                f"[{index + 1}/{len(record.entries)}] {scenario.name}: {scenario.question} ({minutes})"
-            )
-            begun = entry.model_copy(update={"status": Status.RUNNING, "exit_code": None, "fault": ""})
-            if not entry.run or not (folder / entry.run / files.RUN_FILE).exists():
-                # Known to the suite before it exists, so that no kill can make an orphan of it.
-                run_id = files.new_run_id(datetime.now(UTC))
-                begun = begun.model_copy(update={"run": f"../../{scenario.name}/{run_id}"})
-            record = record.with_entry(index, begun)
-            _write(folder, record)
+            watcher.say(f"[{index + 1}/{len(record.entries)}] {_announce(entry)}")
+            begun = _begin_entry(folder, entry)
+            write(record.with_entry(index, begun))
             try:
-                ended = _run_entry(folder, begun, record.precision, watcher)
+                ended, run = _run_entry(folder, begun, record.precision, watcher)
             except Interrupted:
                 record = record.with_entry(index, begun.model_copy(update={"status": Status.INTERRUPTED}))
                 raise
-            record = record.with_entry(index, ended)
-            _write(folder, record)
-            watcher.ended(folder, ended)
+            write(record.with_entry(index, ended), run)
+            watcher.ended(ended, run)
         if all(entry.has_ended for entry in record.entries):
-            status = Status.COMPLETE
-    except Interrupted:
-        status = Status.INTERRUPTED
-        watcher.say(f"`bench resume {folder}` goes on with the suite.")
-        raise
-    finally:
-        finished_at = datetime.now(UTC).isoformat(timespec="seconds")
-        _write(folder, record.model_copy(update={"status": status, "finished_at": finished_at}))
+            ending.status = Status.COMPLETE
 
 
-def _run_entry(folder: Path, entry: Entry, precision: float | None, watcher: Watcher) -> Entry:
+def _announce(entry: Entry) -> str:
+    scenario = entry.scenario
+    expected_s = expected_seconds(scenario, plan_slots(scenario, entry.seed))
+    lasting = f"about {expected_s / 60:.1f} minutes" if not entry.run else "goes on"
+    return f"{scenario.name}: {scenario.question} ({lasting})"
+
+
+def _begin_entry(folder: Path, entry: Entry) -> Entry:
+    """The entry as one that runs; its run is known to the suite before it exists: no kill makes an orphan."""
+    begun = entry.model_copy(update={"status": Status.RUNNING, "exit_code": None, "fault": ""})
+    if entry.run and (folder / entry.run / files.RUN_FILE).exists():
+        return begun
+    return begun.model_copy(update={"run": f"../../{entry.scenario.name}/{recording.new_id()}"})
+
+
+def _run_entry(
+    folder: Path, entry: Entry, precision: float | None, watcher: Watcher
+) -> tuple[Entry, Run | None]:
     """Begin or go on with one run; whatever goes wrong is told in the entry that is returned."""
     assert entry.run is not None
     # As the shell would write it, and not by way of the suite's own folder.
-    run = folder.parents[1] / Path(entry.run).relative_to("../..")
-    fault, code = "", ExitCode.DONE
+    place = folder.parents[1] / Path(entry.run).relative_to("../..")
+    run, fault, code = None, "", ExitCode.DONE
     try:
-        _measure(run, entry, precision, watcher)
+        run = _measure(place, entry, precision, watcher)
         code = exit_code_of(run)
     except BenchError as known:
         fault, code = str(known), known.exit_code
     except Exception as bug:  # noqa: BLE001 - the other scenarios are not to be lost to it
         watcher.say(traceback.format_exc())
         fault, code = f"A bug of bench: {bug!r}. Please report it.", ExitCode.INTERNAL_ERROR
-    has_run = (run / files.RUN_FILE).exists()
-    status = store.read_run(run).status if has_run else Status.FAILED
-    return entry.model_copy(update={"status": status, "exit_code": code, "fault": fault})
+    status = run.record.status if run else _status_of(place)
+    return entry.model_copy(update={"status": status, "exit_code": code, "fault": fault}), run
 
 
-def _measure(run: Path, entry: Entry, precision: float | None, watcher: Watcher) -> None:
+def _status_of(place: Path) -> Status:
+    """How far a run came that did not come to its end."""
+    try:
+        return store.read_run(place).status
+    except BenchError:
+        return Status.FAILED
+
+
+def _measure(place: Path, entry: Entry, precision: float | None, watcher: Watcher) -> Run:
     with watcher.progress() as progress:
-        if not (run / files.RUN_FILE).exists():
-            begin_locked(
-                run.name,
-                entry.scenario,
-                entry.seed,
-                entry.budget_s,
-                run.parents[1],
-                progress,
-                watcher.web_ui_port,
-                precision,
-            )
-        elif store.read_run(run).status in ENDED:
-            write_results(run)  # Killed after its last slot, or resumed by itself in the meantime.
-        else:
-            resume_locked(run, progress, watcher.web_ui_port)
-
-
-def _write(folder: Path, record: SuiteRecord) -> None:
-    store.write_suite(folder, record)
-    write_index(record, folder)
-    store.write_sums(folder)
+        watch = Watch(progress, watcher.publish, watcher.web_ui_port)
+        if not (place / files.RUN_FILE).exists():
+            wanted = Wanted(entry.scenario, entry.seed, entry.budget_s, precision)
+            return begin_locked(place.name, wanted, place.parents[1], watch)
+        if store.read_run(place).status in ENDED:
+            # Killed after its last slot, or resumed by itself in the meantime.
+            run = load(place)
+            write_results(run, watcher.publish)
+            return run
+        return resume_locked(place, watch)

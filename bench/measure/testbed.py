@@ -10,17 +10,20 @@ from bench.lab.hosts import machine
 from bench.lab.hosts.host import Host, network_of
 from bench.lab.hosts.journal import Journal, undo
 from bench.lab.hosts.lab import Lab, hosts_of_lab, lab
+from bench.lab.hosts.requirements import require_descriptors
 from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE
 from bench.lab.servers.engine import Engine, engine
 from bench.lab.servers.image import Image, provide_image
 from bench.lab.servers.server import Apache, Site, apache, network_inode
 from bench.measure import settings
 from bench.scenario.conditions import Condition, conditions
-from bench.scenario.model import OWN_ENGINE, Arm, LabSettings
+from bench.scenario.engine_source import OWN_ENGINE
+from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
 from bench.scenario.scenario import Scenario
+from bench.scenario.server_limits import limit_server, most_descriptors
 
 CONTROL_S = 0.3
 """How long a control is asked in vain."""
@@ -50,6 +53,7 @@ class Bed:
             place,
             self.image.id,
             condition.load.vantage,
+            limit_server(self.scenario),
             condition.lab.server_wait_us,
         )
 
@@ -103,6 +107,7 @@ def prepare_bed(
     the machine's own must be there, or EnvironmentLacks is raised.
     """
     client_cpus, docker_cpus = machine.divide_cores()
+    require_descriptors(most_descriptors(scenario))
     places = docker_hosts(scenario)
     ipv6 = any(scenario.network(arm).ipv6 for arm in scenario.arms)
     journal = Journal(run_id)

@@ -1,6 +1,5 @@
 """A window: one load on a living deployment, and all that is read beside it."""
 
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from bench.errors import MeasurementInvalid
 from bench.generator.client import LoadResult
 from bench.generator.wrk import measure_with_wrk
+from bench.lab.hosts import waiting
 from bench.lab.hosts.host import parse_cpus
 from bench.lab.hosts.readings import read_files
 from bench.lab.instruments.activity import Activity, begin_activity, end_activity
@@ -120,5 +120,5 @@ def _drive(
 def _watch_idle(watch: Watch) -> Rates:
     """What the machine does where a container runs and a generator waits, and nothing is asked."""
     begun = watch.parse(read_files(watch.files))
-    time.sleep(IDLE_S)
+    waiting.sleep(IDLE_S)
     return rate(begun, watch.parse(read_files(watch.files)))

@@ -1,28 +1,30 @@
 """What an instrument can tell: this machine's load generator, its noise, the smallest effect it resolves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import exp, sqrt
 from statistics import stdev
+from typing import Self
 
+from pydantic import Field, model_validator
+
+from bench.records.environment import MachineFacts
 from bench.scenario.metric import Metric
-from bench.stored import Stored
+from bench.stored import Amount, Count, Moment, Stored
 
 POWER = 0.8
 """Chance that an effect of the smallest resolvable size is found by a run of the given time."""
 TIMES_S = (60, 300, 1800)
-SAME_MACHINE = ("kernel", "cpu", "usable_cores", "architecture")
-"""Facts of a machine on which figures depend: where one differs, they are another machine's."""
 
 
 class Ceiling(Stored):
     """What one engine reaches against a server that does nothing, at one number of connections."""
 
-    connections: int
+    connections: Count
     engine: str
-    rates_rps: tuple[float, ...]
+    rates_rps: tuple[Amount, ...] = Field(min_length=1)
     """Of each round."""
-    requests: int = 0
-    locust_requests: int = 0
+    requests: Count = 0
+    locust_requests: Count = 0
     """Locust's own count of the same requests; 0 for wrk, which Locust does not see."""
     raw_ratio: float | None = None
     """How many times as fast the raw engine is, over paired rounds."""
@@ -33,10 +35,10 @@ class Floor(Stored):
     """What two arms that are the same show as a difference, on one metric."""
 
     metric: Metric
-    ratio: float
+    ratio: float = Field(gt=0)
     """Of the two; its truth is 1."""
     ci95: tuple[float, float]
-    spread: float
+    spread: Amount
     """Standard deviation of a block's log-ratio: two slots of each arm."""
     blocks: int
 
@@ -60,6 +62,22 @@ class BeyondWire(Stored):
     p50_us: float
     p99_us: float
     requests: int
+    spread_us: float | None = None
+    """Between the quartiles. None, as all that follows, of a version that did not look."""
+    share: float | None = None
+    """Of the whole latency, at the median of requests."""
+
+
+class Lateness(Stored):
+    """How late an open loop sent its requests, where a connection was free: us at p50 and p99."""
+
+    engine: str
+    rate_rps: float
+    p50_us: float
+    p99_us: float
+    """Both are medians of the rounds'."""
+    achieved_rps: float
+    """Answered a second: less than the rate where the loop is full."""
 
 
 class Pauses(Stored):
@@ -80,23 +98,35 @@ class Pauses(Stored):
 class Calibration(Stored):
     """All of it, and the machine that it is of."""
 
-    measured_at: str
-    """UTC, ISO 8601."""
+    measured_at: Moment
     bench_version: str
-    machine: Mapping[str, str]
+    machine: MachineFacts
     scope: str
     ceilings: tuple[Ceiling, ...]
     floors: tuple[Floor, ...]
-    block_s: float
+    block_s: float = Field(gt=0)
     """Seconds of a block of two arms, as the floors were measured."""
     beyond_wire: BeyondWire | None
     """None where no capture was valid."""
     pauses: Pauses | None = None
     """None of a version that did not look."""
+    loop: str = ""
+    """Which loop the raw engine had; empty of a version that had but one, in Python."""
+    beyond_wire_python: BeyondWire | None = None
+    """The same of the engine raw-python."""
+    latenesses: tuple[Lateness, ...] = ()
+    """Of both raw engines, against the server that does nothing."""
 
-    def is_of(self, machine: Mapping[str, str]) -> bool:
+    def is_of(self, machine: MachineFacts) -> bool:
         """Whether it was made on a machine like `machine`."""
-        return all(self.machine.get(fact) == machine.get(fact) for fact in SAME_MACHINE)
+        return not self.machine.differing(machine)
+
+    @model_validator(mode="after")
+    def _has_one_floor_a_metric(self) -> Self:
+        metrics = [floor.metric for floor in self.floors]
+        if len(set(metrics)) < len(metrics) or Metric.P50_LATENCY_US not in metrics:
+            raise ValueError("floors: there must be one of each metric, and one of the p50")
+        return self
 
     def smallest_effects(self, metric: Metric) -> dict[int, float | None]:
         """Seconds of measuring -> smallest ratio, less 1, that they resolve between two arms."""

@@ -9,7 +9,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from bench.stored import Stored
+from bench.records.environment import MachineFacts
+from bench.stored import Moment, Stored
 
 WALKTHROUGH_SCHEMA_VERSION = 1
 
@@ -103,9 +104,9 @@ class WalkthroughRecord(Stored):
     schema_version: int
     id: str
     bench_version: str
-    started_at: str
-    finished_at: str
-    machine: Mapping[str, str]
+    started_at: Moment
+    finished_at: Moment
+    machine: MachineFacts
     tools: Mapping[str, str]
     hosts: Mapping[str, str]
     """Host of the lab -> addresses and what it is."""

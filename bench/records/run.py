@@ -1,27 +1,27 @@
-"""What a run stores of itself in run.json, from its plan (before there is data) to its last slot."""
+"""What a run stores of itself: in run.json, from its plan before there is data on, and in each slot.json."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 
+from pydantic import Field
+
 from bench.records.calibration import Calibration
+from bench.records.environment import EngineFacts, ImageFacts, LabFacts, MachineFacts
 from bench.scenario.metric import Metric
 from bench.scenario.modes.footprint import Counter
 from bench.scenario.plan import Slot
 from bench.scenario.scenario import Scenario
 from bench.slots.cpu import CpuRecord
-from bench.slots.gates.gate import Gate, is_valid
+from bench.slots.gates.gate import Gate, GateKind, is_valid
 from bench.slots.observation import SlotMetrics
 from bench.slots.surroundings import Facts
 from bench.slots.turns import TurnsRecord
-from bench.stored import Stored
+from bench.stored import Amount, Count, Moment, MomentIfAny, Stored
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Of run.json and of everything beside it; raised when an older reader would misread a run."""
-READABLE_VERSIONS = (2, 3, SCHEMA_VERSION)
+READABLE_VERSIONS = (2, 3, 4, SCHEMA_VERSION)
 """What a later version added has a default here, so that runs of these versions load as they are."""
-
-UNMEASURED = "answered"
-"""Name of the one gate of a slot that never came to its load."""
 
 
 class Status(StrEnum):
@@ -41,30 +41,30 @@ class Status(StrEnum):
 class TapRecord(Stored):
     """What one tap of a capture slot saw."""
 
-    name: str
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")
     """Its place on the path: `client`, `uplink`, `bridge`, `veth` (the host's side), `container`."""
     host: str
     """In whose network namespace: `client`, `docker1`, ..., or `container`."""
     link: str
     """The interface that was captured on."""
-    received: int
+    received: Count
     """Packets that passed the filter, by the kernel's count."""
     dropped: int
     """Of them, those that the kernel had no room for."""
-    counts: Mapping[str, int]
+    counts: Mapping[str, Count]
     """Packets, and signs of loss among them: the names of `taps.Sight.counts`."""
-    handshakes_us: tuple[float, ...] = ()
+    handshakes_us: tuple[Amount, ...] = ()
     """First SYN to first SYN-ACK, of every connection whose both were seen here."""
 
 
 class CaptureRecord(Stored):
     """The captures of one slot, matched; each request's times are in the slot's hops.parquet."""
 
-    taps: tuple[TapRecord, ...]
+    taps: tuple[TapRecord, ...] = Field(min_length=1)
     """In the order in which requests pass them."""
-    expected: int
+    expected: Count
     """Requests of the window that were answered."""
-    matched: int
+    matched: Count
     """Of them, those that were found whole at every tap."""
 
 
@@ -72,36 +72,44 @@ class SlotRecord(Stored):
     """One slot as it was measured. Stamps are CLOCK_MONOTONIC ns of the run's boot."""
 
     slot: Slot
-    started_at: str = ""
+    started_at: MomentIfAny = ""
     """UTC, ISO 8601."""
-    window_start_ns: int = 0
-    window_end_ns: int = 0
-    realtime_offset_ns: int = 0
+    window_start_ns: Count = 0
+    window_end_ns: Count = 0
+    realtime_offset_ns: int = Field(default=0, gt=-(2**63), lt=2**63)
     """CLOCK_REALTIME minus CLOCK_MONOTONIC at the slot's end."""
-    requests: int = 0
+    requests: Count = 0
     """Sent inside the window (open loop: intended inside it), and the base of every metric."""
-    errors: int = 0
-    unfinished: int = 0
+    errors: Count = 0
+    unfinished: Count = 0
     values: Mapping[Metric, float | None] = {}
-    p99_latency_us: float | None = None
+    p99_latency_us: Amount | None = None
     """Descriptive, of however few requests: comparisons take it from `values`."""
-    p999_latency_us: float | None = None
+    p999_latency_us: Amount | None = None
     """Descriptive only: a slot holds too few requests for a comparison of it."""
-    mean_latency_us: float | None = None
-    service_p50_us: float | None = None
+    mean_latency_us: Amount | None = None
+    service_p50_us: Amount | None = None
     """Of done minus sent, whatever waited before; descriptive, as the next."""
-    service_p99_us: float | None = None
-    start_to_first_200_ms: float | None = None
+    service_p99_us: Amount | None = None
+    start_to_first_200_ms: Amount | None = None
     """From asking the engine to start the container to the first 200 at the client."""
-    wrk_witness_rps: float | None = None
-    generator_busy: float | None = None
+    wrk_witness_rps: Amount | None = None
+    achieved_share: Amount | None = None
+    """Of an open loop: done in the window, by what arrived in it."""
+    lateness_p99_us: float | None = None
+    """Of an open loop: the generator's own, where a connection was free."""
+    connections_opened: Count | None = None
+    """By the load, warm-up and drain included; None where it was not counted, as of the next."""
+    requests_recorded: Count | None = None
+    """Warm-up and drain included."""
+    generator_busy: Amount | None = None
     """Share of its core that the generator worked; looking out for the next arrival is no work."""
     core_busy: Mapping[int, float] = {}
     """Core of the machine -> its busy share, from the warm-up's begin to the window's end."""
-    fixed_work_us: float | None = None
+    fixed_work_us: Amount | None = None
     """Of one and the same loop on the slowest core, before or after the load: what frequency, throttling
     or a neighbour on the same physical core does. None of what was stored before schema version 4."""
-    seconds: float = 0.0
+    seconds: Amount = 0.0
     """Of the whole slot, from creating the container to its removal."""
     overhead_s: float = 0.0
     """Of `seconds`, what was neither warm-up nor window nor witness nor idle baseline."""
@@ -115,8 +123,10 @@ class SlotRecord(Stored):
     """Of a slot whose load measures CPU."""
     turns: TurnsRecord | None = None
     """Of a slot that shared its time with others of its set; its `counters` are then those of its proof."""
-    gates: tuple[Gate, ...]
+    gates: tuple[Gate, ...] = Field(min_length=1)
     evidence: Mapping[str, str] = {}
+    sealed: Mapping[str, str] = {}
+    """File of the slot's folder -> SHA-256, of what was measured, as it was written."""
 
     @property
     def valid(self) -> bool:
@@ -126,7 +136,7 @@ class SlotRecord(Stored):
     @property
     def measured(self) -> bool:
         """Whether it came to a load, or to what a control shows; if not, a resumed run tries it again."""
-        return not any(gate.name == UNMEASURED and not gate.passed for gate in self.gates)
+        return not any(gate.name is GateKind.ANSWERED and not gate.passed for gate in self.gates)
 
     @property
     def failed_gates(self) -> list[Gate]:
@@ -153,21 +163,21 @@ class RunRecord(Stored):
     id: str
     bench_version: str
     status: Status
-    started_at: str
-    finished_at: str | None = None
+    started_at: Moment
+    finished_at: Moment | None = None
     scenario: Scenario
-    seed: int
-    budget_s: float | None
-    precision: float | None = None
+    seed: int = Field(ge=0)
+    budget_s: float | None = Field(gt=0)
+    precision: float | None = Field(default=None, gt=0, lt=1)
     """Half-width of the 95 % interval of a p50 ratio, as a fraction, at which the run ends."""
-    planned: tuple[Slot, ...]
-    machine: Mapping[str, str]
+    planned: tuple[Slot, ...] = Field(min_length=1)
+    machine: MachineFacts
     tools: Mapping[str, str]
-    lab: Mapping[str, str]
-    """Addresses, cores, and whether idle states were held."""
-    engines: Mapping[str, Mapping[str, str]]
+    lab: LabFacts
+    """Empty until it stood, as are the next two."""
+    engines: Mapping[str, EngineFacts]
     """Of each Docker host."""
-    image: Mapping[str, str]
+    image: ImageFacts
     calibration: Calibration | None = None
     """Of this machine, as it was when the run began; None where it never was calibrated."""
     unavailable: Mapping[str, str] = {}

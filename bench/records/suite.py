@@ -10,7 +10,7 @@ from pydantic import Field
 from bench.errors import ExitCode
 from bench.records.run import Status
 from bench.scenario.scenario import Scenario
-from bench.stored import Stored
+from bench.stored import Moment, Stored
 
 SUITE_SCHEMA_VERSION = 1
 """Of suite.json."""
@@ -27,8 +27,8 @@ class Entry(Stored):
     source: str
     """As the person named it."""
     scenario: Scenario
-    seed: int
-    budget_s: float | None
+    seed: int = Field(ge=0)
+    budget_s: float | None = Field(gt=0)
     """Its share of the suite's budget."""
     run: str | None = None
     """Its run's folder, as seen from the suite's; None until it begins."""
@@ -54,9 +54,9 @@ class SuiteRecord(Stored):
     name: str
     question: str
     status: Status
-    started_at: str
-    finished_at: str | None = None
-    budget_s: float | None
+    started_at: Moment
+    finished_at: Moment | None = None
+    budget_s: float | None = Field(gt=0)
     precision: float | None
     entries: tuple[Entry, ...]
 

@@ -7,6 +7,10 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from bench import interrupts
+from bench.report.text import replace_controls
 
 INK = "#010203"
 """Drawn in place of text and axes; in the SVG it becomes `currentColor`, which the style below sets."""
@@ -48,8 +52,16 @@ STYLE: Any = {
 
 
 def render_svg(figure: Figure, name: str, title: str, description: str) -> str:
-    """The SVG document of `figure`; `name` prefixes its ids, so that several stand in one page."""
+    """The SVG document of `figure`; `name` prefixes its ids, so that several stand in one page.
+
+    Raises Interrupted: a run's report is written under the machine's lock, and may take a while.
+    """
+    interrupts.check()
     text = io.StringIO()
+    for words in figure.findobj(Text):
+        # Of whoever drew it under another style, too: a dollar in a name is a dollar.
+        words.set_parse_math(False)
+        words.set_text(replace_controls(words.get_text()))
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         _settle_layout(figure)
         figure.savefig(
@@ -58,13 +70,13 @@ def render_svg(figure: Figure, name: str, title: str, description: str) -> str:
             dpi=PIXELS_PER_INCH,
             metadata={"Date": None, "Creator": None, "Type": None, "Format": None},
         )
-    svg = text.getvalue().replace(INK, "currentColor")
+    svg = replace_controls(text.getvalue()).replace(INK, "currentColor")
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     svg = svg.replace('<style type="text/css">*{', f'<style type="text/css">#{name} *{{')
     opening = f'<svg id="{name}" role="img" aria-labelledby="{name}-title {name}-description" '
     about = (
-        f'<title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-description">{escape(description)}</desc>'
+        f'<title id="{name}-title">{escape(replace_controls(title))}</title>'
+        f'<desc id="{name}-description">{escape(replace_controls(description))}</desc>'
         f"<style>#{name}{{color:{LIGHT_INK}}}"
         f"@media (prefers-color-scheme:dark){{#{name}{{color:{DARK_INK}}}}}"
         f"@media print{{#{name}{{color:#000}}}}</style>"

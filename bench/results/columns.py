@@ -1,6 +1,7 @@
 """Requests, hops and packets of a slot as Parquet columns."""
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.errors import InputError
-from bench.results.files import RUN_FILE, SUMS_FILE, write_atomically
-from bench.slots.requests import Outcome
+from bench.results.files import RUN_FILE, describe_fault, make_subfolder, write_atomically
+from bench.results.sums import NotAsWritten, digest
+from bench.slots.requests import RECORD_DTYPE, TURN_DTYPE, Outcome
 from bench.wire.pcap import FILE_HEADER_BYTES, read_records
 
+REQUESTS_FILE, HOPS_FILE, TURNS_FILE = "requests.parquet", "hops.parquet", "turns.parquet"
 KEPT_PACKETS = 64
 """Of each capture: the handshakes and a dozen requests. All of them would be megabytes a slot."""
 
@@ -24,8 +27,7 @@ def write_requests(
 
     `cell`, of a slot that took turns: the number of the cell that each counts in, -1 of none.
     """
-    target = folder / slot_directory / "requests.parquet"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = make_subfolder(folder, slot_directory) / REQUESTS_FILE
     names = pa.array([outcome.name.lower() for outcome in Outcome])
     columns = {name: np.ascontiguousarray(records[name]) for name in records.dtype.names or ()}
     outcome = pa.DictionaryArray.from_arrays(pa.array(columns.pop("outcome").astype(np.int8)), names)
@@ -37,13 +39,13 @@ def write_requests(
 def write_hops(folder: Path, slot_directory: str, rows: np.ndarray) -> None:
     """Write a capture slot's hops.parquet: `Hops.rows`, a row a matched request."""
     columns = {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names or ()}
-    _write_parquet(folder / slot_directory / "hops.parquet", pa.table(columns))
+    _write_parquet(make_subfolder(folder, slot_directory) / HOPS_FILE, pa.table(columns))
 
 
 def write_turns(folder: Path, slot_directory: str, turns: np.ndarray) -> None:
     """Write turns.parquet of a slot that took turns: TURN_DTYPE, a row a turn."""
     columns = {name: np.ascontiguousarray(turns[name]) for name in turns.dtype.names or ()}
-    _write_parquet(folder / slot_directory / "turns.parquet", pa.table(columns))
+    _write_parquet(make_subfolder(folder, slot_directory) / TURNS_FILE, pa.table(columns))
 
 
 def write_packets(folder: Path, slot_directory: str, tap: str, capture: Path) -> None:
@@ -53,7 +55,8 @@ def write_packets(folder: Path, slot_directory: str, tap: str, capture: Path) ->
         stream.seek(0)
         last = min(KEPT_PACKETS, len(records.starts)) - 1
         kept = 0 if last < 0 else int(records.starts[last]) + int(records.captured_bytes[last])
-        write_atomically(folder / slot_directory / f"{tap}.pcap", stream.read(FILE_HEADER_BYTES + kept))
+        place = make_subfolder(folder, slot_directory)
+        write_atomically(place / f"{tap}.pcap", stream.read(FILE_HEADER_BYTES + kept))
 
 
 def _write_parquet(target: Path, table: pa.Table) -> None:
@@ -71,26 +74,94 @@ def _write_parquet(target: Path, table: pa.Table) -> None:
     write_atomically(target, sink.getvalue())
 
 
-def read_requests(folder: Path, slot_directory: str, columns: Sequence[str] | None = None) -> pa.Table:
+def read_requests(
+    folder: Path, slot_directory: str, columns: Sequence[str] | None = None, sealed: str | None = None
+) -> pa.Table:
     """Read a slot's requests.parquet, warm-up included; some of its `columns`, or all.
 
-    Raises InputError where it cannot be read.
+    Warns NotAsWritten where its sum is not the `sealed` one. Raises InputError where it cannot be read,
+    or holds something else than requests.
     """
-    return _read_parquet(folder / slot_directory / "requests.parquet", columns)
+    path = folder / slot_directory / REQUESTS_FILE
+    wanted = list(columns or RECORD_DTYPE.names or ())
+    table = _read_parquet(path, wanted, sealed)
+    if "outcome" in wanted:
+        known = {outcome.name.lower() for outcome in Outcome}
+        strange = set(_values(path, table["outcome"])) - known
+        if strange:
+            raise _refuse(path, f"it has outcomes that no request has: {', '.join(map(str, strange))}")
+    _require_integers(path, table, [name for name in wanted if name != "outcome"])
+    return table
 
 
-def read_hops(folder: Path, slot_directory: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a capture slot's hops.parquet, as `read_requests` does."""
-    return _read_parquet(folder / slot_directory / "hops.parquet", columns)
+def read_hops(
+    folder: Path, slot_directory: str, columns: Sequence[str] | None = None, sealed: str | None = None
+) -> pa.Table:
+    """Read a capture slot's hops.parquet, as `read_requests` does; an `id` is a request's number, from 0."""
+    path = folder / slot_directory / HOPS_FILE
+    table = _read_parquet(path, columns, sealed)
+    _require_integers(path, table, table.column_names)
+    if "id" in table.column_names and len(table):
+        ids = table["id"].to_numpy()
+        if ids.min() < 0:
+            raise _refuse(path, f"it has a request of the number {ids.min()}")
+        if len(np.unique(ids)) < len(ids):
+            raise _refuse(path, "it has a request twice")
+    return table
 
 
-def _read_parquet(path: Path, columns: Sequence[str] | None) -> pa.Table:
+def read_turns(folder: Path, slot_directory: str, sealed: str | None = None) -> np.ndarray:
+    """Read turns.parquet of a slot that took turns (TURN_DTYPE), as `read_requests` does."""
+    path = folder / slot_directory / TURNS_FILE
+    names = TURN_DTYPE.names or ()
+    table = _read_parquet(path, names, sealed)
+    _require_integers(path, table, names)
+    turns = np.zeros(len(table), TURN_DTYPE)
+    for name in names:
+        turns[name] = table[name].to_numpy()
+    starts, ends = turns["settled_ns"], turns["end_ns"]
+    if not len(turns) or (starts > ends).any() or (starts[1:] < ends[:-1]).any():
+        raise _refuse(path, "its turns are none, or not one after another")
+    return turns
+
+
+def _read_parquet(path: Path, columns: Sequence[str] | None, sealed: str | None) -> pa.Table:
     try:
-        return pq.read_table(path, columns=columns and list(columns))
-    except (OSError, pa.ArrowException) as fault:
-        raise InputError(
-            f"Reading {path}",
-            str(fault).splitlines()[0],
-            f"The slot's metrics are in {RUN_FILE} all the same. `sha256sum -c {SUMS_FILE}` says which files"
-            " are not as they were written.",
-        ) from fault
+        # Whole and once, so that what is held against the sum is what is decoded.
+        content = path.read_bytes()
+        if sealed and digest(content) != sealed:
+            warnings.warn(NotAsWritten(f"{path} is not as it was written."), stacklevel=4)
+        parquet = pq.ParquetFile(pa.BufferReader(content))
+        missing = [name for name in columns or () if name not in parquet.schema_arrow.names]
+        if missing:
+            raise _refuse(path, f"it lacks {', '.join(missing)}")
+        table = parquet.read(columns=columns and list(columns))
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as fault:
+        said = describe_fault(fault) if isinstance(fault, OSError) else str(fault)
+        raise _refuse(path, said.split("\n")[0] or "it is no Parquet file") from fault
+    return table
+
+
+def _values(path: Path, column: pa.ChunkedArray) -> list[object]:
+    try:
+        return list(column.unique().to_pylist())
+    except (ValueError, IndexError, pa.ArrowException) as fault:
+        raise _refuse(path, str(fault).split("\n")[0] or "its outcomes are no words") from fault
+
+
+def _require_integers(path: Path, table: pa.Table, names: Sequence[str]) -> None:
+    for name in names:
+        column = table[name]
+        if not pa.types.is_signed_integer(column.type):
+            raise _refuse(path, f"its {name} is {column.type}, not a whole number")
+        if column.null_count:
+            raise _refuse(path, f"its {name} is missing in {column.null_count} rows")
+
+
+def _refuse(path: Path, seen: str) -> InputError:
+    return InputError(
+        f"Reading {path}",
+        seen,
+        f"The slot's metrics are in {RUN_FILE} all the same. `bench verify {path.parents[2]}` says which"
+        " files are not as they were written.",
+    )

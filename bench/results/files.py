@@ -1,7 +1,8 @@
-"""Files of a run: made and replaced whole."""
+"""Files of a run: made and replaced whole; and those that a person asks for, wherever they are to go."""
 
 import os
 import secrets
+import stat
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +10,12 @@ from pathlib import Path
 from bench.errors import EnvironmentLacks
 
 RUN_FILE, VERDICT_FILE, SLOTS_FILE, SUMS_FILE = "run.json", "verdict.json", "slots.csv", "SHA256SUMS"
+SLOTS_FOLDER, SLOT_FILE, SURROUNDINGS_FOLDER = "slots", "slot.json", "surroundings"
 SUITE_FILE, SUITES = "suite.json", "suite"
 CAPACITY_FILE = "capacity.json"
+PARTIAL = ".partial"
+"""Ending of what is being written: its name is drawn, so that nobody can lay a link there beforehand, and
+two who write the same file do not meet."""
 WALKTHROUGH_FILE, WALKTHROUGH_PAGE = "walkthrough.json", "walkthrough.md"
 
 
@@ -32,7 +37,7 @@ def new_run_id(now: datetime) -> str:
 def create_run_folder(results: Path, scenario_name: str, run_id: str) -> Path:
     """Make `results/<scenario>/<run id>/`. Raises EnvironmentLacks where it cannot be written."""
     folder = results / scenario_name / run_id
-    make_folder(folder / "slots", f"Making the run's folder {folder}")
+    make_folder(folder / SLOTS_FOLDER, f"Making the run's folder {folder}")
     return folder
 
 
@@ -46,20 +51,97 @@ def make_folder(folder: Path, doing: str) -> None:
         ) from fault
 
 
+def make_subfolder(folder: Path, name: str) -> Path:
+    """Make `folder/name` (a relative path) where it is not there; returns it.
+
+    Raises EnvironmentLacks where it cannot be made, or where a part of it is a link: a run's folder may
+    be somebody else's, and what is written into it must not end up elsewhere.
+    """
+    place = folder
+    for part in Path(name).parts:
+        place /= part
+        try:
+            place.mkdir(exist_ok=True)
+            is_link = place.is_symlink()
+        except OSError as fault:
+            raise EnvironmentLacks(
+                f"Making the folder {place}", describe_fault(fault), "Make room there, or make it writable."
+            ) from fault
+        if is_link:
+            raise EnvironmentLacks(
+                f"Writing into {place}",
+                f"it is a link to {place.readlink()}, outside of what is written here",
+                "Remove the link.",
+            )
+    return place
+
+
 def write_atomically(target: Path, content: bytes) -> None:
-    """Write `content` so that `target` is the whole of it or what it was before."""
-    partial = target.with_name(f".{target.name}.partial")
+    """Write `content` so that `target` is the whole of it or what it was before, after any kill.
+
+    A link that lies there is replaced, not followed.
+    """
+    partial = target.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
     try:
-        with partial.open("wb") as stream:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(partial, flags, 0o666), "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(target)
-    except OSError as fault:
+        _sync_folder(target.parent)
+    except BaseException as fault:
         with suppress(OSError):
             partial.unlink()
+        if not isinstance(fault, OSError):
+            raise
         raise EnvironmentLacks(
             f"Writing {target}",
-            str(fault),
-            "What was written before is whole. Make room or give another folder with --results.",
+            describe_fault(fault),
+            "What was written before is whole. Make room there, or make it writable.",
         ) from fault
+
+
+def write_output(target: Path, content: bytes) -> None:
+    """Write a file that a person asked for; a device, a pipe or a link there is written to, not replaced.
+
+    Raises EnvironmentLacks where that fails.
+    """
+    try:
+        is_file = stat.S_ISREG(target.lstat().st_mode)
+    except OSError:
+        is_file = True  # There is nothing yet; or writing it says why not.
+    if is_file:
+        write_atomically(target, content)
+        return
+    try:
+        with target.open("wb") as stream:
+            stream.write(content)
+    except BrokenPipeError:
+        raise  # Whoever read it has seen enough.
+    except OSError as fault:
+        raise EnvironmentLacks(f"Writing {target}", describe_fault(fault), "Give another file.") from fault
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what killed writes left in a run's folder; for who holds the machine's lock."""
+    for path in folder.rglob(f".*{PARTIAL}"):
+        with suppress(OSError):
+            path.unlink()
+
+
+def describe_fault(fault: OSError | UnicodeDecodeError) -> str:
+    """Why a file could not be read or written, without its name."""
+    if isinstance(fault, UnicodeDecodeError):
+        return f"it is no text ({fault.reason} at byte {fault.start})"
+    return fault.strerror or str(fault)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a renaming last through a loss of power, where the file system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

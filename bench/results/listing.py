@@ -1,7 +1,7 @@
-"""The runs that lie below a results folder: what each is of, how far it came, and its word."""
+"""What lies below a results folder: what each is of, how far it came, and its word."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,20 +9,27 @@ from typing import Any
 
 from bench.results import files
 
+UNREADABLE = "unreadable"
+FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading a file ends in that holds something else than it should."""
+
 
 @dataclass(frozen=True)
 class Shelved:
-    """A stored run, suite or walkthrough, by what its files say; nothing is judged anew."""
+    """A stored run, suite, capacity measurement or walkthrough, by what its files say; nothing is judged."""
 
     path: Path
     kind: str
-    """`run`, `suite` or `walkthrough`."""
+    """`run`, `suite`, `capacity measurement` or `walkthrough`."""
     name: str
     status: str
+    """As its record says; `unreadable` where there is none to be read."""
     started_at: str
     word: str
     """Of its claims, each once, or where there is none of its p50 comparisons; empty if unjudged."""
     report: Path
+    reason: str = ""
+    """Why it is unreadable."""
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -30,7 +37,7 @@ class Shelved:
 
 
 def list_shelf(results: Path) -> list[Shelved]:
-    """All that lies in `results/<scenario>/<id>/`, the newest first; a file that cannot be read says so."""
+    """All that lies in `results/<scenario>/<id>/`, the newest first; what cannot be read says so itself."""
     found = list(_find(results))
     return sorted(found, key=lambda shelved: (shelved.path.name, str(shelved.path)), reverse=True)
 
@@ -39,7 +46,7 @@ def describe_age(started_at: str, now: datetime) -> str:
     """`5 min ago`, `3 h ago`, `2 d ago`; empty for what is no time."""
     try:
         minutes = (now - datetime.fromisoformat(started_at).astimezone(UTC)).total_seconds() / 60
-    except ValueError:
+    except (ValueError, OverflowError):
         return ""
     if minutes < 60:
         return f"{max(minutes, 0):.0f} min ago"
@@ -47,67 +54,76 @@ def describe_age(started_at: str, now: datetime) -> str:
 
 
 def _find(results: Path) -> Iterator[Shelved]:
+    readers: dict[str, tuple[str, str, Callable[[Path, dict[str, Any]], str]]] = {
+        files.SUITE_FILE: ("suite", "index.html", _count_scenarios),
+        files.CAPACITY_FILE: ("capacity measurement", "report.html", _count_probes),
+        files.RUN_FILE: ("run", "report.html", _find_words),
+        files.WALKTHROUGH_FILE: ("walkthrough", files.WALKTHROUGH_PAGE, _count_engines),
+    }
     for folder in results.glob("*/*/"):
-        if (folder / files.SUITE_FILE).exists():
-            yield _read_suite(folder)
-        elif (folder / files.RUN_FILE).exists():
-            yield _read_run(folder)
-        elif (folder / files.WALKTHROUGH_FILE).exists():
-            yield _read_walkthrough(folder)
+        for file, about in readers.items():
+            if (folder / file).exists():
+                yield _read_one(folder, file, *about)
+                break
 
 
-def _read_run(folder: Path) -> Shelved:
-    said = _read(folder / files.RUN_FILE)
-    verdict = _read(folder / files.VERDICT_FILE)
-    words = [claim["word"] for claim in verdict.get("claims", ())] or [
-        comparison["word"]
-        for comparison in verdict.get("comparisons", ())
-        if comparison["kind"] == "arms" and comparison["metric"] == "p50_latency_us"
-    ]
-    return Shelved(
-        path=folder,
-        kind="run",
-        name=said.get("scenario", {}).get("name", folder.parent.name),
-        status=said.get("status", "cannot be read"),
-        started_at=said.get("started_at", ""),
-        word=", ".join(dict.fromkeys(words)),
-        report=folder / "report.html",
-    )
+def _read_one(
+    folder: Path, file: str, kind: str, report: str, find_word: Callable[[Path, dict[str, Any]], str]
+) -> Shelved:
+    shelved = Shelved(folder, kind, folder.parent.name, UNREADABLE, "", "", folder / report)
+    try:
+        said = _read(folder / file)
+        name = said["name"] if "name" in said else said.get("scenario", {}).get("name", folder.parent.name)
+        status = said["status"] if kind != "walkthrough" else "complete" if said["finished_at"] else ""
+        told = (name, status, said.get("started_at", ""), find_word(folder, said))
+        if not all(isinstance(each, str) for each in told):
+            return _refuse(shelved, f"{file} holds something else than a {kind}")
+    except OSError as fault:
+        return _refuse(shelved, f"{file}: {files.describe_fault(fault)}")
+    except FAULTS as fault:
+        damaged = isinstance(fault, json.JSONDecodeError | UnicodeDecodeError | RecursionError)
+        return _refuse(
+            shelved, f"{file} {'is damaged' if damaged else f'holds something else than a {kind}'}"
+        )
+    return Shelved(folder, kind, *told, folder / report)
 
 
-def _read_suite(folder: Path) -> Shelved:
-    said = _read(folder / files.SUITE_FILE)
-    entries = said.get("entries", [])
+def _refuse(shelved: Shelved, reason: str) -> Shelved:
+    return Shelved(**{**vars(shelved), "reason": reason})
+
+
+def _find_words(folder: Path, _: dict[str, Any]) -> str:
+    """By its verdict.json; a verdict that is not there, or not to be read, is none."""
+    try:
+        verdict = _read(folder / files.VERDICT_FILE)
+        words = [claim["word"] for claim in verdict.get("claims", ())] or [
+            comparison["word"]
+            for comparison in verdict.get("comparisons", ())
+            if comparison["kind"] == "arms" and comparison["metric"] == "p50_latency_us"
+        ]
+        return ", ".join(dict.fromkeys(words))
+    except (OSError, *FAULTS):
+        return ""
+
+
+def _count_scenarios(_: Path, said: dict[str, Any]) -> str:
+    entries = said["entries"]
     begun = sum(entry["exit_code"] is not None for entry in entries)
-    return Shelved(
-        path=folder,
-        kind="suite",
-        name=said.get("name", folder.parent.name),
-        status=said.get("status", "cannot be read"),
-        started_at=said.get("started_at", ""),
-        word=f"{begun} of {len(entries)} scenarios",
-        report=folder / "index.html",
-    )
+    return f"{begun} of {len(entries)} scenarios"
 
 
-def _read_walkthrough(folder: Path) -> Shelved:
-    said = _read(folder / files.WALKTHROUGH_FILE)
-    engines = said.get("walks", [])
-    return Shelved(
-        path=folder,
-        kind="walkthrough",
-        name="walkthrough",
-        status="complete" if said.get("finished_at") else "cannot be read",
-        started_at=said.get("started_at", ""),
-        word=f"{len(engines)} engine{'' if len(engines) == 1 else 's'}",
-        report=folder / files.WALKTHROUGH_PAGE,
-    )
+def _count_probes(_: Path, said: dict[str, Any]) -> str:
+    return f"{len(said['probes'])} probes"
+
+
+def _count_engines(_: Path, said: dict[str, Any]) -> str:
+    engines = said["walks"]
+    return f"{len(engines)} engine{'' if len(engines) == 1 else 's'}"
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What a JSON file holds; nothing where it is absent, damaged or of another kind."""
-    try:
-        said = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return said if isinstance(said, dict) else {}
+    """What a JSON file holds. Raises OSError where it cannot be read, one of FAULTS where it is no object."""
+    said = json.loads(path.read_text())
+    if not isinstance(said, dict):
+        raise TypeError(path)
+    return said

@@ -1,5 +1,6 @@
 """A stored run as pandas sees it: the one way in which reports, figures and notebooks read runs."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from functools import cached_property
@@ -7,38 +8,27 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from pydantic import BaseModel
 
-from bench.errors import InputError
 from bench.judgement.carry_over import CarryOver, pool_carry_over
 from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
 from bench.judgement.regions import Cell, Part, map_regions
-from bench.judgement.verdict import Verdict, judge
+from bench.judgement.verdict import Unavailable, Verdict, judge
 from bench.records.findings import WalkthroughRecord
-from bench.records.run import CaptureRecord, RunRecord, SlotRecord
-from bench.results import columns, decoding, slot_table, store
+from bench.records.run import RunRecord, SlotRecord, Status
+from bench.results import columns, slot_table, store, tapped
+from bench.results.files import RUN_FILE
+from bench.results.scope import describe_scope
+from bench.results.sums import NotAsWritten, digest_file, read_sums
+from bench.results.verification import find_faults
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.modes.model import Vantage
+from bench.slots.requests import RECORD_DTYPE
 from bench.slots.surroundings import Difference, find_differences
-from bench.wire.anatomy.dissection import dissect
-from bench.wire.anatomy.model import Anatomy, Captured
-from bench.wire.hops import Hops, tap_columns
-from bench.wire.trace import follow
+from bench.wire.anatomy.model import Anatomy
 
-TRACE_COLUMNS = (
-    "id",
-    "direction",
-    "tap",
-    "host",
-    "link",
-    "source",
-    "destination",
-    "source_mac",
-    "destination_mac",
-    "ttl",
-    "rewritten",
-)
 INTERVALS = ("ci95", "ci90", "difference_ci95", "bootstrap_ci95")
 
 
@@ -82,10 +72,13 @@ class Run:
             self.scope,
             record.seed,
             (*record.warnings, *self._unexplained_differences()),
-            record.unavailable,
-            record.unavailable_conditions,
-            record.unavailable_under,
+            Unavailable(record.unavailable, record.unavailable_conditions, record.unavailable_under),
         )
+
+    @cached_property
+    def faults(self) -> tuple[str, ...]:
+        """What of it is not as it was written, a clause a file; all that was measured is read for this."""
+        return tuple(find_faults(self.path, self.record))
 
     @cached_property
     def differences(self) -> pd.DataFrame:
@@ -124,8 +117,7 @@ class Run:
         baseline = self.record.scenario.baseline
         return [
             f"{fact} is not the same around every Apache ({', '.join(sorted(set(rows['arm'])))}:"
-            f" {', '.join(map(str, dict.fromkeys(rows['value'])))}; {baseline}:"
-            f" {', '.join(map(str, dict.fromkeys(rows['baseline_value'])))}),"
+            f" {_list_values(rows['value'])}; {baseline}: {_list_values(rows['baseline_value'])}),"
             " and nothing in the modes explains it."
             for fact, rows in unexplained.groupby("fact")
         ]
@@ -138,18 +130,7 @@ class Run:
     @property
     def scope(self) -> dict[str, str]:
         """In what circumstances the verdict holds."""
-        record, load = self.record, self.record.scenario.load
-        factors = record.scenario.factors
-        return {
-            "machine": f"{record.machine.get('cpu')}, cores {record.machine.get('usable_cores')}",
-            "kernel": record.machine.get("kernel", "unknown"),
-            "engine": _describe_engines(record),
-            "workload": f"GET of {load.page_bytes:,} bytes, {load.describe_connections()}",
-            "rate": f"{load.describe_loop(factors)}, engine {load.engine}"
-            + ("; throughput is the rate that was given, and is not compared" if load.is_open else ""),
-            "factors": "; ".join(f"{key}: {', '.join(map(str, levels))}" for key, levels in factors.items()),
-            "vantage": _describe_vantages(record.lab.get("vantage", "unknown"), self.vantages),
-        }
+        return describe_scope(self.record, self.vantages)
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:
@@ -205,10 +186,11 @@ class Run:
         metrics are of: response in an open loop, service in a closed one. Of a slot that took turns also
         `cell`, the number of the cell among all of its set; -1 where it counts in none.
 
-        Raises KeyError where the slot was not measured, InputError where its file cannot be read.
+        Warns `NotAsWritten` where its file was changed since. Raises KeyError where the slot was not
+        measured, InputError where its file cannot be read.
         """
-        record = self._slot(slot)
-        frame: pd.DataFrame = columns.read_requests(self.path, record.slot.directory).to_pandas()
+        record = self.slot_record(slot)
+        frame: pd.DataFrame = self._read_requests(record).to_pandas()
         load = self.conditions[record.slot.condition].load
         for name, begun in (("response_us", "intended_ns"), ("service_us", "sent_ns")):
             frame[name] = ((frame["done_ns"] - frame[begun]) / 1e3).where(frame["done_ns"] > 0)
@@ -227,10 +209,10 @@ class Run:
 
         The column `latency_us` of `requests`, several times faster: for those who read all slots.
         """
-        record = self._slot(slot)
+        record = self.slot_record(slot)
         begun = self.conditions[record.slot.condition].load.begin_column
-        wanted = [begun, "done_ns", "outcome", *(["cell"] if record.turns else [])]
-        frame: pd.DataFrame = columns.read_requests(self.path, record.slot.directory, wanted).to_pandas()
+        wanted = [begun, "done_ns", "outcome"]
+        frame: pd.DataFrame = self._read_requests(record, wanted).to_pandas()
         begun_ns = frame[begun].to_numpy()
         inside = (begun_ns >= record.window_start_ns) & (begun_ns < record.window_end_ns)
         if record.turns:
@@ -248,11 +230,7 @@ class Run:
         Raises KeyError where the slot was not measured, InputError where it was measured without taps or
         its file cannot be read.
         """
-        record = self._slot(slot)
-        capture = self._capture(record)
-        wanted = ["id", *tap_columns([tap.name for tap in capture.taps])]
-        frame: pd.DataFrame = columns.read_hops(self.path, record.slot.directory, wanted).to_pandas()
-        return frame
+        return tapped.read_hops(self, slot)
 
     @cached_property
     def anatomy(self) -> Anatomy:
@@ -260,14 +238,7 @@ class Run:
 
         Reads the hops and requests of every such slot, one after another.
         """
-        valid, left_out = [], dict[str, int]()
-        for record in self.tapped:
-            if record.valid and record.capture:
-                valid.append(self._read_captured(record))
-            else:
-                left_out[record.slot.arm] = left_out.get(record.slot.arm, 0) + 1
-        verdict = self.verdict
-        return dissect(self.record.scenario, valid, verdict.comparisons, verdict.changes, left_out)
+        return tapped.find_anatomy(self)
 
     @property
     def tapped(self) -> list[SlotRecord]:
@@ -281,63 +252,30 @@ class Run:
         the tap before. Empty where the samples `<tap>.pcap` are not there or hold no request in common;
         a tap without a sample is left out. Raises as `hops` does, and InputError for what is no pcap file.
         """
-        record = self._slot(slot)
-        taps = {tap.name: tap for tap in self._capture(record).taps}
-        samples = {name: self.path / record.slot.directory / f"{name}.pcap" for name in taps}
-        found = follow({name: decoding.decode(path) for name, path in samples.items() if path.is_file()})
-        rows = [
-            (
-                seen.number,
-                str(seen.group),
-                seen.tap,
-                taps[seen.tap].host,
-                taps[seen.tap].link,
-                seen.packet.source,
-                seen.packet.destination,
-                seen.packet.source_mac,
-                seen.packet.destination_mac,
-                seen.packet.ttl,
-                "; ".join(seen.rewritten),
-            )
-            for seen in found
-        ]
-        return pd.DataFrame(rows, columns=list(TRACE_COLUMNS))
+        return tapped.trace(self, slot)
 
-    def _capture(self, record: SlotRecord) -> CaptureRecord:
-        if record.capture:
-            return record.capture
-        there = ", ".join(str(slot.slot.index) for slot in self.record.slots if slot.capture)
-        raise InputError(
-            f"Reading the captures of slot {record.slot.index} in {self.path}",
-            "it was measured without taps",
-            f"Ask for a slot with taps: {there}." if there else "No slot of this run has taps.",
-        )
+    def _read_requests(
+        self, record: SlotRecord, wanted: Sequence[str] = RECORD_DTYPE.names or ()
+    ) -> pa.Table:
+        """The `wanted` columns of a slot's requests; and `cell`, of one that took turns."""
+        sealed = self.sum_of(record, columns.REQUESTS_FILE)
+        wanted = [*wanted, "cell"] if record.turns else wanted
+        return columns.read_requests(self.path, record.slot.directory, wanted, sealed)
 
-    def _read_captured(self, record: SlotRecord) -> Captured:
-        capture = self._capture(record)
-        rows = np.asarray(self.hops(record.slot.index).to_records(index=False))
-        requests = self.requests(record.slot.index, warm_up=True).sort_values("intended_ns", kind="stable")
-        service_ns = (requests["done_ns"] - requests["sent_ns"]).to_numpy()
-        return Captured(
-            arm=record.slot.arm,
-            condition=record.slot.condition,
-            hops=Hops(
-                taps=tuple(tap.name for tap in capture.taps),
-                rows=rows,
-                expected=capture.expected,
-                # Why requests are missing stands in the slot's gates.
-                unmatched={},
-                backwards={},
-            ),
-            service_ns=service_ns[rows["id"]],
-            taps=capture.taps,
-        )
+    def sum_of(self, record: SlotRecord, name: str) -> str | None:
+        """The sum that a file of the slot was written with: by the slot, or in earlier schemas by the run."""
+        return record.sealed.get(name) or self._sums.get(f"{record.slot.directory}/{name}")
+
+    @cached_property
+    def _sums(self) -> dict[str, str]:
+        return read_sums(self.path) if self.record.status is not Status.RUNNING else {}
 
     @cached_property
     def _by_index(self) -> dict[int, SlotRecord]:
         return {record.slot.index: record for record in self.record.slots}
 
-    def _slot(self, index: int) -> SlotRecord:
+    def slot_record(self, index: int) -> SlotRecord:
+        """The record of slot number `index`. Raises KeyError where it was not measured."""
         if index not in self._by_index:
             raise KeyError(f"slot {index} is not measured in {self.path}")
         return self._by_index[index]
@@ -368,28 +306,18 @@ def _table(kind: type[BaseModel], found: Sequence[BaseModel]) -> pd.DataFrame:
     )
 
 
-def _describe_vantages(lab: str, vantages: Sequence[Vantage]) -> str:
-    if vantages == (Vantage.CLIENT,):
-        return lab
-    return (
-        f"{lab}; load from {', from '.join(vantage.label for vantage in vantages)} (there client and server"
-        " share one network stack: no wire, no receive steering; the load keeps the client host's cores)"
-    )
-
-
-def _describe_engines(record: RunRecord) -> str:
-    """Docker's versions, and which hosts ran them where there are several."""
-    hosts: dict[str, list[str]] = {}
-    for name, facts in record.engines.items():
-        hosts.setdefault(f"Docker {facts['version']}", []).append(name)
-    if len(hosts) < 2:
-        return next(iter(hosts), "Docker, version unknown")
-    return "; ".join(f"{version} on {', '.join(names)}" for version, names in hosts.items())
-
-
 def load(path: str | Path) -> Run:
     """Open the run in the folder `path`: `results/<scenario>/<time>-<id>`.
 
-    Raises InputError where there is none, or one whose schema version this bench cannot read.
+    Warns `NotAsWritten` where its record was changed since. Raises InputError where there is none, or one
+    whose schema version this bench cannot read.
     """
-    return Run(Path(path))
+    run = Run(Path(path))
+    if run._sums.get(RUN_FILE, digest_file(run.path / RUN_FILE)) != digest_file(run.path / RUN_FILE):
+        warnings.warn(NotAsWritten(f"{run.path / RUN_FILE} is not as it was written."), stacklevel=2)
+    return run
+
+
+def _list_values(values: pd.Series) -> str:
+    """Each value of a fact once; `absent` for that of a side which lacks it."""
+    return ", ".join("absent" if pd.isna(value) else str(value) for value in dict.fromkeys(values))

@@ -6,12 +6,9 @@ A cell is one turn of one of them.
 
 import random
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
-from bench.scenario.model import MOST_ALIVE, Interleave
-
-if TYPE_CHECKING:
-    from bench.scenario.scenario import Scenario
+from bench.scenario.model import MOST_ALIVE, RAW_ENGINES, Interleave
+from bench.scenario.tables import Tables
 
 FIRST_PORT = 8001
 """Of a set, whose containers have as many ports from here on, shuffled."""
@@ -48,36 +45,36 @@ def describe_turns(interleave: Interleave, slots: int) -> str:
     )
 
 
-def faults_of_interleaving(scenario: "Scenario") -> Iterator[str]:
-    """Why arms of `scenario` cannot take turns; nothing where they need not."""
-    if scenario.schedule.interleave is None:
+def faults_of_interleaving(asked: Tables) -> Iterator[str]:
+    """Why arms of `asked` cannot take turns; nothing where they need not."""
+    if asked.schedule.interleave is None:
         return
-    load, lab, factors = scenario.load, scenario.lab, scenario.factors
+    load, lab, factors = asked.load, asked.lab, asked.factors
     if load.is_open:
         yield (
             "schedule.interleave: an open loop's requests arrive when they do, and cannot wait for their"
             f" arm's turn; nor can CPU be told apart by turns{INSTEAD}"
         )
-    if {load.engine, *factors.get("load.engine", ())} != {"raw"}:
+    if not {load.engine, *factors.get("load.engine", ())} <= RAW_ENGINES:
         yield f"schedule.interleave: only the raw engine takes turns{INSTEAD}"
     if load.wrk_witness_s:
         yield f"schedule.interleave: wrk takes no turns (load.wrk_witness_s){INSTEAD}"
     if True in {lab.taps, *factors.get("lab.taps", ())}:
         yield f"schedule.interleave: captures (lab.taps) are of one arm at a time{INSTEAD}"
-    if scenario.capacity is not None:
+    if asked.capacity is not None:
         yield f"schedule.interleave: a knee is found with one arm at a time (capacity){INSTEAD}"
-    yield from _faults_of_set(scenario)
+    yield from _faults_of_set(asked)
 
 
-def _faults_of_set(scenario: "Scenario") -> Iterator[str]:
+def _faults_of_set(asked: Tables) -> Iterator[str]:
     """Why its containers cannot be alive together."""
-    names = {arm.name for arm in scenario.arms}
-    arms = [arm for arm in scenario.arms if arm.target is None or arm.target in names]
-    arms = [arm for arm in arms if scenario.network(arm).reachable]
+    names = {arm.name for arm in asked.arms}
+    arms = [arm for arm in asked.arms if arm.target is None or arm.target in names]
+    arms = [arm for arm in arms if asked.network(arm).reachable]
     holders: dict[tuple[str, str], str] = {}
     for arm in arms:
-        network = scenario.network(arm)
-        if network.holds and arm.name == scenario.baseline:
+        network = asked.network(arm)
+        if network.holds and arm.name == asked.baseline:
             yield (
                 f"schedule.interleave: only one container in {arm.mode} mode can be alive at a time, so that"
                 f" the baseline {arm.name} would have no A/A pair{INSTEAD}, or take another baseline"
@@ -90,6 +87,6 @@ def _faults_of_set(scenario: "Scenario") -> Iterator[str]:
                 f"schedule.interleave: {arm.name} and {', '.join(sorted(others))} cannot be alive together:"
                 f" both need {', '.join(sorted(network.holds))}{INSTEAD}"
             )
-    alive = sum(scenario.repeats(arm) for arm in arms)
+    alive = sum(asked.repeats(arm) for arm in arms)
     if alive > MOST_ALIVE:
         yield f"schedule.interleave: more than {MOST_ALIVE} containers would be alive: {alive}{INSTEAD}"

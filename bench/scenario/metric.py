@@ -1,10 +1,63 @@
-"""What is measured of a slot, with its unit and its better direction."""
+"""What is measured of a slot: one entry a metric, from which everything that lists metrics is made."""
 
+from collections.abc import Callable
 from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+MIN_REQUESTS_P99 = 10_000
+"""A p99 wants at least 100 samples beyond it."""
+
+
+class Voids(StrEnum):
+    """What a failed gate makes unusable."""
+
+    SLOT = "slot"
+    THROUGHPUT = "throughput"
+    LATENCY = "latency"
+    TAIL = "p99 latency"
+    CPU = "CPU per request"
+
+
+class _Load(Protocol):
+    """Of `Load`, what decides which metrics there are."""
+
+    @property
+    def is_open(self) -> bool: ...
+    @property
+    def measures_cpu(self) -> bool: ...
+
+
+class _About(NamedTuple):
+    label: str
+    """As a person writes it."""
+    unit: str
+    """Of the value itself (not of its ratio, which has none)."""
+    margin: float
+    """The smallest ratio that matters where a scenario declares none, as a fraction."""
+    describes: str
+    """What its margin is of, for the scenario's schema."""
+    column: str
+    """The head of its column in a table of slots, with the unit."""
+    is_measured: Callable[[_Load], bool] = lambda _: True
+    """Whether a slot under a load has it."""
+    is_compared: Callable[[_Load], bool] = lambda _: True
+    """Whether arms under a load that has it are compared on it."""
+    higher_is_better: bool = False
+    voided_by: tuple[Voids, ...] = ()
+    """Failed gates that leave the slot valid and take this metric from it."""
+    needs_requests: int = 0
+    """Fewer in a slot's window give no value."""
+    least: float | None = 0.001
+    """Smallest value that there can be, a ns of a time in us; None: what is the difference of two
+    measurements may have any sign."""
+    claimed: bool = False
+    """Whether a claim that names no metric is about it."""
 
 
 class Metric(StrEnum):
     """The endpoints that a comparison is made on; the unit is part of the name."""
+
+    # A slot's value stands under it in `SlotRecord.values`, and is measured by `bench.slots.metrics`.
 
     P50_LATENCY_US = "p50_latency_us"
     P99_LATENCY_US = "p99_latency_us"
@@ -13,25 +66,80 @@ class Metric(StrEnum):
     """Of all cores together, client and server; only where `Load.measures_cpu`."""
 
     @property
+    def about(self) -> _About:
+        """Its entry in the table."""
+        return _TABLE[self]
+
+    @property
     def unit(self) -> str:
-        """Unit of the value itself (not of its ratio, which has none)."""
-        return "req/s" if self is Metric.THROUGHPUT_RPS else "us"
+        """Unit of the value itself."""
+        return self.about.unit
 
     @property
     def higher_is_better(self) -> bool:
         """Whether more of it is better (throughput) or less (latency, CPU)."""
-        return self is Metric.THROUGHPUT_RPS
+        return self.about.higher_is_better
 
     @property
     def label(self) -> str:
         """As a person writes it."""
-        return {
-            "p50_latency_us": "p50 latency",
-            "p99_latency_us": "p99 latency",
-            "throughput_rps": "throughput",
-            "cpu_us_per_request": "CPU per request",
-        }[self.value]
+        return self.about.label
 
 
-PERFORMANCE = (Metric.P50_LATENCY_US, Metric.P99_LATENCY_US, Metric.THROUGHPUT_RPS)
+_TABLE = {
+    Metric.P50_LATENCY_US: _About(
+        label="p50 latency",
+        unit="us",
+        margin=0.05,
+        describes="Of the median latency.",
+        column="p50, us",
+        voided_by=(Voids.LATENCY,),
+        claimed=True,
+    ),
+    Metric.P99_LATENCY_US: _About(
+        label="p99 latency",
+        unit="us",
+        margin=0.10,
+        describes="Of the latency that one request in a hundred exceeds.",
+        column="p99, us",
+        voided_by=(Voids.LATENCY, Voids.TAIL),
+        needs_requests=MIN_REQUESTS_P99,
+        claimed=True,
+    ),
+    Metric.THROUGHPUT_RPS: _About(
+        label="throughput",
+        unit="req/s",
+        margin=0.05,
+        describes="Of requests a second.",
+        column="req/s",
+        # In an open loop the rate is given: all arms have it.
+        is_compared=lambda load: not load.is_open,
+        higher_is_better=True,
+        least=0.0,
+        voided_by=(Voids.THROUGHPUT,),
+        claimed=True,
+    ),
+    Metric.CPU_US_PER_REQUEST: _About(
+        label="CPU per request",
+        unit="us",
+        margin=0.05,
+        describes="Of the whole machine's CPU time a request.",
+        column="CPU, us",
+        is_measured=lambda load: load.measures_cpu,
+        voided_by=(Voids.CPU,),
+        least=None,
+    ),
+}
+
+PERFORMANCE = tuple(metric for metric in Metric if metric.about.claimed)
 """What a claim that names no metric is about."""
+
+
+def measured_metrics(load: _Load) -> tuple[Metric, ...]:
+    """Metrics that a slot under `load` has."""
+    return tuple(metric for metric in Metric if metric.about.is_measured(load))
+
+
+def compared_metrics(load: _Load) -> tuple[Metric, ...]:
+    """Of these, the metrics that arms under `load` are compared on."""
+    return tuple(metric for metric in measured_metrics(load) if metric.about.is_compared(load))

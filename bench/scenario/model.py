@@ -5,24 +5,25 @@ Pure: text in, model out. All faults of a file are reported at once, each with i
 
 from collections.abc import Collection
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 
+from bench.scenario.engine_source import OWN_ENGINE, EngineField
 from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.modes.addresses import ADDRESSES, LAN
 from bench.scenario.modes.catalogue import parse_mode
 from bench.scenario.modes.model import Mode, Vantage
 
-OWN_ENGINE = "machine"
-"""The machine's own dockerd."""
-ENGINE_PATTERN = r"^(machine|debian:[a-z]{3,20})$"
-
 MOST_SESSIONS = 100
 MOST_ALIVE = 40
 """Containers that are alive together, a docker-proxy or two beside each that publishes a port."""
-MOST_CONNECTIONS = 127
-"""One fewer than Apache has threads (image/httpd.conf): with all busy, it closes kept-alive connections."""
+MOST_CONNECTIONS = 10_000
+"""Apache has a thread for each of them (server_limits.py)."""
+
+
+RAW_ENGINES = frozenset({"raw", "raw-python"})
+"""Values of `load.engine` that are bench's own loop."""
 
 
 class Frozen(BaseModel):
@@ -37,18 +38,24 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 Margin = Annotated[float, Field(gt=0, lt=1)]
 
 
+FIXED = "one level a run"
+"""Marks a setting of load or lab that is no factor."""
+
+
 class Load(Frozen):
     """The HTTP load of one slot, the same in every arm."""
 
-    engine: Literal["raw", "fasthttp", "http"] = "raw"
-    """How Locust makes requests: by bench's own epoll loop, or by one of its stock clients."""
-    model: Literal["closed", "open"] = "closed"
+    engine: Literal["raw", "raw-python", "fasthttp", "http"] = "raw"
+    """How Locust makes requests: by bench's own epoll loop (compiled, or in Python), or by one of its stock
+    clients."""
+    # Closed and open loops answer different questions, and are never compared.
+    model: Annotated[Literal["closed", "open"], FIXED] = "closed"
     """Closed: the next request leaves when the last is answered. Open: at times drawn beforehand."""
     rate_rps: float | None = Field(default=None, gt=0, le=1_000_000)
     """Of the open model: arrivals a second, on the mean."""
     arrivals: Literal["poisson", "uniform"] = "poisson"
     """Of the open model; uniform: evenly spaced."""
-    pacing: Literal["spin", "sleep"] = "spin"
+    pacing: Annotated[Literal["spin", "sleep"], FIXED] = "spin"
     """Of the open model, how the generator waits. Spin: it looks for work all the time, on a core that is
     never idle. Sleep: as other programs do, so that CPU per request can be measured."""
     connections: int = Field(default=1, ge=1, le=MOST_CONNECTIONS)
@@ -57,14 +64,14 @@ class Load(Frozen):
     """Off: a connection a request, whose handshake is part of its latency."""
     page_bytes: Literal[1024, 65536, 1048576] = 1024
     """Of the page that is asked for."""
-    warm_up_s: Seconds = 0.25
+    warm_up_s: Annotated[Seconds, FIXED] = 0.25
     """Load before the window: kept, and not measured."""
-    measure_s: Seconds = 1.0
+    measure_s: Annotated[Seconds, FIXED] = 1.0
     """The window; of arms that take turns, `schedule.interleave.life_s` is in its place."""
     # Not strict: as a level of a factor it comes as a word.
     vantage: Vantage = Field(default=Vantage.CLIENT, strict=False)
     """The host that sends it, and how it names the server."""
-    wrk_witness_s: int = Field(default=0, ge=0, le=3600)
+    wrk_witness_s: Annotated[int, FIXED] = Field(default=0, ge=0, le=3600)
     """Seconds of `wrk` on the same container after the measured window; 0: no witness."""
 
     @property
@@ -110,7 +117,7 @@ class LabSettings(Frozen):
     """Hold /dev/cpu_dma_latency at 0 us, so that cores do not sleep between packets."""
     receive_steering: bool = True
     """RPS: each host pays for its own receive path, as a separate machine would."""
-    engine: str = Field(default=OWN_ENGINE, pattern=ENGINE_PATTERN)
+    engine: EngineField = Field(default=OWN_ENGINE, json_schema_extra={"default": str(OWN_ENGINE)})
     """Docker Engine of the Docker hosts: the machine's own, or that of a Debian suite."""
     taps: bool = False
     """Capture every packet at each link that it passes: where the time goes, at a cost of its own. A
@@ -182,18 +189,27 @@ class Schedule(Frozen):
 class Margins(Frozen):
     """Smallest ratio that matters, as a fraction (0.05: 5 %), declared before there is data."""
 
-    p50_latency_us: Margin = 0.05
-    """Of the median latency."""
-    p99_latency_us: Margin = 0.10
-    """Of the latency that one request in a hundred exceeds."""
-    throughput_rps: Margin = 0.05
-    """Of requests a second."""
-    cpu_us_per_request: Margin = 0.05
-    """Of the whole machine's CPU time a request."""
+    if TYPE_CHECKING:
+
+        def __init__(self, **margins: float) -> None: ...
 
     def of(self, metric: Metric) -> float:
         """Margin of `metric`."""
         return float(getattr(self, metric.value))
+
+
+if not TYPE_CHECKING:
+    # A field a metric, by the table of metrics.
+    Margins = create_model(
+        "Margins",
+        __base__=Margins,
+        __doc__=Margins.__doc__,
+        __module__=__name__,
+        **{
+            metric.value: (Margin, Field(default=metric.about.margin, description=metric.about.describes))
+            for metric in Metric
+        },
+    )
 
 
 class Capacity(Frozen):
@@ -202,6 +218,7 @@ class Capacity(Frozen):
     limit_ms: float = Field(default=10.0, gt=0, le=10_000)
     """Of the p99 response time. A knee is of this limit, and of no other."""
     max_error_share: float = Field(default=0.001, ge=0, lt=1)
+    """Of the requests, that may fail at a rate that counts as served."""
     keep_alive: tuple[bool, ...] = Field(default=(True,), min_length=1, max_length=2)
     """Workloads: kept-alive connections, and a new one for every request."""
     resolution: float = Field(default=0.05, ge=0.01, le=0.5)
@@ -272,37 +289,10 @@ class Claim(Frozen):
     """On which it is judged: better on one of them, and worse on none."""
 
 
-TABLES: dict[str, type[Frozen]] = {
-    "load": Load,
-    "lab": LabSettings,
-    "schedule": Schedule,
-    "schedule.interleave": Interleave,
-    "margins": Margins,
-    "arms": Arm,
-    "claims": Claim,
-}
-"""Tables of a scenario file, `[[arms]]` and `[[claims]]` among them, with what each may hold."""
-
-
-FACTORS = {
-    "load.arrivals",
-    "load.connections",
-    "load.engine",
-    "load.keep_alive",
-    "load.page_bytes",
-    "load.rate_rps",
-    "load.vantage",
-    "lab.client_ports",
-    "lab.engine",
-    "lab.forward_rules",
-    "lab.hold_idle_states",
-    "lab.idle_containers",
-    "lab.link_mbit",
-    "lab.receive_steering",
-    "lab.server_wait_us",
-    "lab.stamp_before_queue",
-    "lab.taps",
-}
-"""Settings that may take several levels in one run; every block holds every level. `load.model` is
-none of them: closed and open loops answer different questions, and are never compared.
-"""
+FACTORS = frozenset(
+    f"{table}.{name}"
+    for table, model in (("load", Load), ("lab", LabSettings))
+    for name, field in model.model_fields.items()
+    if FIXED not in field.metadata
+)
+"""Settings that may take several levels in one run; every block holds every level."""

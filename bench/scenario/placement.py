@@ -7,7 +7,8 @@ from typing import Any
 
 from bench.errors import InputError
 from bench.scenario.conditions import Condition, conditions
-from bench.scenario.model import OWN_ENGINE, Arm
+from bench.scenario.engine_source import OWN_ENGINE, EngineSource
+from bench.scenario.model import Arm
 from bench.scenario.modes.addresses import (
     ADDRESSES,
     MAX_DOCKER_HOSTS,
@@ -23,8 +24,7 @@ class DockerHost:
     """A Docker host of the lab before it exists. `number` counts from 0."""
 
     number: int
-    engine: str
-    """`machine` or `debian:<suite>`."""
+    engine: EngineSource
     options: Mapping[str, Any]
     """Of its daemon.json."""
 
@@ -56,8 +56,7 @@ class DockerHost:
     @property
     def description(self) -> str:
         """For a person: the engine, and how it is set differently."""
-        engine = "the machine's own engine" if self.engine == OWN_ENGINE else f"engine of {self.engine}"
-        return engine + (f" with {json.dumps(dict(self.options))}" if self.options else "")
+        return self.engine.description + (f" with {json.dumps(dict(self.options))}" if self.options else "")
 
 
 DOCKER1 = DockerHost(0, OWN_ENGINE, {})
@@ -69,7 +68,7 @@ def docker_hosts(scenario: Scenario) -> tuple[DockerHost, ...]:
 
     Raises InputError where they are more than the lab has addresses for.
     """
-    found: dict[tuple[str, str], DockerHost] = {}
+    found: dict[tuple[EngineSource, str], DockerHost] = {}
     for condition in conditions(scenario):
         for arm in scenario.arms:
             engine, options = condition.lab.engine, scenario.network(arm).engine_options

@@ -14,7 +14,7 @@ from bench.scenario.conditions import Condition, conditions
 from bench.scenario.interleaving import FIRST_PORT, keep_present, order_cells
 from bench.scenario.model import Interleave
 from bench.scenario.scenario import Scenario
-from bench.stored import Stored
+from bench.stored import Count, Stored
 
 IDLE_S = 1.0
 """Length of the idle baseline: of every slot, before its load. Its noise, which is mostly the 10 ms in
@@ -37,20 +37,20 @@ WALKTHROUGH_S = 125.0
 class Slot(Stored):
     """One fresh container, measured once: the unit of every statistic."""
 
-    index: int
+    index: Count
     """Place in the run's order, from 0."""
-    session: int
-    block: int
+    session: Count
+    block: Count
     arm: str
-    condition: int
+    condition: Count
     """Index into `conditions(scenario)`."""
-    repeat: int
+    repeat: Count
     """Which of the arm's slots in this block (0, 1, ...); given before shuffling, so it is random in time."""
-    arrival_seed: int = 0
+    arrival_seed: Count = 0
     """Of an open loop's arrivals; of no use in a closed one."""
-    life: int | None = None
+    life: Count | None = None
     """Slots of one life take turns, their deployments alive together; None: alone."""
-    port: int | None = None
+    port: Count | None = None
     """In a set, in place of its arm's."""
 
     @property

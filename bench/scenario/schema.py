@@ -6,11 +6,12 @@ What needs several fields at once (a claim's arms, what an open loop must have) 
 
 from typing import Any
 
-from bench.scenario.model import FACTORS, TABLES
+from bench.scenario.contradictions import MAX_ARMS
+from bench.scenario.model import FACTORS
 from bench.scenario.modes.addresses import ADDRESSES
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode
-from bench.scenario.scenario import MAX_ARMS, Scenario
+from bench.scenario.scenario import TABLES, Scenario
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """What Taplo and Even Better TOML read."""

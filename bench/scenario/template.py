@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from bench.scenario.metric import compared_metrics
+from bench.scenario.model import Load
 from bench.scenario.modes.catalogue import MODES, parse_mode
 from bench.scenario.modes.model import Mode
 
@@ -44,9 +46,10 @@ def draft_scenario(name: str, modes: Sequence[str], schema: str = "") -> str:
         _option("slots_per_arm", "2", "in each block, for the A/A pairs that show the noise"),
         "",
         _option("[margins]", "", "the smallest difference that matters to you: say it now, not after"),
-        _option("p50_latency_us", "0.05", "5 %"),
-        _option("p99_latency_us", "0.10"),
-        _option("throughput_rps", "0.05"),
+        *(
+            _option(metric, f"{metric.about.margin:.2f}", "" if number else f"{metric.about.margin:.0%}")
+            for number, metric in enumerate(compared_metrics(Load()))
+        ),
         "",
         _option("# [factors]", "", "settings of several levels; every block holds every combination"),
         '# "load.connections" = [1, 16]',

@@ -1,38 +1,64 @@
 """What another person needs to run the same again: the registered scenario as a file."""
 
 import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from bench.scenario.model import Frozen
 from bench.scenario.scenario import Scenario
+
+BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def scenario_toml(scenario: Scenario) -> str:
     """`scenario` as TOML; `parse_scenario` reads the same scenario from it.
 
-    Of a stored run every default is written out that there was when it was registered; a setting
-    without a value is left out, since TOML cannot say that. Written by hand, since the standard library
-    only reads TOML: strings, numbers, booleans and arrays are written in JSON as they are in TOML.
+    Every field is written that was given or is not as by default, whatever the models have: of a stored
+    run so every default that there was when it was registered. Written by hand, since the standard
+    library only reads TOML: strings, numbers, booleans and arrays are written in JSON as they are in TOML.
     """
-    said = json.loads(scenario.model_dump_json(exclude_unset=True, exclude_none=True))
-    top = ("name", "question", "baseline", "ladder", "walkthrough")
-    lines = _assign({key: said[key] for key in top if key in said})
-    lines += _list_tables("arms", said["arms"])
-    for table in ("load", "lab", "schedule", "margins", "capacity"):
-        lines += ["", f"[{table}]", *_assign(said[table])] if said.get(table) else []
-    if said.get("factors"):
-        quoted = {json.dumps(key): levels for key, levels in said["factors"].items()}
-        lines += ["", "[factors]", *_assign(quoted)]
-    lines += _list_tables("claims", said.get("claims", []))
-    return "\n".join(lines) + "\n"
+    return "\n".join(_write_table(_list_said(scenario), ())) + "\n"
 
 
-def _list_tables(name: str, tables: list[dict[str, object]]) -> list[str]:
-    return [line for table in tables for line in ("", f"[[{name}]]", *_assign(table))]
+def _list_said(table: Any) -> dict[str, Any]:
+    """The keys of a table and their values; TOML cannot say that there is none."""
+    if not isinstance(table, Frozen):
+        return dict(table)
+    said = {}
+    for name, field in type(table).model_fields.items():
+        value, default = getattr(table, name), field.get_default(call_default_factory=True)
+        if value != default or (name in table.model_fields_set and value not in (None, (), {})):
+            said[name] = value
+    return said
 
 
-def _assign(table: dict[str, object]) -> list[str]:
+def _write_table(said: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[str]:
+    """Lines of a table: its own keys, and behind them the tables in it."""
+    for key, value in said.items():
+        if not _is_table(value) and not _is_array_of_tables(value):
+            yield f"{_write_key(key)} = {_write_value(value)}"
+    for key, value in said.items():
+        inside = (*place, _write_key(key))
+        if _is_table(value):
+            yield from ("", f"[{'.'.join(inside)}]", *_write_table(_list_said(value), inside))
+        elif _is_array_of_tables(value):
+            for each in value:
+                yield from ("", f"[[{'.'.join(inside)}]]", *_write_table(_list_said(each), inside))
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Frozen | Mapping)
+
+
+def _is_array_of_tables(value: Any) -> bool:
+    return isinstance(value, tuple | list) and bool(value) and all(map(_is_table, value))
+
+
+def _write_key(key: str) -> str:
+    return key if BARE_KEY.fullmatch(key) else _write_value(key)
+
+
+def _write_value(value: Any) -> str:
     # DEL is the one control character that JSON leaves as it is and TOML forbids.
-    return [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
-        for key, value in table.items()
-        if value is not None  # TOML has no null: what is not given is not written
-    ]
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -19,6 +19,10 @@ class OpenLoop:
     waited: int
     """Requests for which no connection was free at their time: the server's slowness, not the generator's."""
 
+    def achieved_share(self, throughput_rps: float) -> float:
+        """Done in the window, by what arrived in it; nothing where nothing did."""
+        return throughput_rps / self.offered_rps if self.offered_rps else 0.0
+
 
 @dataclass(frozen=True)
 class RequestMetrics:
@@ -37,6 +41,18 @@ class RequestMetrics:
     service_p50_us: float | None
     service_p99_us: float | None
     open_loop: OpenLoop | None = None
+
+    @property
+    def achieved_share(self) -> float | None:
+        """Of an open loop that anything was answered in: done in the window, by what arrived in it."""
+        if self.open_loop is None or not self.values:
+            return None
+        return self.open_loop.achieved_share(self.values[Metric.THROUGHPUT_RPS])
+
+    @property
+    def lateness_p99_us(self) -> float | None:
+        """Of an open loop: the generator's own; None where no connection ever was free."""
+        return self.open_loop.lateness_us[1] if self.open_loop and self.open_loop.lateness_us else None
 
 
 def measure_requests(
@@ -59,8 +75,12 @@ def measure_turns(records: np.ndarray, turns: np.ndarray) -> RequestMetrics:
     """Metrics of a slot's own turns (TURN_DTYPE, in order): their settled parts are its window."""
     inside = find_turns(records["sent_ns"], turns) >= 0
     done = find_turns(records["done_ns"], turns) >= 0
-    seconds = float((turns["end_ns"] - turns["settled_ns"]).sum()) / 1e9
-    return _measure(records, inside, done, seconds, Load())
+    return _measure(records, inside, done, sum_settled_s(turns), Load())
+
+
+def sum_settled_s(turns: np.ndarray) -> float:
+    """Seconds of `turns` (TURN_DTYPE) that count."""
+    return float((turns["end_ns"] - turns["settled_ns"]).sum()) / 1e9
 
 
 def find_turns(stamps_ns: np.ndarray, turns: np.ndarray) -> np.ndarray:
@@ -76,17 +96,19 @@ def _measure(
     records: np.ndarray, inside: np.ndarray, done_inside: np.ndarray, seconds: float, load: Load
 ) -> RequestMetrics:
     """Of the requests that are `inside` the window; throughput of those that were `done_inside` it."""
-    of_window = records[inside]
-    ok = of_window[of_window["outcome"] == 0]
+    # Columns of them, not the records themselves: there may be tens of millions.
+    good = inside & (records["outcome"] == 0)
+    requests, answered = int(inside.sum()), int(good.sum())
     done = done_inside & (records["outcome"] == 0)
-    unfinished = int((of_window["done_ns"] == 0).sum())
+    unfinished = int((inside & (records["done_ns"] == 0)).sum())
     values: dict[Metric, float] = {}
     p999 = mean = service_p50 = service_p99 = None
-    if len(ok):
-        latency_us = (ok["done_ns"] - ok[load.begin_column]) / 1e3
+    if answered:
+        done_ns = records["done_ns"][good]
+        latency_us = (done_ns - records[load.begin_column][good]) / 1e3
         p50, p99, p999 = (float(value) for value in np.percentile(latency_us, [50, 99, 99.9]))
         mean = float(latency_us.mean())
-        service_us = (ok["done_ns"] - ok["sent_ns"]) / 1e3
+        service_us = (done_ns - records["sent_ns"][good]) / 1e3
         service_p50, service_p99 = (float(value) for value in np.percentile(service_us, [50, 99]))
         values = {
             Metric.P50_LATENCY_US: p50,
@@ -94,8 +116,8 @@ def _measure(
             Metric.THROUGHPUT_RPS: float(done.sum()) / seconds,
         }
     return RequestMetrics(
-        requests=len(of_window),
-        errors=len(of_window) - len(ok) - unfinished,
+        requests=requests,
+        errors=requests - answered - unfinished,
         unfinished=unfinished,
         values=values,
         p999_latency_us=p999,

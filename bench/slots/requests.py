@@ -29,8 +29,6 @@ TURN_DTYPE = np.dtype(
 """A turn of a slot: its number among all cells of its set, the slot whose cell was before it (-1: none),
 and its stamps (CLOCK_MONOTONIC), between whose last two it counts."""
 
-CHUNK_BYTES = 65_536 * RECORD.size
-
 
 class Outcome(IntEnum):
     """How a request ended."""
@@ -44,25 +42,3 @@ class Outcome(IntEnum):
     """The server closed or reset the connection."""
     UNFINISHED = 4
     """Still in flight when the drain's time was up; or, in an open loop, not even sent by then."""
-
-
-class RequestLog:
-    """Records of all requests, in memory that is allocated a chunk at a time."""
-
-    def __init__(self) -> None:
-        self._chunks: list[bytearray] = []
-        self._offset = CHUNK_BYTES
-        """Of the next record in the last chunk."""
-
-    def write(self, *record: int) -> None:
-        """Keep one request: the values of RECORD_DTYPE in order."""
-        if self._offset == CHUNK_BYTES:
-            self._chunks.append(bytearray(CHUNK_BYTES))
-            self._offset = 0
-        RECORD.pack_into(self._chunks[-1], self._offset, *record)
-        self._offset += RECORD.size
-
-    def records(self) -> np.ndarray:
-        """All requests so far, in the order in which they ended."""
-        kept = b"".join([*self._chunks[:-1], *(chunk[: self._offset] for chunk in self._chunks[-1:])])
-        return np.frombuffer(kept, dtype=RECORD_DTYPE)

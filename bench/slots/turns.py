@@ -4,7 +4,7 @@ import numpy as np
 
 from bench.slots.metrics import find_turns
 from bench.slots.requests import TURN_DTYPE, Outcome
-from bench.stored import Stored
+from bench.stored import Amount, Count, Stored
 
 
 class After(Stored):
@@ -12,22 +12,22 @@ class After(Stored):
 
     arm: str
     """Of the cell before."""
-    turns: int
-    requests: int
-    p50_latency_us: float
-    otherwise_p50_us: float
+    turns: Count
+    requests: Count
+    p50_latency_us: Amount
+    otherwise_p50_us: Amount
     """Of all its other turns."""
 
 
 class TurnsRecord(Stored):
     """What a slot's turns were, in its set. The turns themselves are in the slot's turns.parquet."""
 
-    turns: int
-    settled_s: float
+    turns: Count
+    settled_s: Amount
     """Of all of them, what was measured."""
-    proof_requests: int
+    proof_requests: Count
     """In the warm-up, alone, over which the path was proved."""
-    proof_connections: int
+    proof_connections: Count
     after: tuple[After, ...]
     """By the arm of the cell before."""
 

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.report.panels import lay_lines, make_key
-from bench.report.run.selection import MARKERS, PALETTE
 from bench.report.svg import STYLE, render_svg
+from bench.report.symbols import MARKERS, PALETTE
 from bench.validation.error_rates import TARGETS, Measure, Rate
 
 RECORDED_COMMAND = "make rates RUNS='results/<scenario>/<run> ...'"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from bench.records.environment import UNKNOWN
 from bench.records.findings import (
     FINDING_COLUMNS,
     MEANINGS,
@@ -33,7 +34,7 @@ def _lines(record: WalkthroughRecord) -> Iterator[str]:
     yield ""
     yield (
         f"`bench walkthrough` {record.bench_version}, {record.started_at} to {record.finished_at}, kernel"
-        f" {record.machine.get('kernel', 'unknown')}, {record.tools.get('iptables', 'iptables unknown')}."
+        f" {record.machine.kernel or UNKNOWN}, {record.tools.get('iptables', 'iptables unknown')}."
     )
     yield CLAIM
     yield ""

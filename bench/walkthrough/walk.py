@@ -20,7 +20,7 @@ from bench.lab.servers.engine import engine
 from bench.lab.servers.image import provide_image
 from bench.records.findings import WALKTHROUGH_SCHEMA_VERSION, EngineWalk, Finding, WalkthroughRecord, Word
 from bench.results import files
-from bench.scenario.model import OWN_ENGINE
+from bench.scenario.engine_source import OWN_ENGINE, EngineSource
 from bench.scenario.placement import DockerHost
 from bench.walkthrough.container_spec import IMAGE_TAG
 from bench.walkthrough.page import render_markdown
@@ -32,7 +32,9 @@ SETTLE_S = 3.0
 Tell = Callable[[str], None]
 
 
-def begin_walkthrough(engines: Sequence[str], results: Path, tell: Tell) -> tuple[Path, WalkthroughRecord]:
+def begin_walkthrough(
+    engines: Sequence[EngineSource], results: Path, tell: Tell
+) -> tuple[Path, WalkthroughRecord]:
     """Walk through the article and store what was found below `results`; returns the folder and the record.
 
     Raises EnvironmentLacks where no lab or none of the engines can be had.
@@ -58,7 +60,7 @@ def write_walkthrough(folder: Path, record: WalkthroughRecord) -> None:
     files.write_atomically(folder / files.WALKTHROUGH_PAGE, render_markdown(record).encode())
 
 
-def walk(engines: Sequence[str], tell: Tell) -> WalkthroughRecord:
+def walk(engines: Sequence[EngineSource], tell: Tell) -> WalkthroughRecord:
     """Try every statement under each of `engines`, each in a lab of its own. Needs the machine lock.
 
     An engine that cannot be had is `unavailable`; EnvironmentLacks is raised where that leaves none.
@@ -70,7 +72,7 @@ def walk(engines: Sequence[str], tell: Tell) -> WalkthroughRecord:
         try:
             walks.append(_walk_engine(source, tell))
         except EnvironmentLacks as fault:
-            unavailable[source] = f"{fault.doing}: {fault.seen}"
+            unavailable[str(source)] = f"{fault.doing}: {fault.seen}"
             tell(f"{source}: cannot be had: {fault.seen}")
             if len(engines) == 1:
                 raise
@@ -95,12 +97,12 @@ def walk(engines: Sequence[str], tell: Tell) -> WalkthroughRecord:
     )
 
 
-def _places(source: str) -> tuple[DockerHost, ...]:
+def _places(source: EngineSource) -> tuple[DockerHost, ...]:
     """The article's two Docker hosts, and one whose engine writes no firewall rules."""
     return DockerHost(0, source, {}), DockerHost(1, source, {}), DockerHost(2, source, {"iptables": False})
 
 
-def _walk_engine(source: str, tell: Tell) -> EngineWalk:
+def _walk_engine(source: EngineSource, tell: Tell) -> EngineWalk:
     with _ground(source, tell) as ground:
         described = ground.docker1.describe()
         findings = []
@@ -109,11 +111,11 @@ def _walk_engine(source: str, tell: Tell) -> EngineWalk:
                 found = _try(ground, subject, statement)
                 findings.append(found)
                 tell(f"{statement.id}: {found.word}")
-        return EngineWalk(engine=source, **described, findings=tuple(findings))
+        return EngineWalk(engine=str(source), **described.stated(), findings=tuple(findings))
 
 
 @contextmanager
-def _ground(source: str, tell: Tell) -> Iterator[Ground]:
+def _ground(source: EngineSource, tell: Tell) -> Iterator[Ground]:
     run_id = files.new_run_id(datetime.now(UTC))
     journal = Journal(run_id)
     places = _places(source)
@@ -131,7 +133,7 @@ def _ground(source: str, tell: Tell) -> Iterator[Ground]:
                 living.client.images.get(image.id).tag(IMAGE_TAG)
                 engines.append(living)
             docker1, docker2, docker3 = engines
-            yield Ground(found.client, docker1, docker2, docker3, docker1.describe()["version"])
+            yield Ground(found.client, docker1, docker2, docker3, docker1.describe().version)
     finally:
         undo(run_id)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import InputError
-from bench.slots.gates.gate import Gate
+from bench.slots.gates.gate import Gate, GateKind
 from bench.wire.exchanges import Fault, Sight
 
 MIN_MATCHED_SHARE = 0.999
@@ -38,6 +38,18 @@ class Group(StrEnum):
     RESPONSE = "response"
 
 
+SERVER_HOP = "server"
+REST_HOP = "response: rest"
+"""From a response's first packet to its last, at the first tap."""
+Ends = tuple[str, str]
+"""The tap that a stretch of the way begins at and the one that it ends at, as the packets go."""
+
+
+def name_stretch(group: Group, ends: Ends) -> str:
+    """The name of a hop between two taps: `request: client to uplink`."""
+    return f"{group}: {' to '.join(ends)}"
+
+
 class Hop(NamedTuple):
     """The time between two columns of a row."""
 
@@ -45,6 +57,8 @@ class Hop(NamedTuple):
     group: Group
     earlier: str
     later: str
+    ends: Ends | None = None
+    """None of the server, and of what follows a response's first packet."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,7 +82,7 @@ class Hops:
         share = len(self.rows) / self.expected if self.expected else 0.0
         return [
             Gate(
-                name="capture: matched",
+                name=GateKind.CAPTURE_MATCHED,
                 passed=share >= MIN_MATCHED_SHARE,
                 seen=share,
                 limit=MIN_MATCHED_SHARE,
@@ -76,7 +90,7 @@ class Hops:
                 detail=_list(self.unmatched | self.backwards),
             ),
             Gate(
-                name="capture: order",
+                name=GateKind.CAPTURE_ORDER,
                 passed=not self.backwards,
                 seen=sum(self.backwards.values()),
                 limit=0,
@@ -133,17 +147,16 @@ def list_hops(taps: Sequence[str]) -> list[Hop]:
     """The hops of a path in the order of time; each begins where the one before it ends."""
     last, first = taps[-1], taps[0]
     return [
-        *(
-            Hop(f"request: {near} to {far}", Group.REQUEST, f"{near}_request_ns", f"{far}_request_ns")
-            for near, far in pairwise(taps)
-        ),
-        Hop("server", Group.SERVER, f"{last}_request_ns", f"{last}_first_ns"),
-        *(
-            Hop(f"response: {far} to {near}", Group.RESPONSE, f"{far}_first_ns", f"{near}_first_ns")
-            for far, near in pairwise(reversed(taps))
-        ),
-        Hop("response: rest", Group.RESPONSE, f"{first}_first_ns", f"{first}_last_ns"),
+        *(_between(Group.REQUEST, ends, "request") for ends in pairwise(taps)),
+        Hop(SERVER_HOP, Group.SERVER, f"{last}_request_ns", f"{last}_first_ns"),
+        *(_between(Group.RESPONSE, ends, "first") for ends in pairwise(reversed(taps))),
+        Hop(REST_HOP, Group.RESPONSE, f"{first}_first_ns", f"{first}_last_ns"),
     ]
+
+
+def _between(group: Group, ends: Ends, packet: str) -> Hop:
+    earlier, later = (f"{tap}_{packet}_ns" for tap in ends)
+    return Hop(name_stretch(group, ends), group, earlier, later, ends)
 
 
 def hop_ns(rows: NDArray[np.void], hop: Hop) -> NDArray[np.int64]:

@@ -10,7 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from bench.records.findings import Word
-from bench.report.run.page import SECTIONS, write_report
+from bench.report.run.publish import write_report
+from bench.report.run.sections import SECTIONS
 from bench.results import files
 from bench.results.run import Run
 from bench.scenario.parsing import parse_scenario

@@ -1,17 +1,19 @@
 """A machine that lacks something is told so in one paragraph, with exit code 3."""
 
+import os
 import socket
 import subprocess
 from pathlib import Path
 
-from tests.lab.conftest import bench, bench_argv, write_scenario
+from tests.lab.conftest import PATIENCE_S, bench, bench_argv, write_scenario
 
+ONE_CORE = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
 WITHOUT_DOCKERD = 'mount --bind /dev/null "$(command -v dockerd)" && exec "$@"'
 
 
 def run_wrapped(wrapper: list[str], *options: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [*wrapper, *bench_argv(*options)], capture_output=True, text=True, timeout=60, check=False
+        [*wrapper, *bench_argv(*options)], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
 
 
@@ -24,7 +26,7 @@ def assert_lacks(done: "subprocess.CompletedProcess[str]", *words: str) -> None:
 
 
 def test_one_core_is_too_few(tmp_path: Path) -> None:
-    done = run_wrapped(["taskset", "-c", "0"], "run", write_scenario(tmp_path), "--results", tmp_path / "r")
+    done = run_wrapped(ONE_CORE, "run", write_scenario(tmp_path), "--results", tmp_path / "r")
     assert_lacks(done, "cores: 1 usable")
     assert not (tmp_path / "r").exists()
 
@@ -55,7 +57,7 @@ def test_a_web_ui_port_in_use_is_named(tmp_path: Path) -> None:
 
 
 def test_doctor_names_each_requirement_and_exits_with_3_where_one_is_missing() -> None:
-    done = run_wrapped(["taskset", "-c", "0"], "doctor")
+    done = run_wrapped(ONE_CORE, "doctor")
     assert done.returncode == 3
     assert "MISSING cores" in done.stdout
     assert bench("doctor").returncode == 0

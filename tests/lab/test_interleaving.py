@@ -9,8 +9,10 @@ import pytest
 
 import bench as api
 from bench.records.run import SlotRecord, Status
+from bench.results.verification import verify_all
 from bench.scenario.modes.footprint import Counter
 from bench.scenario.plan import turns
+from bench.slots.gates.gate import GateKind
 from tests.lab.conftest import DONE, Starter, bench, only_run, wait_for_slot
 from tests.lab.world import snapshot
 
@@ -73,7 +75,7 @@ def test_every_slot_of_a_set_proved_its_own_path_and_the_set_the_sum(finished: a
     for record in loaded(finished):
         gates = {gate.name: gate for gate in record.gates}
         assert {name for name, gate in gates.items() if not gate.passed} <= MADE_BY_OTHERS, record.slot
-        assert gates["path proof"].passed
+        assert gates[GateKind.PROOF_REQUESTS].passed
         assert len([name for name in gates if name.startswith("path: ")]) == 11
         assert len([name for name in gates if name.startswith("path of the set: ")]) >= 10
         assert (record.counters[Counter.DNAT] == 2) is (record.slot.arm == "bridge")
@@ -123,6 +125,10 @@ def test_what_is_stored_of_a_slot_is_of_its_settled_turns(finished: api.Run) -> 
         assert len(latencies_us) + record.errors + record.unfinished == record.requests
         assert np.median(latencies_us) == pytest.approx(record.values["p50_latency_us"])  # type: ignore[index]
         assert {after.arm for after in record.turns.after} <= {"host", "bridge", "native", "wired", "proxy"}
+
+
+def test_every_value_follows_from_the_requests_and_the_turns(finished: api.Run) -> None:
+    assert all(found.is_whole for found in verify_all(finished.path, deep=True))
 
 
 def test_the_report_is_there(finished: api.Run) -> None:

@@ -7,24 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure.run import begin_run
+from bench.cli.publishing import publish_run
+from bench.measure.progress import Watch
+from bench.measure.run import Wanted, begin_run
 from bench.records.findings import Finding, WalkthroughRecord, Word
 from bench.records.run import SlotRecord
-from bench.results.run import load
 from bench.scenario.parsing import parse_scenario
 from bench.walkthrough.statements import SUBJECTS
 from tests.lab.conftest import bench, write_scenario
-from tests.lab.world import snapshot
+from tests.lab.world import World, snapshot
 
 CONFIRMED, REFUTED = Word.CONFIRMED, Word.REFUTED
 IDS = [statement.id for statements in SUBJECTS.values() for statement in statements]
 
 
 class Walked:
-    """A walkthrough that was made."""
+    """A walkthrough that was made, and the machine before and after it."""
 
-    def __init__(self, done: "subprocess.CompletedProcess[str]", folder: Path) -> None:
+    def __init__(
+        self, done: "subprocess.CompletedProcess[str]", folder: Path, before: World, after: World
+    ) -> None:
         self.done = done
+        self.before, self.after = before, after
         self.folder = folder
         text = (folder / "walkthrough.json").read_text()
         self.record = WalkthroughRecord.model_validate_json(text)
@@ -41,17 +45,13 @@ class Walked:
 
 
 @pytest.fixture(scope="module")
-def world_before() -> dict[str, list[str]]:
-    return snapshot()
-
-
-@pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory, world_before: dict[str, list[str]]) -> Walked:
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Walked:
     results = tmp_path_factory.mktemp("walkthrough")
+    before = snapshot()
     done = bench("walkthrough", "--results", results)
     assert done.returncode == 0, done.stderr
     [folder] = (results / "walkthrough").iterdir()
-    return Walked(done, folder)
+    return Walked(done, folder, before, snapshot())
 
 
 def test_every_statement_is_tried_and_none_fails_by_itself(walked: Walked) -> None:
@@ -65,10 +65,8 @@ def test_a_statement_leaves_every_host_as_it_was(walked: Walked, id_: str) -> No
     assert walked[id_].left_behind == ()
 
 
-def test_the_walkthrough_leaves_the_machine_as_it_was(
-    walked: Walked, world_before: dict[str, list[str]]
-) -> None:
-    assert snapshot() == world_before
+def test_the_walkthrough_leaves_the_machine_as_it_was(walked: Walked) -> None:
+    assert walked.after == walked.before
 
 
 def test_the_table_has_every_statement_and_the_page_its_evidence(walked: Walked) -> None:
@@ -386,13 +384,14 @@ def test_a_run_that_asks_for_it_tries_the_statements_first_and_reports_them(
     module = importlib.import_module("bench.walkthrough.walk")
     monkeypatch.setattr(module, "SUBJECTS", {subject: statements[:1]})
     text = "walkthrough = true\n" + write_scenario(tmp_path, 2).read_text()
-    folder = begin_run(parse_scenario(text, "small"), 1, None, tmp_path / "results", Silent())
+    wanted = Wanted(parse_scenario(text, "small"), seed=1)
+    run = begin_run(wanted, tmp_path / "results", Watch(Silent(), publish_run))
 
-    record = load(folder).walkthrough
+    record = run.walkthrough
     assert record is not None
     [found] = record.walks[0].findings
     assert found.id == statements[0].id
     assert record.walks[0].engine == "machine"
-    assert len(load(folder).record.slots) == 8
-    assert statements[0].text in (folder / "report.html").read_text()
-    assert "walkthrough.json" in (folder / "SHA256SUMS").read_text()
+    assert len(run.record.slots) == 8
+    assert statements[0].text in (run.path / "report.html").read_text()
+    assert "walkthrough.json" in (run.path / "SHA256SUMS").read_text()

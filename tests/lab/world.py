@@ -1,68 +1,111 @@
-"""Everything of the machine that a run could leave behind, as sorted lines that can be compared."""
+"""Everything of the machine that a run could leave behind, as sorted lines that can be compared.
+
+What cannot be told apart from a neighbour's (links, addresses, rules, mounts) is compared whole. Processes
+and namespaces are those that these tests have started, and the rest is known by its name, so that whoever
+else works on the machine meanwhile is not taken for a run's.
+"""
 
 import os
+import re
+import secrets
 import subprocess
 from pathlib import Path
 
-OURS = ("bench", "dockerd", "containerd", "apache2", "tini", "unshare", "locust")
+from bench import paths
+
+MARK_NAME = "BENCH_TESTS"
+MARK = f"{MARK_NAME}={os.environ.setdefault(MARK_NAME, secrets.token_hex(8))}"
+"""What is in the environment of all that these tests start, and of nothing else on the machine."""
+COUNTDOWN = re.compile(r"\b(valid_lft|preferred_lft|expires|age|hoplimit) \S+")
+"""What an address or a route of DHCP or of a router's advertisement says of its end: it runs."""
 
 
-def snapshot() -> dict[str, list[str]]:
+World = dict[str, list[str]]
+
+
+def snapshot() -> World:
     """Links, routes, rules, namespaces, mounts, control groups, processes, Docker objects, state."""
+    ours = descendants()
     return {
         "links": _lines("ip", "-o", "link"),
         "addresses": _lines("ip", "-o", "address"),
         "routes": _lines("ip", "route", "show", "table", "all"),
         "named namespaces": _lines("ip", "netns"),
-        "network namespaces": _namespaces("net"),
-        "mount namespaces": _namespaces("mnt"),
-        "pid namespaces": _namespaces("pid"),
+        "network namespaces": _namespaces("net", ours),
+        "mount namespaces": _namespaces("mnt", ours),
+        "pid namespaces": _namespaces("pid", ours),
         "iptables (nft)": _rules("iptables-nft-save"),
         "iptables (legacy)": _rules("iptables-legacy-save"),
         "ip6tables (nft)": _rules("ip6tables-nft-save"),
         "mounts": sorted(Path("/proc/self/mounts").read_text().splitlines()),
-        "control groups": sorted(
-            str(path) for path in Path("/sys/fs/cgroup").rglob("*bench*") if path.is_dir()
-        ),
-        "processes": _processes(),
+        "control groups": [path for path in _folders("/sys/fs/cgroup") if "/bench-" in path],
+        "processes": sorted(f"{pid} {command}" for pid, command in ours.items()),
         "forwarding": [Path("/proc/sys/net/ipv4/ip_forward").read_text()],
-        "docker sockets": sorted(str(path) for path in Path("/run").rglob("*.sock")),
-        "state": sorted(str(path) for path in Path("/var/lib/bench").rglob("*")),
+        "docker sockets": [path for path in _files("/run") if re.search(r"docker|containerd", path)],
+        "state": _folders(str(paths.STATE)),
     }
 
 
+def descendants() -> dict[int, str]:
+    """Living processes that these tests have started, by whatever detour, with their command lines."""
+    parents, commands, marked = {}, {}, set()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) != os.getpid():
+            pid = int(process.name)
+            try:
+                state, parent = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+                parents[pid] = int(parent)
+                if state != "Z":  # Dead, and only waiting for its parent to take notice.
+                    commands[pid] = (process / "cmdline").read_text().replace("\0", " ").strip()[:120]
+                if MARK.encode() in (process / "environ").read_bytes().split(b"\0"):
+                    marked.add(pid)
+            except OSError:
+                continue  # It ended between the listing and the reading.
+    return {pid: command for pid, command in commands.items() if marked.intersection(_line(pid, parents))}
+
+
+def _line(pid: int, parents: dict[int, int]) -> list[int]:
+    """`pid` and its forefathers: of what runs in a container an engine is among them, with the mark."""
+    line = [pid]
+    while line[-1] in parents and parents[line[-1]] not in line:
+        line.append(parents[line[-1]])
+    return line
+
+
 def _lines(*argv: str) -> list[str]:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True)
-    return sorted(done.stdout.splitlines())
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
+    return sorted(COUNTDOWN.sub(r"\1", line) for line in done.stdout.splitlines())
 
 
 def _rules(tool: str) -> list[str]:
-    done = subprocess.run([tool], capture_output=True, text=True, timeout=30, check=False)
-    return [line for line in done.stdout.splitlines() if not line.startswith(("#", ":"))]
+    """Rules, chains of somebody's own and policies other than ACCEPT, each with its table.
+
+    Not the kernel's own chains, which show from the moment on that any namespace has made it load a table.
+    """
+    done = subprocess.run([tool], capture_output=True, text=True, timeout=60, check=False)
+    found, table = [], ""
+    for line in done.stdout.splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif line.startswith("-A") or (line.startswith(":") and line.split()[1] != "ACCEPT"):
+            found.append(f"{table}: {line.split(' [')[0]}")
+    return found
 
 
-def _namespaces(kind: str) -> list[str]:
+def _namespaces(kind: str, pids: dict[int, str]) -> list[str]:
     found = set()
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                if (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                    continue  # Dead, and only waiting for its parent to take notice.
-                found.add(str((process / "ns" / kind).readlink()))
-            except OSError:
-                continue  # It ended between the listing and the reading.
+    for pid in pids:
+        try:
+            found.add(str(Path(f"/proc/{pid}/ns/{kind}").readlink()))
+        except OSError:
+            continue
     return sorted(found)
 
 
-def _processes() -> list[str]:
-    found = []
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit() and int(process.name) != os.getpid():
-            try:
-                state = (process / "stat").read_text().rpartition(")")[2].split()[0]
-                command = (process / "cmdline").read_text().replace("\0", " ").strip()
-            except OSError:
-                continue
-            if state != "Z" and "pytest" not in command and any(name in command for name in OURS):
-                found.append(f"{process.name} {command[:120]}")
-    return sorted(found)
+def _folders(top: str) -> list[str]:
+    """Folders below `top`; unlike Path.rglob, not disturbed by what goes away meanwhile."""
+    return sorted(f"{place}/{name}" for place, names, _ in os.walk(top) for name in names)
+
+
+def _files(top: str) -> list[str]:
+    return sorted(f"{place}/{name}" for place, _, names in os.walk(top) for name in names)

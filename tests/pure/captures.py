@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench.records.run import CaptureRecord, SlotRecord, TapRecord
-from bench.results import columns, store
+from bench.results import columns
 from bench.results.run import Run
 from bench.scenario.conditions import conditions
 from bench.scenario.model import Arm, Load
@@ -19,7 +19,7 @@ from bench.scenario.plan import Slot, plan_slots
 from bench.scenario.scenario import Scenario
 from bench.wire.hops import list_hops
 
-from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record, noise
+from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record, noise, store_whole
 
 MODES_MEASURED = (
     Mode.HOST,
@@ -111,7 +111,7 @@ def store_captures(
         slots.append(_record(slot, wire + CLIENT_US, requests, invalid(slot), taps or {}))
         _write(folder, slot, took, requests, spread)
     record = make_run(scenario, **({"slots": tuple(slots), "warnings": ()} | changes))
-    store.write_run(folder, record)
+    store_whole(folder, record)
     return Run(folder)
 
 

@@ -1,19 +1,21 @@
 """Factories of the pure tests: scenarios, slots, requests and runs with exact numbers in them."""
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hypothesis import settings
 
 from bench.records.run import SCHEMA_VERSION, RunRecord, SlotRecord, Status
+from bench.results import store
 from bench.scenario.metric import Metric
 from bench.scenario.model import Arm, Schedule
 from bench.scenario.modes.footprint import Counter
 from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot, plan_slots
 from bench.scenario.scenario import Scenario
-from bench.slots.gates.gate import Gate
+from bench.slots.gates.gate import Demand, Gate, GateKind
 from bench.slots.observation import SlotMetrics
 from bench.slots.requests import RECORD_DTYPE, Outcome
 
@@ -96,8 +98,11 @@ def make_records(rows: Iterable[Mapping[str, int]]) -> np.ndarray:
 
 
 def make_gate(*, passed: bool = True, name: str = "requests", **changes: Any) -> Gate:
-    """A gate that voids the whole slot where it failed."""
-    return Gate(name=name, passed=passed, seen=1, limit=2, unit="of anything", **changes)
+    """A gate that voids the whole slot where it failed, and that saw what it says."""
+    kind = GateKind(name)
+    failing = 1 if kind.demand is Demand.AT_LEAST else 3
+    fields: dict[str, Any] = {"seen": 2 if passed else failing, "limit": 2, "unit": "of anything"}
+    return Gate(name=kind, passed=passed, **(fields | changes))
 
 
 def make_slot_record(slot: Slot, latency_us: float = 20.0, **changes: Any) -> SlotRecord:
@@ -149,3 +154,12 @@ def make_run(scenario: Scenario, latency_us: Latency | None = None, **changes: A
         "slots": tuple(make_slot_record(slot, latency_us(slot)) for slot in planned),
     }
     return RunRecord(**(fields | changes))
+
+
+def store_whole(folder: Path, record: RunRecord) -> RunRecord:
+    """Store a run as one that has ended leaves it: sealed, a file a slot. What its slots hold lies there."""
+    facts = record.surroundings
+    slots = tuple(store.write_slot(folder, slot, facts.get(slot.surroundings, {})) for slot in record.slots)
+    whole = record.model_copy(update={"slots": slots})
+    store.finish_run(folder, whole)
+    return whole

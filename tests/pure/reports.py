@@ -9,7 +9,7 @@ import pytest
 
 from bench.records.run import SlotRecord
 from bench.report.table import Table
-from bench.results import columns, store
+from bench.results import columns
 from bench.results.run import Run
 from bench.scenario.conditions import conditions
 from bench.scenario.model import Arm, Claim
@@ -20,7 +20,7 @@ from bench.slots.gates.identity import check_control
 from bench.slots.gates.path import check_path
 from bench.statistics import estimate
 
-from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record, noise
+from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record, noise, store_whole
 
 ARMS = tuple(
     Arm(name=name, mode=mode)
@@ -79,7 +79,8 @@ def measure(scenario: Scenario, slot: Slot, latency_us: float | None = None) -> 
         slot,
         latency_us or (20 + ADDED_US.get(slot.arm, 0)) * noise(slot, 0.002),
         counters=counters,
-        evidence={"requests recorded": str(REQUESTS), "connections opened": str(CONNECTIONS)},
+        requests_recorded=REQUESTS,
+        connections_opened=CONNECTIONS,
         gates=(make_gate(), *gates),
     )
 
@@ -97,11 +98,11 @@ def store_run(folder: Path, scenario: Scenario, *, requests: bool = False, **cha
         and slot.arm not in cells.get(slot.condition, {})
     )
     record = make_run(scenario, **({"slots": slots, "warnings": ()} | changes))
-    store.write_run(folder, record)
     for slot in record.slots if requests else ():
         if slot.requests:
             rows = [{"sent_ns": 1_000 + 9 * n, "done_ns": 21_000 + n**2} for n in range(60)]
             columns.write_requests(folder, slot.slot.directory, make_records(rows))
+    store_whole(folder, record)
     return Run(folder)
 
 

@@ -10,7 +10,7 @@ from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot
-from bench.wire.anatomy.dissection import name_hop
+from bench.wire.anatomy.hop_names import name_hop
 from bench.wire.anatomy.model import Anatomy
 from bench.wire.hops import Group
 

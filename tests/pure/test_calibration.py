@@ -9,15 +9,17 @@ from bench.records.calibration import (
     Calibration,
     Ceiling,
     Floor,
+    Lateness,
     find_floor,
     find_pauses,
 )
-from bench.report.run.instrument import describe_instrument, list_ceilings, list_floors
+from bench.records.environment import MachineFacts
+from bench.report.run.instrument import describe_instrument, list_ceilings, list_floors, list_lateness
 from bench.scenario.metric import Metric
 from bench.statistics.estimate import estimate
 
 P50 = Metric.P50_LATENCY_US
-MACHINE = {"kernel": "6.1", "cpu": "a cpu", "usable_cores": "0,1", "architecture": "x86_64", "host": "one"}
+MACHINE = MachineFacts(kernel="6.1", cpu="a cpu", usable_cores="0,1", architecture="x86_64", host="one")
 
 
 def make_calibration(spread: float = 0.02) -> Calibration:
@@ -70,14 +72,43 @@ def test_an_effect_of_the_smallest_resolvable_size_is_found_in_four_of_five_runs
 def test_a_calibration_is_of_machines_alike_in_what_figures_depend_on() -> None:
     found = make_calibration()
 
-    assert found.is_of(MACHINE | {"host": "another name"})
-    assert not found.is_of(MACHINE | {"kernel": "6.2"})
+    assert found.is_of(MACHINE.model_copy(update={"host": "another name"}))
+    assert not found.is_of(MACHINE.model_copy(update={"kernel": "6.2"}))
 
 
 def test_a_calibration_is_the_same_after_a_way_through_json() -> None:
     found = make_calibration()
 
     assert Calibration.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_calibration_of_a_version_without_a_compiled_loop_is_read() -> None:
+    found = make_calibration()
+    new = {"loop", "beyond_wire_python", "latenesses"}
+    old = found.model_dump(mode="json", exclude={*new, "pauses"})
+    for field in ("spread_us", "share"):
+        del old["beyond_wire"][field]
+
+    assert Calibration.model_validate(old) == found
+    assert list_lateness(found) == []
+
+
+def test_both_loops_own_shares_are_told_and_how_late_they_are() -> None:
+    own = BeyondWire(p50_us=3.9, p99_us=11.0, requests=6000, spread_us=0.8, share=0.12)
+    found = make_calibration().model_copy(
+        update={
+            "loop": "compiled",
+            "beyond_wire": own,
+            "beyond_wire_python": BeyondWire(p50_us=8.9, p99_us=32.0, requests=6000),
+            "latenesses": (
+                Lateness(engine="raw", rate_rps=50_000, p50_us=0.21, p99_us=12.3, achieved_rps=49_987),
+            ),
+        }
+    )
+
+    assert "12 % of it; quartiles are 0.8 us apart" in describe_instrument(found)[1]
+    assert "With the loop in Python they are 8.9 us (p99 32.0)" in describe_instrument(found)[1]
+    assert list_lateness(found) == [("50,000", "raw", "0.21", "12.3", "49,987")]
 
 
 def test_the_instrument_is_described_by_what_it_resolves_and_adds() -> None:

@@ -25,8 +25,10 @@ from bench.records.run import Status
 from bench.report.pages.capacity import answer_capacity, list_cautions, write_capacity_report
 from bench.results import files, store
 from bench.scenario.model import Capacity, Load
+from bench.scenario.plan import plan_slots
+from bench.slots.gates.gate import GateKind
 
-from .conftest import make_scenario
+from .conftest import make_gate, make_scenario, make_slot_record
 
 KNEES_RPS = {"host": 12_000.0, "bridge": 9_000.0, NULL_SERVER: 30_000.0}
 SETTINGS = Capacity(keep_alive=(True, False))
@@ -234,9 +236,9 @@ GOOD = Probe(
     [
         ({}, {}, 50.0, Outcome.SUSTAINED),
         ({}, {"quiet cores": "0.2", "listen drops": "3"}, 5_000.0, Outcome.SUSTAINED),
-        ({}, {"path: served": "0"}, 50.0, Outcome.VOID),
+        ({}, {"path: served connections": "0"}, 50.0, Outcome.VOID),
         ({"p99_ms": 11.0}, {}, 50.0, Outcome.REFUSED),
-        ({"p99_ms": 11.0}, {"path: served": "0"}, 50.0, Outcome.REFUSED),
+        ({"p99_ms": 11.0}, {"path: served connections": "0"}, 50.0, Outcome.REFUSED),
         ({"p99_ms": 11.0}, {"image": "another"}, 50.0, Outcome.VOID),
         ({"achieved_share": 0.98}, {"achieved": "0.98", "listen drops": "9"}, 50.0, Outcome.REFUSED),
         ({"error_share": 0.01}, {"errors": "0.01"}, 50.0, Outcome.REFUSED),
@@ -250,7 +252,12 @@ GOOD = Probe(
 def test_a_probe_counts_against_the_server_only_if_nothing_else_explains_it(
     changes: dict[str, Any], gates: dict[str, str], lateness_us: float | None, outcome: Outcome
 ) -> None:
-    judged = judge_probe(GOOD.model_copy(update=changes), gates, lateness_us, SETTINGS)
+    judged = judge_probe(
+        GOOD.model_copy(update=changes),
+        {GateKind(name): seen for name, seen in gates.items()},
+        lateness_us,
+        SETTINGS,
+    )
     assert judged.outcome is outcome
     assert bool(judged.reasons) is (outcome is not Outcome.SUSTAINED)
 
@@ -278,3 +285,23 @@ def test_a_record_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     store.write_capacity(tmp_path, later)
     with pytest.raises(InputError, match="schema version"):
         store.read_capacity(tmp_path)
+
+
+def test_a_changed_measurement_is_refused_with_all_its_faults(tmp_path: Path) -> None:
+    slot = make_slot_record(plan_slots(begin().scenario, seed=1)[0])
+    lying = slot.model_copy(update={"gates": (make_gate(seen=1),)})
+    probe = GOOD.model_copy(update={"arm": "moon", "slot": lying})
+    worker = SecondWorker(arm="host", keep_alive=True, rate_rps=5.0)
+    store.write_capacity(
+        tmp_path, begin().model_copy(update={"probes": (probe,), "second_workers": (worker,)})
+    )
+    with pytest.raises(InputError) as caught:
+        store.read_capacity(tmp_path)
+
+    assert [line.strip() for line in caught.value.seen.splitlines()] == [
+        "its capacity.json has 4 faults:",
+        "probes: the scenario has no arm moon",
+        f"probes.0.slot: is of {slot.slot.arm}, and the probe of moon",
+        "probes.0.slot.gates.requests: passed, and saw 1 of a limit of 2",
+        "second_workers.0.alone_rps: is nothing, and no reason says why",
+    ]

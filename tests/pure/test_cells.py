@@ -3,18 +3,22 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import numpy as np
 import pytest
 
 from bench.generator import cells
-from bench.generator.cells import Driven, StillInFlight, Target, Turns, drive_cells
+from bench.generator.cells import Driven, Loop, StillInFlight, Target, Turns, drive_cells
+from bench.generator.closed_loop import Connections
+from bench.generator.compiled_loop import CompiledLoop
+from bench.generator.fresh_connections import FreshConnections
 from bench.scenario.interleaving import order_cells
 from bench.slots.requests import Outcome
 
-from .test_connections import ADDRESS, PATIENCE_S, read_request, serving
+from .servers import ADDRESS, PATIENCE_S, read_request, serving
 
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 MS = 1_000_000
@@ -65,6 +69,25 @@ def ask(order: tuple[int, ...], *, keep_alive: bool = True, connections: int = 3
     )
 
 
+def open_python(asked: Turns, target: Target) -> Loop:
+    kind = Connections if asked.keep_alive else FreshConnections
+    return kind(target.address, target.port, asked.path, asked.connections, target.log)
+
+
+def open_compiled(asked: Turns, target: Target) -> Loop:
+    at = (target.address, target.port, asked.path, asked.connections, target.log)
+    return CompiledLoop(*at, keep_alive=asked.keep_alive)
+
+
+Drive = Callable[[Turns, list[Target], Callable[[], None]], Driven]
+
+
+@pytest.fixture(params=[open_python, open_compiled], ids=["python", "compiled"])
+def drive(request: pytest.FixtureRequest) -> Drive:
+    """Every test of this file is of both loops."""
+    return lambda asked, targets, pause: drive_cells(asked, targets, partial(request.param, asked), pause)
+
+
 ORDER = order_cells(seed=1, block=0, condition=0, slots=2, rounds=4)
 
 
@@ -78,10 +101,12 @@ def within(stamps_ns: np.ndarray, driven: Driven, target: int, begin: str) -> in
 
 
 @pytest.mark.parametrize("keep_alive", [True, False])
-def test_a_targets_records_are_what_its_server_was_asked(servers: list[Counting], keep_alive: bool) -> None:
+def test_a_targets_records_are_what_its_server_was_asked(
+    drive: Drive, servers: list[Counting], keep_alive: bool
+) -> None:
     targets = list_targets(servers)
 
-    drive_cells(ask(ORDER, keep_alive=keep_alive), targets, lambda: None)
+    drive(ask(ORDER, keep_alive=keep_alive), targets, lambda: None)
 
     for target, server in zip(targets, servers, strict=True):
         records = target.log.records()
@@ -92,10 +117,10 @@ def test_a_targets_records_are_what_its_server_was_asked(servers: list[Counting]
     assert [target.opened == 3 for target in targets] == [keep_alive] * 2
 
 
-def test_no_request_of_one_is_in_anothers_cell(servers: list[Counting]) -> None:
+def test_no_request_of_one_is_in_anothers_cell(drive: Drive, servers: list[Counting]) -> None:
     targets = list_targets(servers)
 
-    driven = drive_cells(ask(ORDER), targets, lambda: None)
+    driven = drive(ask(ORDER), targets, lambda: None)
 
     for own, other in ((0, 1), (1, 0)):
         records = targets[own].log.records()
@@ -105,8 +130,10 @@ def test_no_request_of_one_is_in_anothers_cell(servers: list[Counting]) -> None:
         assert within(np.array(servers[own].asked_ns), driven, other, "start_ns") == 0
 
 
-def test_turns_come_in_the_order_that_was_asked_for_each_as_long(servers: list[Counting]) -> None:
-    driven = drive_cells(ask(ORDER), list_targets(servers), lambda: None)
+def test_turns_come_in_the_order_that_was_asked_for_each_as_long(
+    drive: Drive, servers: list[Counting]
+) -> None:
+    driven = drive(ask(ORDER), list_targets(servers), lambda: None)
 
     assert [turn.target for turn in driven.cells] == list(ORDER)
     assert {(turn.settled_ns - turn.start_ns, turn.end_ns - turn.start_ns) for turn in driven.cells} == {
@@ -116,10 +143,12 @@ def test_turns_come_in_the_order_that_was_asked_for_each_as_long(servers: list[C
     assert all(turn.start_ns >= end for turn, end in zip(driven.cells[1:], ends, strict=False))
 
 
-def test_connections_are_opened_once_and_every_one_of_them_takes_every_turn(servers: list[Counting]) -> None:
+def test_connections_are_opened_once_and_every_one_of_them_takes_every_turn(
+    drive: Drive, servers: list[Counting]
+) -> None:
     targets = list_targets(servers)
 
-    driven = drive_cells(ask(ORDER), targets, lambda: None)
+    driven = drive(ask(ORDER), targets, lambda: None)
 
     starts = [*(turn.start_ns for turn in driven.cells), time.monotonic_ns()]
     for number, turn in enumerate(driven.cells):
@@ -128,29 +157,31 @@ def test_connections_are_opened_once_and_every_one_of_them_takes_every_turn(serv
         assert set(records["connection"][inside]) == {0, 1, 2}, number
 
 
-def test_other_tasks_run_between_turns_and_never_within_one(servers: list[Counting]) -> None:
+def test_other_tasks_run_between_turns_and_never_within_one(drive: Drive, servers: list[Counting]) -> None:
     pauses: list[int] = []
 
-    driven = drive_cells(ask(ORDER), list_targets(servers), lambda: pauses.append(time.monotonic_ns()))
+    driven = drive(ask(ORDER), list_targets(servers), lambda: pauses.append(time.monotonic_ns()))
 
     assert len(pauses) == len(ORDER)
     for target in (0, 1):
         assert within(np.array(pauses), driven, target, "start_ns") == 0
 
 
-def test_each_target_is_asked_from_its_own_network(servers: list[Counting]) -> None:
+def test_each_target_is_asked_from_its_own_network(drive: Drive, servers: list[Counting]) -> None:
     entered: list[int] = []
     targets = list_targets(servers)
     for number, target in enumerate(targets):
         target.enter = lambda number=number: entered.append(number)  # type: ignore[misc]
 
-    drive_cells(ask(ORDER), targets, lambda: None)
+    drive(ask(ORDER), targets, lambda: None)
 
     # As the connections are opened, as each is warmed up, and before each turn.
     assert entered == [0, 1, 0, 1, *ORDER]
 
 
-def test_a_server_that_does_not_answer_gives_nobody_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_gives_nobody_its_turn(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cells, "DRAIN_NS", 50 * MS)
     silent = threading.Event()
 
@@ -162,17 +193,17 @@ def test_a_server_that_does_not_answer_gives_nobody_its_turn(monkeypatch: pytest
         target = Target("silent", ADDRESS, port, lambda: None)
         try:
             with pytest.raises(StillInFlight, match="silent left a request unanswered"):
-                drive_cells(ask((0,), connections=1), [target], lambda: None)
+                drive(ask((0,), connections=1), [target], lambda: None)
         finally:
             silent.set()
     assert list(target.log.records()["outcome"]) == [Outcome.UNFINISHED]
     assert target.opened == 1
 
 
-def test_a_server_that_is_not_there_is_an_error(servers: list[Counting]) -> None:
+def test_a_server_that_is_not_there_is_an_error(drive: Drive, servers: list[Counting]) -> None:
     with socket.create_server((ADDRESS, 0)) as listener:
         free = listener.getsockname()[1]
     targets = [*list_targets(servers), Target("gone", ADDRESS, free, lambda: None)]
 
     with pytest.raises(OSError, match="refused"):
-        drive_cells(ask((0, 1, 2)), targets, lambda: None)
+        drive(ask((0, 1, 2)), targets, lambda: None)

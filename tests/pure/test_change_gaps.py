@@ -43,7 +43,7 @@ def test_what_is_unavailable_has_no_changes() -> None:
         for slot in make_slots(scenario, costing_by_condition(1.1, 1.1, 1.1))
         if slot.arm != "third" and slot.condition != 1
     ]
-    verdict = verdict_on(scenario, slots, unavailable={"third": "no"}, unavailable_conditions={1: "no"})
+    verdict = verdict_on(scenario, slots, arms={"third": "no"}, conditions={1: "no"})
 
     assert {(c.candidate, c.level) for c in verdict.changes} == {
         ("host", "debian:trixie"),

@@ -12,8 +12,11 @@ from bench.cli import app, options
 from bench.cli import run as run_command
 from bench.cli.scenario_files import bundled_scenarios
 from bench.errors import ExitCode
+from bench.judgement.precision import MAX_EXTENSION
+from bench.results.store import write_run
+from bench.scenario.parsing import parse_scenario
 
-from .conftest import make_scenario
+from .conftest import make_run, make_scenario, noise
 from .reports import few_resamples, store_run
 
 GOOD = Path(bundled_scenarios(), "quick.toml").read_text()
@@ -147,6 +150,31 @@ def test_a_plan_says_how_many_blocks_a_budget_is_enough_for(
     assert found[0] == 1
     assert 1 < found[1] < 18
     assert found[2] == 18
+
+
+@pytest.mark.parametrize("precision", ["0.01%", "0.1%", "0.2%"])
+def test_a_plan_says_where_a_precision_needs_more_blocks_than_a_run_may_have(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = ["plan", "quick", "--results", str(tmp_path), "--precision", precision]
+    noisy = make_run(
+        parse_scenario(GOOD, "quick"),
+        lambda slot: 20 * noise(slot, 0.2),
+    )
+    folder = tmp_path / "quick" / noisy.id
+    folder.mkdir(parents=True)
+    write_run(folder, noisy)
+    assert run_bench(monkeypatch, *plan) == ExitCode.DONE
+    said = capsys.readouterr().out
+    assert "not to be had here" in said
+    assert f"a run ends after {18 * MAX_EXTENSION}" in said
+
+
+def test_the_plan_of_a_suite_says_how_far_a_precision_may_lengthen_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_bench(monkeypatch, "plan", "quick", "open", "--precision", "1%") == ExitCode.DONE
+    assert f"up to {MAX_EXTENSION} times the slots" in capsys.readouterr().out
 
 
 def test_the_plan_of_a_suite_adds_up_its_scenarios_and_divides_the_budget(

@@ -1,127 +1,42 @@
 """The load path against real servers on the loopback: what it sends, what it keeps, what it refuses."""
 
 import socket
-import struct
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
-from bench.generator import closed_loop as load_path
-from bench.generator.closed_loop import Connections, Framing, await_ready, parse_head
-from bench.lab.hosts import command
-from bench.slots import requests
-from bench.slots.requests import RECORD_DTYPE, Outcome, RequestLog
+from bench.generator.closed_loop import Connections
+from bench.generator.compiled_loop import CompiledLoop
+from bench.generator.request_log import RequestLog
+from bench.slots.requests import Outcome
 
-ADDRESS = "127.0.0.1"
-PATIENCE_S = 10.0
-"""Bound of every wait of these tests; none of them comes near it unless it fails."""
-
-Handler = Callable[[socket.socket, int], None]
-"""What a server does with an accepted connection and its number (from 0); it is closed afterwards."""
-
-
-@contextmanager
-def serving(handle: Handler) -> Iterator[int]:
-    """A server in threads on a port of the loopback's own choice; yields the port."""
-    faults: list[BaseException] = []
-    accepted: list[socket.socket] = []
-    threads: list[threading.Thread] = []
-
-    def carry_out(connection: socket.socket, number: int) -> None:
-        with connection, suppress(OSError):  # The client may leave at any time.
-            try:
-                handle(connection, number)
-            except OSError:
-                raise
-            except BaseException as fault:  # noqa: BLE001 - raised by the test's own thread, below.
-                faults.append(fault)
-
-    def accept() -> None:
-        with suppress(OSError):  # The end of the test shuts the listener down.
-            while True:
-                connection, _ = listener.accept()
-                connection.settimeout(PATIENCE_S)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                accepted.append(connection)
-                thread = threading.Thread(target=carry_out, args=(connection, len(accepted) - 1), daemon=True)
-                threads.append(thread)
-                thread.start()
-
-    with socket.create_server((ADDRESS, 0), backlog=256) as listener:
-        accepter = threading.Thread(target=accept, daemon=True)
-        accepter.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            accepter.join(PATIENCE_S)
-            for connection in accepted:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-            for thread in threads:
-                thread.join(PATIENCE_S)
-    assert not faults, faults
+from .servers import (
+    ADDRESS,
+    PATIENCE_S,
+    UNFRAMED,
+    after,
+    answering,
+    assert_stamps_in_order,
+    closing_after,
+    do_nothing,
+    outcomes,
+    read_request,
+    reset,
+    response,
+    serving,
+)
 
 
-def read_request(connection: socket.socket) -> bytes:
-    """The next request, or nothing where the client has closed."""
-    request = b""
-    while not request.endswith(b"\r\n\r\n"):
-        received = connection.recv(65_536)
-        if not received:
-            return b""
-        request += received
-    return request
-
-
-def response(body: bytes = b"x" * 1024, status: str = "200 OK", headers: str = "Server: unit\r\n") -> bytes:
-    return f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-def answering(*answers: bytes, seen: list[bytes] | None = None) -> Handler:
-    """Answer each request of a connection with the next of `answers`, the last one again and again."""
-
-    def handle(connection: socket.socket, number: int) -> None:
-        turn = 0
-        while request := read_request(connection):
-            if seen is not None:
-                seen.append(request)
-            connection.sendall(answers[min(turn, len(answers) - 1)])
-            turn += 1
-
-    return handle
-
-
-def closing_after(*answers: bytes) -> Handler:
-    """Answer as many requests as there are `answers`, read one more, and close."""
-
-    def handle(connection: socket.socket, number: int) -> None:
-        for answer in answers:
-            if not read_request(connection):
-                return
-            connection.sendall(answer)
-        read_request(connection)
-
-    return handle
-
-
-def reset(connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
-
-
-def do_nothing() -> None:
-    pass
-
-
-def after(seconds: float) -> int:
-    return time.monotonic_ns() + round(seconds * 1e9)
+@pytest.fixture(params=[Connections, CompiledLoop], ids=["python", "compiled"], autouse=True)
+def _each_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test of this file is of both loops."""
+    monkeypatch.setattr(sys.modules[__name__], "Connections", request.param)
 
 
 @contextmanager
@@ -156,93 +71,6 @@ def take_window(port: int, seconds: float, count: int = 1) -> tuple[np.ndarray, 
         connections.drive(after(seconds), do_nothing)
         connections.drain(after(PATIENCE_S), do_nothing)
     return log.records(), connections.opened
-
-
-def outcomes(records: np.ndarray) -> list[Outcome]:
-    return [Outcome(outcome) for outcome in records["outcome"].tolist()]
-
-
-def assert_stamps_in_order(records: np.ndarray) -> None:
-    assert len(records)
-    assert (records["intended_ns"] > 0).all()
-    assert (records["intended_ns"] <= records["sent_ns"]).all()
-    assert (records["sent_ns"] <= records["first_byte_ns"]).all()
-    assert (records["first_byte_ns"] <= records["done_ns"]).all()
-
-
-# Heads.
-
-
-@pytest.mark.parametrize(
-    ("head", "parsed"),
-    [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1024\r\n\r\n", (200, 1024)),
-        (b"HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n", (200, 0)),
-        (b"HTTP/1.1 404 Not Found\r\nA: b\r\nCONTENT-LENGTH:\t 7 \t\r\nC: d\r\n\r\n", (404, 7)),
-        (b"HTTP/1.1 503 \r\nContent-Length: 1048576\r\n\r\n", (503, 1_048_576)),
-        (b"HTTP/1.1 200 OK\r\nX-Content-Length: 5\r\nContent-Length: 6\r\n\r\n", (200, 6)),
-        (b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 6\r\n\r\n", (200, 6)),
-    ],
-)
-def test_a_head_gives_its_status_and_the_length_of_its_body(head: bytes, parsed: tuple[int, int]) -> None:
-    assert parse_head(head) == parsed
-
-
-UNFRAMED = {
-    "no length": b"HTTP/1.1 200 OK\r\nServer: unit\r\n\r\n",
-    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
-    "chunked beside a length": response(b"x", headers="Transfer-Encoding: chunked\r\n"),
-    "to be closed": response(b"x", headers="Connection: close\r\n"),
-    "to be closed, in capitals": response(b"x", headers="CONNECTION:\tClose\r\n"),
-    "two lengths": response(b"x", headers="Content-Length: 1\r\n"),
-    "two lengths that differ": response(b"x", headers="Content-Length: 2\r\n"),
-    "two lengths, one of them no number": response(b"x", headers="Content-Length: x\r\n"),
-    "two lengths, one of them a list": response(b"x", headers="Content-Length: 1, 1\r\n"),
-    "a negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-    "a length with a sign": b"HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\nx",
-    "a hexadecimal length": b"HTTP/1.1 200 OK\r\nContent-Length: 0x1\r\n\r\nx",
-    "a length of 40 digits": b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 40 + b"\r\n\r\nx",
-    "an older version": b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx",
-    "a newer version": b"HTTP/2 200 OK\r\nContent-Length: 1\r\n\r\nx",
-    "a status of four digits": response(b"x", status="2000 OK"),
-    "a status below 100": response(b"x", status="099 OK"),
-    "no status line": b"\r\nContent-Length: 1\r\n\r\nx",
-    "something before the status line": b"x" + response(b"x"),
-    "another protocol": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
-}
-
-
-@pytest.mark.parametrize("answer", UNFRAMED.values(), ids=UNFRAMED)
-def test_a_head_without_one_stated_length_is_refused(answer: bytes) -> None:
-    with pytest.raises(Framing):
-        parse_head(answer[: answer.index(b"\r\n\r\n") + 4])
-
-
-# The log.
-
-
-@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 8, 9])
-def test_the_log_keeps_every_request_in_order_however_many_chunks_it_takes(
-    count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(requests, "CHUNK_BYTES", 4 * requests.RECORD.size)
-    log = RequestLog()
-    rows = [(row, row + 1, row + 2, row + 3, row + 4, row + 5, 200, 1) for row in range(count)]
-    for row in rows:
-        log.write(*row)
-
-    assert log.records().dtype == RECORD_DTYPE
-    assert log.records().tolist() == rows
-
-
-def test_records_already_read_are_not_changed_by_later_requests() -> None:
-    log = RequestLog()
-    log.write(1, 1, 1, 1, 1, 1, 1, 1)
-    before = log.records()
-    log.write(2, 2, 2, 2, 2, 2, 2, 2)
-
-    assert before.tolist() == [(1,) * 8]
-    assert len(log.records()) == 2
 
 
 # A server that behaves.
@@ -644,88 +472,3 @@ def test_other_tasks_get_their_turn_during_a_window(answers: tuple[bytes, ...]) 
         connections.drive(after(0.2), lambda: pauses.append(1))
 
     assert pauses
-
-
-# Readiness.
-
-
-@pytest.fixture
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine is no reason for a probe to fail."""
-    monkeypatch.setattr(load_path, "PROBE_ANSWER_S", PATIENCE_S)
-
-
-@pytest.mark.usefixtures("_patient")
-def test_a_server_is_ready_after_three_answers_in_a_row_on_a_connection_each() -> None:
-    numbers: list[int] = []
-
-    def handle(connection: socket.socket, number: int) -> None:
-        numbers.append(number)
-        answering(response())(connection, number)
-
-    before_ns = time.monotonic_ns()
-    with serving(handle) as port:
-        first_200_ns, attempts = await_ready(ADDRESS, port, "/1024", PATIENCE_S)
-
-    assert (attempts, len(numbers)) == (3, 3)
-    assert before_ns < first_200_ns < time.monotonic_ns()
-
-
-@pytest.mark.usefixtures("_patient")
-def test_a_failure_among_the_three_begins_the_count_anew() -> None:
-    failed_at_ns: list[int] = []
-
-    def handle(connection: socket.socket, number: int) -> None:
-        read_request(connection)
-        if number == 2:
-            failed_at_ns.append(time.monotonic_ns())
-        connection.sendall(response(status="500 Not Yet" if number == 2 else "200 OK"))
-        read_request(connection)
-
-    with serving(handle) as port:
-        first_200_ns, attempts = await_ready(ADDRESS, port, "/1024", PATIENCE_S)
-
-    assert attempts == 6
-    assert first_200_ns > failed_at_ns[0]
-
-
-@pytest.mark.parametrize("answer", [response(status="500 Not Yet"), b"", b"junk"], ids=["500", "end", "junk"])
-def test_a_server_without_a_200_is_never_ready(answer: bytes) -> None:
-    def handle(connection: socket.socket, number: int) -> None:
-        read_request(connection)
-        connection.sendall(answer)
-
-    with serving(handle) as port:
-        first_200_ns, attempts = await_ready(ADDRESS, port, "/1024", 0.1)
-
-    assert first_200_ns == 0
-    assert attempts > 0
-
-
-def test_a_port_that_nobody_listens_on_is_never_ready() -> None:
-    with socket.create_server((ADDRESS, 0)) as listener:
-        port = listener.getsockname()[1]
-    first_200_ns, attempts = await_ready(ADDRESS, port, "/", 0.05)
-
-    assert first_200_ns == 0
-    assert attempts > 1
-
-
-# The module itself.
-
-
-def test_the_load_path_imports_nothing_that_patches_the_interpreter() -> None:
-    loaded = command.run(
-        [sys.executable, "-c", "import sys, bench.generator.closed_loop; print(*sys.modules)"],
-        timeout_s=PATIENCE_S,
-    ).split()
-
-    assert "bench.generator.closed_loop" in loaded
-    assert not {"locust", "gevent"} & set(loaded)
-
-
-def test_the_load_path_refuses_an_interpreter_that_is_patched_already() -> None:
-    program = "from gevent import monkey; monkey.patch_all(); import bench.generator.closed_loop"
-
-    with pytest.raises(command.CommandFailed, match="ImportError"):
-        command.run([sys.executable, "-c", program], timeout_s=PATIENCE_S)

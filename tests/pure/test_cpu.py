@@ -1,6 +1,7 @@
 """CPU per request: what the kernel's texts say, and what becomes of their differences."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,12 @@ from bench.report.run.summary import summarise
 from bench.results import columns, slot_table, store
 from bench.results.run import Run
 from bench.scenario.conditions import conditions
-from bench.scenario.metric import Metric
+from bench.scenario.metric import Metric, Voids
 from bench.scenario.model import Arm, Claim, Load
 from bench.scenario.plan import IDLE_S, plan_slots, slot_seconds
 from bench.scenario.scenario import Scenario
 from bench.slots.cpu import CoreCounters, CoreCpu, CpuCounters, CpuRecord, Kind, Share, measure_cpu, rate
-from bench.slots.gates.gate import Voids, is_valid
+from bench.slots.gates.gate import is_valid
 from bench.slots.gates.load import check_open_loop, usable_metrics
 from bench.slots.gates.machine import MAX_IDLE_CORES, check_idle
 from bench.slots.metrics import OpenLoop
@@ -79,19 +80,30 @@ def test_a_watch_sums_the_proxies_and_counts_nothing_of_one_that_ended() -> None
     assert [found.cores[core].net_rx for core in (0, 1)] == [66_368_259, 65_463_320]
 
 
-def test_a_watch_of_this_process_sees_its_own_work() -> None:
+@pytest.fixture
+def one_core() -> Iterator[int]:
+    """The core on which this thread stays meanwhile."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    yield min(cores)
+    os.sched_setaffinity(0, cores)
+
+
+def test_a_watch_of_this_process_sees_its_own_work(one_core: int) -> None:
     watch = Watch(group="", proxies=["/proc/0/stat"], generator=f"/proc/{os.getpid()}/stat")
     before = watch.parse(read_files(watch.files))
     after = before
-    # Several ticks: over one alone the counters of idle time say nothing.
-    while after.attributed_us[Share.GENERATOR] < before.attributed_us[Share.GENERATOR] + 5 * TICK_US:
+    # Work is counted in whole ticks: enough of them that one more or less at either end is little.
+    while after.attributed_us[Share.GENERATOR] - before.attributed_us[Share.GENERATOR] < 20 * TICK_US:
         after = watch.parse(read_files(watch.files))
     found = rate(before, after)
+    worked_us = found.attributed[Share.GENERATOR] * found.seconds
 
-    assert found.attributed[Share.GENERATOR] > 0
+    assert worked_us == pytest.approx(20 * TICK_US, abs=2 * TICK_US)
     assert found.attributed[Share.DOCKER_PROXY] == 0
     assert Share.CONTAINERS not in found.attributed
-    assert sum(found.busy.values()) > 0
+    # This thread never waited, so whoever else may have had the core too: it was not idle.
+    assert found.busy[one_core] * found.seconds >= worked_us - 2 * TICK_US
 
 
 def counters(at_s: float, **of_core: Any) -> CpuCounters:

@@ -14,8 +14,9 @@ from bench.records.run import Status
 from bench.results import files, store
 from bench.results.listing import describe_age, list_shelf
 
-from .conftest import make_run, make_scenario
+from .conftest import make_run, make_scenario, store_whole
 from .reports import CLAIM
+from .test_capacity import begin
 from .test_suite import store_suite
 
 ROOT = Path(__file__).parents[2]
@@ -78,13 +79,97 @@ def test_the_list_tells_runs_and_suites_the_newest_first_with_status_and_word(tm
     assert [Path(line.split()[-1]).name for line in table[1:]] == [Path(each["path"]).name for each in found]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '"x"', "{}"])
-def test_a_damaged_run_stands_in_the_list_and_does_not_end_it(tmp_path: Path, text: str) -> None:
-    for name in ("run.json", "suite.json", "walkthrough.json"):
-        folder = tmp_path / "any" / name
+BAD = {
+    "": "is damaged",
+    "[]": "holds something else than a",
+    "{": "is damaged",
+    "\xff": "is damaged",
+    '"x"': "holds something else than a",
+    "{}": "holds something else than a",
+    '{"status": "complete", "scenario": [], "started_at": 3}': "holds something else than a",
+    '{"status": 7, "name": {}, "entries": 1, "probes": 2, "walks": 3}': "holds something else than a",
+    "[" * 100_000: "is damaged",
+}
+FILES = {
+    "run.json": "run",
+    "suite.json": "suite",
+    "capacity.json": "capacity measurement",
+    "walkthrough.json": "walkthrough",
+}
+
+
+@pytest.mark.parametrize("text", BAD, ids=lambda text: text[:20])
+def test_what_is_damaged_is_listed_as_unreadable_with_a_reason_and_the_others_stay(
+    tmp_path: Path, text: str
+) -> None:
+    good = store_one(tmp_path / "results", "0001", Status.COMPLETE)
+    for name in FILES:
+        folder = tmp_path / "results" / "any" / f"20250103T030405Z-{name[:4]}"
         folder.mkdir(parents=True)
-        (folder / name).write_text(text)
-    assert {each.status for each in list_shelf(tmp_path)} == {"cannot be read"}
+        (folder / name).write_text(text, encoding="latin-1")
+    found = list_shelf(tmp_path / "results")
+
+    assert found[-1].path == good
+    assert {each.kind: each.status for each in found[:-1]} == dict.fromkeys(FILES.values(), "unreadable")
+    for each in found[:-1]:
+        assert BAD[text] in each.reason
+
+
+def test_a_damaged_run_ends_neither_the_list_nor_what_bench_alone_says(tmp_path: Path) -> None:
+    good = store_one(tmp_path / "results", "0001", Status.COMPLETE)
+    bad = store_one(tmp_path / "results", "0002", Status.COMPLETE)
+    (bad / "run.json").write_text('{"status": "complete", "scenario": [], "started_at": 3}')
+
+    done = bench(tmp_path, "list")
+    assert done.returncode == 0
+    assert "unreadable" in done.stdout
+    assert "run.json holds something else than a run" in done.stdout
+    assert str(good.relative_to(tmp_path)) in done.stdout
+    done = bench(tmp_path)
+    assert done.returncode == 0
+    assert "run.json holds something else than a run" in done.stdout
+    assert "bench resume" not in done.stdout
+
+
+def test_a_verdict_that_cannot_be_read_takes_a_run_its_word_and_nothing_else(tmp_path: Path) -> None:
+    run = store_one(tmp_path, "0001", Status.COMPLETE)
+    for text in (
+        "{",
+        '{"claims": [3]}',
+        '{"claims": 3}',
+        '{"comparisons": [{}]}',
+        '{"claims": [{"word": 1}]}',
+    ):
+        (run / "verdict.json").write_text(text)
+        [found] = list_shelf(tmp_path)
+        assert (found.status, found.word) == ("complete", "")
+
+
+def test_a_capacity_measurement_is_listed_and_can_be_gone_on_with(tmp_path: Path) -> None:
+    store_one(tmp_path / "results", "0001", Status.COMPLETE)
+    folder = files.create_run_folder(tmp_path / "results", "capacity", "20250103T030405Z-0002")
+    store.write_capacity(folder, begin().model_copy(update={"status": Status.INTERRUPTED}))
+
+    found = json.loads(bench(tmp_path, "list", "--json").stdout)
+    assert [each["kind"] for each in found] == ["capacity measurement", "run"]
+    assert found[0]["status"] == "interrupted"
+    assert f"bench resume {folder.relative_to(tmp_path)}\n" in bench(tmp_path).stdout
+
+
+def test_a_bad_run_ends_no_history_of_the_others(tmp_path: Path) -> None:
+    for number in range(3):
+        folder = store_one(tmp_path / "results", f"000{number}", Status.COMPLETE)
+        store_whole(folder, make_run(make_scenario(), id=folder.name))
+    (folder / "run.json").write_text('{"schema_version": 5, "scenario": []}')
+
+    done = bench(tmp_path, "history", "results", "--json")
+    assert done.returncode == 0
+    assert "left out: Opening the run" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert {point["run"][-4:] for line in json.loads(done.stdout) for point in line["points"]} == {
+        "0000",
+        "0001",
+    }
 
 
 def test_an_empty_shelf_says_so_and_what_to_do(tmp_path: Path) -> None:

@@ -1,19 +1,33 @@
 """A connection a request, against real servers on the loopback."""
 
 import socket
+import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 
 from bench.generator.arrivals import draw_arrivals
-from bench.generator.closed_loop import Framing, parse_head
+from bench.generator.compiled_loop import CompiledLoop
 from bench.generator.fresh_connections import FreshConnections
+from bench.generator.heads import Framing, parse_head
 from bench.generator.open_loop import OpenFreshConnections
-from bench.slots.requests import Outcome, RequestLog
+from bench.generator.request_log import RequestLog
+from bench.slots.requests import Outcome
 
-from .test_connections import ADDRESS, Handler, read_request, serving
+from .servers import ADDRESS, Handler, read_request, serving
+
+
+@pytest.fixture(params=["python", "compiled"], autouse=True)
+def _each_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test of this file is of both loops."""
+    if request.param == "compiled":
+        fresh = partial(CompiledLoop, keep_alive=False)
+        monkeypatch.setattr(sys.modules[__name__], "FreshConnections", fresh)
+        monkeypatch.setattr(sys.modules[__name__], "OpenFreshConnections", partial(fresh, is_open=True))
+
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
 
@@ -115,6 +129,31 @@ def test_a_request_that_is_never_answered_is_recorded_as_unfinished() -> None:
 
     assert list(log.records()["outcome"]) == [Outcome.UNFINISHED] * 3
     assert (log.records()["done_ns"] == 0).all()
+
+
+def test_an_address_may_be_of_either_family() -> None:
+    asked: list[bytes] = []
+
+    def closing(connection: socket.socket, _: int) -> None:
+        asked.append(read_request(connection))
+        connection.sendall(HEAD + b"bench")
+
+    log = RequestLog()
+    with serving(closing, "::1") as port:
+        connections = FreshConnections("::1", port, "/1024", 2, log)
+        connections.drive(time.monotonic_ns() + 50_000_000, lambda: None)
+        connections.drain(time.monotonic_ns() + 2_000_000_000, lambda: None)
+        connections.close()
+
+    assert set(log.records()["outcome"]) == {Outcome.OK}
+    assert all(f"\r\nHost: [::1]:{port}\r\n".encode() in request for request in asked)
+
+
+def test_a_head_without_end_is_no_response_however_long_it_grows() -> None:
+    with serving(answer(b"HTTP/1.1 200 OK\r\nA: " + b"a" * 600_000)) as port:
+        records, _ = load(port, seconds=0.05)
+
+    assert set(records["outcome"]) == {Outcome.FRAMING_ERROR}
 
 
 def test_a_head_that_closes_is_refused_unless_it_may() -> None:

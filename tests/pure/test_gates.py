@@ -4,14 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.scenario.metric import Metric
+from bench.scenario.metric import MIN_REQUESTS_P99, Metric, Voids
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import Counter, Expected, Path
 from bench.scenario.modes.model import Mode, Vantage
 from bench.slots.gates.captures import check_captures
-from bench.slots.gates.gate import Gate, Voids, is_valid
+from bench.slots.gates.gate import Demand, Gate, GateKind, is_valid
 from bench.slots.gates.identity import check_control, check_identity
-from bench.slots.gates.load import MIN_REQUESTS_P99, check_load, check_open_loop, check_ports, usable_metrics
+from bench.slots.gates.load import (
+    check_connections,
+    check_load,
+    check_open_loop,
+    check_ports,
+    usable_metrics,
+)
 from bench.slots.gates.machine import check_quiet
 from bench.slots.gates.network import Losses, Room, check_network
 from bench.slots.gates.path import check_namespace, check_path
@@ -327,3 +333,76 @@ def test_a_client_that_ran_out_of_ports_says_so() -> None:
     [gate] = check_ports(3)
     assert not gate.passed
     assert "ran out of ports" in gate.detail
+
+
+GATES_OF_TODAY = """answered; requests; errors; generator; achieved; generator lateness, median;
+generator lateness; connections; ports found; idle baseline; quiet cores; new processes; steal; retransmits;
+conntrack drops; listen drops; client ports; conntrack room; path: dnat connections;
+path: filter accepts; path: forwarded packets; path: bridge packets; path: veth packets;
+path: uplink packets; path: loopback packets;
+path: accepted connections; path: opened connections; path: served connections; path: proxy cpu ns;
+path proof;
+path of the set: dnat connections; path of the set: filter accepts; path of the set: forwarded packets;
+path of the set: bridge packets; path of the set: veth packets; path of the set: uplink packets;
+path of the set: loopback packets; path of the set: accepted connections;
+path of the set: opened connections; path of the set: served connections; path of the set: proxy cpu ns;
+namespace; image; cpuset; control: links; control: alive; control: unreachable; capture: drops;
+capture: matched; capture: order"""
+
+
+def test_a_gate_is_stored_under_the_name_that_it_always_had() -> None:
+    assert [kind.value for kind in GateKind] == [" ".join(n.split()) for n in GATES_OF_TODAY.split(";")]
+    assert {GateKind.of_counter(counter) for counter in Counter if counter is not Counter.CONNTRACK} == {
+        kind for kind in GateKind if kind.name.startswith("PATH_")
+    }
+    assert {
+        GateKind.of_counter(counter, of_set=True) for counter in Counter if counter is not Counter.CONNTRACK
+    } == {kind for kind in GateKind if kind.name.startswith("SET_")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "seen", "passes", "doubtful"),
+    [
+        # What is stored of a share or a time is rounded: at its limit either word may be true.
+        (GateKind.GENERATOR, 0.9498, True, False),
+        (GateKind.GENERATOR, 0.95, True, True),
+        (GateKind.GENERATOR, 0.9503, False, False),
+        (GateKind.ERRORS, 500.0, False, False),
+        (GateKind.REQUESTS, 999, True, False),
+        (GateKind.QUIET_CORES, "not a number", True, True),
+    ],
+)
+def test_a_gate_that_passed_against_what_it_saw_does_not_agree_with_itself(
+    kind: GateKind, seen: float | str, passes: bool, doubtful: bool
+) -> None:
+    gate = Gate(name=kind, passed=passes, seen=seen, limit=0.95, unit="of anything")
+
+    assert gate.agrees
+    assert gate.model_copy(update={"passed": not passes}).agrees is doubtful
+
+
+@pytest.mark.parametrize("demand", Demand)
+def test_every_gate_on_the_path_agrees_with_what_it_saw(demand: Demand) -> None:
+    gates = [
+        Gate(
+            name=GateKind.PATH_DNAT,
+            passed=demand.is_met(seen, 4),
+            seen=seen,
+            limit=4,
+            unit="hits",
+            demand=demand,
+        )
+        for seen in (3, 4, 5)
+    ]
+    assert all(gate.agrees for gate in gates)
+    assert {gate.passed for gate in gates} == {True, False}
+    assert not any(gate.model_copy(update={"passed": not gate.passed}).agrees for gate in gates)
+
+
+def test_a_load_that_began_with_fewer_connections_than_it_was_to_have_is_void_with_both_numbers() -> None:
+    assert failed(check_connections(4_096, 4_096)) == []
+    assert check_connections(16, None) == []
+    [gate] = check_connections(4_096, 1_019)
+    assert not is_valid([gate])
+    assert (gate.seen, gate.limit) == (1_019, 4_096)
+    assert "1,019 of 4,096" in gate.detail

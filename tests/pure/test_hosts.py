@@ -2,6 +2,7 @@ import pytest
 
 from bench.errors import InputError
 from bench.scenario.conditions import conditions
+from bench.scenario.engine_source import EngineSource
 from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.addresses import MAX_DOCKER_HOSTS
 from bench.scenario.placement import DOCKER1, docker_host_of, docker_hosts
@@ -34,7 +35,7 @@ def test_every_level_of_the_engine_has_its_hosts_and_no_two_hosts_share_an_addre
     scenario = make_scenario(arms=(HOST, PROXY), factors=ENGINES)
     hosts = docker_hosts(scenario)
 
-    assert [(host.engine, dict(host.options)) for host in hosts] == [
+    assert [(str(host.engine), dict(host.options)) for host in hosts] == [
         ("machine", {}),
         ("machine", {"iptables": False}),
         ("debian:trixie", {}),
@@ -45,9 +46,9 @@ def test_every_level_of_the_engine_has_its_hosts_and_no_two_hosts_share_an_addre
 
 
 def test_a_scenario_s_engine_is_the_one_of_its_hosts() -> None:
-    [host] = docker_hosts(make_scenario(lab=LabSettings(engine="debian:bookworm")))
+    [host] = docker_hosts(make_scenario(lab=LabSettings(engine=EngineSource("bookworm"))))
 
-    assert host.engine == "debian:bookworm"
+    assert host.engine == EngineSource("bookworm")
     assert "debian:bookworm" in host.description
 
 

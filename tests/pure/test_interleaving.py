@@ -15,9 +15,10 @@ from bench.errors import InputError
 from bench.judgement.comparison import Compared, Word
 from bench.judgement.precision import extend
 from bench.judgement.verdict import judge
-from bench.records.run import UNMEASURED, RunRecord
+from bench.records.run import RunRecord
 from bench.report.run.method import describe_method
 from bench.results import columns, store
+from bench.results.verification import compare_slot
 from bench.scenario.conditions import conditions
 from bench.scenario.interleaving import FIRST_PORT, keep_present, order_cells
 from bench.scenario.metric import Metric
@@ -37,6 +38,7 @@ from bench.scenario.plan import (
     turns,
 )
 from bench.scenario.scenario import Scenario
+from bench.slots.gates.gate import GateKind
 from bench.slots.gates.load import check_proof
 from bench.slots.gates.path import Part, check_path, check_shared_path
 from bench.slots.metrics import find_turns, measure_requests, measure_turns
@@ -452,7 +454,7 @@ def test_a_run_goes_on_with_whole_sets() -> None:
 def test_a_slot_that_could_not_be_measured_takes_its_set_along() -> None:
     run = make_run_of_sets()
     slots = list(run.slots)
-    slots[6] = slots[6].model_copy(update={"gates": (make_gate(passed=False, name=UNMEASURED),)})
+    slots[6] = slots[6].model_copy(update={"gates": (make_gate(passed=False, name=GateKind.ANSWERED),)})
 
     kept = run.model_copy(update={"slots": tuple(slots)}).kept()
 
@@ -512,6 +514,33 @@ def test_the_requests_of_a_slot_are_those_of_its_settled_turns(folder: Pathname)
     assert run.requests(3)["cell"].tolist() == [3, 3, 6]
     assert run.requests(3, warm_up=True)["cell"].tolist() == [-1, 3, 3, -1, -1, 6]
     assert len(run.latencies_us(3)) == 3
+
+
+def test_what_is_stored_of_a_slot_is_held_against_its_turns(folder: Pathname) -> None:
+    slot = bench.load(folder).record.slots[3].model_copy(update={"requests": 3})
+
+    def differing() -> set[str]:
+        lines = list(compare_slot(folder, slot, Load()))
+        return {
+            name for name in ("requests", "turns", "settled_s") if any(f": {name} is" in s for s in lines)
+        }
+
+    columns.write_turns(folder, slot.slot.directory, TWO)
+    assert differing() == set()
+    longer = TWO.copy()
+    longer["settled_ns"][0] = 40 * US
+    columns.write_turns(folder, slot.slot.directory, longer)
+    assert differing() == {"requests", "settled_s"}
+    columns.write_turns(folder, slot.slot.directory, TWO[:1])
+    assert differing() == {"requests", "turns", "settled_s"}
+
+
+@pytest.mark.parametrize("spoilt", [TWO[:0], TWO[::-1]], ids=["none", "backwards"])
+def test_turns_that_are_none_or_out_of_order_are_refused(folder: Pathname, spoilt: np.ndarray) -> None:
+    columns.write_turns(folder, "slots/003-x", spoilt)
+
+    with pytest.raises(InputError, match="not one after another"):
+        columns.read_turns(folder, "slots/003-x")
 
 
 def test_carry_over_is_a_table_even_where_there_is_none(folder: Pathname) -> None:

@@ -22,7 +22,7 @@ import os, socket, sys, threading, time
 from pathlib import Path
 from bench import interrupts
 from bench.errors import Interrupted
-from bench.lab.hosts import command
+from bench.lab.hosts import command, waiting
 
 def say(text):
     print(text, flush=True)
@@ -41,8 +41,8 @@ def wait_in_every_way():
         command.has_ended(started, 60)
     finally:
         command.stop(started)
-    interrupts.sleep(0.002)
-    interrupts.wait_readable(quiet, 0.002)
+    waiting.sleep(0.002)
+    waiting.wait_readable(quiet, 0.002)
 
 quiet, _ = os.pipe()
 seen = 0
@@ -106,7 +106,7 @@ WAITS = {
     "a program's end": "command.run(['sleep', '600'], timeout_s=600)",
     "a program that was started": "command.has_ended(command.start(['sleep', '600']), 600)",
     "an answer": "command.start(['sleep', '600'], pipes=True).stdout.readline()",
-    "a pause": "interrupts.sleep(600)",
+    "a pause": "waiting.sleep(600)",
     "something in another thread": (
         "pool = ThreadPoolExecutor(1); pool.submit(command.run, ['sleep', '600'], timeout_s=600).result()"
     ),
@@ -151,7 +151,7 @@ try:
     with interrupts.held():
         try:
             say("works")
-            interrupts.sleep(600)
+            waiting.sleep(600)
         finally:
             try:
                 say("tidies")
@@ -164,7 +164,7 @@ except Interrupted:
 
 
 def test_a_second_signal_cuts_short_what_tidies_up_and_nothing_of_it_is_left_out() -> None:
-    with started(TIDYING.replace("TIDY", "interrupts.sleep(600)")) as process:
+    with started(TIDYING.replace("TIDY", "waiting.sleep(600)")) as process:
         assert next_line(process) == "works"
         process.send_signal(signal.SIGTERM)
         assert next_line(process) == "tidies"
@@ -202,9 +202,7 @@ def test_a_third_signal_ends_at_once_what_looks_at_none() -> None:
 
 
 def test_signals_that_come_together_are_one_request() -> None:
-    together = TIDYING.replace("TIDY", "interrupts.sleep(0.01)").replace(
-        "ONE_WISH_S = 0.0", "ONE_WISH_S = 60.0"
-    )
+    together = TIDYING.replace("TIDY", "waiting.sleep(0.01)").replace("ONE_WISH_S = 0.0", "ONE_WISH_S = 60.0")
     with started(together) as process:
         assert next_line(process) == "works"
         process.send_signal(signal.SIGSTOP)
@@ -241,7 +239,7 @@ def test_a_command_under_nohup_outlives_its_terminal_and_still_ends_by_other_sig
 with interrupts.held():
     say("works")
     while True:
-        interrupts.wait_readable(0)
+        waiting.wait_readable(0)
         say(sys.stdin.readline().strip())
 """
     with started(echo, before=["nohup"]) as process:

@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 import signal
@@ -160,7 +161,7 @@ def test_a_journal_is_nobody_elses_to_read() -> None:
 def test_a_second_run_of_the_same_id_is_refused() -> None:
     Journal(RUN)
 
-    with pytest.raises(FileExistsError):
+    with pytest.raises(EnvironmentLacks, match="exists"):
         Journal(RUN)
 
 
@@ -200,14 +201,35 @@ def test_the_lock_is_free_again_after_a_run_that_failed() -> None:
         pass
 
 
-def test_a_folder_that_cannot_be_made_is_a_lack_of_rights(
+def test_a_folder_that_cannot_be_made_for_another_reason_than_rights_is_not_answered_with_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(paths, "STATE", tmp_path / "file" / "state")
 
-    with pytest.raises(EnvironmentLacks, match="root"), machine_lock("this test"):
+    with pytest.raises(EnvironmentLacks, match="Not a directory") as caught, machine_lock("this test"):
         pass
+    assert "as root" not in str(caught.value)
+
+
+def test_a_folder_that_may_not_be_made_is_answered_with_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(EnvironmentLacks, match="as root"), machine_lock("this test"):
+        pass
+
+
+def test_what_cannot_be_written_down_is_not_done_and_says_so(tmp_path: Path) -> None:
+    written = Journal(RUN)
+    (written.folder / "journal.jsonl").unlink()
+    (written.folder / "journal.jsonl").symlink_to("/dev/full")
+
+    with pytest.raises(EnvironmentLacks, match="No space left"):
+        written.write("cgroup", name="bench-00ff")
 
 
 def test_a_living_process_has_a_start_time_that_does_not_change() -> None:

@@ -9,11 +9,10 @@ import pytest
 
 from bench.errors import ExitCode
 from bench.records.run import RunRecord
-from bench.results import store
 from bench.scenario.model import Arm, Claim, LabSettings, Load
 from bench.statistics import estimate
 
-from .conftest import BRIDGE, HOST, make_scenario
+from .conftest import BRIDGE, HOST, make_scenario, store_whole
 from .test_cli import run_bench
 from .test_run_comparison import run_of
 
@@ -35,7 +34,7 @@ class Shop:
     def store(self, name: str, record: RunRecord) -> str:
         path = self.folder / record.scenario.name / name
         path.mkdir(parents=True)
-        store.write_run(path, record.model_copy(update={"id": name}))
+        store_whole(path, record.model_copy(update={"id": name}))
         return str(path)
 
     def run(self, name: str, cost: float = 1.1, **changes: Any) -> str:

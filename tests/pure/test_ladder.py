@@ -98,7 +98,7 @@ def test_a_ratio_above_1_means_that_the_lighter_rung_is_better_on_every_metric(m
 def test_a_step_goes_past_a_rung_that_is_unavailable_and_says_so() -> None:
     scenario = make_ladder()
     slots = [slot for slot in make_slots(scenario, adding()) if slot.arm != "wired"]
-    steps = steps_on(verdict_on(scenario, slots, unavailable={"wired": "no veth"}))
+    steps = steps_on(verdict_on(scenario, slots, arms={"wired": "no veth"}))
 
     assert list(steps) == [("host", "routed"), ("routed", "bridge")]
     assert steps["host", "routed"].difference == pytest.approx(2.0, abs=0.02)
@@ -110,7 +110,7 @@ def test_a_ladder_of_which_one_rung_is_left_has_no_step() -> None:
     scenario = make_ladder(ladder=("wired", "bridge"))
     slots = [slot for slot in make_slots(scenario, adding()) if slot.arm != "wired"]
 
-    assert verdict_on(scenario, slots, unavailable={"wired": "no veth"}).steps == ()
+    assert verdict_on(scenario, slots, arms={"wired": "no veth"}).steps == ()
 
 
 def test_a_ladder_need_not_hold_the_baseline() -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,14 +16,16 @@ from hypothesis import strategies as st
 
 from bench.generator.arrivals import draw_arrivals
 from bench.generator.closed_loop import Connections
+from bench.generator.compiled_loop import CompiledLoop
 from bench.generator.open_loop import NO_CONNECTION, OpenConnections
+from bench.generator.request_log import RequestLog
 from bench.lab.hosts import command
 from bench.scenario.model import Load
 from bench.slots.metrics import find_free, measure_requests, number_requests
-from bench.slots.requests import Outcome, RequestLog
+from bench.slots.requests import Outcome
 from bench.wire.exchanges import request_target
 
-from .test_connections import (
+from .servers import (
     ADDRESS,
     PATIENCE_S,
     Handler,
@@ -39,6 +42,14 @@ from .test_connections import (
 )
 
 MS = 1_000_000
+
+
+@pytest.fixture(params=["python", "compiled"], autouse=True)
+def _each_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test of this file is of both loops."""
+    if request.param == "compiled":
+        monkeypatch.setattr(sys.modules[__name__], "Connections", CompiledLoop)
+        monkeypatch.setattr(sys.modules[__name__], "OpenConnections", partial(CompiledLoop, is_open=True))
 
 
 def take_arrivals(
@@ -363,11 +374,12 @@ def test_looking_out_for_an_arrival_is_told_apart_from_work() -> None:
 
 PROGRAM = """
 import json, sys
-from bench.generator.users import Order, OrderedEnvironment, RawHttpUser
+from bench.generator.users import ENGINES, Order, OrderedEnvironment
 
-environment = OrderedEnvironment(user_classes=[RawHttpUser])
+User = ENGINES[sys.argv[2]]
+environment = OrderedEnvironment(user_classes=[User])
 order = Order("host", "127.0.0.1", int(sys.argv[1]), "/1024", 2, 0.1, 0.3, 1, rate_rps=200.0, arrival_seed=7)
-RawHttpUser(environment).drive(order)
+User(environment).drive(order)
 environment.feed(order)
 records = order.log.records()
 print(json.dumps({
@@ -375,17 +387,23 @@ print(json.dumps({
     "window_ns": order.window_end_ns - order.window_start_ns,
     "opened": order.opened,
     "spun": order.spun_ns > 0,
+    "connected": order.connected,
+    "loop": order.loop,
     "response_ms": float((records["done_ns"] - records["intended_ns"]).sum() / 1e6),
     "locust": [environment.stats.total.num_requests, environment.stats.total.total_response_time],
 }))
 """
 
 
-def test_an_order_with_a_rate_is_an_open_loop_whose_responses_locust_counts() -> None:
+@pytest.mark.parametrize(
+    ("engine", "loop"), [("raw", "compiled"), ("raw-python", "Python (asked for)")], ids=["raw", "raw-python"]
+)
+def test_an_order_with_a_rate_is_an_open_loop_whose_responses_locust_counts(engine: str, loop: str) -> None:
     with serving(answering(response())) as port:
-        seen = json.loads(command.run([sys.executable, "-c", PROGRAM, str(port)], timeout_s=60))
+        seen = json.loads(command.run([sys.executable, "-c", PROGRAM, str(port), engine], timeout_s=60))
     expected = draw_arrivals("poisson", 200, 0.4, seed=7) - 100 * MS
 
     assert seen["offsets_ns"] == expected.tolist()
+    assert (seen["connected"], seen["loop"]) == (2, loop)
     assert (seen["window_ns"], seen["opened"], seen["spun"]) == (300 * MS, 2, True)
     assert seen["locust"] == [len(expected), pytest.approx(seen["response_ms"])]

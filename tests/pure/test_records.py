@@ -1,6 +1,5 @@
-from bench.scenario.metric import Metric
+from bench.scenario.metric import Metric, Voids
 from bench.scenario.plan import plan_slots
-from bench.slots.gates.gate import Voids
 
 from .conftest import make_gate, make_run, make_scenario, make_slot_record
 

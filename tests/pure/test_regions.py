@@ -10,24 +10,24 @@ from hypothesis import strategies as st
 import bench
 from bench.judgement.comparison import Compared, Comparison, Size, Word, choose_word
 from bench.judgement.regions import ALPHA, Cell, Part, Region, map_regions
+from bench.report.pages import region_map
 from bench.report.run import page
-from bench.report.run.method import SYMBOLS
+from bench.report.run.figures.region_map import MOST_LINES, can_draw_regions, draw_regions
 from bench.report.run.regions import (
-    MOST_LINES,
-    can_draw_regions,
     describe_regions,
-    draw_regions,
     explain_regions,
     map_one,
     tabulate_regions,
 )
+from bench.report.symbols import SYMBOLS
 from bench.report.table import NOT_AVAILABLE
+from bench.results.run import find_cells
 from bench.scenario.metric import PERFORMANCE
 from bench.scenario.model import Arm, Load
 from bench.statistics.estimate import equivalence_p_value, estimate
 
 from .conftest import make_scenario
-from .reports import few_resamples, judged, store_run
+from .reports import few_resamples, judged, make_ladder, store_run
 
 P50, P99, THROUGHPUT = PERFORMANCE
 BLOCKS = 10
@@ -269,6 +269,19 @@ def test_a_map_of_many_lines_is_a_table_alone(tmp_path: Path) -> None:
     assert not can_draw_regions(map_one(many))
     [table] = tabulate_regions(map_one(many))
     assert len(table.rows) == len(levels)
+
+
+def test_the_map_in_markdown_is_a_table_and_names_no_condition_where_there_is_none(tmp_path: Path) -> None:
+    plain = judged(store_run(tmp_path, make_ladder(blocks=4)))
+    cells = find_cells([plain])
+    markdown = region_map.render_page([plain], cells, "md")
+    rows = [line for line in markdown.splitlines() if line.startswith("|")]
+
+    assert len(rows) == 2 + len(cells)
+    assert len({line.count(" | ") for line in rows}) == 1
+    assert "### All cells\n\n| Scenario | Condition |" in markdown
+    assert ", )" not in markdown
+    assert "(p50 latency)" in markdown
 
 
 def test_an_arm_that_one_condition_lacks_is_measured_and_compared_under_the_others(run: bench.Run) -> None:

@@ -8,27 +8,23 @@ from xml.etree import ElementTree as ET
 import pytest
 from matplotlib.figure import Figure
 
-from bench.report.run import page
+from bench.report.run import page, publish
 from bench.report.run.anatomy import describe_anatomy
-from bench.report.run.anatomy_figures import (
-    draw_contrasts,
-    draw_hops,
-    draw_paths,
-    draw_shares,
-    draw_waterfalls,
-)
 from bench.report.run.anatomy_tables import (
     tabulate_explained,
     tabulate_hops,
     tabulate_losses,
     tabulate_shares,
-    tabulate_taps,
-    tabulate_traces,
 )
 from bench.report.run.answer import answer_sentence
-from bench.report.run.captions import describe_figures
-from bench.report.run.effect_figures import draw_block_ratios
+from bench.report.run.figures.block_ratios import draw_block_ratios
+from bench.report.run.figures.hops import draw_hops
+from bench.report.run.figures.paths import draw_paths
+from bench.report.run.figures.shares import draw_shares
+from bench.report.run.figures.waterfalls import draw_contrasts, draw_waterfalls
+from bench.report.run.sections import SECTIONS
 from bench.report.run.summary import summarise
+from bench.report.run.taps import tabulate_taps, tabulate_traces
 from bench.results.run import Run
 from bench.scenario.model import Arm
 from bench.scenario.plan import Slot
@@ -68,7 +64,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="module")
 def written(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    page.write_report(run, folder)
+    publish.write_report(run, folder)
     return folder
 
 
@@ -188,12 +184,16 @@ def test_the_path_of_a_mode_shows_its_places_and_its_microseconds(run: Run) -> N
     assert "container" not in host
 
 
+def figures_of(run: Run) -> list[str]:
+    [section] = [section for section in SECTIONS if section.name == "anatomy"]
+    return [drawing.name for drawing in section.drawings if drawing.is_there(run)]
+
+
 def test_a_figure_with_captions_for_all_that_is_drawn_and_no_more(run: Run, tmp_path: Path) -> None:
     one = judged(store_captures(tmp_path, make_tapped(blocks=3, arms=ARMS[:2])))
-    names = [name for name, *_ in describe_figures(one)]
 
-    assert names[-4:] == ["shares", "waterfall", "paths", "hops"]
-    assert "contrasts" in [name for name, *_ in describe_figures(run)]
+    assert figures_of(one) == ["shares", "waterfall", "paths", "hops"]
+    assert figures_of(run) == ["shares", "waterfall", "paths", "hops", "contrasts"]
 
 
 def test_tables_give_the_known_hops_shares_and_handshakes(run: Run) -> None:
@@ -252,5 +252,5 @@ def test_captures_left_out_are_said(run: Run) -> None:
 def test_a_run_that_was_stored_without_anatomy_is_reported_as_before(tmp_path: Path) -> None:
     run = judged(store_run(tmp_path, make_tapped(blocks=3, arms=ARMS[:1] + ARMS[2:3], factors={})))
 
-    assert describe_figures(run)[-1][0] == "slot-timeline"
+    assert figures_of(run) == []
     assert run.tapped == []

@@ -8,23 +8,24 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from bench.cli import terminal
-from bench.cli.scenario_files import bundled_scenarios
 from bench.records.run import Status
-from bench.report.run import figures, page, selection
-from bench.report.run.captions import describe_figures
+from bench.report.run import page, publish, selection, slot_tables
 from bench.report.run.cautions import find_cautions
-from bench.report.run.effect_figures import draw_block_ratios, draw_costs, draw_ladder, find_costs
-from bench.report.run.figures import draw_latency, draw_slot_timeline, draw_throughput
-from bench.report.run.selection import PALETTE, colour_of, marker_of
+from bench.report.run.figures import latency
+from bench.report.run.figures.block_ratios import draw_block_ratios
+from bench.report.run.figures.costs import draw_costs, find_costs
+from bench.report.run.figures.ladder import draw_ladder
+from bench.report.run.figures.latency import draw_latency
+from bench.report.run.figures.throughput import draw_throughput
+from bench.report.run.figures.timeline import draw_slot_timeline
+from bench.report.run.sections import SECTIONS
+from bench.report.run.selection import colour_of, marker_of
 from bench.report.run.summary import list_gaps, summarise
 from bench.report.svg import render_svg
-from bench.results import files, store
+from bench.report.symbols import PALETTE
 from bench.results.run import Run
-from bench.scenario.model import Load
-from bench.scenario.parsing import parse_scenario
-from bench.scenario.toml import scenario_toml
 
-from .conftest import make_gate, make_run, make_scenario
+from .conftest import make_gate, make_run, make_scenario, make_slot_record
 from .reports import ARMS, LADDER, NO_IPVLAN, judged, make_ladder, measure, store_run
 from .verdicts import ENGINES
 
@@ -132,18 +133,15 @@ def test_a_run_that_became_precise_has_ended_well_and_is_run_again_as_it_was(tmp
     assert "--precision 1%" in page.render_markdown(run)
 
 
-@pytest.mark.parametrize("path", sorted(Path(bundled_scenarios()).glob("*.toml")), ids=lambda p: p.stem)
-def test_the_scenario_in_a_report_is_read_as_the_one_that_was_registered(path: Path) -> None:
-    scenario = parse_scenario(path.read_text(), path.name)
-
-    assert parse_scenario(scenario_toml(scenario), "report") == scenario
-
-
 def test_of_more_slots_than_a_page_holds_those_that_failed_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "MOST_ROWS", 4)
-    rows = [(str(n), "valid" if n not in (1, 8, 9) else "INVALID: quiet cores") for n in range(10)]
+    monkeypatch.setattr(slot_tables, "MOST_ROWS", 4)
+    scenario = make_scenario(blocks=3)
+    records = [
+        make_slot_record(slot, 20.0, gates=(make_gate(passed=slot.index not in (1, 8, 9)),))
+        for slot in make_run(scenario).planned[:10]
+    ]
 
-    assert [index for index, _ in page._choose_slots(rows)] == ["0", "1", "8", "9"]
+    assert [record.slot.index for record in slot_tables.choose_slots(records)] == [0, 1, 8, 9]
 
 
 def test_a_column_in_which_no_slot_has_anything_is_left_out(tmp_path: Path) -> None:
@@ -188,7 +186,7 @@ def test_of_many_slots_the_curves_that_are_drawn_are_spread_over_the_run(
     crowded: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     every = len(draw_latency(crowded).axes[0].lines)
-    monkeypatch.setattr(figures, "MOST_CURVES", 0)
+    monkeypatch.setattr(latency, "MOST_CURVES", 0)
 
     assert 0 < len(draw_latency(crowded).axes[0].lines) < every
 
@@ -241,10 +239,14 @@ def test_an_arm_far_beyond_the_others_does_not_squeeze_them(crowded: Run) -> Non
     assert any(f"(at {costs['proxy'].us:+.1f})" in text.get_text() for text in axes.texts)
 
 
+def figure_names(run: Run) -> set[str]:
+    return {drawing.name for section in SECTIONS for drawing in section.drawings if drawing.is_there(run)}
+
+
 def test_captions_are_given_for_the_figures_that_there_are(crowded: Run, tmp_path: Path) -> None:
     plain = judged(store_run(tmp_path, make_scenario(blocks=3)))
 
-    assert {name for name, *_ in describe_figures(crowded)} - {n for n, *_ in describe_figures(plain)} == {
+    assert figure_names(crowded) - figure_names(plain) == {
         "ladder",
         "changes",
         "regions",
@@ -252,7 +254,7 @@ def test_captions_are_given_for_the_figures_that_there_are(crowded: Run, tmp_pat
 
 
 def test_a_figure_is_a_well_formed_document(crowded: Run, tmp_path: Path) -> None:
-    page.write_report(crowded, tmp_path)
+    publish.write_report(crowded, tmp_path)
 
     for file in sorted((tmp_path / "figures").glob("*.svg")):
         assert ET.parse(file).getroot().tag.endswith("svg")
@@ -301,21 +303,3 @@ def test_no_cell_is_cut_in_a_narrow_terminal(
         for cells in table.rows:
             assert "  ".join(cells).replace(" ", "") in printed.replace(" ", "")
     assert "…" not in printed
-
-
-def test_the_scenario_in_the_report_is_a_file_that_reads_as_the_scenario(tmp_path: Path) -> None:
-    open_loop = make_scenario(load=Load(model="open", rate_rps=5), walkthrough=True)
-    for scenario in (make_ladder(), make_scenario(factors={"load.connections": (1, 16)}), open_loop):
-        store.write_run(tmp_path, make_run(scenario))
-        stored = Run(tmp_path).record.scenario
-
-        assert parse_scenario(scenario_toml(stored), "again") == scenario
-
-
-def test_a_setting_that_a_stored_scenario_did_not_know_is_not_in_its_file(tmp_path: Path) -> None:
-    store.write_run(tmp_path, make_run(make_scenario()))
-    text = (tmp_path / files.RUN_FILE).read_text()
-    (tmp_path / files.RUN_FILE).write_text(text.replace('"pacing": "spin",', ""))
-
-    assert "pacing" not in scenario_toml(Run(tmp_path).record.scenario)
-    assert "arrivals" in scenario_toml(Run(tmp_path).record.scenario)

@@ -9,6 +9,7 @@ from bench.judgement.comparison import Compared, Word
 from bench.report.run import attestation, card, changes, comparisons, method, slot_tables, steps
 from bench.report.run.answer import answer_sentence
 from bench.report.run.cautions import find_cautions
+from bench.report.symbols import DIFFERS, SYMBOLS
 from bench.report.table import NOT_AVAILABLE
 from bench.results import store
 from bench.results.run import Run
@@ -124,7 +125,7 @@ def test_only_an_arm_against_itself_differs_and_steps_are_better_or_worse(ladder
 
     assert comparisons.word_of(better) == "BETTER"
     assert comparisons.word_of(better.model_copy(update={"kind": Compared.ARMS})) == "BETTER"
-    assert comparisons.word_of(better.model_copy(update={"kind": Compared.ITSELF})) == comparisons.DIFFERS
+    assert comparisons.word_of(better.model_copy(update={"kind": Compared.ITSELF})) == DIFFERS
 
 
 def test_of_many_arms_the_answer_speaks_of_the_claimed_ones_and_counts_the_rest(ladder: Run) -> None:
@@ -247,7 +248,7 @@ def test_the_start_on_the_card_is_the_median_of_valid_slots(tmp_path: Path) -> N
         update: dict[str, object] = {}
         if record.slot.arm == "host":
             start = next(starts)
-            failed = record.gates[0].model_copy(update={"passed": start < 9_000})
+            failed = make_gate(passed=start < 9_000)
             update = {"start_to_first_200_ms": start, "gates": (failed,)}
         slots.append(record.model_copy(update=update))
     found = judged(store_run(tmp_path, scenario, slots=tuple(slots)))
@@ -293,8 +294,7 @@ def test_every_demand_of_a_path_gate_has_a_short_form() -> None:
         for vantage in Vantage:
             path = mode.path_from(vantage)
             for gate in check_path(path, dict.fromkeys(UNITS, 0), 1, 1, forwarding_rules=True):
-                assert gate.unit.rpartition(", ")[2] in attestation.DEMANDS
-                assert gate.name in {attestation.gate_name(counter) for counter in UNITS}
+                assert gate.demand in attestation.DEMANDS
 
 
 def test_differences_that_a_mode_explains_are_grouped_and_others_are_cautions(tmp_path: Path) -> None:
@@ -318,6 +318,21 @@ def test_differences_that_a_mode_explains_are_grouped_and_others_are_cautions(tm
     assert any(caution.startswith("file httpd.conf is not the same") for caution in find_cautions(run))
 
 
+def test_a_fact_that_one_side_lacks_is_said_to_be_absent_there(tmp_path: Path) -> None:
+    scenario = make_scenario(blocks=3)
+    around = {"host": {"offload lro": "on"}, "bridge": {"file mime.types": "a"}}
+    slots = tuple(
+        record.model_copy(update={"surroundings": record.slot.arm}) for record in make_run(scenario).slots
+    )
+    run = judged(store_run(tmp_path, scenario, slots=slots, surroundings=around))
+    said = [caution for caution in find_cautions(run) if "is not the same around" in caution]
+
+    assert [caution.partition(" and nothing")[0] for caution in said] == [
+        "file mime.types is not the same around every Apache (bridge: a; host: absent),",
+        "offload lro is not the same around every Apache (bridge: absent; host: on),",
+    ]
+
+
 # What is said of the method.
 
 
@@ -337,7 +352,7 @@ def test_arms_are_described_by_their_modes_and_their_docker_hosts(ladder: Run) -
 
 
 def test_every_word_has_a_sign() -> None:
-    assert {*Word, *ChangeWord, NOT_AVAILABLE, comparisons.DIFFERS} <= method.SYMBOLS.keys()
+    assert {*Word, *ChangeWord, NOT_AVAILABLE, DIFFERS} <= SYMBOLS.keys()
 
 
 def test_measured_slots_are_as_their_modes_demand() -> None:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -6,6 +7,7 @@ import pytest
 import bench
 from bench.errors import InputError
 from bench.judgement.verdict import judge
+from bench.records.environment import LabFacts
 from bench.records.run import RunRecord
 from bench.report.run.answer import answer_sentence
 from bench.results import columns, slot_table, store
@@ -50,7 +52,7 @@ def test_opening_and_judging_a_run_reads_no_requests(folder: Path) -> None:
 
     assert len(run.slots) == len(RUN.slots)
     assert len(run.comparisons) == len(run.verdict.comparisons)
-    with pytest.raises(InputError, match="sha256sum"):
+    with pytest.raises(InputError, match="bench verify"):
         run.requests(3)
 
 
@@ -211,11 +213,11 @@ def test_comparisons_without_numbers_have_rows_as_well(tmp_path: Path) -> None:
         ({}, "workload", "GET of 1,024 bytes"),
         ({}, "rate", "closed loop"),
         ({}, "vantage", "same-kernel lab"),
-        ({"lab": {}}, "vantage", "unknown"),
+        ({"lab": LabFacts()}, "vantage", "unknown"),
     ],
 )
 def test_the_scope_says_where_the_verdict_holds(
-    change: dict[str, dict[str, str]], key: str, text: str, tmp_path: Path
+    change: dict[str, Any], key: str, text: str, tmp_path: Path
 ) -> None:
     record: RunRecord = RUN.model_copy(update=change)
     store.write_run(tmp_path, record)

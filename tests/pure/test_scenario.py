@@ -3,12 +3,15 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ExitCode, InputError
+from bench.judgement.precision import extend
 from bench.scenario.conditions import conditions
+from bench.scenario.contradictions import MAX_SLOTS
 from bench.scenario.metric import PERFORMANCE, Metric
-from bench.scenario.model import Load
+from bench.scenario.model import FACTORS, Load
 from bench.scenario.modes.model import Vantage
 from bench.scenario.parsing import MAX_SCENARIO_BYTES, parse_scenario
-from bench.scenario.scenario import Scenario
+from bench.scenario.plan import plan_slots
+from bench.scenario.scenario import TABLES, Scenario
 
 from .conftest import make_scenario
 
@@ -104,7 +107,7 @@ BAD = [
     ("connections in a nest", VALID + f"[load]\nconnections = {'[' * 90}{']' * 90}\n", "load.connections"),
     (
         "more connections than Apache serves at a time",
-        VALID + "[load]\nconnections = 128\n",
+        VALID + "[load]\nconnections = 10001\n",
         "load.connections",
     ),
     ("a page that the image lacks", VALID + "[load]\npage_bytes = 1000\n", "load.page_bytes"),
@@ -301,6 +304,29 @@ BAD = [
         f'{VALID}[factors]\n"load.vantage" = ["client", ["client"]]',
         "factors.load.vantage",
     ),
+    (
+        "an engine as a list",
+        f'{VALID}[factors]\n"load.engine" = [["raw"], "http"]',
+        "factors.load.engine",
+    ),
+    (
+        "a switch as a list",
+        f'{VALID}[factors]\n"load.keep_alive" = [[true], false]',
+        "factors.load.keep_alive",
+    ),
+    (
+        "a stamp as a table",
+        f'{VALID}[factors]\n"lab.stamp_before_queue" = [{{a = 1}}, false]',
+        "factors.lab.stamp_before_queue",
+    ),
+    ("a date as a level", f'{VALID}[factors]\n"lab.taps" = [2020-01-02, false]', "factors.lab.taps"),
+    (
+        "more slots than can be planned",
+        VALID
+        + "[schedule]\nblocks = 10000\nslots_per_arm = 20\n[factors]\n"
+        + f'"load.connections" = {list(range(1, 11))}\n"lab.link_mbit" = {list(range(1, 11))}\n',
+        "schedule",
+    ),
     ("taps from the host", f'{VALID}[load]\nvantage = "host-address"\n[lab]\ntaps = true', "load.vantage"),
 ]
 
@@ -372,6 +398,50 @@ def test_all_faults_of_what_fields_refer_to_are_reported_at_once() -> None:
     text = VALID.replace('baseline = "host"', 'baseline = "none"') + factors + claim
 
     assert {"baseline", "claims.0.than", "factors", "factors.load.connections"} <= set(fields_at_fault(text))
+
+
+def test_the_largest_plan_is_planned_and_one_block_more_is_not() -> None:
+    schedule = "[schedule]\nblocks = {}\nslots_per_arm = 10\n"
+    largest = parse_scenario(VALID + schedule.format(5_000), "unit.toml")
+
+    assert len(plan_slots(largest, seed=1)) == MAX_SLOTS
+    assert refusal_of(VALID + schedule.format(5_001)).seen.splitlines()[1].strip() == (
+        "schedule: 5,001 blocks of 20 slots (arms, levels, slots_per_arm) are 100,020, and more than"
+        " 100,000 cannot be planned"
+    )
+    assert extend(largest).schedule == largest.schedule
+
+
+def test_a_level_that_is_no_single_value_is_one_clear_line() -> None:
+    fault = refusal_of(f'{VALID}[factors]\n"load.engine" = [["raw"], "http"]\n').seen
+
+    assert fault.splitlines()[1].strip().startswith("factors.load.engine: a level is one value")
+
+
+@pytest.mark.parametrize(
+    ("table", "option", "meant"),
+    [
+        ("capacity", "limt_ms", "capacity.limit_ms"),
+        ("capacity", "resolutoin", "capacity.resolution"),
+        ("capacity", "blocks", "schedule.blocks"),
+        ("load", "limit_ms", "capacity.limit_ms"),
+        ("margins", "p50_latency", "margins.p50_latency_us"),
+    ],
+)
+def test_a_misspelt_option_suggests_one_of_its_own_table(table: str, option: str, meant: str) -> None:
+    assert f"did you mean {meant}?" in refusal_of(f"{VALID}[{table}]\n{option} = 3\n").seen
+
+
+def test_every_setting_is_a_factor_but_those_that_say_otherwise() -> None:
+    settings = {f"{table}.{name}" for table in ("load", "lab") for name in TABLES[table].model_fields}
+
+    assert settings - FACTORS == {
+        "load.measure_s",
+        "load.model",
+        "load.pacing",
+        "load.warm_up_s",
+        "load.wrk_witness_s",
+    }
 
 
 def test_an_arm_with_a_bad_mode_is_one_fault_and_not_two() -> None:
@@ -532,3 +602,12 @@ def test_a_scenario_with_taps_throughout_compares_nothing_and_is_refused(
     else:
         found = conditions(parse_scenario(text, "it"))
         assert [c.is_compared for c in found] == [not c.lab.taps for c in found]
+
+
+def test_the_loop_in_python_may_do_whatever_the_compiled_one_may() -> None:
+    loops = OPEN + 'rate_rps = 100\n[factors]\n"load.engine" = ["raw", "raw-python"]\n'
+    found = parse_scenario(loops + '"load.keep_alive" = [true, false]\n', "unit.toml")
+    witness = parse_scenario(VALID + '[load]\nwrk_witness_s = 1\nengine = "raw-python"\n', "unit.toml")
+
+    assert found.factors["load.engine"] == ("raw", "raw-python")
+    assert witness.load.engine == "raw-python"

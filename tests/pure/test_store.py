@@ -3,7 +3,7 @@ import json
 import re
 import resource
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -18,8 +18,9 @@ from scapy.utils import PcapReader, PcapWriter
 from bench.errors import EnvironmentLacks, ExitCode, InputError
 from bench.judgement.verdict import judge
 from bench.lab.hosts import command
+from bench.records.environment import LabFacts
 from bench.records.run import SCHEMA_VERSION, RunRecord
-from bench.results import columns, files, slot_table, store
+from bench.results import columns, files, slot_table, store, sums
 from bench.scenario.metric import PERFORMANCE, Metric
 from bench.slots.requests import Outcome
 
@@ -76,14 +77,14 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_registered_and_has_no_data_is_read_as_it_was_written(tmp_path: Path) -> None:
-    bare = RUN.model_copy(update={"slots": (), "finished_at": None, "budget_s": 90.0, "lab": {}})
+    bare = RUN.model_copy(update={"slots": (), "finished_at": None, "budget_s": 90.0, "lab": LabFacts()})
     store.write_run(tmp_path, bare)
 
     assert store.read_run(tmp_path) == bare
 
 
 def test_a_slot_that_failed_is_read_as_it_was_written(tmp_path: Path) -> None:
-    gate = make_gate(name="measured", passed=False, detail="no 200 came; « ends »\n\x1b[0m")
+    gate = make_gate(name="answered", passed=False, detail="no 200 came; « ends »\n\x1b[0m")
     failed = make_slot_record(RUN.planned[0], gates=(gate,), values={}, counters={}, p999_latency_us=None)
     store.write_run(tmp_path, RUN.model_copy(update={"slots": (failed,)}))
 
@@ -142,7 +143,7 @@ def test_a_run_of_another_schema_is_refused_with_what_can_be_read_and_who_wrote_
     store.write_run(tmp_path, later)
 
     said = refusal_of(tmp_path)
-    assert f"schema version {version}, {age} than those that this bench reads: 2, 3, 4." in said
+    assert f"schema version {version}, {age} than those that this bench reads: 2, 3, 4, 5." in said
     assert said.endswith("Read it with the version of bench that wrote it: 7.6.5.")
 
 
@@ -155,6 +156,52 @@ def test_a_run_of_another_schema_is_refused_for_its_version_and_not_for_its_fiel
 def test_a_folder_without_a_run_is_bad_input(tmp_path: Path) -> None:
     refusal_of(tmp_path)
     refusal_of(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1", "\x00"])
+def test_a_run_json_that_is_no_json_is_called_damaged_and_not_of_another_version(
+    text: str, tmp_path: Path
+) -> None:
+    (tmp_path / "run.json").write_text(text)
+    said = refusal_of(tmp_path)
+
+    assert "its run.json is damaged: " in said
+    assert "schema version" not in said
+    assert "(:" not in said
+    assert "version of bench" not in said
+
+
+def test_a_file_that_is_not_there_is_named_once_with_the_reason(tmp_path: Path) -> None:
+    said = refusal_of(tmp_path)
+
+    assert said.count("run.json") == 1
+    assert said.count(str(tmp_path)) == 1
+    assert "No such file or directory" in said
+    with pytest.raises(InputError, match=r"verdict\.json: No such file or directory"):
+        store.read_verdict(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "read"),
+    [
+        ("capacity.json", store.read_capacity),
+        ("suite.json", store.read_suite),
+        ("walkthrough.json", store.read_walkthrough),
+        ("verdict.json", store.read_verdict),
+    ],
+)
+def test_a_record_of_other_fields_is_refused_with_the_first_of_them_and_the_number_of_the_others(
+    file: str, read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    (tmp_path / file).write_text("{}")
+    with pytest.raises(InputError) as caught:
+        read(tmp_path)
+
+    assert re.search(
+        rf"its {file} is not of schema version \d \(\w+: .*; and \d+ more faults\)", str(caught.value)
+    )
+    assert "validation errors" not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_file_in_place_of_a_folder_is_bad_input(tmp_path: Path) -> None:
@@ -194,8 +241,9 @@ def test_a_first_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_write_left_behind_does_not_hinder_the_next_one(tmp_path: Path) -> None:
-    (tmp_path / ".run.json.partial").write_bytes(b"half of something much longer")
+    (tmp_path / ".0123456789abcdef.partial").write_bytes(b"half of something much longer")
     files.write_atomically(tmp_path / "run.json", b"new")
+    files.remove_partials(tmp_path)
 
     assert (tmp_path / "run.json").read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
@@ -212,22 +260,26 @@ def test_a_write_below_what_is_no_folder_is_a_lack_of_the_environment(parent: st
 def test_a_reader_sees_the_old_run_or_the_new_one_and_never_a_part(tmp_path: Path) -> None:
     versions = (RUN, RUN.model_copy(update={"slots": ()}))
     store.write_run(tmp_path, versions[0])
-    ended = threading.Event()
+    is_enough = threading.Event()
+    written: list[int] = []
 
     def write() -> None:
-        for turn in range(40):
-            store.write_run(tmp_path, versions[turn % 2])
-        ended.set()
+        while not is_enough.is_set():
+            store.write_run(tmp_path, versions[len(written) % 2])
+            written.append(1)
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
-    reads = 0
-    while reads < 5_000 and not ended.is_set():
-        assert store.read_run(tmp_path) in versions
-        reads += 1
-    writer.join(10)
+    try:
+        reads = 0
+        while reads < 100 or (len(written) < 40 and writer.is_alive()):
+            assert store.read_run(tmp_path) in versions
+            reads += 1
+    finally:
+        is_enough.set()
+        writer.join()
 
-    assert reads > 0
+    assert len(written) >= 40
 
 
 # requests.parquet.
@@ -344,10 +396,10 @@ def test_a_run_without_slots_has_a_slots_csv_with_a_header_alone(tmp_path: Path)
 @pytest.fixture
 def summed(tmp_path: Path) -> Path:
     """A run's folder with its sums."""
-    store.write_run(tmp_path, RUN)
-    slot_table.write_slots_csv(tmp_path, RUN.slots)
     columns.write_requests(tmp_path, RUN.planned[0].directory, make_records(ROWS))
-    store.write_sums(tmp_path)
+    store.finish_run(tmp_path, RUN)
+    slot_table.write_slots_csv(tmp_path, RUN.slots)
+    sums.write_sums(tmp_path)
     return tmp_path
 
 
@@ -361,9 +413,26 @@ def test_sha256sum_finds_every_file_of_a_run_as_its_sums_say(summed: Path) -> No
     assert found == {"run.json", "slots.csv", f"{RUN.planned[0].directory}/requests.parquet"}
 
 
+def test_sums_of_what_was_measured_are_not_written_anew(summed: Path) -> None:
+    before = sums.read_sums(summed)
+    (summed / "run.json").write_text("{}")
+    (summed / "slots.csv").write_text("slot\n")
+    (summed / RUN.planned[0].directory / "requests.parquet").unlink()
+    sums.write_sums(summed)
+
+    assert {name for name, line in sums.read_sums(summed).items() if before[name] != line} == {"slots.csv"}
+
+
+def test_what_is_being_written_beside_it_has_no_sum(summed: Path) -> None:
+    (summed / ".0123456789abcdef.partial").write_text("half")
+    sums.write_sums(summed)
+
+    assert not [name for name in sums.read_sums(summed) if "partial" in name]
+
+
 def test_sums_written_again_are_the_same(summed: Path) -> None:
     before = (summed / "SHA256SUMS").read_bytes()
-    store.write_sums(summed)
+    sums.write_sums(summed)
 
     assert (summed / "SHA256SUMS").read_bytes() == before
 

@@ -3,18 +3,23 @@
 import itertools
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bench.cli.publishing import Index
 from bench.cli.scenario_files import bundled_scenarios, read_asked
 from bench.errors import ExitCode, InputError
 from bench.judgement.samples import MIN_BLOCKS
+from bench.judgement.verdict import Verdict, judge
 from bench.measure.budget import divide_budget
 from bench.measure.preview import preview_suite
+from bench.measure.suite import Watcher, resume_suite
 from bench.records.run import Status
 from bench.records.suite import SEVERITY, SUITE_SCHEMA_VERSION, Entry, SuiteRecord, find_worst
 from bench.report.pages.suite import list_chapters, write_index
 from bench.results import files, store
+from bench.results.verification import verify_all
 from bench.scenario.plan import measuring_seconds, overhead_seconds, plan_slots
 from bench.scenario.scenario import Scenario
 from bench.scenario.suite import parse_suite
@@ -136,7 +141,7 @@ def test_a_suite_of_a_later_version_is_refused_and_says_which_it_is_not(tmp_path
     folder, record = store_suite(tmp_path)
     later = record.model_copy(update={"schema_version": SUITE_SCHEMA_VERSION + 1})
     store.write_suite(folder, later)
-    with pytest.raises(InputError, match=f"not of schema version {SUITE_SCHEMA_VERSION}"):
+    with pytest.raises(InputError, match=f"newer than those that this bench reads: {SUITE_SCHEMA_VERSION}"):
         store.read_suite(folder)
 
 
@@ -166,6 +171,51 @@ def test_the_index_tells_how_far_a_run_came_that_was_resumed_by_itself_since(tmp
     stale = record.entries[0].model_copy(update={"status": Status.INTERRUPTED})
     with few_resamples():
         assert list_chapters(record.with_entry(0, stale), folder)[0].status == "complete"
+
+
+def test_an_index_opens_and_judges_a_run_that_ended_once_however_often_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, record = store_suite(tmp_path)
+    judged: list[int] = []
+
+    def count(*arguments: Any) -> Verdict:
+        judged.append(1)
+        return judge(*arguments)
+
+    monkeypatch.setattr("bench.results.run.judge", count)
+    index = Index()
+    with few_resamples():
+        for _ in range(3):
+            index.publish(folder, record, None)
+        assert len(list_chapters(record, folder, index.runs)) == 3
+
+    assert len(judged) == 1
+
+
+@pytest.mark.parametrize("status", [Status.RUNNING, Status.FAILED])
+def test_a_suite_that_died_after_its_last_run_is_finished_by_resuming_it(
+    status: Status, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.paths.STATE", tmp_path / "state")
+    folder, record = store_suite(tmp_path)
+    died = record.model_copy(update={"status": status, "entries": record.entries[:1]})
+    store.write_suite(folder, died)
+    watcher = Watcher(
+        say=lambda _: None,
+        progress=lambda: pytest.fail("nothing is left to be run"),
+        ended=lambda *_: None,
+        publish=lambda _: None,
+        publish_index=Index().publish,
+    )
+    with few_resamples():
+        resume_suite(folder, watcher)
+
+    assert store.read_suite(folder).status is Status.COMPLETE
+    assert verify_all(folder)[0].findings["faults"] == ()
+    assert "1 of 1 scenarios ended" in (folder / "index.md").read_text()
+    with pytest.raises(InputError, match="all of its runs have ended"):
+        resume_suite(folder, watcher)
 
 
 def test_a_suite_s_runs_stand_in_its_place_in_the_order_of_the_command() -> None:

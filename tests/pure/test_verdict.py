@@ -120,7 +120,7 @@ NO_IPVLAN = {"third": "this kernel has no ipvlan"}
 def test_an_unavailable_arm_is_compared_with_nothing() -> None:
     scenario = make_scenario(blocks=4, arms=(HOST, BRIDGE, THIRD))
     slots = [slot for slot in make_slots(scenario, costing(1.1)) if slot.arm != "third"]
-    verdict = verdict_on(scenario, slots, unavailable=NO_IPVLAN)
+    verdict = verdict_on(scenario, slots, arms=NO_IPVLAN)
 
     assert {c.candidate for c in verdict.comparisons} == {"host", "bridge"}
     assert Word.INVALID not in {c.word for c in verdict.comparisons}
@@ -134,7 +134,7 @@ def test_a_claim_about_an_unavailable_arm_is_inconclusive_and_others_are_judged(
     about_third = CLAIM.model_copy(update={"id": "other", "better": better, "than": than})
     scenario = make_scenario(blocks=6, arms=(HOST, BRIDGE, THIRD), claims=(about_third, CLAIM))
     slots = [slot for slot in make_slots(scenario, costing(1.2)) if slot.arm != "third"]
-    other, article = verdict_on(scenario, slots, unavailable=NO_IPVLAN).claims
+    other, article = verdict_on(scenario, slots, arms=NO_IPVLAN).claims
 
     assert other.word is ClaimWord.INCONCLUSIVE
     assert other.reason == "third is NOT AVAILABLE here: this kernel has no ipvlan"
@@ -144,7 +144,7 @@ def test_a_claim_about_an_unavailable_arm_is_inconclusive_and_others_are_judged(
 def test_an_unavailable_condition_leaves_its_claims_open_and_the_others_as_they_are() -> None:
     scenario = make_scenario(blocks=6, factors={"lab.engine": ("machine", "debian:trixie")}, claims=(CLAIM,))
     slots = [slot for slot in make_slots(scenario, costing(1.2)) if slot.condition == 0]
-    verdict = verdict_on(scenario, slots, unavailable_conditions={1: "no network"})
+    verdict = verdict_on(scenario, slots, conditions={1: "no network"})
 
     assert {c.condition for c in verdict.comparisons} == {"engine=machine"}
     assert [(claim.condition, claim.word) for claim in verdict.claims] == [
@@ -164,7 +164,7 @@ def test_a_verdict_with_gaps_is_the_same_after_a_way_through_json() -> None:
         claims=(CLAIM, OTHER_CLAIM),
     )
     slots = [s for s in make_slots(scenario, costing(1.1)) if s.arm != "third" and s.condition != 2]
-    verdict = verdict_on(scenario, slots, unavailable=NO_IPVLAN, unavailable_conditions={2: "no"})
+    verdict = verdict_on(scenario, slots, arms=NO_IPVLAN, conditions={2: "no"})
 
     assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
 

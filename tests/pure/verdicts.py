@@ -8,7 +8,7 @@ import pytest
 
 from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
-from bench.judgement.verdict import Verdict, judge
+from bench.judgement.verdict import Unavailable, Verdict, judge
 from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.model import Arm, Claim, Margins
 from bench.scenario.modes.model import Mode
@@ -24,11 +24,11 @@ CLAIM = Claim(id="article", text="Host is faster.", better="host", than="bridge"
 NARROW = Margins(p50_latency_us=0.001, p99_latency_us=0.001, throughput_rps=0.001)
 
 
-def verdict_on(scenario: Scenario, slots: list[SlotMetrics], resamples: int = 199, **changes: Any) -> Verdict:
+def verdict_on(scenario: Scenario, slots: list[SlotMetrics], resamples: int = 199, **gaps: Any) -> Verdict:
     """With few resamples, whose time would be most of these tests'."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(estimate, "RESAMPLES", resamples)
-        return judge(scenario, slots, {}, seed=1, **changes)
+        return judge(scenario, slots, {}, seed=1, unavailable=Unavailable(**gaps))
 
 
 def compared(

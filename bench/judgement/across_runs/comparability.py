@@ -257,14 +257,14 @@ def describe_circumstances(record: RunRecord) -> dict[str, str]:
     held = sorted({slot.evidence["idle states"] for slot in record.slots if "idle states" in slot.evidence})
     return {
         "scenario": record.scenario.name,
-        **{f"machine.{name}": value for name, value in record.machine.items()},
+        **{f"machine.{name}": value for name, value in record.machine.stated().items()},
         **{
             f"engine.{host}.{name}": value
             for host, facts in record.engines.items()
-            for name, value in facts.items()
+            for name, value in facts.stated().items()
         },
-        **{f"image.{name}": value for name, value in record.image.items()},
-        **{f"host.{name}": value for name, value in record.lab.items()},
+        **{f"image.{name}": value for name, value in record.image.stated().items()},
+        **{f"host.{name}": value for name, value in record.lab.stated().items()},
         "idle states": " and ".join(held) or ABSENT,
         **{f"tool.{name}": value for name, value in record.tools.items()},
         "bench": record.bench_version,

@@ -4,7 +4,7 @@ A demand is MET only where the whole 95 % interval meets it: noise must never pa
 says itself that it is noise.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -17,6 +17,7 @@ from bench.judgement.comparison import Compared, Comparison, Word
 from bench.scenario.metric import Metric
 
 Interval = tuple[float, float]
+INTEGRITY = "integrity"
 
 
 class DemandWord(StrEnum):
@@ -36,12 +37,23 @@ class Demand(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str
-    """`claim`, `cost` or `regression`."""
+    """`integrity`, `claim`, `cost` or `regression`."""
     name: str
     """Of what: a claim, or an arm and a metric, and the condition."""
     asked: str
     seen: str
     word: DemandWord
+
+
+def demand_integrity(faults: Sequence[str], what: str = "run") -> Demand:
+    """That what was measured is as it was written, where it is not: nothing can be judged then."""
+    return Demand(
+        kind=INTEGRITY,
+        name=f"the {what} as it was measured",
+        asked="every file as it was written",
+        seen="; ".join(faults),
+        word=DemandWord.INVALID,
+    )
 
 
 def demand_claim(verdicts: Iterable[ClaimVerdict], claim: str, wanted: ClaimWord) -> Iterator[Demand]:
@@ -101,7 +113,12 @@ def demand_no_regression(
 
 
 def exit_code(demands: Iterable[Demand]) -> ExitCode:
-    """10 where one is not met; 4 where none is but one rests on a figure that is INVALID; 0 where all are."""
+    """10 where one is not met; 4 where one rests on a figure that is INVALID and all others are met, and
+    where the run is not as it was measured, whatever its figures say; 0 where all are met.
+    """
+    demands = list(demands)
+    if any(demand.kind == INTEGRITY for demand in demands):
+        return ExitCode.INVALID_MEASUREMENT
     words = {demand.word for demand in demands}
     if words & {DemandWord.FAILED, DemandWord.INCONCLUSIVE}:
         return ExitCode.GATE_FAILED

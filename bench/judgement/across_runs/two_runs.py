@@ -50,6 +50,8 @@ class RunComparison(BaseModel):
     after_started_at: str
     comparability: Comparability
     changes: tuple[RunChange, ...]
+    faults: tuple[str, ...] = ()
+    """A sentence for each of the two that is not as it was measured."""
 
     def of_kind(self, kind: Changed) -> list[RunChange]:
         """The changes of costs (`cost`), or of arms by themselves (`arm`)."""

@@ -4,7 +4,9 @@ The next step follows from what is stored alone, so one that was interrupted goe
 """
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
 
 from bench.judgement.capacity.knee import (
     Knee,
@@ -13,10 +15,11 @@ from bench.judgement.capacity.knee import (
     locate,
     locate_by_search,
 )
+from bench.records.environment import EngineFacts, ImageFacts, LabFacts, MachineFacts
 from bench.records.run import SlotRecord, Status
 from bench.scenario.model import Capacity
 from bench.scenario.scenario import Scenario
-from bench.stored import Stored
+from bench.stored import Amount, Moment, Stored
 
 SCHEMA_VERSION = 1
 """Of capacity.json."""
@@ -42,23 +45,6 @@ MAX_CLIENT_VOTES = 0.5
 """Share of the probes at the rate not sustained in which the client was at its limit."""
 MAX_LATE_SHARE = 0.1
 """Of the limit, the generator's own lateness at the p99: more than that is a good part of what was judged."""
-OVERLOAD = {
-    "requests",
-    "errors",
-    "achieved",
-    "generator",
-    "generator lateness",
-    "generator lateness, median",
-    "retransmits",
-    "listen drops",
-    "conntrack drops",
-    "conntrack room",
-}
-"""Gates that fail where a server has too much to do: what a probe is there to find out."""
-CLIENT = {"client ports", "ports found"}
-"""Gates that fail where the client has nothing left to send from."""
-
-
 SEARCH_PROBES = 10
 """Of one arm and workload, the null server's as well: for time estimates only."""
 PROBE_OVERHEAD_S = 0.8
@@ -82,22 +68,26 @@ class Step(NamedTuple):
     repeat: int
 
 
+Rate = Annotated[float, Field(gt=0, le=1e9)]
+"""Offered: requests a second."""
+
+
 class Probe(Stored):
     """One rate, offered to one arm (or to the null server) for PROBE_S."""
 
     arm: str
     keep_alive: bool
-    rate_rps: float
+    rate_rps: Rate
     confirming: bool
     outcome: Outcome
     reasons: tuple[str, ...] = ()
     """Why it is not `sustained`."""
-    achieved_share: float | None = None
+    achieved_share: Amount | None = None
     """Done in the window, by what arrived in it."""
-    error_share: float | None = None
-    p99_ms: float | None = None
+    error_share: Amount | None = None
+    p99_ms: Amount | None = None
     """Response time, of those answered with 200."""
-    generator_busy: float | None = None
+    generator_busy: Amount | None = None
     """Share of its core that the generator worked."""
     server_busy: float | None = None
     """Mean busy share of the Docker host's cores."""
@@ -110,7 +100,7 @@ class WrkReading(Stored):
 
     arm: str
     keep_alive: bool
-    throughput_rps: float | None
+    throughput_rps: Amount | None
     """None: it could not be had, for the `reason`."""
     reason: str = ""
 
@@ -120,11 +110,11 @@ class SecondWorker(Stored):
 
     arm: str
     keep_alive: bool
-    rate_rps: float
-    generator_rps: float = 0.0
+    rate_rps: Rate
+    generator_rps: Amount = 0.0
     """Done by the generator, over the time that wrk was there."""
-    wrk_rps: float = 0.0
-    alone_rps: float = 0.0
+    wrk_rps: Amount = 0.0
+    alone_rps: Amount = 0.0
     """The better of what the generator (at this rate) and wrk did, each alone."""
     reason: str = ""
     """Why it could not be had."""
@@ -142,15 +132,15 @@ class CapacityRecord(Stored):
     id: str
     bench_version: str
     status: Status
-    started_at: str
-    finished_at: str | None = None
+    started_at: Moment
+    finished_at: Moment | None = None
     scenario: Scenario
-    seed: int
-    machine: Mapping[str, str]
+    seed: int = Field(ge=0)
+    machine: MachineFacts
     tools: Mapping[str, str]
-    lab: Mapping[str, str] = {}
-    engines: Mapping[str, Mapping[str, str]] = {}
-    image: Mapping[str, str] = {}
+    lab: LabFacts = LabFacts()
+    engines: Mapping[str, EngineFacts] = {}
+    image: ImageFacts = ImageFacts()
     unavailable: Mapping[str, str] = {}
     probes: tuple[Probe, ...] = ()
     """In the order of measuring, as are the next two."""

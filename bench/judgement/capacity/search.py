@@ -6,10 +6,8 @@ from statistics import median
 
 from bench.judgement.capacity.knee import Outcome, is_given_up, next_rate, rates_to_confirm
 from bench.judgement.capacity.record import (
-    CLIENT,
     MAX_LATE_SHARE,
     NULL_SERVER,
-    OVERLOAD,
     PROBE_OVERHEAD_S,
     PROBE_S,
     SEARCH_PROBES,
@@ -20,6 +18,7 @@ from bench.judgement.capacity.record import (
 )
 from bench.scenario.model import Capacity
 from bench.scenario.scenario import Scenario
+from bench.slots.gates.gate import Blame, GateKind
 from bench.slots.gates.load import MAX_GENERATOR_CPU, MIN_ACHIEVED_SHARE
 
 
@@ -34,9 +33,9 @@ def expected_search_seconds(scenario: Scenario) -> float:
 
 
 def judge_probe(
-    probe: Probe, failed_gates: Mapping[str, str], lateness_us: float | None, settings: Capacity
+    probe: Probe, failed_gates: Mapping[GateKind, str], lateness_us: float | None, settings: Capacity
 ) -> Probe:
-    """`probe` with its outcome and why. `failed_gates`: name of each -> what it saw.
+    """`probe` with its outcome and why. `failed_gates`: each -> what it saw.
 
     `lateness_us` is the generator's own, at the p99. A probe that sustained its rate did so however
     disturbed it was; one that did not counts against the server only if nothing else explains it.
@@ -51,7 +50,10 @@ def judge_probe(
             faults.append(f"{probe.error_share:.2%} of the requests failed")
         if probe.p99_ms > settings.limit_ms:
             faults.append(f"p99 was {probe.p99_ms:.3g} ms")
-    limits = [f"{name}: {seen}" for name, seen in failed_gates.items() if name in CLIENT]
+    blamed = {
+        blame: [f"{k}: {seen}" for k, seen in failed_gates.items() if k.blame is blame] for blame in Blame
+    }
+    limits = blamed[Blame.CLIENT]
     if probe.generator_busy is not None and probe.generator_busy > MAX_GENERATOR_CPU:
         limits.append(f"the generator's core was {probe.generator_busy:.0%} busy")
     if lateness_us is not None and lateness_us > MAX_LATE_SHARE * settings.limit_ms * 1e3:
@@ -59,16 +61,8 @@ def judge_probe(
     # A wrong image or core is no measurement of this arm, whether it was fast or slow. Nor is a wrong path,
     # but a server with too much to do leaves connections unserved and requests without an answer, so that
     # its counters cannot agree; every knee has sustained probes below it, whose counters must.
-    foreign = [
-        f"{name}: {seen}"
-        for name, seen in failed_gates.items()
-        if name in {"namespace", "image", "cpuset"} or (name.startswith("path: ") and not faults)
-    ]
-    disturbed = [
-        f"{name}: {seen}"
-        for name, seen in failed_gates.items()
-        if name not in OVERLOAD | CLIENT and not name.startswith("path: ")
-    ]
+    foreign = blamed[Blame.OTHER_SUBJECT] + ([] if faults else blamed[Blame.PATH])
+    disturbed = blamed[Blame.DISTURBED]
     if foreign:
         outcome, reasons = Outcome.VOID, foreign
     elif not faults:

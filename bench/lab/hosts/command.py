@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from bench import interrupts
 from bench.errors import EnvironmentLacks
+from bench.lab.hosts import waiting
 
 Process = subprocess.Popen[str]
 """A program that was started and may still run."""
@@ -151,7 +151,7 @@ class _Answers(io.FileIO):
     """The reading end of a pipe, whose reader can be interrupted."""
 
     def readinto(self, buffer: "bytearray | memoryview", /) -> int | None:  # type: ignore[override]
-        interrupts.wait_readable(self.fileno())
+        waiting.wait_readable(self.fileno())
         return super().readinto(buffer)
 
 
@@ -193,7 +193,7 @@ def has_ended(process: Process, timeout_s: float) -> bool:
         return True
     ending = os.pidfd_open(process.pid)
     try:
-        ended = interrupts.wait_readable(ending, timeout_s)
+        ended = waiting.wait_readable(ending, timeout_s)
     finally:
         os.close(ending)
     return ended and process.poll() is not None

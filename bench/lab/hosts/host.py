@@ -6,13 +6,16 @@ far away.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from bench.lab.hosts import command
+from bench.lab.hosts.waiting import wait_until
 
+GONE_S = 1.0
+"""After which a program that could not be signalled has been taken notice of, if it is gone."""
+KILLED_S = 10.0
 WORDS = 1500
 """Characters of a program's messages that are worth quoting: their end."""
 
@@ -76,7 +79,7 @@ class Host(Protocol):
     def start(self, argv: Sequence[str], name: str, *, cpus: str | None = None) -> "Program":
         """Start `argv` there, on its cores or on `cpus`; it ends with the controller or the host.
 
-        `name` is that of its log, to which its messages are added.
+        `name` is that of its log, which is begun anew.
         """
 
     def read(self, *patterns: str) -> dict[str, str]:
@@ -150,20 +153,41 @@ class Program:
 
     def signal(self, name: str) -> None:
         """Send it and its group the signal `name`; nothing where it has ended."""
-        # Not to `outer`, which hands no signal on.
-        with suppress(command.CommandFailed, FileNotFoundError):
-            self.host.run(["kill", "-s", name, "--", f"-{self.pid}"])
+        # Not to `outer`, which hands no signal on; and by the shell's own `kill`, as that of procps takes a
+        # group of a small number (-65) for a signal.
+        try:
+            self.host.run(["sh", "-c", f"kill -s {name} -- -{self.pid}"])
+        except (command.CommandFailed, FileNotFoundError):
+            if not self.ends(GONE_S):
+                raise
 
     def ends(self, timeout_s: float) -> bool:
         """Wait for it to end; whether it did within `timeout_s`."""
         return command.has_ended(self.outer, timeout_s)
+
+    def kill(self) -> None:
+        """End it and its group at once, and wait for the last of them.
+
+        Only then its ports are free: a process of thousands of threads takes a while.
+        """
+        if self.is_alive:
+            self.signal("KILL")
+            wait_until(lambda: not self._group_lives(), KILLED_S)
+        command.stop(self.outer)
+
+    def _group_lives(self) -> bool:
+        try:
+            self.host.run(["sh", "-c", f"kill -0 -- -{self.pid}"])
+        except command.CommandFailed:
+            return False
+        return True
 
     def stop(self, timeout_s: float = command.STOP_S) -> None:
         """End it and all of its group: SIGTERM, then SIGKILL after `timeout_s`. Idempotent."""
         if self.is_alive:
             self.signal("TERM")
             if not self.ends(timeout_s):
-                self.signal("KILL")
+                self.kill()
         command.stop(self.outer)
 
 

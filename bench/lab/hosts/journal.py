@@ -12,9 +12,12 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench import paths
+from bench.errors import EnvironmentLacks
 from bench.procfs import parse_process
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -26,13 +29,14 @@ class Journal:
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.folder = paths.STATE / run_id
-        self.folder.mkdir(mode=0o700)
+        with _explained(self.folder):
+            self.folder.mkdir(mode=0o700)
         self._path = self.folder / "journal.jsonl"
         self.write("folder", path=str(self.folder))
 
     def write(self, kind: str, **identity: str | int) -> None:
         """Put one entry on the disk."""
-        with self._path.open("a") as lines:
+        with _explained(self._path), self._path.open("a") as lines:
             lines.write(json.dumps({"kind": kind, **identity}) + "\n")
             lines.flush()
             os.fsync(lines.fileno())
@@ -44,6 +48,17 @@ class Journal:
     def write_setting(self, path: Path) -> None:
         """Put a setting of the kernel on the disk as it is now, so that it will be so again."""
         self.write("setting", path=str(path), value=path.read_text().strip())
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Nothing is done that cannot be written down first."""
+    try:
+        yield
+    except OSError as fault:
+        raise EnvironmentLacks(
+            f"Writing {path}", str(fault), "Make room there, and let it be written to."
+        ) from fault
 
 
 def dead_runs() -> list[str]:

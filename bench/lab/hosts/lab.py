@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.namespaces import HostPlan, NamespaceHost, namespace_host
+from bench.records.environment import SAME_KERNEL_LAB, HostFacts, LabFacts
 from bench.scenario.modes.addresses import BENCHMARK_RANGES, CLIENT, CLIENT_IPV6
 from bench.scenario.modes.catalogue import UPLINK
 from bench.scenario.placement import DockerHost
@@ -55,6 +56,11 @@ class Lab:
     def hosts(self) -> tuple[NamespaceHost, ...]:
         """All of them, the switch included."""
         return self.client, *self.docker.values(), self.switch
+
+    def describe(self) -> LabFacts:
+        """As it is stored."""
+        hosts = {host.name: HostFacts(addresses=host.addresses, cores=host.cpus) for host in self.hosts}
+        return LabFacts(hosts=hosts, vantage=SAME_KERNEL_LAB)
 
 
 def port_of(host: str) -> str:

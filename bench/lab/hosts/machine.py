@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 from bench.lab.hosts import command
+from bench.records.environment import MachineFacts
 
 MIN_CORES = 2
 
@@ -22,30 +23,30 @@ def divide_cores() -> tuple[str, str]:
     return ",".join(map(str, cores[:half])), ",".join(map(str, cores[half:]))
 
 
-def describe_machine() -> dict[str, str]:
+def describe_machine() -> MachineFacts:
     """Facts that a figure depends on; one that cannot be read says why."""
     release = platform.freedesktop_os_release()
-    return {
-        "host": socket.gethostname(),
-        "kernel": platform.release(),
-        "kernel_version": platform.version(),
-        "architecture": platform.machine(),
-        "distribution": release.get("PRETTY_NAME", release["ID"]),
-        "cpu": _cpu_model(),
-        "cores": str(os.cpu_count()),
-        "usable_cores": ",".join(map(str, usable_cores())),
-        "memory_gib": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f}",
-        "virtualisation": "hypervisor" if " hypervisor" in _read("/proc/cpuinfo") else "none seen",
-        "clocksource": _read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
-        "idle_driver": _read("/sys/devices/system/cpu/cpuidle/current_driver"),
-        "frequency_governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "mitigations": "; ".join(
+    return MachineFacts(
+        host=socket.gethostname(),
+        kernel=platform.release(),
+        kernel_version=platform.version(),
+        architecture=platform.machine(),
+        distribution=release.get("PRETTY_NAME", release["ID"]),
+        cpu=_cpu_model(),
+        cores=str(os.cpu_count()),
+        usable_cores=",".join(map(str, usable_cores())),
+        memory_gib=f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f}",
+        virtualisation="hypervisor" if " hypervisor" in _read("/proc/cpuinfo") else "none seen",
+        clocksource=_read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        idle_driver=_read("/sys/devices/system/cpu/cpuidle/current_driver"),
+        frequency_governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        mitigations="; ".join(
             f"{path.name}: {_read(path)}"
             for path in sorted(Path("/sys/devices/system/cpu/vulnerabilities").glob("*"))
         ),
-        "netdev_tstamp_prequeue": _read("/proc/sys/net/core/netdev_tstamp_prequeue"),
-        "python": platform.python_version(),
-    }
+        netdev_tstamp_prequeue=_read("/proc/sys/net/core/netdev_tstamp_prequeue"),
+        python=platform.python_version(),
+    )
 
 
 def tool_versions() -> dict[str, str]:

@@ -90,7 +90,8 @@ class NamespaceHost:
         """As the leader of a group of its own, with its process id in a file."""
         log = self.folder / f"{name}.log"
         started = Path(pid_file(self, name))
-        started.unlink(missing_ok=True)
+        for old in (started, log):
+            old.unlink(missing_ok=True)
         entered = self._entered(["setsid", "sh", "-c", STARTED, str(started), *argv], cpus or self.cpus)
         outer = command.start(entered, log=log)
         # `echo` and `exec` take a moment: nobody shall find the file absent or empty.
@@ -177,8 +178,27 @@ def namespace_host(plan: HostPlan, journal: Journal) -> Iterator[NamespaceHost]:
             os.kill(init_pid, signal.SIGKILL)
             outer.wait(READY_S)
     finally:
+        _end(outer)
+
+
+def _end(outer: command.Process) -> None:
+    """End what is left of a host, one included that was interrupted before its init was known."""
+    try:
+        for child in _children(outer):
+            os.kill(child, signal.SIGKILL)
+            # unshare ends when it has reaped it, and only then its namespaces are gone.
+            command.has_ended(outer, READY_S)
+    finally:
         outer.kill()
         outer.wait()
+
+
+def _children(outer: command.Process) -> list[int]:
+    path = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+    try:
+        return [int(pid) for pid in path.read_text().split()]
+    except OSError:
+        return []  # It has ended.
 
 
 def _set_up(name: str, folder: str) -> str:
@@ -193,6 +213,9 @@ def _set_up(name: str, folder: str) -> str:
         # Docker 28 looks in /sys for a container's link, and waits for 20 ms where it does not find it.
         " mkdir /run/cgroup; mount --rbind /sys/fs/cgroup /run/cgroup; mount -t sysfs sysfs /sys;"
         " mount --rbind /run/cgroup /sys/fs/cgroup; umount -l /run/cgroup; ip link set lo up;"
+        # dockerd writes a key to /etc/docker, its containerd makes /opt/containerd: in memory, not there.
+        " for tree in etc opt; do mkdir -p /run/written/$tree /run/work/$tree; mount -t overlay -o"
+        " lowerdir=/$tree,upperdir=/run/written/$tree,workdir=/run/work/$tree written /$tree; done;"
         f" echo {name} > /proc/sys/kernel/hostname; touch {folder}/ready; exec sleep infinity"
     )
 
@@ -205,4 +228,4 @@ def _wait_for_init(outer: command.Process, folder: Path) -> int:
             f"its namespaces were not ready within {READY_S:g} s: {(folder / 'init.log').read_text()[-500:]}",
             "A lab needs root with the right to make namespaces and mounts (not an unprivileged container).",
         )
-    return int(Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()[0])
+    return _children(outer)[0]

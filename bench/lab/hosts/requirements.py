@@ -2,28 +2,50 @@
 
 import os
 import platform
-import shutil
+import resource
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from bench.errors import EnvironmentLacks
+from bench.lab.hosts import command
 from bench.lab.hosts.machine import MIN_CORES, usable_cores
+from bench.scenario.conditions import conditions
+from bench.scenario.scenario import Scenario
 
-REQUIRED_TOOLS = {
-    "dockerd": "docker.io",
-    "containerd": "docker.io",
-    "tini": "tini",
-    "ip": "iproute2",
-    "iptables": "iptables",
-    "nsenter": "util-linux",
-    "setpriv": "util-linux",
-    "unshare": "util-linux",
-    "mmdebstrap": "mmdebstrap",
-    "ethtool": "ethtool",
-    "tcpdump": "tcpdump",
-    "curl": "curl",
-    "cc": "gcc",
-}
-"""Program -> the Debian package that has it."""
+WRK = "wrk"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program, the Debian package that has it, and what needs it."""
+
+    name: str
+    package: str
+    purpose: str
+    always: bool = True
+    """Whether every run needs it."""
+
+
+TOOLS = (
+    Tool("dockerd", "docker.io", "the Docker hosts' engines"),
+    Tool("containerd", "docker.io", "the Docker hosts' engines"),
+    Tool("tini", "tini", "a host's first process"),
+    Tool("ip", "iproute2", "links and addresses"),
+    Tool("iptables", "iptables", "the engines' rules, and reading them"),
+    Tool("unshare", "util-linux", "making a host"),
+    Tool("nsenter", "util-linux", "running something on a host"),
+    Tool("taskset", "util-linux", "each host's cores"),
+    Tool("setpriv", "util-linux", "that nothing outlives a run"),
+    Tool("mount", "mount", "a host's own /proc, /sys and /run"),
+    Tool("mmdebstrap", "mmdebstrap", "making the image and other engines"),
+    Tool("ethtool", "ethtool", "what a link offloads"),
+    Tool("tcpdump", "tcpdump", "taps"),
+    Tool("curl", "curl", "asking inside a container"),
+    Tool("cc", "gcc", "the null server and the image's busy wait"),
+    Tool(
+        WRK, "wrk", "load.wrk_witness_s, `bench capacity` and `bench calibrate`, as a witness", always=False
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -34,35 +56,81 @@ class Requirement:
     met: bool
     seen: str
     remedy: str
+    purpose: str
+    always: bool = True
+    """Whether every run needs it; else what `purpose` says."""
+
+    @property
+    def keeps_from_running(self) -> bool:
+        """Whether no run can be made without it."""
+        return self.always and not self.met
 
 
 def requirements() -> list[Requirement]:
     """What a run needs of this machine, and whether it is there."""
     cores = usable_cores()
     found = [
-        Requirement("root", os.geteuid() == 0, f"user id {os.geteuid()}", "run as root (sudo)"),
         Requirement(
-            "linux", platform.system() == "Linux", platform.system(), "a lab is made of Linux namespaces"
+            "root", os.geteuid() == 0, f"user id {os.geteuid()}", "run as root (sudo)", "making a lab"
+        ),
+        Requirement(
+            "linux",
+            platform.system() == "Linux",
+            platform.system(),
+            "run it on Linux",
+            "a lab is made of Linux namespaces",
         ),
         Requirement(
             "cores",
             len(cores) >= MIN_CORES,
             f"{len(cores)} usable ({', '.join(map(str, cores))})",
-            f"client and server need a core each: {MIN_CORES} at least",
+            f"run it on {MIN_CORES} cores at least",
+            "client and server need a core each",
         ),
     ]
-    for tool, package in REQUIRED_TOOLS.items():
-        path = shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-        found.append(Requirement(tool, path is not None, path or "not found", f"apt-get install {package}"))
+    for tool in TOOLS:
+        path = command.find(tool.name)
+        remedy = f"apt-get install {tool.package}"
+        seen = path or "not found"
+        found.append(Requirement(tool.name, path is not None, seen, remedy, tool.purpose, always=tool.always))
     return found
 
 
-def require_all() -> None:
-    """Raise EnvironmentLacks, naming all that is missing at once, unless a run can be made here."""
-    missing = [requirement for requirement in requirements() if not requirement.met]
+def require_all(*scenarios: Scenario, also: Collection[str] = ()) -> None:
+    """Raise EnvironmentLacks, naming all that is missing at once, unless a run can be made here.
+
+    Of what not every run needs: what one of `scenarios` does, and what is named in `also`.
+    """
+    wanted = {*also, *(name for scenario in scenarios for name in _tools_of(scenario))}
+    missing = [need for need in requirements() if not need.met and (need.always or need.name in wanted)]
     if missing:
         raise EnvironmentLacks(
             "Checking what a run needs of this machine",
-            "; ".join(f"{need.name}: {need.seen}" for need in missing),
+            "; ".join(f"{need.name}: {need.seen} ({need.purpose})" for need in missing),
             "To mend it: " + "; ".join(dict.fromkeys(need.remedy for need in missing)) + ".",
         )
+
+
+def require_descriptors(wanted: int) -> None:
+    """Let this process, and all that it starts, have `wanted` open files.
+
+    Raises EnvironmentLacks where that is not allowed.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    highest = hard if hard == resource.RLIM_INFINITY else max(hard, wanted)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, highest))
+    except (OSError, ValueError) as fault:
+        raise EnvironmentLacks(
+            f"Preparing for {wanted:,} open files, one a connection and some more",
+            f"this process may have {soft:,}, at most {hard:,} ({fault})",
+            f"`ulimit -n {wanted}` as root, and `sysctl fs.nr_open` at least as high; or ask for fewer.",
+        ) from fault
+
+
+def _tools_of(scenario: Scenario) -> list[str]:
+    """What a run of `scenario` needs that not every run does."""
+    is_witnessed = any(condition.load.wrk_witness_s for condition in conditions(scenario))
+    return [WRK] if is_witnessed or scenario.capacity else []

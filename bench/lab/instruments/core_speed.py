@@ -2,12 +2,18 @@
 
 import gc
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from time import perf_counter_ns
 
+from bench import interrupts
+
 SMALLEST_NS = 50_000
 """A gap worth keeping. Two readings are 0.1 us apart, and an interrupt's work takes some microseconds."""
+
+PART_S = 0.5
+"""Watched at a time."""
 
 LOOP = range(10_000)
 TRIES = 3
@@ -41,8 +47,19 @@ def _time_loop() -> float:
 
 def measure_pauses(cores: list[int], seconds: float) -> list[list[float]]:
     """Milliseconds of every gap of each of `cores`, all watched at the same time for `seconds`."""
-    with ProcessPoolExecutor(len(cores), mp_context=get_context("spawn")) as watchers:
-        return list(watchers.map(_watch, cores, [seconds] * len(cores)))
+    gaps_ms: list[list[float]] = [[] for _ in cores]
+    # Ctrl-C is this process's to see, between two parts: while they watch, nothing else runs.
+    with ProcessPoolExecutor(len(cores), get_context("spawn"), _ignore_ctrl_c) as watchers:
+        for _ in range(max(round(seconds / PART_S), 1)):
+            interrupts.check()
+            parts = watchers.map(_watch, cores, [min(PART_S, seconds)] * len(cores))
+            for gaps, part in zip(gaps_ms, parts, strict=True):
+                gaps.extend(part)
+    return gaps_ms
+
+
+def _ignore_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _watch(core: int, seconds: float) -> list[float]:

@@ -5,7 +5,6 @@ All taps are on one machine, so their time stamps are of one clock and may be su
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import MeasurementInvalid
+from bench.lab.hosts import waiting
 from bench.lab.hosts.host import Endpoint, Host, Program, network_of
 from bench.lab.hosts.waiting import wait_until
 from bench.scenario.modes.catalogue import CONTAINER_PORT, UPLINK
@@ -116,7 +116,7 @@ class Capture:
 
     def end(self) -> list[Captured]:
         """End every tcpdump when it has been given all; what each wrote and counted."""
-        time.sleep(HANDED_OVER_S)
+        waiting.sleep(HANDED_OVER_S)
         for program in self.programs:
             program.signal("INT")
         return [_account(place, program) for place, program in zip(self.places, self.programs, strict=True)]

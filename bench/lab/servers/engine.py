@@ -17,8 +17,10 @@ from bench.errors import EnvironmentLacks
 from bench.lab.hosts.host import Host, Program, read_one
 from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.waiting import wait_until
+from bench.lab.servers.docker_client import connect
 from bench.lab.servers.engine_root import argv_in_root, provide_engine_root
-from bench.scenario.model import OWN_ENGINE
+from bench.records.environment import EngineFacts
+from bench.scenario.engine_source import EngineSource
 from bench.scenario.modes.addresses import ADDRESS_POOL, BRIDGE_ADDRESS
 
 READY_S = 30.0
@@ -32,8 +34,8 @@ class Engine:
     host: Host
     cgroup: str
     argv: list[str]
-    origin: Mapping[str, str]
-    """What it was made from: the digest of a Debian suite's root; empty for the machine's own."""
+    root_sha256: str | None
+    """Digest of the Debian suite's root that it was started from; None for the machine's own."""
     options: Mapping[str, Any]
     """Of its daemon.json."""
     client: docker.DockerClient
@@ -58,15 +60,16 @@ class Engine:
         """End of what dockerd wrote to its log."""
         return self.program.words()
 
-    def describe(self) -> dict[str, str]:
-        """Version, API and storage driver."""
+    def describe(self, what: str | None = None) -> EngineFacts:
+        """Version, API, storage driver and origin, of what is `what` for a person."""
         version = self.client.version()
-        return {
-            "version": version["Version"],
-            "api": version["ApiVersion"],
-            "storage_driver": self.client.info()["Driver"],
-            **self.origin,
-        }
+        return EngineFacts(
+            what=what,
+            version=version["Version"],
+            api=version["ApiVersion"],
+            storage_driver=self.client.info()["Driver"],
+            root_sha256=self.root_sha256,
+        )
 
     def restart(self) -> None:
         """Stop dockerd and its containerd and start them again: a new session.
@@ -109,24 +112,26 @@ def engine_argv(host_folder: str, cgroup: str) -> list[str]:
 
 
 @contextmanager
-def engine(host: Host, journal: Journal, source: str, options: Mapping[str, Any]) -> Iterator[Engine]:
+def engine(
+    host: Host, journal: Journal, source: EngineSource, options: Mapping[str, Any]
+) -> Iterator[Engine]:
     """Start an engine on `host`; stop it, its containers and its control groups on the way out.
 
-    `source` is `machine` or `debian:<suite>`; `options` go into its daemon.json. Raises
+    `options` go into its daemon.json. Raises
     EnvironmentLacks where that engine cannot be had.
     """
     cgroup = f"bench-{journal.run_id}-{host.name}"
     journal.write("cgroup", name=cgroup)
     host.put(f"{host.scratch}/daemon.json", json.dumps(dict(options)).encode())
     argv = engine_argv(host.scratch, cgroup)
-    origin = {}
-    if source != OWN_ENGINE:
-        root = provide_engine_root(source.removeprefix("debian:"))
+    root_sha256 = None
+    if source.suite:
+        root = provide_engine_root(source.suite)
         argv = argv_in_root(root, host.scratch, argv)
-        origin = {"root_sha256": root.sha256}
+        root_sha256 = root.sha256
     program = host.start(argv, "dockerd")
     try:
-        found = Engine(host, cgroup, argv, origin, options, _connect(host, program), program)
+        found = Engine(host, cgroup, argv, root_sha256, options, _connect(host, program), program)
     except BaseException:
         program.stop()
         raise
@@ -139,13 +144,12 @@ def engine(host: Host, journal: Journal, source: str, options: Mapping[str, Any]
 
 
 def _connect(host: Host, program: Program) -> docker.DockerClient:
-    address = f"unix://{host.local_socket(f'{host.scratch}/docker.sock')}"
     found: list[docker.DockerClient] = []
     faults = ["no answer"]
 
     def answers() -> bool:
         try:
-            client = docker.DockerClient(base_url=address, timeout=60)
+            client = connect(host.local_socket(f"{host.scratch}/docker.sock"))
             client.ping()
         except DockerException as fault:
             faults.append(str(fault))

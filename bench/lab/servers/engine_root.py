@@ -16,7 +16,9 @@ from pathlib import Path
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
-from bench.lab.servers.image import BASE_OPTIONS, BASE_TIMEOUT_S, CACHE
+from bench.lab.servers.debian_root import BUILD_TIMEOUT_S, make_archive
+from bench.lab.servers.image import BASE_OPTIONS
+from bench.paths import CACHE
 
 SUITES = ("bookworm", "trixie", "forky")
 """Debian 12, 13 and 14: dockerd 20.10, 26.1 and, when this was written, 28.5."""
@@ -98,11 +100,14 @@ def provide_engine_root(suite: str) -> EngineRoot:
 def cached_suites() -> dict[str, str]:
     """Suite -> version of its dockerd, of every root that is in the cache."""
     whole = {suite: list(CACHE.glob(f"root-{suite}-*.sha256")) for suite in SUITES}
-    return {
-        suite: f"Docker {_dockerd_version(found[0].with_suffix(''))}"
-        for suite, found in whole.items()
-        if found
-    }
+    return {suite: _describe(found[0].with_suffix("")) for suite, found in whole.items() if found}
+
+
+def _describe(root: Path) -> str:
+    try:
+        return f"Docker {_dockerd_version(root)}"
+    except command.CommandFailed as fault:  # Only root may change into it.
+        return f"Docker of a version that cannot be asked for: {fault.seen}"
 
 
 def argv_in_root(root: EngineRoot, shared: str, argv: Sequence[str]) -> list[str]:
@@ -115,21 +120,17 @@ def argv_in_root(root: EngineRoot, shared: str, argv: Sequence[str]) -> list[str
 
 
 def _make_archive(suite: str, options: Sequence[str], archive: Path) -> Path:
-    partial = archive.with_suffix(".partial.tar")
     try:
-        # Not --quiet, which keeps apt's reasons from its errors.
-        command.run(["mmdebstrap", *options, str(partial)], timeout_s=BASE_TIMEOUT_S)
-    except command.CommandFailed as fault:
-        partial.unlink(missing_ok=True)
-        errors = [line.removeprefix("E: ") for line in fault.seen.splitlines() if line.startswith("E: ")]
+        make_archive(f"Making a root file system with the Docker Engine of Debian {suite}", options, archive)
+    except EnvironmentLacks as fault:
         raise EnvironmentLacks(
-            f"Making a root file system with the Docker Engine of Debian {suite}",
+            fault.doing,
             # Without the mirror's address: the reason goes into runs, which people share.
-            re.sub(r"\S+://\S+ ?", "", errors[0] if errors else fault.seen),
+            re.sub(r"\S+://\S+ ?", "", fault.seen),
             f"This machine's package mirror must serve {suite}, signed with a key of /etc/apt/trusted.gpg.d"
             " (package debian-archive-keyring).",
         ) from fault
-    return partial.replace(archive)
+    return archive
 
 
 def _unpack(archive: Path, root: Path) -> None:
@@ -141,7 +142,7 @@ def _unpack(archive: Path, root: Path) -> None:
     # Devices are the machine's own.
     command.run(
         ["tar", "-x", "--numeric-owner", "--exclude=./dev/*", f"--file={archive}", f"--directory={partial}"],
-        timeout_s=BASE_TIMEOUT_S,
+        timeout_s=BUILD_TIMEOUT_S,
     )
     partial.replace(root)
 

@@ -8,7 +8,6 @@ import hashlib
 import json
 import platform
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +18,10 @@ import docker
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
+from bench.lab.servers.debian_root import building_folder, make_archive
+from bench.paths import CACHE
+from bench.records.environment import ImageFacts
 
-CACHE = Path("/var/cache/bench")
 PAGE_SIZES = (1024, 65536, 1048576)
 BASE_PACKAGES = ("apache2-bin", "iproute2", "iptables")
 """Apache, and the tools with which a container can look at (and try to change) its own network."""
@@ -30,7 +31,6 @@ BASE_OPTIONS = (
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
 )
-BASE_TIMEOUT_S = 900
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,15 @@ class Image:
     base_sha256: str
     recipe_sha256: str
     """Of Dockerfile, httpd.conf and pages."""
+
+    def describe(self) -> ImageFacts:
+        """As it is stored."""
+        return ImageFacts(
+            id=self.id,
+            suite=self.suite,
+            base_sha256=self.base_sha256,
+            recipe_sha256=self.recipe_sha256,
+        )
 
 
 def provide_image(client: docker.DockerClient) -> Image:
@@ -81,13 +90,8 @@ def _debian_suite() -> str:
 def _provide_base(suite: str) -> Path:
     base = CACHE / f"base-{_key(suite, platform.machine(), *BASE_PACKAGES, *BASE_OPTIONS)}.tar"
     if not base.with_suffix(".sha256").exists():
-        partial = base.with_suffix(".partial.tar")
         packages = f"--include={','.join(BASE_PACKAGES)}"
-        command.run(
-            ["mmdebstrap", "--quiet", *BASE_OPTIONS, packages, suite, str(partial)],
-            timeout_s=BASE_TIMEOUT_S,
-        )
-        partial.replace(base)
+        make_archive("Making the image's base", [*BASE_OPTIONS, packages, suite], base)
         with base.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         # Last, so that its presence says that the base is whole.
@@ -97,8 +101,7 @@ def _provide_base(suite: str) -> Path:
 
 @contextmanager
 def _build_context() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="bench-image-") as folder:
-        context = Path(folder)
+    with building_folder() as context:
         shutil.copy(dockerfile(), context / "Dockerfile")
         with resources.as_file(resources.files("bench") / "image" / "httpd.conf") as configuration:
             shutil.copy(configuration, context / "httpd.conf")

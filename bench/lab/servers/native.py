@@ -43,8 +43,7 @@ def apache(host: Host, root: str, environment: Mapping[str, str], name: str) -> 
     try:
         yield _wait_for_pid(host, pid_file, program)
     finally:
-        program.signal("KILL")
-        program.stop()
+        program.kill()
 
 
 def _wait_for_pid(host: Host, pid_file: str, program: Program) -> int:

@@ -22,6 +22,7 @@ from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import CONTAINER_PORT
 from bench.scenario.modes.model import DockerNetwork, NetworkMode, Step, Vantage
 from bench.scenario.placement import DockerHost
+from bench.scenario.server_limits import USUAL_LIMITS, ServerLimits
 
 NOTICE_S = 10
 API_VERSION = "1.41"
@@ -42,6 +43,8 @@ class Site:
     image_id: str
     vantage: Vantage = Vantage.CLIENT
     """From where the arm shall be reached."""
+    limits: ServerLimits = USUAL_LIMITS
+    """Of Apache: the same wherever it is put."""
     wait_us: int = 0
     """Positive control: microseconds that the server waits, busy, before each response."""
 
@@ -97,6 +100,7 @@ def apache(
     address = site.place.served_at(arm, network, site.vantage)
     listen = f"[{address}]" if network.ipv6 else address
     environment = {"BENCH_LISTEN": f"{listen}:{arm.port}" if network.in_host_network else f"{CONTAINER_PORT}"}
+    environment |= site.limits.environment
     if site.wait_us:
         environment |= {"LD_PRELOAD": BUSY_WAIT, "BENCH_BUSY_WAIT_NS": f"{site.wait_us * 1000}"}
     with ExitStack() as stack:

@@ -17,12 +17,13 @@ from bench.judgement.capacity.bound import (
 from bench.judgement.capacity.knee import MAX_VOIDS, Outcome, is_given_up
 from bench.judgement.capacity.record import NULL_SERVER, PROBE_S, CapacityRecord, Probe, Workload
 from bench.report.pages.capacity_figure import draw_capacity
-from bench.report.run.page import FIGURES_FOLDER, HTML_FILE, MARKDOWN_FILE
+from bench.report.run.publish import FIGURES_FOLDER, HTML_FILE, MARKDOWN_FILE
 from bench.report.svg import render_svg
 from bench.report.table import Table
 from bench.report.template import Illustration, fill
 from bench.report.text import ABSENT, format_number, format_time
 from bench.results import files
+from bench.results.verification import describe_faults, find_capacity_faults
 from bench.scenario.toml import scenario_toml
 
 FIGURE = "capacity"
@@ -31,25 +32,30 @@ FIGURE = "capacity"
 def write_capacity_report(record: CapacityRecord, folder: Path) -> None:
     """Write report.html, report.md and figures/capacity.svg into `folder`."""
     illustrations = []
+    faults = tuple(find_capacity_faults(folder, record))
+    warning = describe_faults(f"measurement {record.id}", faults)
     if any(probe.p99_ms is not None for probe in record.probes):
         title = "What each rate did to the slowest hundredth, and how much of it was achieved"
         caption = _describe_figure(record)
         svg = render_svg(draw_capacity(record), f"figure-{FIGURE}", title, caption)
         illustrations.append(Illustration(FIGURE, title, caption, svg))
-        (folder / FIGURES_FOLDER).mkdir(exist_ok=True)
-        files.write_atomically(folder / FIGURES_FOLDER / f"{FIGURE}.svg", svg.encode())
+        files.write_atomically(files.make_subfolder(folder, FIGURES_FOLDER) / f"{FIGURE}.svg", svg.encode())
     for template, name in (("capacity.md.j2", MARKDOWN_FILE), ("capacity.html.j2", HTML_FILE)):
         facts = {
             "record": record,
-            "answer": answer_capacity(record),
-            "cautions": list_cautions(record),
+            "answer": f"{warning} {answer_capacity(record)}".strip(),
+            "cautions": [*faults, *list_cautions(record)],
             "illustrations": illustrations,
             "tables": [*summarise_capacity(record), tabulate_checks(record)],
             "probes": tabulate_probes(record),
             "method": describe_method(record),
             "scenario_toml": scenario_toml(record.scenario),
             "command": f"bench capacity {record.scenario.name}.toml --seed {record.seed}",
-            "environment": [("Machine", record.machine), ("Lab", record.lab), ("Tools", record.tools)],
+            "environment": [
+                ("Machine", record.machine.stated()),
+                ("Lab", record.lab.stated()),
+                ("Tools", record.tools),
+            ],
             "format_time": format_time,
         }
         text = fill(template, facts)

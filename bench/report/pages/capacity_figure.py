@@ -11,8 +11,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 from bench.judgement.capacity.knee import Outcome
 from bench.judgement.capacity.record import CapacityRecord, Probe, Workload
 from bench.report.panels import make_key, make_panels
-from bench.report.run.selection import MARKERS, PALETTE
 from bench.report.svg import INK, STYLE
+from bench.report.symbols import MARKERS, PALETTE
 from bench.slots.gates.load import MIN_ACHIEVED_SHARE
 
 

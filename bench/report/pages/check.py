@@ -1,13 +1,11 @@
 """Demands on a run as lines for a terminal, and as the JUnit XML that CI systems read."""
 
-import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from bench.judgement.across_runs.demands import Demand, DemandWord
+from bench.report.text import replace_controls
 
-NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no way to write, not even escaped."""
 MEANINGS = {
     DemandWord.MET: "",
     DemandWord.FAILED: "",
@@ -33,11 +31,14 @@ def render_junit(run_id: str, scenario: str, seconds: float, demands: Sequence[D
     }
     attributes = {name: str(number) for name, number in counts.items()} | {"time": f"{seconds:.3f}"}
     suites = ET.Element("testsuites", {"name": "bench check", **attributes})
-    suite = ET.SubElement(suites, "testsuite", {"name": _clean(f"{scenario} {run_id}"), **attributes})
+    suite = ET.SubElement(
+        suites, "testsuite", {"name": replace_controls(f"{scenario} {run_id}")} | attributes
+    )
     for demand in demands:
-        about = {"classname": _clean(f"bench.{scenario}.{demand.kind}"), "name": _clean(demand.name)}
+        kind, name = replace_controls(f"bench.{scenario}.{demand.kind}"), replace_controls(demand.name)
+        about = {"classname": kind, "name": name}
         case = ET.SubElement(suite, "testcase", about | {"time": "0.000"})
-        text = _clean(describe_demand(demand))
+        text = replace_controls(describe_demand(demand))
         if demand.word is DemandWord.MET:
             ET.SubElement(case, "system-out").text = text
         else:
@@ -45,7 +46,3 @@ def render_junit(run_id: str, scenario: str, seconds: float, demands: Sequence[D
             ET.SubElement(case, kind, {"type": str(demand.word), "message": text}).text = text
     ET.indent(suites)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
-
-
-def _clean(text: str) -> str:
-    return NOT_XML.sub("�", text)

@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 
 from bench.judgement.across_runs.history import Line, Turn
 from bench.report.panels import make_key, make_panels, say_in_panel
-from bench.report.run.method import SYMBOLS
-from bench.report.run.selection import PALETTE
 from bench.report.svg import INK, STYLE, render_svg
+from bench.report.symbols import PALETTE
 from bench.report.table import Table
 from bench.report.template import Illustration, fill
 from bench.report.text import (
@@ -111,7 +110,6 @@ def render_page(lines: Sequence[Line]) -> str:
             ],
             "turns": describe_turns(lines),
             "runs": count(len({point.run for line in lines for point in line.points}), "run"),
-            "symbols": SYMBOLS,
         },
     )
 

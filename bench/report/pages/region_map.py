@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 
 from bench.judgement.regions import Cell
+from bench.report.run.figures.region_map import MOST_LINES, can_draw_regions, caption_regions, draw_regions
 from bench.report.run.regions import (
-    MOST_LINES,
     Panel,
-    can_draw_regions,
-    caption_regions,
     describe_regions,
-    draw_regions,
     explain_regions,
     map_several,
     tabulate_regions,
@@ -24,8 +21,8 @@ TITLE = "Region map"
 COLUMNS = ("Scenario", "Condition", "Comparison", "Metric", "Ratio, 95 %", "p by Holm", "Word", "By itself")
 
 
-def render_page(runs: Sequence[Run], cells: Sequence[Cell], form: str) -> str:
-    """The map as one document: `form` is html or md; Markdown has no figure."""
+def render_page(runs: Sequence[Run], cells: Sequence[Cell], form: str, cautions: Sequence[str] = ()) -> str:
+    """The map as one document, `cautions` first: `form` is html or md; Markdown has no figure."""
     panels = map_several(runs, cells)
     baselines = list(dict.fromkeys(panel.baseline for panel in panels))
     baseline = baselines[0] if len(baselines) == 1 else "the baseline"
@@ -34,7 +31,7 @@ def render_page(runs: Sequence[Run], cells: Sequence[Cell], form: str) -> str:
         {
             "baseline": baseline,
             "runs": [(run.label, run.record.scenario.question) for run in runs],
-            "sentences": describe_regions(panels),
+            "sentences": [*cautions, *describe_regions(panels)],
             "figures": _illustrate(panels, baseline) if form == "html" else [],
             "tables": tabulate_regions(panels),
             "cells": tabulate_cells(cells),

@@ -32,9 +32,9 @@ class Chapter:
     """Address of its report, as seen from the index."""
 
 
-def write_index(record: SuiteRecord, folder: Path) -> None:
-    """Write index.html and index.md into the suite's `folder`, of what its runs hold now."""
-    chapters = list_chapters(record, folder)
+def write_index(record: SuiteRecord, folder: Path, runs: dict[str, Run] | None = None) -> None:
+    """Write index.html and index.md into the suite's `folder`; `runs` as of `list_chapters`."""
+    chapters = list_chapters(record, folder, runs)
     for name, template in ((INDEX_HTML, "index.html.j2"), (INDEX_MARKDOWN, "index.md.j2")):
         files.write_atomically(folder / name, fill(template, _facts(record, chapters)).encode())
 
@@ -44,17 +44,25 @@ def render_index(record: SuiteRecord, folder: Path, template: str) -> str:
     return fill(template, _facts(record, list_chapters(record, folder)))
 
 
-def list_chapters(record: SuiteRecord, folder: Path) -> list[Chapter]:
-    """A chapter an entry, in the order of running."""
-    return [_tell(entry, folder) for entry in record.entries]
+def list_chapters(record: SuiteRecord, folder: Path, runs: dict[str, Run] | None = None) -> list[Chapter]:
+    """A chapter an entry, in the order of running.
+
+    `runs`, by their places, are those that are open already; others that have ended join them, so that
+    none is judged twice.
+    """
+    known = {} if runs is None else runs
+    return [_tell(entry, folder, known) for entry in record.entries]
 
 
-def _tell(entry: Entry, folder: Path) -> Chapter:
+def _tell(entry: Entry, folder: Path, runs: dict[str, Run]) -> Chapter:
     status = str(entry.status) if entry.status else NOT_BEGUN
     if not entry.run or not (folder / entry.run / files.RUN_FILE).exists():
         answer = f"There is no answer: {entry.fault or f'it is {status}.'}"
         return Chapter(entry=entry, status=status, answer=answer, scope={})
-    run = Run(folder / entry.run)
+    run = runs.get(entry.run) if entry.has_ended else None
+    run = run or Run(folder / entry.run)
+    if entry.has_ended:
+        runs[entry.run] = run
     # A run may have been resumed by itself since.
     status = str(run.record.status)
     return Chapter(

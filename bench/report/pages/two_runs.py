@@ -10,9 +10,9 @@ from bench.judgement.across_runs.two_runs import ONE_SESSION, RunChange, RunComp
 from bench.judgement.change import Changed, ChangeWord
 from bench.report.panels import lay_lines, make_key, make_panels, say_in_panel
 from bench.report.run.changes import name_subject
-from bench.report.run.method import SYMBOLS, explain_change_words
-from bench.report.run.selection import PALETTE
+from bench.report.run.method import explain_change_words
 from bench.report.svg import INK, STYLE, render_svg
+from bench.report.symbols import PALETTE
 from bench.report.table import Table
 from bench.report.template import Illustration, fill
 from bench.report.text import (
@@ -61,6 +61,7 @@ def warn(found: RunComparison) -> list[str]:
     """What differs around the two runs and may be why a figure changed; then what else to bear in mind."""
     about = found.comparability
     return [
+        *found.faults,
         *(f"The runs differ in {item}" for item in about.subjects),
         *(f"Not compared: {sentence}" for sentence in about.left_out),
         *([ONE_SESSION.capitalize()] if any(change.one_session for change in found.changes) else []),
@@ -132,7 +133,6 @@ def render_page(found: RunComparison, form: str) -> str:
                 *explain_change_words(),
                 (ChangeWord.INVALID, "one of the runs has no trustworthy answer: the notes say why"),
             ],
-            "symbols": SYMBOLS,
             "format_time": format_time,
         },
     )

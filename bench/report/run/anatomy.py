@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bench.report.symbols import ARROWS
 from bench.report.text import (
     count,
     format_number,
@@ -10,17 +11,12 @@ from bench.report.text import (
 )
 from bench.results.run import Run
 from bench.scenario.metric import Metric
-from bench.wire.anatomy.dissection import TAPS
-from bench.wire.anatomy.model import Explanation
+from bench.wire.anatomy.model import TAPS, Explanation
 from bench.wire.anatomy.waterfall import Interval
 from bench.wire.hops import Group
 
 P50 = Metric.P50_LATENCY_US
-ARROWS = {Group.REQUEST: "→", Group.SERVER: "●", Group.RESPONSE: "←"}
-"""Before the name of a hop: on the way there, at the server, on the way back."""
 TOLD_LOSSES = ("retransmitted", "handshakes sent again", "resets", "out of order")
-CAPTURE_GATES = "capture"
-"""How the names of the gates on captures begin."""
 LIMITS = (
     (
         "The server is one hop: from the last tap to the response's first packet there. Taking the packet"

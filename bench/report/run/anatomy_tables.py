@@ -1,15 +1,10 @@
 """Tables of where the microseconds go."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import pandas as pd
-
-from bench.judgement.change import Changed
 from bench.report.run.anatomy import (
-    ARROWS,
-    CAPTURE_GATES,
     LIMITS,
-    P50,
     TOLD_LOSSES,
     describe_anatomy,
     format_us,
@@ -18,23 +13,18 @@ from bench.report.run.anatomy import (
     name_side,
     tapped_conditions,
 )
-from bench.report.run.selection import arm_names
-from bench.report.run.slot_tables import GATE_COLUMNS, list_gates
+from bench.report.run.taps import tabulate_capture_gates, tabulate_taps, tabulate_traces
+from bench.report.symbols import ARROWS
 from bench.report.table import Table
 from bench.report.text import (
     ABSENT,
     count,
-    format_change,
-    format_number,
-    format_ratio,
     join_words,
     name_condition,
 )
 from bench.results.run import Run
-from bench.wire.anatomy.dissection import TAPS
 from bench.wire.anatomy.model import Anatomy, ArmAnatomy, Mean
-from bench.wire.anatomy.waterfall import Interval
-from bench.wire.hops import Group
+from bench.wire.anatomy.waterfall import HopRow, Interval
 
 
 def tabulate_hops(run: Run) -> list[Table]:
@@ -48,7 +38,7 @@ def tabulate_hops(run: Run) -> list[Table]:
             Table(
                 caption=name_condition(label_of(run, condition), "Median of each hop, 95 %"),
                 columns=("Hop", *(arm.arm for arm in arms)),
-                rows=tuple(_median_cells(arms, name, group) for name, group in order_hops(arms)),
+                rows=tuple(_median_cells(arms, row) for row in order_hops(arms)),
                 folded=place > 0,
             )
         )
@@ -56,30 +46,32 @@ def tabulate_hops(run: Run) -> list[Table]:
     return tables
 
 
-def order_hops(arms: Sequence[ArmAnatomy]) -> list[tuple[str, Group]]:
-    """The hops of several arms, by name, in the order of time; those with more taps come in between."""
-    order: list[tuple[str, Group]] = []
+def order_hops(arms: Sequence[ArmAnatomy]) -> list[HopRow]:
+    """The hops of several arms, each name once, in the order of time; those with more taps in between."""
+    order: list[HopRow] = []
     for arm in sorted(arms, key=lambda arm: -len(arm.taps)):
         place = 0
-        for hop in arm.hops:
-            key = (hop.row.name, hop.row.group)
-            if key not in order:
-                order.insert(place, key)
-            place = order.index(key) + 1
+        for row in (hop.row for hop in arm.hops):
+            names = [known.name for known in order]
+            if row.name not in names:
+                order.insert(place, row)
+                names.insert(place, row.name)
+            place = names.index(row.name) + 1
     return order
 
 
-def _name_hop(name: str, group: Group) -> str:
-    return f"{ARROWS[group]} {name.partition(': ')[2] or name}"
+def name_row(row: HopRow) -> str:
+    """`→ client to uplink`."""
+    return f"{ARROWS[row.group]} {row.label}"
 
 
-def _median_cells(arms: Sequence[ArmAnatomy], name: str, group: Group) -> tuple[str, ...]:
+def _median_cells(arms: Sequence[ArmAnatomy], row: HopRow) -> tuple[str, ...]:
     """A row of medians; what happens in the hop stands once where it is the same in all arms."""
-    hops = [next((hop for hop in arm.hops if hop.row.name == name), None) for arm in arms]
+    hops = [next((hop for hop in arm.hops if hop.row.name == row.name), None) for arm in arms]
     titles = {hop.title for hop in hops if hop}
     same = len(titles) == 1
     return (
-        _name_hop(name, group) + (f"\n{titles.pop()}" if same else ""),
+        name_row(row) + (f"\n{titles.pop()}" if same else ""),
         *(
             format_us(hop.row.median_us, hop.row.ci95) + ("" if same else f"\n{hop.title}") if hop else ABSENT
             for hop in hops
@@ -95,7 +87,7 @@ def _tabulate_arm(run: Run, arm: ArmAnatomy) -> Table:
         rows=(
             *(
                 (
-                    _name_hop(hop.row.name, hop.row.group),
+                    name_row(hop.row),
                     hop.title,
                     format_us(hop.row.median_us, hop.row.ci95),
                     format_us(hop.mean.us, hop.mean.ci95),
@@ -219,87 +211,7 @@ def _handshake(arm: ArmAnatomy, tap: str) -> str:
     return ABSENT
 
 
-def tabulate_taps(run: Run) -> Table:
-    """What the taps cost each arm at the p50, by the run's own changes between without and with."""
-    return Table(
-        caption="What the taps themselves cost, p50 latency",
-        columns=("Arm", "Taps", "Change, 95 %", "A tap", "Ratio of the two, 95 %", "Word", "Notes"),
-        rows=tuple(_list_costs(run)),
-        prose=frozenset({"Arm", "Notes"}),
-    )
-
-
-def _list_costs(run: Run) -> Iterator[tuple[str, ...]]:
-    taps = {arm.arm: len(arm.taps) for arm in run.anatomy.arms}
-    for change in run.verdict.changes:
-        if (change.factor, change.kind, change.metric) != (TAPS, Changed.ARM, P50):
-            continue
-        yield (
-            change.candidate + (f"\n{', '.join(change.held)}" if change.held else ""),
-            str(taps.get(change.candidate, ABSENT)),
-            format_change(change.difference, change.difference_ci95, change.unit),
-            f"{format_number(change.difference / taps[change.candidate])} us"
-            if change.difference is not None and change.candidate in taps
-            else ABSENT,
-            format_ratio(change.ratio, change.ci95),
-            str(change.word),
-            "; ".join(change.notes) or ABSENT,
-        )
-
-
-def tabulate_capture_gates(run: Run) -> Table:
-    """The gates on the captures, a row a gate and arm."""
-    return Table(
-        caption="Gates of the captures",
-        columns=GATE_COLUMNS,
-        rows=tuple(row for row in list_gates(run) if row[0].startswith(CAPTURE_GATES)),
-        prose=frozenset({"What is counted"}),
-    )
-
-
-def tabulate_traces(run: Run) -> list[Table]:
-    """For each arm one request and its response at every tap, from the sample of its first capture."""
-    return [_tabulate_trace(arm, slot, found) for arm, slot, found in _trace_arms(run)]
-
-
-def _trace_arms(run: Run) -> Iterator[tuple[str, int, pd.DataFrame]]:
-    for arm in arm_names(run):
-        for record in run.tapped:
-            if record.slot.arm == arm and record.valid and record.capture:
-                found = run.trace(record.slot.index)
-                if len(found):
-                    yield arm, record.slot.index, found
-                    break
-
-
-def _tabulate_trace(arm: str, slot: int, found: pd.DataFrame) -> Table:
-    return Table(
-        caption=f"{arm}: request {found['id'].iloc[0]} of slot {slot} at every tap",
-        columns=(
-            "Tap",
-            "Link",
-            "Source → destination",
-            "MAC addresses",
-            "TTL",
-            "Rewritten since the tap before",
-        ),
-        rows=tuple(
-            (
-                f"{ARROWS[Group(seen['direction'])]} {seen['tap']}",
-                f"{seen['link']}\n{seen['host']}",
-                f"{seen['source']} → {seen['destination']}",
-                f"{seen['source_mac']} → {seen['destination_mac']}" if seen["source_mac"] else ABSENT,
-                str(seen["ttl"]),
-                seen["rewritten"] or ABSENT,
-            )
-            for seen in found.to_dict("records")
-        ),
-        prose=frozenset({"Rewritten since the tap before"}),
-        folded=True,
-    )
-
-
-def summarise_anatomy(run: Run) -> dict[str, object] | None:
+def tell_anatomy(run: Run) -> Mapping[str, Any] | None:
     """All that the section says; None where no slot had taps."""
     if not run.tapped:
         return None
@@ -309,8 +221,7 @@ def summarise_anatomy(run: Run) -> dict[str, object] | None:
         tables = [tabulate_explained(run), tabulate_shares(run), tabulate_losses(run), *tables]
     return {
         "said": describe_anatomy(run),
-        "hops": tabulate_hops(run),
-        "tables": [table for table in tables if table.rows],
+        "tables": [*(table for table in tables if table.rows), *tabulate_hops(run)],
         "limits": LIMITS,
         "traces": tabulate_traces(run),
     }

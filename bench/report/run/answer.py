@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.judgement.comparison import Compared, Comparison, Word
+from bench.records.environment import UNKNOWN
 from bench.report.text import count, format_interval, format_number, format_percent, format_share, join_words
 from bench.results.run import Run
+from bench.results.verification import describe_faults
 from bench.scenario.metric import Metric
 from bench.scenario.modes.model import Vantage
 
@@ -71,14 +73,18 @@ def describe_workload(run: Run) -> str:
 
 def describe_vantage(run: Run) -> str:
     """Whose latency it is: `a client in a same-kernel lab`."""
-    lab = run.record.lab.get("vantage", "unknown")
+    lab = run.record.lab.vantage or UNKNOWN
     if run.vantages == (Vantage.CLIENT,):
         return f"a client in a {lab}"
     return f"{join_words([vantage.label for vantage in run.vantages])}, in a {lab}"
 
 
 def answer_sentence(run: Run) -> str:
-    """The run's answer in one sentence, with its interval and its scope."""
+    """The run's answer in one sentence, with its interval and its scope; first, whether it may be used."""
+    return f"{describe_faults(f'run {run.record.id}', run.faults)} {_answer(run)}".strip()
+
+
+def _answer(run: Run) -> str:
     if not run.record.slots:
         return "There is no answer: no slot was measured."
     compared = comparisons_of_arms(run)
@@ -87,7 +93,7 @@ def answer_sentence(run: Run) -> str:
         reasons = dict.fromkeys(note for comparison in compared for note in comparison.notes)
         reasons |= {f"{arm} is NOT AVAILABLE here": None for arm in run.verdict.unavailable}
         return f"There is no answer: {'; '.join(reasons)}."
-    order = (run.record.scenario.headline, *HEADLINE_METRICS)
+    order = (run.record.scenario.headline, *HEADLINE_METRICS, *Metric)
     metric = next(metric for metric in order if metric in answered)
     headline = [comparison for comparison in compared if comparison.metric is metric]
     claimed = {name for claim in run.record.scenario.claims for name in (claim.better, claim.than)}

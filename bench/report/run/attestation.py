@@ -13,17 +13,17 @@ from bench.results.run import Run
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import UNITS, Counter
 from bench.scenario.modes.model import Vantage
-from bench.slots.gates.gate import Gate
+from bench.slots.gates.gate import Demand, Gate, GateKind
 
 PER_CONNECTION = {Counter.DNAT, Counter.ACCEPTED, Counter.OPENED, Counter.SERVED}
 DEMANDS = {
-    "exactly (one a new connection)": "= 1",
-    "exactly (two a new connection)": "= 2",
-    "at least (two a request)": "≥ 2",
-    "at least": "> 0",
-    "at most (not on this path)": "none",
+    Demand.ONE_A_CONNECTION: "= 1",
+    Demand.TWO_A_CONNECTION: "= 2",
+    Demand.TWO_A_REQUEST: "≥ 2",
+    Demand.AT_LEAST: "> 0",
+    Demand.NOT_ON_PATH: "none",
 }
-"""What a path gate demands, as its unit says it, and as it stands in a cell."""
+"""What a path gate demands, as it stands in a cell."""
 
 
 def tabulate_paths(run: Run) -> Table:
@@ -66,30 +66,28 @@ def _cell(records: list[SlotRecord], counter: Counter) -> str:
     shares = [_share(record, counter) for record in records if counter in record.counters]
     if not shares:
         return ABSENT
-    demand = next((_demand(gate) for gate in records[0].gates if gate.name == gate_name(counter)), "")
+    demand = next(
+        (
+            DEMANDS.get(gate.demand, "")
+            for gate in records[0].gates
+            if gate.demand and gate.name is GateKind.of_counter(counter)
+        ),
+        "",
+    )
     middle = median(shares)
     return f"{middle:.2f}".rstrip("0").rstrip(".") + (f"\n{demand}" if demand else "")
 
 
 def _share(record: SlotRecord, counter: Counter) -> float:
     """A request's share, of all that were sent: counters saw warm-up and drain too. Or a connection's."""
-    said, turns = record.evidence, record.turns
+    turns = record.turns
     if counter in PER_CONNECTION:
-        connections = turns.proof_connections if turns else int(said.get("connections opened", "1"))
-        return record.counters[counter] / max(connections, 1)
-    requests = turns.proof_requests if turns else int(said.get("requests recorded", record.requests))
+        connections = turns.proof_connections if turns else record.connections_opened
+        return record.counters[counter] / max(connections or 1, 1)
+    recorded = turns.proof_requests if turns else record.requests_recorded
+    requests = record.requests if recorded is None else recorded
     scale = 1e3 if counter is Counter.PROXY_CPU else 1
     return record.counters[counter] / scale / max(requests, 1)
-
-
-def gate_name(counter: Counter) -> str:
-    """The gate on a counter."""
-    return f"path: {counter.replace('_', ' ')}"
-
-
-def _demand(gate: Gate) -> str:
-    how = gate.unit.rpartition(", ")[2]
-    return DEMANDS.get(how, how)
 
 
 def tabulate_sameness(run: Run) -> tuple[Table, list[tuple[str, list[str]]]]:

@@ -1,6 +1,8 @@
 """The decision card: every network mode with what it costs here and what it gives up, a row each."""
 
+from collections.abc import Mapping
 from statistics import median
+from typing import Any
 
 from bench.judgement.comparison import Comparison, Word
 from bench.report.run.answer import comparisons_of_arms
@@ -14,6 +16,11 @@ from bench.scenario.modes.model import Mode
 NOT_IN_RUN = "not in this run"
 FEW_CONDITIONS = 3
 """The costs under more conditions than this are given as a range."""
+
+
+def tell_modes(run: Run) -> Mapping[str, Any]:
+    """The card's tables, without one that is empty."""
+    return {"tables": [table for table in tabulate_modes(run) if table.rows]}
 
 
 def tabulate_modes(run: Run) -> list[Table]:

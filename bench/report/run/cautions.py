@@ -12,9 +12,7 @@ from bench.report.run.selection import arm_names
 from bench.report.table import NOT_AVAILABLE
 from bench.report.text import count, format_percent, join_words
 from bench.results.run import Run
-from bench.scenario.metric import Metric
-from bench.slots.gates.gate import Voids
-from bench.slots.gates.load import MIN_REQUESTS_P99
+from bench.scenario.metric import MIN_REQUESTS_P99, Metric, Voids
 
 LINK_BOUND_SHARE = 0.85
 """Of a link's rate in pages alone, above which the link is full: headers, acknowledgements and the moments
@@ -40,6 +38,7 @@ ENDINGS = {
 def find_cautions(run: Run) -> list[str]:
     """Every caution of `run`, the weightiest first; empty where there is none."""
     return [
+        *_cautions_of_faults(run),
         *_cautions_of_ending(run),
         *_cautions_of_gaps(run),
         *run.verdict.warnings,
@@ -49,6 +48,14 @@ def find_cautions(run: Run) -> list[str]:
         *_cautions_of_comparisons(run),
         *_cautions_of_pairs(run),
     ]
+
+
+def _cautions_of_faults(run: Run) -> Iterable[str]:
+    """What is not as it was written: then nothing that follows is to be believed."""
+    for fault in run.faults[:MOST_PLACES]:
+        yield f"This run is not as it was measured: {fault}."
+    if len(run.faults) > MOST_PLACES:
+        yield f"So are {len(run.faults) - MOST_PLACES} more of its files: `bench verify` names them all."
 
 
 def _cautions_of_ending(run: Run) -> Iterable[str]:

@@ -1,6 +1,8 @@
 """What a factor changes becomes tables and sentences: from one level to another, in an arm or in its cost."""
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from bench.judgement.change import Change, Changed, ChangeWord
 from bench.report.run.comparisons import format_blocks
@@ -15,8 +17,8 @@ from bench.report.text import (
     join_words,
 )
 from bench.results.run import Run
+from bench.scenario.engine_source import OWN_ENGINE
 from bench.scenario.metric import Metric
-from bench.scenario.model import OWN_ENGINE
 from bench.scenario.placement import docker_hosts
 
 ENGINE_FACTOR = "lab.engine"
@@ -25,14 +27,19 @@ MOST_SENTENCES = 6
 """More changes of costs than this are counted, not told one by one."""
 
 
+def tell_changes(run: Run) -> Mapping[str, Any] | None:
+    """The changes between conditions, where there are any."""
+    return {"said": describe_changes(run), "tables": tabulate_changes(run)} if run.verdict.changes else None
+
+
 def name_level(run: Run, factor: str, level: str) -> str:
     """A level as a person names it: `Docker 20.10.24 (debian:bookworm)`, `receive steering on`."""
     if factor == ENGINE_FACTOR:
-        origin = "the machine's own" if level == OWN_ENGINE else level
+        origin = "the machine's own" if level == str(OWN_ENGINE) else level
         for host in docker_hosts(run.record.scenario):
-            version = run.record.engines.get(host.name, {}).get("version")
-            if host.engine == level and version:
-                return f"Docker {version.partition('+')[0]} ({origin})"
+            found = run.record.engines.get(host.name)
+            if str(host.engine) == level and found:
+                return f"Docker {found.version.partition('+')[0]} ({origin})"
         return f"the engine of {level}"
     named = factor.split(".")[1].replace("_", " ")
     return f"{named} {SWITCHES.get(level, level)}"

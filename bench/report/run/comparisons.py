@@ -3,11 +3,12 @@
 Where there is one candidate its metrics stand in one table; where there are several, a metric's arms do.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from bench.judgement.comparison import Compared, Comparison, Word
 from bench.report.run.answer import comparisons_of_arms, pairs_of_arms
+from bench.report.symbols import DIFFERS
 from bench.report.table import NOT_AVAILABLE, Table
 from bench.report.text import (
     ABSENT,
@@ -22,8 +23,6 @@ from bench.report.text import (
 from bench.results.run import Run
 from bench.scenario.metric import Metric
 
-DIFFERS = "DIFFERS"
-"""In place of BETTER and WORSE where an arm stands against itself: neither half can be better."""
 FEW_PAIRS = 9
 """More A/A pairs than these are in a table a metric."""
 
@@ -40,6 +39,25 @@ class Group(NamedTuple):
     def is_second(self) -> bool:
         """Whether the table can be folded: it holds another metric than the first."""
         return self.metric not in (None, next(iter(Metric)))
+
+
+def tell_comparisons(run: Run) -> Mapping[str, Any] | None:
+    """Arms against the baseline."""
+    return _tell(run, tabulate_comparisons(run))
+
+
+def tell_pairs(run: Run) -> Mapping[str, Any] | None:
+    """Each arm against itself."""
+    return _tell(run, tabulate_pairs(run))
+
+
+def tell_methods(run: Run) -> Mapping[str, Any] | None:
+    """The comparisons by other methods."""
+    return _tell(run, tabulate_methods(run))
+
+
+def _tell(run: Run, tables: list[Table]) -> Mapping[str, Any] | None:
+    return {"baseline": run.record.scenario.baseline, "tables": tables} if tables else None
 
 
 def has_several_candidates(run: Run) -> bool:

@@ -1,7 +1,8 @@
 """CPU per request becomes tables: the whole machine, and what of it can be attributed to somebody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import fmean
+from typing import Any
 
 from bench.judgement.samples import MIN_BLOCKS
 from bench.records.run import SlotRecord
@@ -23,6 +24,12 @@ from bench.slots.cpu import CpuRecord, Kind, Share
 from bench.statistics.estimate import estimate
 
 Take = Callable[[CpuRecord], float | None]
+
+
+def tell_cpu(run: Run) -> Mapping[str, Any] | None:
+    """CPU per request, where it was measured."""
+    tables = tabulate_cpu(run)
+    return {"said": explain_cpu(), "tables": tables} if tables else None
 
 
 def tabulate_cpu(run: Run) -> list[Table]:

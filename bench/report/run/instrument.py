@@ -39,6 +39,20 @@ def list_floors(found: Calibration) -> list[tuple[str, ...]]:
     ]
 
 
+def list_lateness(found: Calibration) -> list[tuple[str, ...]]:
+    """A row an engine and rate of an open loop: how late its requests left, and how many were answered."""
+    return [
+        (
+            f"{late.rate_rps:,.0f}",
+            late.engine,
+            f"{late.p50_us:.3g}",
+            f"{late.p99_us:.3g}",
+            f"{late.achieved_rps:,.0f}",
+        )
+        for late in found.latenesses
+    ]
+
+
 def describe_instrument(found: Calibration) -> list[str]:
     """A sentence or two on what the machine can tell."""
     effects = found.smallest_effects(Metric.P50_LATENCY_US)
@@ -57,7 +71,8 @@ def describe_instrument(found: Calibration) -> list[str]:
         said.append(
             f"Of a request's latency, {found.beyond_wire.p50_us:.1f} us (p99 {found.beyond_wire.p99_us:.1f})"
             " pass before its packet leaves the client's interface and after the response's has come: the"
-            " client's own socket calls and its waking up, the same in every arm."
+            f" client's own socket calls and its waking up, the same in every arm."
+            + _describe_own_share(found)
         )
     if found.pauses:
         said.append(
@@ -66,6 +81,16 @@ def describe_instrument(found: Calibration) -> list[str]:
             f" ({format_share(found.pauses.lost_share)} of the time in all): a p99 or a limit of that size is"
             " the machine's, not the server's."
         )
+    return said
+
+
+def _describe_own_share(found: Calibration) -> str:
+    own, python = found.beyond_wire, found.beyond_wire_python
+    said = ""
+    if own and own.share is not None and own.spread_us is not None:
+        said += f" That is {format_share(own.share)} of it; quartiles are {own.spread_us:.1f} us apart."
+    if python and found.loop:
+        said += f" With the loop in Python they are {python.p50_us:.1f} us (p99 {python.p99_us:.1f})."
     return said
 
 

@@ -1,14 +1,15 @@
 """What the report says about its method: the words, how it was measured, what it does not tell."""
 
+from collections.abc import Mapping
 from statistics import median
+from typing import Any
 
 from bench.judgement.change import ChangeWord
 from bench.judgement.claim import ClaimWord
 from bench.judgement.comparison import Word
-from bench.judgement.regions import Region
-from bench.records import findings
+from bench.records.environment import UNKNOWN
+from bench.report.run import attestation
 from bench.report.run.answer import describe_workload
-from bench.report.run.comparisons import DIFFERS
 from bench.report.run.instrument import describe_instrument
 from bench.report.run.turns import describe_turns
 from bench.report.table import NOT_AVAILABLE
@@ -19,35 +20,52 @@ from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import docker_host_of
 
-SYMBOLS = {
-    Word.BETTER: "▲",
-    Word.WORSE: "▼",
-    Word.EQUIVALENT: "=",
-    Word.INCONCLUSIVE: "?",
-    Region.UNDECIDED: "?",
-    Word.INVALID: "✕",
-    DIFFERS: "≠",
-    NOT_AVAILABLE: "∅",
-    ChangeWord.CHANGED: "Δ",
-    ChangeWord.NO_PRACTICAL_CHANGE: "=",
-    ClaimWord.SUPPORTED: "✓",
-    ClaimWord.NEGLIGIBLE: "≈",
-    ClaimWord.NO_DIFFERENCE: "=",
-    ClaimWord.REFUTED: "✕",
-    ClaimWord.MIXED: "±",
-    ClaimWord.INCONCLUSIVE: "?",
-    findings.Word.CONFIRMED: "✓",
-    findings.Word.CHANGED_SINCE: "Δ",
-    findings.Word.NOT_TESTABLE: "∅",
-}
-"""A sign before each word, so that colour is never the only mark."""
-
-
 SAME_STACK = (
     "A load from the Docker host itself comes from the same process, on the client's cores, with its"
     " sockets in the Docker host's network: client and server then share one stack, and receive"
     " steering, which is of the wire, plays no part."
 )
+
+
+def tell_method(run: Run) -> Mapping[str, Any]:
+    """How the run was measured, what was proved of its slots, and what the words mean."""
+    first, *rest = describe_method(run)
+    sameness, reasons = attestation.tabulate_sameness(run)
+    return {
+        "first": first,
+        "modes": list_modes(run),
+        "controls": attestation.describe_controls(run),
+        "rest": rest,
+        "sameness_said": attestation.describe_sameness(run),
+        "sameness": sameness,
+        "reasons": [f"{reason}: {', '.join(names)}." for reason, names in reasons],
+        "paths": attestation.tabulate_paths(run),
+        "words": [
+            ("The words", explain_words(run)),
+            *([("The words on a change", explain_change_words())] if run.verdict.changes else []),
+            *([("The words on a claim", explain_claim_words())] if run.record.scenario.claims else []),
+        ],
+        "limits": describe_limits(run),
+    }
+
+
+def tell_environment(run: Run) -> Mapping[str, Any]:
+    """Machine, engines, image, lab and tools, fact by fact."""
+    record = run.record
+    found = [
+        ("Machine", record.machine.stated()),
+        *((f"Engine of {name}", facts.stated()) for name, facts in record.engines.items()),
+        ("Image", record.image.stated()),
+        ("Lab", record.lab.stated()),
+        ("Tools", record.tools),
+    ]
+    return {
+        "environment": [
+            (name, [(key.replace("_", " "), value) for key, value in facts.items()])
+            for name, facts in found
+            if facts
+        ]
+    }
 
 
 def explain_words(run: Run) -> list[tuple[str, str]]:
@@ -106,6 +124,7 @@ def describe_method(run: Run) -> list[str]:
         ),
         _describe_slot(run),
         *describe_turns(run),
+        *_describe_ends(run),
         *_describe_open_loop(run),
         _describe_schedule(run),
         _describe_lab(run),
@@ -158,6 +177,26 @@ def _describe_slot(run: Run) -> str:
     )
     witness = f" Then wrk measured the same container for {load.wrk_witness_s} s."
     return text + witness if load.wrk_witness_s else text
+
+
+def _describe_ends(run: Run) -> list[str]:
+    """What sent the requests and what answered them, as the slots' evidence has it; of runs that kept it."""
+
+    def kept(key: str) -> list[str]:
+        found = (slot.evidence.get(key) for slot in run.record.slots if slot.measured)
+        return sorted({value for value in found if value})
+
+    loops, threads, backlogs = map(kept, ("load loop", "Apache's threads", "Apache's listen backlog"))
+    said = []
+    if loops:
+        said.append(f"Requests were sent by this loop of the load generator: {join_words(loops)}.")
+    if threads and backlogs:
+        said.append(
+            f"Apache had one process of {join_words(threads)} threads and a listen backlog of"
+            f" {join_words(backlogs)}, the same in every arm and under every condition: they follow from the"
+            " most connections that the scenario asks for."
+        )
+    return [" ".join(said)] if said else []
 
 
 def _describe_open_loop(run: Run) -> list[str]:
@@ -251,7 +290,7 @@ def describe_limits(run: Run) -> list[str]:
     other = "how much could be served at most" if load.is_open else "a fixed arrival rate"
     return [
         (
-            f"Client and server share a machine and a kernel ({run.record.lab.get('vantage', 'unknown')}),"
+            f"Client and server share a machine and a kernel ({run.record.lab.vantage or UNKNOWN}),"
             " so no network card and no wire is in the path. Where a request takes longer, the ratio is"
             " nearer to 1; the difference in microseconds travels better than the ratio."
         ),

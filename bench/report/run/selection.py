@@ -8,24 +8,10 @@ from matplotlib.lines import Line2D
 
 from bench.records.run import SlotRecord
 from bench.report.panels import make_key
+from bench.report.symbols import MARKERS, PALETTE
 from bench.results.run import Run
-from bench.slots.gates.gate import Voids
+from bench.scenario.metric import Voids
 
-PALETTE = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#8228DC",
-    "#A04628",
-    "#BEA064",
-    "#A04682",
-)
-"""Okabe & Ito's six that stand out on white and on black, and four more that are farthest from them and
-from one another, for colour-blind readers too (Machado 2009; 17 or more in CIELAB, the six have 16)."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "*", "<")
 MOST_VECTOR_SLOTS = 2_000
 """Marks of a run of more slots than these are drawn as pixels: a figure's size has a bound."""
 

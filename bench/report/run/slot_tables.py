@@ -1,17 +1,76 @@
 """Arms, gates and slots become the rows of tables: what is said, without how it is laid out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
+from typing import Any, NamedTuple
 
 from bench.records.run import SlotRecord
 from bench.report.run.selection import arm_names, name_failed_gates, present_conditions, slots_of
 from bench.report.text import ABSENT, format_number, join_words
 from bench.results.run import Run
-from bench.scenario.metric import Metric
-from bench.slots.gates.gate import Gate, Voids
+from bench.scenario.metric import Metric, Voids, measured_metrics
+from bench.slots.gates.gate import Gate
 
 LONGEST_LIST = 3
 """More different texts than this are counted instead of listed."""
+MOST_ROWS = 5_000
+"""Of more slots than these the table leaves some to slots.csv, so that a page's size has a bound."""
+
+
+class Line(NamedTuple):
+    """A row of a long table."""
+
+    cells: tuple[str, ...]
+    void: bool = False
+    """Whether it is of a slot that counts for nothing."""
+
+
+def tell_arms(run: Run) -> Mapping[str, Any]:
+    """What is seen and not compared: a row an arm and condition, the arm's name behind its condition's."""
+    several = len(run.conditions) > 1
+    return {
+        "columns": [*(("Condition",) if several else ()), *ARM_COLUMNS],
+        "rows": [[*((label,) if several else ()), *cells] for label, cells in list_arms(run)],
+        "head": int(several),
+    }
+
+
+def tell_gates(run: Run) -> Mapping[str, Any] | None:
+    """What every gate saw."""
+    lines = [Line(cells) for cells in list_gates(run)]
+    return {"columns": GATE_COLUMNS, "lines": lines} if run.record.slots else None
+
+
+def tell_slots(run: Run) -> Mapping[str, Any] | None:
+    """Every slot, or as many as a page holds."""
+    records = run.record.slots
+    if not records:
+        return None
+    shown = choose_slots(records)
+    columns, rows = _drop_empty(name_slot_columns(run), [list_slot(run, record) for record in shown])
+    return {
+        "columns": columns,
+        "lines": [
+            Line(cells, void=bool(name_failed_gates(record)))
+            for cells, record in zip(rows, shown, strict=True)
+        ],
+        "measured": len(records),
+        "prose": ("Arm", "Condition", "Gates"),
+    }
+
+
+def choose_slots(records: Sequence[SlotRecord]) -> list[SlotRecord]:
+    """As many as a page holds, in their order: those that failed a gate before those that did not."""
+    failed_first = sorted(range(len(records)), key=lambda place: not records[place].failed_gates)
+    return [records[place] for place in sorted(failed_first[:MOST_ROWS])]
+
+
+def _drop_empty(
+    columns: Sequence[str], rows: Sequence[tuple[str, ...]]
+) -> tuple[list[str], list[tuple[str, ...]]]:
+    """The table without the columns in which no row has anything."""
+    kept = [place for place in range(len(columns)) if any(row[place] != ABSENT for row in rows)]
+    return [columns[place] for place in kept], [tuple(row[place] for place in kept) for row in rows]
 
 
 ARM_COLUMNS = ("Arm", "Valid slots", "Requests", "Errors", "p99.9 latency", "Start to first 200")
@@ -100,44 +159,40 @@ SLOT_COLUMNS = (
     "Began",
     "Requests",
     "Errors",
-    "p50, us",
-    "p99, us",
-    "req/s",
     "wrk, req/s",
     "First 200, ms",
     "Gates",
 )
-CPU_COLUMN = "CPU, us"
 
 
 def name_slot_columns(run: Run) -> tuple[str, ...]:
-    """Columns of `list_slots`: `SLOT_COLUMNS`, with CPU per request before the rates where it is measured."""
-    place = SLOT_COLUMNS.index("req/s")
-    cpu = (CPU_COLUMN,) if run.record.scenario.load.measures_cpu else ()
-    return (*SLOT_COLUMNS[:place], *cpu, *SLOT_COLUMNS[place:])
+    """Columns of `list_slot`: `SLOT_COLUMNS`, with the metrics of a slot before wrk's rate."""
+    place = SLOT_COLUMNS.index("wrk, req/s")
+    metrics = (metric.about.column for metric in _slot_metrics(run))
+    return (*SLOT_COLUMNS[:place], *metrics, *SLOT_COLUMNS[place:])
 
 
-def list_slots(run: Run) -> list[tuple[str, ...]]:
-    """A row a measured slot, by `name_slot_columns`, in the order of measuring."""
-    metrics = [Metric.P50_LATENCY_US, Metric.P99_LATENCY_US, Metric.THROUGHPUT_RPS]
-    if run.record.scenario.load.measures_cpu:
-        metrics.insert(2, Metric.CPU_US_PER_REQUEST)
-    return [
-        (
-            str(record.slot.index),
-            str(record.slot.block),
-            record.slot.arm,
-            run.conditions[record.slot.condition].label or ABSENT,
-            record.started_at[11:19] or ABSENT,
-            f"{record.requests:,}",
-            f"{record.errors + record.unfinished:,}",
-            *(_number(record.values.get(metric)) for metric in metrics),
-            _number(record.wrk_witness_rps),
-            _number(record.start_to_first_200_ms),
-            describe_gates(record),
-        )
-        for record in run.record.slots
-    ]
+def _slot_metrics(run: Run) -> list[Metric]:
+    """Those that its slots have, the rates last: beside wrk's."""
+    measured = measured_metrics(run.record.scenario.load)
+    return sorted(measured, key=lambda metric: metric.higher_is_better)
+
+
+def list_slot(run: Run, record: SlotRecord) -> tuple[str, ...]:
+    """A measured slot, by `name_slot_columns`."""
+    return (
+        str(record.slot.index),
+        str(record.slot.block),
+        record.slot.arm,
+        run.conditions[record.slot.condition].label or ABSENT,
+        record.started_at[11:19] or ABSENT,
+        f"{record.requests:,}",
+        f"{record.errors + record.unfinished:,}",
+        *(_number(record.values.get(metric)) for metric in _slot_metrics(run)),
+        _number(record.wrk_witness_rps),
+        _number(record.start_to_first_200_ms),
+        describe_gates(record),
+    )
 
 
 def _number(value: float | None) -> str:

@@ -1,10 +1,13 @@
 """The article's statements as they were tried beside the run: a word each, what was seen, the commands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from bench.records.findings import MEANINGS, Finding, WalkthroughRecord, summarise
+from bench.report.table import NOT_AVAILABLE
+from bench.results.run import Run
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,14 @@ class Statements:
     """One an engine."""
     meanings: tuple[tuple[str, str], ...]
     subjects: tuple[tuple[str, tuple[StatementRow, ...]], ...]
-    unavailable: tuple[tuple[str, str], ...]
+    gaps: tuple[str, ...]
+    """Engines that could not be had."""
+
+
+def tell_statements(run: Run) -> Mapping[str, Any] | None:
+    """The walkthrough beside the run, where there is one."""
+    found = tabulate_statements(run.walkthrough)
+    return {"walkthrough": found} if found else None
 
 
 def tabulate_statements(record: WalkthroughRecord | None) -> Statements | None:
@@ -55,7 +65,9 @@ def tabulate_statements(record: WalkthroughRecord | None) -> Statements | None:
             (subject, tuple(row for _, row in of_subject))
             for subject, of_subject in groupby(rows, key=lambda row: row[0])
         ),
-        unavailable=tuple(record.unavailable.items()),
+        gaps=tuple(
+            f"{engine} is {NOT_AVAILABLE} here: {reason}" for engine, reason in record.unavailable.items()
+        ),
     )
 
 

@@ -1,6 +1,8 @@
 """The ladder becomes tables and a sentence: what each step adds to the rung below it."""
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from bench.judgement.comparison import Comparison, Word
 from bench.report.run.comparisons import format_blocks
@@ -26,6 +28,11 @@ STEP_WORDS = {
     Word.INVALID: "have no answer",
 }
 """What the words mean of a step, whose baseline is the rung below."""
+
+
+def tell_steps(run: Run) -> Mapping[str, Any] | None:
+    """The ladder, where there is one."""
+    return {"said": describe_steps(run), "tables": tabulate_steps(run)} if run.verdict.steps else None
 
 
 def name_step(step: Comparison) -> str:

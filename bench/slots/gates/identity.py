@@ -2,28 +2,28 @@
 
 from collections.abc import Sequence
 
-from bench.slots.gates.gate import Gate
+from bench.slots.gates.gate import Gate, GateKind
 
 
 def check_control(links: Sequence[str], status_inside: str, answered: bool) -> list[Gate]:
     """Gates that a control is what it must be: alive, and out of everybody's reach."""
     return [
         Gate(
-            name="control: links",
+            name=GateKind.CONTROL_LINKS,
             passed=list(links) == ["lo"],
             seen=", ".join(links),
             limit="lo",
             unit="links of the container, exactly",
         ),
         Gate(
-            name="control: alive",
+            name=GateKind.CONTROL_ALIVE,
             passed=status_inside == "200",
             seen=status_inside,
             limit="200",
             unit="HTTP status on its own loopback",
         ),
         Gate(
-            name="control: unreachable",
+            name=GateKind.CONTROL_UNREACHABLE,
             passed=not answered,
             seen="an answer" if answered else "no answer",
             limit="no answer",
@@ -38,14 +38,14 @@ def check_identity(
     """Gates that the arm ran what every arm runs, where every arm runs."""
     return [
         Gate(
-            name="image",
+            name=GateKind.IMAGE,
             passed=image_id == expected_image_id,
             seen=image_id,
             limit=expected_image_id,
             unit="image id, exactly",
         ),
         Gate(
-            name="cpuset",
+            name=GateKind.CPUSET,
             passed=cpus == expected_cpus,
             seen=",".join(map(str, cpus)),
             limit=",".join(map(str, expected_cpus)),

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from bench.scenario.metric import Metric
-from bench.slots.gates.gate import Gate, Voids
+from bench.scenario.metric import Metric, Voids
+from bench.slots.gates.gate import Gate, GateKind
 from bench.slots.metrics import OpenLoop
 
 MAX_ERROR_SHARE = 1e-4
@@ -38,23 +38,19 @@ MIN_REQUESTS = 1_000
 """Fewer measured requests than this describe no distribution."""
 
 
-MIN_REQUESTS_P99 = 10_000
-"""A p99 wants at least 100 samples beyond it."""
-
-
 def check_load(requests: int, errors: int, unfinished: int, generator_cpu: float) -> list[Gate]:
     """Gates on the load itself. `generator_cpu`: busy share of its core, 0 to 1."""
     failed_share = (errors + unfinished) / max(requests, 1)
     return [
         Gate(
-            name="requests",
+            name=GateKind.REQUESTS,
             passed=requests >= MIN_REQUESTS,
             seen=requests,
             limit=MIN_REQUESTS,
             unit="measured requests, at least",
         ),
         Gate(
-            name="errors",
+            name=GateKind.ERRORS,
             passed=failed_share <= MAX_ERROR_SHARE,
             seen=failed_share,
             limit=MAX_ERROR_SHARE,
@@ -62,9 +58,9 @@ def check_load(requests: int, errors: int, unfinished: int, generator_cpu: float
             detail=f"{errors} failed, {unfinished} unfinished of {requests}",
         ),
         Gate(
-            name="generator",
+            name=GateKind.GENERATOR,
             passed=generator_cpu <= MAX_GENERATOR_CPU,
-            seen=round(generator_cpu, 4),
+            seen=round(generator_cpu, GateKind.GENERATOR.decimals),
             limit=MAX_GENERATOR_CPU,
             unit="busy share of the generator's core, at most",
             voids=Voids.THROUGHPUT,
@@ -83,16 +79,18 @@ def check_open_loop(
     a few times a second, makes one request in a hundred late, and leaves the median what it is.
     """
     achieved_rps = values.get(Metric.THROUGHPUT_RPS, 0.0)
-    share = achieved_rps / open_loop.offered_rps if open_loop.offered_rps else 0.0
+    share = open_loop.achieved_share(achieved_rps)
     patience_us = MAX_LATENESS_SHARE * values.get(Metric.P50_LATENCY_US, 0.0)
     p50_us, p99_us, most_us = open_loop.lateness_us or (0.0, 0.0, 0.0)
 
-    def gate_lateness(name: str, seen_us: float, limit_us: float, at: str, voids: Voids) -> Gate:
+    def gate_lateness(name: GateKind, seen_us: float, limit_us: float, at: str, voids: Voids) -> Gate:
         return Gate(
             name=name,
             passed=open_loop.lateness_us is not None and seen_us <= limit_us,
-            seen=round(seen_us, 1) if open_loop.lateness_us else "no request that found a connection free",
-            limit=round(limit_us, 1),
+            seen=round(seen_us, name.decimals)
+            if open_loop.lateness_us
+            else "no request that found a connection free",
+            limit=round(limit_us, name.decimals),
             unit=f"us from a request's time to its sending where a connection was free, {at}, at most",
             detail=f"p50 {p50_us:.1f}, most {most_us:,.0f} us; {open_loop.waited:,} found no connection free",
             voids=voids,
@@ -100,22 +98,22 @@ def check_open_loop(
 
     return [
         Gate(
-            name="achieved",
+            name=GateKind.ACHIEVED,
             passed=share >= MIN_ACHIEVED_SHARE,
-            seen=round(share, 4),
+            seen=round(share, GateKind.ACHIEVED.decimals),
             limit=MIN_ACHIEVED_SHARE,
             unit="of the rate offered, at least",
             detail=f"{achieved_rps:,.0f} of {open_loop.offered_rps:,.0f} a second",
         ),
         gate_lateness(
-            "generator lateness, median",
+            GateKind.LATENESS_MEDIAN,
             p50_us,
             max(MAX_MEDIAN_LATENESS_US, patience_us),
             "p50",
             lateness_voids,
         ),
         gate_lateness(
-            "generator lateness",
+            GateKind.LATENESS,
             p99_us,
             max(MAX_LATENESS_US, patience_us),
             "p99",
@@ -131,7 +129,7 @@ MIN_PROOF_REQUESTS = 100
 def check_proof(requests: int) -> Gate:
     """Gate on the load over which a path is proved."""
     return Gate(
-        name="path proof",
+        name=GateKind.PROOF_REQUESTS,
         passed=requests >= MIN_PROOF_REQUESTS,
         seen=requests,
         limit=MIN_PROOF_REQUESTS,
@@ -139,11 +137,30 @@ def check_proof(requests: int) -> Gate:
     )
 
 
+def check_connections(asked: int, connected: int | None) -> list[Gate]:
+    """Gate that the load began with every connection that the scenario asks for.
+
+    `connected`: None of an engine that does not show it.
+    """
+    if connected is None:
+        return []
+    return [
+        Gate(
+            name=GateKind.CONNECTIONS,
+            passed=connected == asked,
+            seen=connected,
+            limit=asked,
+            unit="connections open as the load began",
+            detail="" if connected == asked else f"{connected:,} of {asked:,} could be opened in time",
+        )
+    ]
+
+
 def check_ports(without_port: int) -> list[Gate]:
     """Gate that the client had a port for every connection. `without_port`: those for which it had none."""
     return [
         Gate(
-            name="ports found",
+            name=GateKind.PORTS_FOUND,
             passed=without_port == 0,
             seen=without_port,
             limit=0,
@@ -157,16 +174,10 @@ def usable_metrics(
     values: Mapping[Metric, float], requests: int, gates: list[Gate]
 ) -> dict[Metric, float | None]:
     """`values` with None for what the slot cannot support, though it is valid otherwise."""
-    usable: dict[Metric, float | None] = dict(values)
-    if requests < MIN_REQUESTS_P99:
-        usable[Metric.P99_LATENCY_US] = None
     voided = {gate.voids for gate in gates if not gate.passed}
-    if Voids.THROUGHPUT in voided:
-        usable[Metric.THROUGHPUT_RPS] = None
-    if Voids.LATENCY in voided:
-        usable[Metric.P50_LATENCY_US] = usable[Metric.P99_LATENCY_US] = None
-    if Voids.TAIL in voided:
-        usable[Metric.P99_LATENCY_US] = None
-    if Voids.CPU in voided:
-        usable[Metric.CPU_US_PER_REQUEST] = None
-    return usable
+    without = {
+        metric: None
+        for metric in Metric
+        if requests < metric.about.needs_requests or voided.intersection(metric.about.voided_by)
+    }
+    return {**values, **without}

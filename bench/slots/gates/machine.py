@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from bench.slots.gates.gate import Gate, Voids
+from bench.scenario.metric import Voids
+from bench.slots.gates.gate import Gate, GateKind
 
 MAX_STRAY_CPU = 0.05
 """Core-share of one foreign process. Measured: a busy neighbour makes a p99 effect of 3x from nothing."""
@@ -24,9 +25,9 @@ def check_idle(idle_cores: float) -> list[Gate]:
     """Gate on the idle baseline: what is subtracted as the idle machine's must have been one's."""
     return [
         Gate(
-            name="idle baseline",
+            name=GateKind.IDLE_BASELINE,
             passed=idle_cores <= MAX_IDLE_CORES,
-            seen=round(idle_cores, 4),
+            seen=round(idle_cores, GateKind.IDLE_BASELINE.decimals),
             limit=MAX_IDLE_CORES,
             unit="cores busy in the second before the load, at most",
             voids=Voids.CPU,
@@ -40,24 +41,24 @@ def check_quiet(stray_cpu: Mapping[str, float], new_processes_per_s: float, stea
     seen = stray_cpu.get(busiest, 0.0)
     return [
         Gate(
-            name="quiet cores",
+            name=GateKind.QUIET_CORES,
             passed=seen <= MAX_STRAY_CPU,
-            seen=round(seen, 4),
+            seen=round(seen, GateKind.QUIET_CORES.decimals),
             limit=MAX_STRAY_CPU,
             unit="share of a core used by one process outside the lab, at most",
             detail=busiest,
         ),
         Gate(
-            name="new processes",
+            name=GateKind.NEW_PROCESSES,
             passed=new_processes_per_s <= MAX_NEW_PROCESSES_PER_S,
-            seen=round(new_processes_per_s, 1),
+            seen=round(new_processes_per_s, GateKind.NEW_PROCESSES.decimals),
             limit=MAX_NEW_PROCESSES_PER_S,
             unit="processes started a second, at most",
         ),
         Gate(
-            name="steal",
+            name=GateKind.STEAL,
             passed=steal_share <= MAX_STEAL_SHARE,
-            seen=round(steal_share, 4),
+            seen=round(steal_share, GateKind.STEAL.decimals),
             limit=MAX_STEAL_SHARE,
             unit="share of the cores' time taken by the hypervisor, at most",
         ),

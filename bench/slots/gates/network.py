@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from bench.slots.gates.gate import Gate
+from bench.slots.gates.gate import Gate, GateKind
 
 MAX_SHARE_IN_USE = 0.8
 """Of ports and of tracked connections. Measured: with its ports gone, a client of 25,000 new connections
@@ -35,20 +35,33 @@ class Room(NamedTuple):
 
 def check_network(losses: Losses, room: Room) -> list[Gate]:
     """Gates on loss and on room: the lab's links lose nothing, so one retransmit is to be looked at."""
-    units = ("TCP segments lost and sent again", "packets dropped or entries refused", "connections dropped")
     lost = [
-        Gate(name=name.replace("_", " "), passed=seen == 0, seen=seen, limit=0, unit=unit)
-        for (name, seen), unit in zip(losses._asdict().items(), units, strict=True)
+        Gate(name=name, passed=seen == 0, seen=seen, limit=0, unit=unit)
+        for name, seen, unit in (
+            (GateKind.RETRANSMITS, losses.retransmits, "TCP segments lost and sent again"),
+            (GateKind.CONNTRACK_DROPS, losses.conntrack_drops, "packets dropped or entries refused"),
+            (GateKind.LISTEN_DROPS, losses.listen_drops, "connections dropped"),
+        )
     ]
     shares = (
-        ("client ports", room.ports_in_use, room.ports, "share of the client's ephemeral ports in use"),
-        ("conntrack room", room.tracked, room.trackable, "share of the connections that can be tracked"),
+        (
+            GateKind.CLIENT_PORTS,
+            room.ports_in_use,
+            room.ports,
+            "share of the client's ephemeral ports in use",
+        ),
+        (
+            GateKind.CONNTRACK_ROOM,
+            room.tracked,
+            room.trackable,
+            "share of the connections that can be tracked",
+        ),
     )
     return lost + [
         Gate(
             name=name,
             passed=used <= MAX_SHARE_IN_USE * most,
-            seen=round(used / most, 4) if most else 0.0,
+            seen=round(used / most, name.decimals) if most else 0.0,
             limit=MAX_SHARE_IN_USE,
             unit=f"{unit}, at most",
             detail=f"{used:,} of {most:,}",

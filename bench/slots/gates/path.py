@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from bench.scenario.modes.footprint import EXACT, STILL_PROXY_NS, STILL_SHARE, UNITS, Counter, Expected, Path
-from bench.slots.gates.gate import Gate
+from bench.slots.gates.gate import Demand, Gate, GateKind
 
 
 def check_path(
@@ -71,7 +71,7 @@ def check_shared_path(
             connections,
             sum(part.requests for part in counted),
         )
-        gates.append(gate.model_copy(update={"name": gate.name.replace("path:", "path of the set:")}))
+        gates.append(gate.model_copy(update={"name": GateKind.of_counter(counter, of_set=True)}))
     return gates
 
 
@@ -91,29 +91,29 @@ def _path_gate(
 ) -> Gate:
     match expected:
         case Expected.EACH_CONNECTION:
-            passed, limit, how = seen == connections, connections, "exactly (one a new connection)"
+            limit, demand = connections, Demand.ONE_A_CONNECTION
         case Expected.TWICE_A_CONNECTION:
-            passed, limit = seen == 2 * connections, 2 * connections
-            how = "exactly (two a new connection)"
+            limit, demand = 2 * connections, Demand.TWO_A_CONNECTION
         case Expected.EACH_REQUEST:
             # A request and its answer; one segment each would be two packets on one link.
-            passed, limit, how = seen >= 2 * requests, 2 * requests, "at least (two a request)"
+            limit, demand = 2 * requests, Demand.TWO_A_REQUEST
         case Expected.SOME:
-            passed, limit, how = seen > 0, 1, "at least"
+            limit, demand = 1, Demand.AT_LEAST
         case None:
+            demand = Demand.NOT_ON_PATH
             if counter in EXACT:
                 limit = 0
             elif counter is Counter.PROXY_CPU:
-                limit = requests * STILL_PROXY_NS
+                limit = int(requests * STILL_PROXY_NS)
             else:
                 limit = max(int(requests * STILL_SHARE), stray_packets)
-            passed, how = seen <= limit, "at most (not on this path)"
     return Gate(
-        name=f"path: {counter.replace('_', ' ')}",
-        passed=passed,
+        name=GateKind.of_counter(counter),
+        passed=demand.is_met(seen, limit),
         seen=seen,
         limit=limit,
-        unit=f"{UNITS[counter]}, {how}",
+        unit=f"{UNITS[counter]}, {demand}",
+        demand=demand,
     )
 
 
@@ -121,7 +121,7 @@ def check_namespace(shared: bool, inode: int, host_inode: int) -> list[Gate]:
     """Gate that Apache is in the Docker host's network namespace where it is `shared`, and only then."""
     return [
         Gate(
-            name="namespace",
+            name=GateKind.NAMESPACE,
             passed=(inode == host_inode) is shared,
             seen=str(inode),
             limit=f"{'the same as' if shared else 'other than'} {host_inode}",

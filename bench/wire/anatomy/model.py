@@ -10,6 +10,9 @@ from bench.records.run import TapRecord
 from bench.wire.anatomy.waterfall import HopRow, Interval, Waterfall
 from bench.wire.hops import Group, Hops
 
+TAPS = "lab.taps"
+"""The factor whose changes are what taps cost."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Captured:

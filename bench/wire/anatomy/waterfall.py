@@ -7,7 +7,7 @@ latencies, exactly but for rounding, and lies near the p50 that arms are compare
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +16,18 @@ from scipy import stats
 
 from bench.errors import InputError
 from bench.statistics.estimate import EQUAL, estimate
-from bench.wire.hops import Group, Hops, hop_ns, list_hops, wire_latency_ns
+from bench.wire.hops import (
+    REST_HOP,
+    SERVER_HOP,
+    Ends,
+    Group,
+    Hop,
+    Hops,
+    hop_ns,
+    list_hops,
+    name_stretch,
+    wire_latency_ns,
+)
 
 MIDDLE = (0.25, 0.75)
 """Quantiles of the wire latency between which a request's hops count."""
@@ -29,11 +40,19 @@ class HopRow:
 
     name: str
     group: Group
+    ends: Ends | None
     median_us: float
     """Mean of the captures' medians."""
     ci95: Interval
     unit_of_replication: str
     """`capture`, or `request` where there is only one: such an interval knows nothing of other captures."""
+
+    @property
+    def label(self) -> str:
+        """`client to uplink`, `server`, `rest`: its name within its group."""
+        if self.ends:
+            return " to ".join(self.ends)
+        return SERVER_HOP if self.group is Group.SERVER else "rest"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +61,7 @@ class Step:
 
     name: str
     group: Group
+    ends: Ends | None
     baseline_us: float
     candidate_us: float
     difference_us: float
@@ -73,19 +93,24 @@ class Waterfall:
 def hop_table(captures: Sequence[Hops]) -> list[HopRow]:
     """Median of each hop of an arm over its captures, one or more, with an interval."""
     return [
-        _row(hop.name, hop.group, [hop_ns(capture.rows, hop) for capture in captures])
+        _row(hop, [hop_ns(capture.rows, hop) for capture in captures])
         for hop in list_hops(_taps_of(captures))
     ]
 
 
-def _row(name: str, group: Group, values_ns: list[NDArray[np.int64]]) -> HopRow:
+def _row(hop: Hop, values_ns: list[NDArray[np.int64]]) -> HopRow:
     medians = [float(np.median(values)) / 1e3 for values in values_ns]
     if len(medians) == 1:
         ci95, unit = median_interval_us(values_ns[0]), "request"
     else:
         ci95, unit = estimate(medians, [0] * len(medians)).ci95, "capture"
     return HopRow(
-        name=name, group=group, median_us=float(np.mean(medians)), ci95=ci95, unit_of_replication=unit
+        name=hop.name,
+        group=hop.group,
+        ends=hop.ends,
+        median_us=float(np.mean(medians)),
+        ci95=ci95,
+        unit_of_replication=unit,
     )
 
 
@@ -111,9 +136,9 @@ def draw_waterfall(
     old, new = (_Arm.of(captures) for captures in (baseline, candidate))
     stretches = list(pairwise(_anchors(old.taps, new.taps)))
     steps = [_step(old, new, *stretch, Group.REQUEST) for stretch in stretches]
-    steps.append(_whole_step(old, new, "server"))
+    steps.append(_whole_step(old, new, SERVER_HOP, Group.SERVER))
     steps += [_step(old, new, *stretch, Group.RESPONSE) for stretch in reversed(stretches)]
-    steps.append(_whole_step(old, new, "response: rest"))
+    steps.append(_whole_step(old, new, REST_HOP, Group.RESPONSE))
     return Waterfall(
         baseline_us=old.latency_us, candidate_us=new.latency_us, steps=tuple(steps), measured_us=measured_us
     )
@@ -195,18 +220,18 @@ def _step(old: _Arm, new: _Arm, near: tuple[int, int], far: tuple[int, int], gro
         ]
     here = new if new_hops else old
     side = 1 if new_hops else 0
-    ends = [here.taps[near[side]], here.taps[far[side]]]
-    name = f"{group}: {' to '.join(ends if group is Group.REQUEST else reversed(ends))}"
-    return _compare(name, group, _sum(old, old_hops), _sum(new, new_hops), tuple(parts))
+    ends = here.taps[near[side]], here.taps[far[side]]
+    ends = ends if group is Group.REQUEST else (ends[1], ends[0])
+    found = _compare(name_stretch(group, ends), group, _sum(old, old_hops), _sum(new, new_hops))
+    return replace(found, ends=ends, parts=tuple(parts))
 
 
-def _whole_step(old: _Arm, new: _Arm, name: str) -> Step:
-    group = Group.SERVER if name == "server" else Group.RESPONSE
-    return _compare(name, group, old.means_us[name], new.means_us[name], ())
+def _whole_step(old: _Arm, new: _Arm, name: str, group: Group) -> Step:
+    return _compare(name, group, old.means_us[name], new.means_us[name])
 
 
 def _sum(arm: _Arm, hops: list[str]) -> NDArray[np.float64]:
-    captures = len(arm.means_us["server"])
+    captures = len(arm.means_us[SERVER_HOP])
     return sum((arm.means_us[hop] for hop in hops), np.zeros(captures))
 
 
@@ -219,7 +244,6 @@ def _compare(
     group: Group,
     old_us: NDArray[np.float64],
     new_us: NDArray[np.float64],
-    parts: tuple[tuple[str, float], ...],
 ) -> Step:
     difference = float(new_us.mean() - old_us.mean())
     ci95: Interval | None = None
@@ -231,9 +255,10 @@ def _compare(
     return Step(
         name=name,
         group=group,
+        ends=None,
         baseline_us=float(old_us.mean()),
         candidate_us=float(new_us.mean()),
         difference_us=difference,
         ci95=ci95,
-        parts=parts,
+        parts=(),
     )

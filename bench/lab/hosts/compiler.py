@@ -1,0 +1,47 @@
+"""Compiles bench's own C with the system's compiler: once, and kept by what went into it."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.errors import EnvironmentLacks
+from bench.lab.hosts import command
+
+COMPILE_S = 60.0
+
+
+def compile_once(source: Path, flags: Sequence[str], cache: Path) -> Path:
+    """The program or library that `cc` makes of `source` with `flags`, from `cache` if it is there.
+
+    Its name holds a digest of the source, the compiler and the flags. Two processes may do this at once.
+    A cache that cannot be written is replaced by a temporary folder. Raises EnvironmentLacks where there
+    is no compiler, or where it refuses.
+    """
+    compiler = command.run(["cc", "--version"])
+    digest = hashlib.sha256("\0".join((source.read_text(), compiler, *flags)).encode()).hexdigest()[:16]
+    made = cache / f"{source.stem.replace('_', '-')}-{digest}"
+    if made.exists():
+        return made
+    if not _is_writable(cache):
+        made = Path(tempfile.mkdtemp(prefix="bench-")) / made.name
+    partial = made.with_name(f"{made.name}.{os.getpid()}.partial")
+    try:
+        command.run(["cc", *flags, "-o", str(partial), str(source)], timeout_s=COMPILE_S)
+        partial.replace(made)
+    except OSError as fault:
+        raise EnvironmentLacks(
+            f"Compiling {source.name}", str(fault), f"Make {made.parent} writable."
+        ) from fault
+    finally:
+        partial.unlink(missing_ok=True)
+    return made
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)

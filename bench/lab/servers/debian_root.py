@@ -1,0 +1,63 @@
+"""Root file systems from Debian's packages: mmdebstrap, so that a build that dies leaves one folder.
+
+A build has namespaces of its own and dies with its controller, whose journal's neighbour its folder is:
+the next run, or `bench clean`, removes it.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench import paths
+from bench.errors import EnvironmentLacks
+from bench.lab.hosts import command
+
+BUILD_TIMEOUT_S = 900.0
+BUILDING = "building"
+OWN = ("--mount", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc")
+"""What it mounts is its own, and it ends whole: a pid namespace's end is the end of all that is in it."""
+
+
+@contextmanager
+def building_folder() -> Iterator[Path]:
+    """A folder for what a build needs until it is done; of one build at a time, by the machine's lock."""
+    folder = paths.STATE / BUILDING
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_archive(doing: str, options: Sequence[str], archive: Path) -> None:
+    """Run `mmdebstrap options archive` and put the result at `archive`, whole or not at all.
+
+    Raises EnvironmentLacks, `doing` that, with the errors of mmdebstrap.
+    """
+    with building_folder() as folder:
+        log, made = folder / "mmdebstrap.log", folder / archive.name
+        # A session of its own: where it fails, mmdebstrap sends HUP to its whole process group.
+        process = command.start(
+            ["unshare", *OWN, "env", f"TMPDIR={folder}", "mmdebstrap", *options, str(made)], log=log
+        )
+        try:
+            ended = command.has_ended(process, BUILD_TIMEOUT_S)
+        finally:
+            process.kill()
+            process.wait()
+        if not ended or process.returncode:
+            errors = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("E: ")]
+            reason = (
+                errors[0].removeprefix("E: ") if errors else f"mmdebstrap ended with {process.returncode}"
+            )
+            raise EnvironmentLacks(
+                doing,
+                reason if ended else f"no end after {BUILD_TIMEOUT_S:g} s",
+                "Check that this machine's package mirror answers, and that there is room in"
+                f" {paths.STATE} and {archive.parent}.",
+            )
+        partial = archive.with_name(f".{archive.name}.partial")
+        shutil.move(made, partial)
+        partial.replace(archive)

@@ -1,0 +1,27 @@
+"""A figure's entry in the page: its name, when it is there, what draws it, what to see in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from bench.results.run import Run
+
+
+def has_valid_slot(run: Run) -> bool:
+    """Whether any slot counts; without one there is nothing to show but when each failed."""
+    return any(record.valid for record in run.record.slots)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A figure of a run's page."""
+
+    name: str
+    """Of its file, figures/<name>.svg."""
+    title: str
+    """`{baseline}` stands for the baseline's name."""
+    draw: Callable[[Run], Figure]
+    caption: Callable[[Run], str]
+    """What to see in it."""
+    is_there: Callable[[Run], bool] = has_valid_slot

@@ -1,0 +1,122 @@
+"""The sections of a run's page: one entry each, in the page's order, which HTML and Markdown follow.
+
+A new section is an entry here, a function that tells its facts, and a template sections/<name>.j2, which
+is written in the words of `macros.html.j2` and `macros.md.j2` and so serves both forms.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.report.run import (
+    anatomy_tables,
+    card,
+    changes,
+    comparisons,
+    cpu,
+    method,
+    regions,
+    rerun,
+    slot_tables,
+    statements,
+    steps,
+)
+from bench.report.run.figures.block_ratios import BLOCK_RATIOS
+from bench.report.run.figures.costs import COSTS
+from bench.report.run.figures.drawing import Drawing
+from bench.report.run.figures.hops import HOPS
+from bench.report.run.figures.ladder import LADDER
+from bench.report.run.figures.latency import LATENCY
+from bench.report.run.figures.paths import PATHS
+from bench.report.run.figures.region_map import REGIONS
+from bench.report.run.figures.shares import SHARES
+from bench.report.run.figures.throughput import THROUGHPUT
+from bench.report.run.figures.timeline import SLOT_TIMELINE
+from bench.report.run.figures.waterfalls import CONTRASTS, WATERFALLS
+from bench.results.run import Run
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of the page, with a line in its table of contents."""
+
+    name: str
+    """Its id, and its template: sections/<name>.j2."""
+    title: str
+    """`{baseline}` stands for the baseline's name."""
+    tell: Callable[[Run], Facts | None] | None = None
+    """What the template says, as `facts`; where that is None, there is nothing to say and no section.
+    Without such a function the section is its figures, and is there where one of them is."""
+    drawings: tuple[Drawing, ...] = ()
+    """Its figures, which the template has as `figures`, in this order."""
+
+
+SECTIONS = (
+    Section(
+        name="card",
+        title="Which mode to take: cost beside what is given up",
+        tell=card.tell_modes,
+    ),
+    Section(
+        name="steps",
+        title="What each step adds",
+        tell=steps.tell_steps,
+        drawings=(LADDER,),
+    ),
+    Section(
+        name="changes",
+        title="What changed between conditions",
+        tell=changes.tell_changes,
+        drawings=(COSTS,),
+    ),
+    Section(
+        name="regions",
+        title="Where {baseline} is better",
+        tell=regions.tell_regions,
+        drawings=(REGIONS,),
+    ),
+    Section(
+        name="anatomy",
+        title="Where the microseconds go",
+        tell=anatomy_tables.tell_anatomy,
+        drawings=(SHARES, WATERFALLS, PATHS, HOPS, CONTRASTS),
+    ),
+    Section(name="cpu", title="CPU per request", tell=cpu.tell_cpu),
+    Section(name="comparison", title="Comparison", tell=comparisons.tell_comparisons),
+    Section(
+        name="figures",
+        title="Distributions: every request, block and slot",
+        drawings=(LATENCY, BLOCK_RATIOS, THROUGHPUT, SLOT_TIMELINE),
+    ),
+    Section(
+        name="noise",
+        title="Noise floor: each arm against itself",
+        tell=comparisons.tell_pairs,
+    ),
+    Section(
+        name="sensitivity",
+        title="Sensitivity: the same by other methods",
+        tell=comparisons.tell_methods,
+    ),
+    Section(name="also", title="Also seen, and not compared", tell=slot_tables.tell_arms),
+    Section(
+        name="statements",
+        title="The article's statements, tried one by one",
+        tell=statements.tell_statements,
+    ),
+    Section(name="method", title="How it was measured", tell=method.tell_method),
+    Section(
+        name="environment",
+        title="What it was measured on",
+        tell=method.tell_environment,
+    ),
+    Section(
+        name="gates",
+        title="Gates: what every slot had to show",
+        tell=slot_tables.tell_gates,
+    ),
+    Section(name="slots", title="All slots", tell=slot_tables.tell_slots),
+    Section(name="rerun", title="Run exactly this again", tell=rerun.tell_rerun),
+)

@@ -1,0 +1,90 @@
+"""The tables of a scenario file, each right by itself; what does not go together is in `contradictions`."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from bench.scenario.metric import Metric, compared_metrics
+from bench.scenario.model import (
+    Arm,
+    Capacity,
+    Claim,
+    Frozen,
+    LabSettings,
+    Load,
+    Margins,
+    Name,
+    Schedule,
+)
+from bench.scenario.modes.catalogue import MODES
+from bench.scenario.modes.model import NetworkMode
+
+
+def _single_values(levels: tuple[Any, ...]) -> tuple[Any, ...]:
+    if any(isinstance(level, list | tuple | dict) for level in levels):
+        raise ValueError("a level is one value (a text, a number, true or false), not a list or a table")
+    return levels
+
+
+class Tables(Frozen):
+    """A registered question as it was given."""
+
+    name: Name
+    """Of the folder below results/."""
+    question: str = Field(min_length=1, max_length=500)
+    """What the run answers: the report's heading."""
+    baseline: Name
+    """The arm that the others are compared with; a ratio above 1 means that it is better."""
+    arms: tuple[Arm, ...]
+    """Network modes that are compared; they differ in nothing else."""
+    load: Load = Load()
+    lab: LabSettings = LabSettings()
+    schedule: Schedule = Schedule()
+    margins: Margins = Margins()
+    factors: dict[str, Annotated[tuple[Any, ...], AfterValidator(_single_values)]] = Field(default={})
+    """Settings that take several levels; every block holds every combination of them."""
+    claims: tuple[Claim, ...] = ()
+    """Statements that the run judges."""
+    ladder: tuple[Name, ...] = ()
+    """Arms from the lightest path to the heaviest: what each step adds is reported."""
+    capacity: Capacity | None = None
+    """Of a scenario for `bench capacity`: the rates of its comparison are found, not given."""
+    walkthrough: bool = False
+    """Try the article's statements too, before the slots."""
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name. Raises StopIteration where there is none."""
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def network(self, arm: Arm) -> NetworkMode:
+        """The mode whose network `arm` is in: its own, or that of the arm whose network it shares."""
+        return MODES[self.arm(arm.target).kind if arm.target else arm.kind]
+
+    def repeats(self, arm: Arm) -> int:
+        """Slots of `arm` in a block under a condition. Where arms take turns, a mode of which only one
+        container can be alive has one."""
+        known = arm.target is None or any(other.name == arm.target for other in self.arms)
+        alone = self.schedule.interleave and known and self.network(arm).holds
+        return 1 if alone else self.schedule.slots_per_arm
+
+    @property
+    def compared(self) -> tuple[Arm, ...]:
+        """Arms that are measured against one another: all but the controls."""
+        return tuple(arm for arm in self.arms if self.network(arm).reachable)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Metrics that arms are compared on."""
+        return compared_metrics(self.load)
+
+    @property
+    def headline(self) -> Metric:
+        """The metric that a short answer is about: CPU, for who measures it asks for it; or else the p50."""
+        return Metric.CPU_US_PER_REQUEST if self.load.measures_cpu else Metric.P50_LATENCY_US
+
+    def is_control(self, name: str) -> bool:
+        """Whether `name` is an arm that nothing can reach; False for what is no proper arm at all."""
+        arms = {arm.name: arm for arm in self.arms}
+        arm = arms.get(name)
+        network = arms.get(arm.target) if arm and arm.target else arm
+        return network is not None and not MODES[network.kind].reachable

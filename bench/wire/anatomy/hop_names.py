@@ -1,0 +1,57 @@
+"""What happens in a hop, in words: from the mode's own data."""
+
+from bench.scenario.modes.footprint import Counter
+from bench.scenario.modes.model import NetworkMode
+from bench.wire.hops import Ends, Group
+
+LINK = "link, switch, receive queue"
+"""Between the client's interface and the Docker host's: the switch's work, and the queue that the
+receiving host's cores take packets from."""
+SERVER_WORK = "kernel TCP, Apache and back"
+SERVER = f"server: {SERVER_WORK}"
+REST = "response's later packets"
+
+
+def title_hop(network: NetworkMode, group: Group, ends: Ends | None) -> str:
+    """What happens in a hop, or in several one after another, of a path of `network`."""
+    if group is Group.SERVER:
+        return SERVER
+    if ends is None:
+        return REST
+    near, far = ends if group is Group.REQUEST else reversed(ends)
+    return name_hop(network, near, far, group)
+
+
+def name_hop(network: NetworkMode, near: str, far: str, group: Group) -> str:
+    """What happens on the way of a request from tap `near` to tap `far`, or of its response back.
+
+    From the mode's own data: where it forwards, translates or copies. Taps that are not there leave
+    their parts in one hop. Places that the mode does not have are named as they are.
+    """
+    stretches = _list_stretches(network)
+    places = ["client", *(place for place, _, _ in stretches)]
+    if near not in places or far not in places[places.index(near) + 1 :]:
+        return f"{near} to {far}" if group is Group.REQUEST else f"{far} to {near}"
+    passed = stretches[places.index(near) : places.index(far)]
+    if group is Group.RESPONSE:
+        return "; ".join(back for _, _, back in reversed(passed))
+    return "; ".join(there for _, there, _ in passed)
+
+
+def _list_stretches(network: NetworkMode) -> list[tuple[str, str, str]]:
+    """Each place behind the client, with what lies before it on the way there, and on the way back."""
+    stretches = [("uplink", LINK, LINK)]
+    if network.in_host_network:
+        return stretches
+    if Counter.VETH not in network.path:
+        driver = network.network.driver if network.network else "handing over"
+        return [*stretches, ("container", f"{driver} to the container's link", f"{driver} to the uplink")]
+    there = back = "routing, forward rules"
+    if Counter.OPENED in network.path:
+        there = back = "docker-proxy: two sockets and a copy"
+    elif Counter.DNAT in network.path:
+        there, back = f"conntrack, DNAT, {there}", f"conntrack, NAT undone, {back}"
+    if Counter.BRIDGE in network.path:
+        stretches.append(("bridge", there, back))
+        there = back = "bridge"
+    return [*stretches, ("veth", there, back), ("container", "veth pair", "veth pair")]

@@ -1,0 +1,60 @@
+"""One lab with an engine for each of its hosts, made once for all tests of single slots."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bench.lab.hosts.lock import machine_lock
+from bench.measure.availability import find_gaps
+from bench.measure.slot import measure_slot
+from bench.measure.testbed import Bed, prepare_bed
+from bench.records.run import SlotRecord
+from bench.results import files
+from bench.scenario.conditions import conditions
+from bench.scenario.model import Arm, LabSettings, Load
+from bench.scenario.modes.model import Mode
+from bench.scenario.plan import Slot
+from bench.scenario.scenario import Scenario
+from bench.slots.surroundings import Facts
+
+ARMS = (
+    *(Arm(name=mode, mode=mode) for mode in Mode if mode is not Mode.CONTAINER),
+    Arm(name="host-mapped", mode="container:host"),
+    Arm(name="bridge-mapped", mode="container:bridge"),
+    Arm(name="second-address", mode="host", address="198.18.0.200", port=8080),
+)
+LOAD = Load(warm_up_s=0.05, measure_s=0.3)
+
+
+@pytest.fixture(scope="package")
+def bed() -> Iterator[Bed]:
+    scenario = Scenario(
+        name="testbed",
+        question="What does a slot show?",
+        baseline="host",
+        arms=ARMS,
+        load=LOAD,
+        lab=LabSettings(stamp_before_queue=True),  # So that the journal holds what it was.
+    )
+    with machine_lock("tests of slots"):
+        run_id = files.new_run_id(datetime.now(UTC))
+        with prepare_bed(scenario, run_id, lambda _: None) as prepared:
+            yield prepared
+
+
+@pytest.fixture(scope="package")
+def gaps(bed: Bed) -> dict[str, str]:
+    """Arm -> why it cannot be had here."""
+    return find_gaps(bed).arms
+
+
+def measure(
+    bed: Bed, arm: str, folder: Path, lab: LabSettings | None = None, load: Load = LOAD
+) -> tuple[SlotRecord, Facts]:
+    """One slot of `arm`."""
+    slot = Slot(index=0, session=0, block=0, arm=arm, condition=0, repeat=0)
+    [condition] = conditions(bed.scenario)
+    changes = {"lab": lab or LabSettings(), "load": load}
+    return measure_slot(bed, slot, condition.model_copy(update=changes), folder)

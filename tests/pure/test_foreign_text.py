@@ -1,0 +1,105 @@
+"""Texts of others (a scenario's, a gate's, a program's) in HTML, SVG and Markdown: shown, and harmless."""
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.report.run.page import render_html, render_markdown
+from bench.report.run.publish import write_report
+from bench.report.template import escape_markdown
+from bench.report.text import replace_controls
+from bench.results.run import Run
+
+from .conftest import make_gate, make_run, make_scenario, make_slot_record
+from .reports import CLAIM, judged, store_run
+
+HOSTILE = (
+    "a\x00b\x1b[31mred\x7f\x9b $x_1$ and $y^2$ <script>alert(1)</script>"
+    " [link](http://198.18.0.1) ![image](x.png) \u202egnp"
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Such texts in question and claim, in a gate's name and detail, and among the machine's facts."""
+    folder = tmp_path_factory.mktemp("hostile")
+    claim = CLAIM.model_copy(update={"text": f"# {HOSTILE}"})
+    scenario = make_scenario(blocks=3, question=HOSTILE, claims=(claim,))
+    gate = make_gate(passed=False, name=f"gate {HOSTILE}", detail=HOSTILE)
+    slots = tuple(
+        make_slot_record(slot, gates=(gate if slot.index == 0 else make_gate(),))
+        for slot in make_run(scenario).planned
+    )
+    machine = {"cpu": HOSTILE, "kernel": HOSTILE, "usable_cores": "2"}
+    return judged(store_run(folder, scenario, requests=True, slots=slots, machine=machine))
+
+
+def test_every_figure_is_xml_and_a_dollar_in_it_is_a_dollar(run: Run, tmp_path: Path) -> None:
+    write_report(run, tmp_path)
+    figures = sorted((tmp_path / "figures").glob("*.svg"))
+
+    assert figures
+    for file in figures:
+        assert ET.parse(file).getroot().tag.endswith("svg")
+    assert "$x_1$ and $y^2$ &lt;script&gt;" in (tmp_path / "figures" / "slot-timeline.svg").read_text()
+
+
+def test_no_page_holds_a_control_character_or_a_script_of_others(run: Run) -> None:
+    for text in (render_html(run), render_markdown(run)):
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+    assert "<script>alert" not in render_html(run)
+    assert "a\ufffdb\ufffd[31mred" in render_html(run)
+
+
+def test_nothing_of_others_is_a_link_an_image_mathematics_or_a_heading_in_markdown(run: Run) -> None:
+    # The scenario's own file stands in a block of code, letter by letter.
+    markdown = render_markdown(run).partition("## Run exactly this again")[0]
+
+    assert not re.search(r"(?<!\\)\]\(http", markdown)
+    assert not re.search(r"(?<!\\)!(?<!\\)\[image", markdown)
+    assert not re.search(r"(?<!\\)\$", markdown)
+    assert not re.search(r"(?<!\\)<script", markdown)
+    assert "> \\# a" in markdown
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("1.176 [1.156, 1.195]", "1.176 [1.156, 1.195]"),
+        ("-2,369 req/s [-3,692, -971.8]", "-2,369 req/s [-3,692, -971.8]"),
+        ("[1, 2](x)", "\\[1, 2\\](x)"),
+        ("[1, 2]: x", "\\[1, 2\\]: x"),
+        ("[a]", "\\[a\\]"),
+        ("wow! [a]", "wow! \\[a\\]"),
+        ("![1, 2](x)", "\\!\\[1, 2\\](x)"),
+        ("p50_latency_us", "p50_latency_us"),
+        ("an _emphasis_", "an \\_emphasis\\_"),
+        ("a ~~b~~ $c$", "a \\~\\~b\\~\\~ \\$c\\$"),
+        ("# a", "\\# a"),
+        ("a # b", "a # b"),
+        ("- a", "\\- a"),
+        ("-2 us", "-2 us"),
+        ("1. a", "1\\. a"),
+        ("12) a", "12\\) a"),
+        ("1.5 us", "1.5 us"),
+        ("&lt; R&D", "\\&lt; R&D"),
+        ("a | b\n\nc", "a \\| b · c"),
+    ],
+)
+def test_markdown_is_escaped_where_it_would_be_read_and_nowhere_else(text: str, escaped: str) -> None:
+    assert escape_markdown(text) == escaped
+
+
+@given(st.text())
+def test_what_is_left_of_a_text_can_be_written_as_xml_and_as_utf_8(text: str) -> None:
+    shown = replace_controls(text)
+
+    assert len(shown) == len(text)
+    assert shown.encode().decode() == shown
+    element = ET.Element("a")
+    element.text = shown
+    assert ET.fromstring(ET.tostring(element, encoding="unicode")).text == (shown or None)

@@ -1,0 +1,95 @@
+"""When a server is ready: three answers in a row, on a connection each."""
+
+import socket
+import sys
+import time
+
+import pytest
+
+from bench.generator import closed_loop as load_path
+from bench.generator.closed_loop import await_ready
+from bench.lab.hosts import command
+
+from .servers import ADDRESS, PATIENCE_S, answering, read_request, response, serving
+
+
+@pytest.fixture
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no reason for a probe to fail."""
+    monkeypatch.setattr(load_path, "PROBE_ANSWER_S", PATIENCE_S)
+
+
+@pytest.mark.usefixtures("_patient")
+def test_a_server_is_ready_after_three_answers_in_a_row_on_a_connection_each() -> None:
+    numbers: list[int] = []
+
+    def handle(connection: socket.socket, number: int) -> None:
+        numbers.append(number)
+        answering(response())(connection, number)
+
+    before_ns = time.monotonic_ns()
+    with serving(handle) as port:
+        first_200_ns, attempts = await_ready(ADDRESS, port, "/1024", PATIENCE_S)
+
+    assert (attempts, len(numbers)) == (3, 3)
+    assert before_ns < first_200_ns < time.monotonic_ns()
+
+
+@pytest.mark.usefixtures("_patient")
+def test_a_failure_among_the_three_begins_the_count_anew() -> None:
+    failed_at_ns: list[int] = []
+
+    def handle(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        if number == 2:
+            failed_at_ns.append(time.monotonic_ns())
+        connection.sendall(response(status="500 Not Yet" if number == 2 else "200 OK"))
+        read_request(connection)
+
+    with serving(handle) as port:
+        first_200_ns, attempts = await_ready(ADDRESS, port, "/1024", PATIENCE_S)
+
+    assert attempts == 6
+    assert first_200_ns > failed_at_ns[0]
+
+
+@pytest.mark.parametrize("answer", [response(status="500 Not Yet"), b"", b"junk"], ids=["500", "end", "junk"])
+def test_a_server_without_a_200_is_never_ready(answer: bytes) -> None:
+    def handle(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(answer)
+
+    with serving(handle) as port:
+        first_200_ns, attempts = await_ready(ADDRESS, port, "/1024", 0.1)
+
+    assert first_200_ns == 0
+    assert attempts > 0
+
+
+def test_a_port_that_nobody_listens_on_is_never_ready() -> None:
+    with socket.create_server((ADDRESS, 0)) as listener:
+        port = listener.getsockname()[1]
+    first_200_ns, attempts = await_ready(ADDRESS, port, "/", 0.05)
+
+    assert first_200_ns == 0
+    assert attempts > 1
+
+
+# The module itself.
+
+
+def test_the_load_path_imports_nothing_that_patches_the_interpreter() -> None:
+    loaded = command.run(
+        [sys.executable, "-c", "import sys, bench.generator.closed_loop; print(*sys.modules)"],
+        timeout_s=PATIENCE_S,
+    ).split()
+
+    assert "bench.generator.closed_loop" in loaded
+    assert not {"locust", "gevent"} & set(loaded)
+
+
+def test_the_load_path_refuses_an_interpreter_that_is_patched_already() -> None:
+    program = "from gevent import monkey; monkey.patch_all(); import bench.generator.closed_loop"
+
+    with pytest.raises(command.CommandFailed, match="ImportError"):
+        command.run([sys.executable, "-c", program], timeout_s=PATIENCE_S)

@@ -1,0 +1,101 @@
+"""What a run needs of the machine: named, looked for in one place, asked for before the first slot."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.errors import EnvironmentLacks, ExitCode
+from bench.lab.hosts import command, requirements
+from bench.lab.servers import engine_root
+from bench.measure.doctor import Examination
+from bench.scenario.model import Load
+
+from .conftest import make_scenario
+
+
+def test_a_program_of_root_is_found_without_sbin_in_path_and_so_are_those_that_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, line in (("outer-probe", "inner-probe"), ("inner-probe", "echo found")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert command.find("outer-probe") is None
+    with pytest.raises(command.CommandFailed, match="not installed"):
+        command.run(["outer-probe"])
+    monkeypatch.setattr(command, "SYSTEM", (str(tmp_path),))
+    assert command.find("outer-probe") == str(tmp_path / "outer-probe")
+    assert command.run(["outer-probe"]) == "found\n"
+
+
+def test_every_program_that_is_looked_for_is_looked_for_where_it_is_started() -> None:
+    assert {"/usr/sbin", "/sbin"} <= set(command.search_path().split(os.pathsep))
+
+
+@pytest.mark.parametrize(
+    ("load", "asked"), [(Load(), False), (Load(wrk_witness_s=2), True)], ids=["no witness", "a witness"]
+)
+def test_wrk_is_asked_for_before_the_first_slot_where_a_slot_has_a_witness(
+    load: Load, *, asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(command, "SYSTEM", ())
+    with pytest.raises(EnvironmentLacks) as caught:
+        requirements.require_all(make_scenario(load=load))
+    for name in ("taskset", "mount", "setpriv", "dockerd"):
+        assert f"{name}: not found" in caught.value.seen
+    assert ("wrk: not found" in caught.value.seen) is asked
+    assert ("apt-get install wrk" in caught.value.advice) is asked
+
+
+def test_a_tool_that_not_every_run_needs_keeps_none_from_running() -> None:
+    absent = [
+        requirements.Requirement(
+            tool.name, met=tool.always, seen="", remedy="", purpose="", always=tool.always
+        )
+        for tool in requirements.TOOLS
+    ]
+    assert Examination(absent, [], [], lab="").can_run
+    assert not all(need.met for need in absent)
+
+
+def test_no_run_can_be_made_where_no_lab_could_be() -> None:
+    assert not Examination([], [], [], lab="its namespaces were not ready").can_run
+
+
+def test_a_cached_engine_that_cannot_be_asked_for_its_version_is_a_row_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_root, "CACHE", tmp_path)
+    (tmp_path / "root-trixie-00ff").mkdir()
+    (tmp_path / "root-trixie-00ff.sha256").write_text("00ff")
+    found = engine_root.cached_suites()
+    assert list(found) == ["trixie"]
+    assert "cannot be asked for" in found["trixie"]
+
+
+UNPRIVILEGED = (
+    "setpriv --reuid 65534 --regid 65534 --clear-groups"
+    " --inh-caps +dac_read_search --ambient-caps +dac_read_search"
+)
+"""Nobody, who may read this checkout wherever it lies, and nothing else."""
+
+
+def test_an_unprivileged_person_is_told_what_is_missing_in_a_table(tmp_path: Path) -> None:
+    become = UNPRIVILEGED.split() if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*become, sys.executable, "-m", "bench", "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(tmp_path)},
+    )
+    assert done.returncode == ExitCode.ENVIRONMENT, done.stderr
+    found = json.loads(done.stdout)
+    assert [need["name"] for need in found["requirements"] if not need["met"]][:1] == ["root"]
+    assert {mode["reason"] for mode in found["modes"]} == {"not tried, since what a run needs is missing"}
+    assert found["engines"]
