@@ -5,7 +5,7 @@ BIN := .venv/bin
 PACKAGES := docker.io tini iptables iproute2 util-linux tcpdump mmdebstrap ethtool curl wrk gcc libc6-dev
 TEST_PACKAGES := chromium
 
-.PHONY: help quick test check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-report benchmark-slots differential rates lock clean
+.PHONY: help quick test check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-report benchmark-slots differential rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
@@ -36,6 +36,9 @@ benchmark-naive: setup  ## how often the usual ways of comparing are wrong, on t
 
 benchmark-stall: setup  ## a server that stands still for 200 ms, as a closed and as an open loop see it
 	$(BIN)/python benchmarks/stall.py
+
+benchmark-interleaving: setup  ## the same question by slots and by arms that take turns, three times each
+	$(BIN)/python benchmarks/interleaving.py
 
 RUN ?= $(lastword $(sort $(wildcard results/*/*/)))
 benchmark-report: .venv/installed  ## time and memory of the report of RUN, multiplied to 10 million requests

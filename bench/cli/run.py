@@ -139,6 +139,8 @@ def _print_plan(found: "Preview") -> None:
         f"\n{found.blocks} blocks in {found.sessions} session(s), {found.slots} slots,"
         f" about {clock(found.expected_s)} (m:ss) in all"
     )
+    if found.turns:
+        out.print(found.turns, markup=False)
     if found.budget_blocks is not None:
         out.print(f"the budget is enough for about {found.budget_blocks} of the blocks")
     if found.forecast:

@@ -6,17 +6,18 @@ Orders come on standard input and answers leave on standard output: see protocol
 """
 
 import argparse
-import ctypes
 import gc
-import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.generator.closed_loop import await_ready  # isort: skip
+from bench.generator.cells import Target, Turns  # isort: skip
 from bench.generator.request_log import RequestLog  # isort: skip
-from bench.generator.users import ENGINES, Order, OrderedEnvironment  # isort: skip
+from bench.generator.orders import CellsOrder, Order  # isort: skip
+from bench.generator.users import ENGINES, OrderedEnvironment  # isort: skip
 
 from bench.generator import protocol  # isort: skip
 import gevent
@@ -26,10 +27,14 @@ from locust.log import setup_logging
 from locust.runners import Runner
 from locust.stats import stats_history
 
+from bench.generator.networks import enter  # isort: skip
 from bench.generator.protocol import (
     ORDERS,
     Drive,
+    DriveCells,
     Driven,
+    DrivenCells,
+    DrivenTarget,
     Enter,
     Entered,
     Message,
@@ -37,10 +42,9 @@ from bench.generator.protocol import (
     Probed,
     Report,
     Reported,
+    Turn,
 )  # isort: skip
 from bench.scenario.model import RAW_ENGINES
-
-CLONE_NEWNET = 0x40000000
 
 
 def main() -> None:
@@ -58,7 +62,7 @@ def main() -> None:
         environment.create_web_ui("127.0.0.1", options.web_ui)
         gevent.sleep(0.2)
         gevent.spawn(stats_history, runner)
-    _enter(options.network)
+    enter(options.network)
     # No collection inside a window: what the load path allocates is freed by reference counts.
     gc.freeze()
     gc.disable()
@@ -82,13 +86,15 @@ class Generator:
         """Carry out `order`."""
         match order:
             case Enter():
-                _enter(order.network)
+                enter(order.network)
                 return Entered(network=order.network)
             case Probe():
                 first_200_ns, attempts = await_ready(order.address, order.port, order.path, order.timeout_s)
                 return Probed(first_200_ns=first_200_ns, attempts=attempts)
             case Drive():
                 return self._drive(order)
+            case DriveCells():
+                return self._drive_cells(order)
             case Report():
                 page = get_html_report(self._environment, show_download_link=False)  # type: ignore[no-untyped-call]
                 Path(order.path).write_text(page)
@@ -125,21 +131,58 @@ class Generator:
             failure=order.failure,
         )
 
+    def _drive_cells(self, asked: DriveCells) -> DrivenCells:
+        environment, engine = self._environment, asked.engine
+        self._spawn(engine, 1)
+        network = [asked.targets[0].network]
+
+        def send_from(wanted: str) -> None:
+            if wanted != network[0]:
+                enter(wanted)
+                network[0] = wanted
+
+        targets = [
+            Target(
+                target.name,
+                target.address,
+                target.port,
+                partial(send_from, target.network),
+                RequestLog(Path(target.output)),
+            )
+            for target in asked.targets
+        ]
+        turns = Turns(**asked.model_dump(exclude={"do", "engine", "targets"}))
+        order = CellsOrder(turns, targets, partial(send_from, network[0]))
+        environment.orders[engine].put(order)
+        order.finished.wait()
+        answers = []
+        for target in targets:
+            counted, environment.fed = environment.stats.total.num_requests, 0
+            environment.feed(target)
+            target.log.finish()
+            answers.append(
+                DrivenTarget(
+                    connected=target.connected,
+                    opened=target.opened,
+                    without_port=target.without_port,
+                    cpu_share=target.worked_ns / max(target.lasted_ns, 1),
+                    locust_requests=environment.stats.total.num_requests - counted,
+                )
+            )
+        return DrivenCells(
+            turns=[Turn(**vars(times)) for times in order.times],
+            targets=answers,
+            core_busy=order.core_busy,
+            loop=order.loop,
+            failure=order.failure,
+        )
+
     def _spawn(self, engine: str, users: int) -> None:
         """Have at least `users` users of the engine's class; those without an order wait, at no cost."""
         missing = users - self._users.get(engine, 0)
         if missing > 0:
             self._runner.spawn_users({ENGINES[engine].__name__: missing})
             self._users[engine] = users
-
-
-def _enter(network: str) -> None:
-    """Move this thread, on which all users run, into a network namespace (setns(2); os.setns is of 3.12)."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    descriptor = os.open(network, os.O_RDONLY | os.O_CLOEXEC)
-    if libc.setns(descriptor, CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), f"entering {network}: {os.strerror(ctypes.get_errno())}")
-    os.close(descriptor)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,25 @@ import numpy as np
 from pydantic import ConfigDict
 
 from bench.errors import EnvironmentLacks, MeasurementInvalid
-from bench.generator.protocol import Drive, Driven, Enter, Entered, Message, Probe, Probed, Report, Reported
+from bench.generator.protocol import (
+    Drive,
+    DriveCells,
+    Driven,
+    DrivenCells,
+    Enter,
+    Entered,
+    Message,
+    Probe,
+    Probed,
+    Report,
+    Reported,
+    Target,
+)
 from bench.generator.request_log import read_records
 from bench.lab.hosts import command
 from bench.lab.hosts.host import Endpoint, Host
 from bench.lab.hosts.journal import Journal
-from bench.scenario.model import Load
+from bench.scenario.model import Interleave, Load
 
 PROBE_TIMEOUT_S = 15.0
 Answer = TypeVar("Answer", bound=Message)
@@ -35,6 +48,25 @@ class LoadResult(Driven):
 
     records: np.ndarray
     """RECORD_DTYPE, warm-up included, in the order in which the requests ended; read-only."""
+
+
+class CellsResult(DrivenCells):
+    """What the turns of a set were, as the generator saw them, with the requests of each target."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    records: list[np.ndarray]
+    """RECORD_DTYPE each, warm-up included, in the order in which the requests ended; read-only."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """One of those that take turns."""
+
+    name: str
+    endpoint: Endpoint
+    sender: Host
+    """Where the load on it comes from."""
 
 
 @dataclass
@@ -99,6 +131,43 @@ class Generator:
                 "The slot is INVALID; see Apache's and dockerd's messages.",
             )
         return LoadResult(**dict(driven), records=read_records(self.home.get(output)))
+
+    def load_in_turns(
+        self, load: Load, interleave: Interleave, servers: Sequence[Server], cells: Sequence[int]
+    ) -> CellsResult:
+        """Let `servers` take turns in the order of `cells`, indexes of them, and wait for the end."""
+        self.send_from(servers[0].sender)
+        cell_ns = round(interleave.cell_ms * 1e6)
+        outputs = [f"{self.home.scratch}/records-{index}.bin" for index in range(len(servers))]
+        order = DriveCells(
+            engine=load.engine,
+            targets=tuple(
+                Target(
+                    name=server.name,
+                    network=str(server.sender.network_file),
+                    address=server.endpoint.address,
+                    port=server.endpoint.port,
+                    output=output,
+                )
+                for server, output in zip(servers, outputs, strict=True)
+            ),
+            cells=tuple(cells),
+            path=f"/{load.page_bytes}",
+            connections=load.connections,
+            keep_alive=load.keep_alive,
+            warm_up_ns=cell_ns,
+            cell_ns=cell_ns,
+            settle_ns=round(interleave.settle_ms * 1e6),
+        )
+        driven = self._ask(order, DrivenCells)
+        if driven.failure:
+            raise MeasurementInvalid(
+                f"Sending load to {', '.join(server.name for server in servers)} in turns",
+                driven.failure,
+                "The set is INVALID; see Apache's and dockerd's messages.",
+            )
+        records = [read_records(self.home.get(output)) for output in outputs]
+        return CellsResult(**dict(driven), records=records)
 
     def write_report(self, path: Path) -> int:
         """Have Locust write its own HTML report; returns Locust's count of requests."""

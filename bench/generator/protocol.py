@@ -102,6 +102,76 @@ class Drive(Message):
     output: str
 
 
+class Turn(Message):
+    """One cell. Stamps are the generator's CLOCK_MONOTONIC."""
+
+    target: int
+    """Index into the order's targets."""
+    start_ns: int
+    settled_ns: int
+    end_ns: int
+
+
+class DrivenTarget(Message):
+    """What one target's turns were."""
+
+    connected: int
+    """Connections with which they began."""
+    opened: int
+    """Connections opened, reconnects included."""
+    without_port: int
+    cpu_share: float
+    """Busy share of the generator's core in the target's turns."""
+    locust_requests: int
+    """Locust's own count of them."""
+
+
+class DrivenCells(Message):
+    """The answer to `DriveCells`."""
+
+    turns: list[Turn]
+    targets: list[DrivenTarget]
+    core_busy: dict[int, float]
+    """Core -> its busy share, from the first warm-up's begin to the last cell's end."""
+    loop: str
+    """As in `Driven`."""
+    failure: str
+    """Why there was no load; empty where there was."""
+
+
+class Target(Message):
+    """A server that takes turns with others."""
+
+    name: str
+    """Under which Locust's own statistics list it: the arm."""
+    network: str
+    """The file of the namespace from which the load on it comes."""
+    address: str
+    port: int
+    output: str
+    """Its records go to this file, raw."""
+
+
+class DriveCells(Message):
+    """Drive one load after another, a cell each, on connections that stay open (closed loop)."""
+
+    do: Literal["drive cells"] = "drive cells"
+    engine: str
+    """One of the raw ones."""
+    targets: tuple[Target, ...]
+    cells: tuple[int, ...]
+    """Whose turn it is: indexes into `targets`."""
+    path: str
+    connections: int
+    """To each target."""
+    keep_alive: bool
+    warm_up_ns: int
+    """Of each target, alone."""
+    cell_ns: int
+    settle_ns: int
+    """Of each cell, at its begin, that does not count."""
+
+
 class Reported(Message):
     """The answer to `Report`."""
 
@@ -116,6 +186,6 @@ class Report(Message):
     path: str
 
 
-Order = Enter | Probe | Drive | Report
+Order = Enter | Probe | Drive | DriveCells | Report
 ORDERS: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="do")])
 """Reads an order's line: `ORDERS.validate_json(line)`."""

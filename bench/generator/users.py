@@ -5,12 +5,11 @@ Locust's own clients, a user a connection, to cross-check it with.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 # First: importing locust patches select and socket, which the load path needs as they are.
+from bench.generator.cells import Loop, Target, drive_cells
 from bench.generator.closed_loop import Connections, authority
 from bench.generator.cores import read_cores
 from bench.slots.requests import Outcome
@@ -19,10 +18,10 @@ from bench.generator.compiled_loop import CompiledLoop, provide_library  # isort
 from bench.generator.fresh_connections import FreshConnections  # isort: skip
 from bench.generator.open_loop import OpenConnections, OpenFreshConnections  # isort: skip
 from bench.generator.request_log import RequestLog  # isort: skip
-from bench.lab.hosts.readings import Reading, read_files  # isort: skip
+from bench.generator.orders import CellsOrder, Order  # isort: skip
+from bench.lab.hosts.readings import read_files  # isort: skip
 
 import gevent
-from gevent.event import Event
 from gevent.queue import Queue
 from locust import HttpUser, User, task
 from locust.contrib.fasthttp import FastHttpUser
@@ -41,53 +40,6 @@ FED_AT_ONCE = 1_000_000
 TIMER_SLACK = Path("/proc/self/timerslack_ns")
 
 
-@dataclass
-class Order:
-    """One slot's load, and what came of it. Stamps are CLOCK_MONOTONIC."""
-
-    name: str
-    """Under which Locust's own statistics list it: the arm."""
-    address: str
-    port: int
-    path: str
-    connections: int
-    warm_up_s: float
-    measure_s: float
-    users: int
-    keep_alive: bool = True
-    rate_rps: float | None = None
-    """Of an open loop; None: closed."""
-    arrivals: Literal["poisson", "uniform"] = "poisson"
-    arrival_seed: int = 0
-    pacing: Literal["spin", "sleep"] = "spin"
-    """Of an open loop."""
-    watched: Sequence[str] = ()
-    """Files that are read as the window opens and as it closes; of an open loop."""
-    readings: list[Reading] = field(default_factory=list)
-    log: RequestLog = field(default_factory=RequestLog)
-    window_start_ns: int = 0
-    window_end_ns: int = 0
-    opened: int = 0
-    """Connections opened, reconnects included; as far as the engine shows them."""
-    spun_ns: int = 0
-    """Time in which an open loop looked in vain for something to do, on the core all the while."""
-    without_port: int = 0
-    """Connections for which the client had no port left."""
-    connected: int | None = None
-    """Connections with which the load began; None of an engine that does not show it."""
-    loop: str = ""
-    """Which loop drove it, and why where it is not the compiled one; of the raw engines."""
-    core_busy: dict[int, float] = field(default_factory=dict)
-    """Core -> busy share, from the warm-up's begin to the window's end; of the raw engine."""
-    finished: Event = field(default_factory=Event)
-    failure: str = ""
-
-    def begin(self) -> None:
-        """Fix the window: it opens after the warm-up, whose requests are kept as well."""
-        self.window_start_ns = time.monotonic_ns() + round(self.warm_up_s * 1e9)
-        self.window_end_ns = self.window_start_ns + round(self.measure_s * 1e9)
-
-
 class OrderedEnvironment(Environment):
     """Locust's environment, with the queue that users take their orders from."""
 
@@ -97,12 +49,13 @@ class OrderedEnvironment(Environment):
         self.fed = 0
         """Records of the current order that Locust's statistics have already."""
 
-    def feed(self, order: Order) -> None:
+    def feed(self, order: Order | Target) -> None:
         """Add what is new in the order's log to Locust's statistics."""
-        since = "sent_ns" if order.rate_rps is None else "intended_ns"
+        is_open = isinstance(order, Order) and order.rate_rps is not None
         records = order.log.records()
         while self.fed < len(records):
-            self.fed += feed(self, order.name, records[self.fed : self.fed + FED_AT_ONCE], since)
+            batch = records[self.fed : self.fed + FED_AT_ONCE]
+            self.fed += feed(self, order.name, batch, "intended_ns" if is_open else "sent_ns")
 
 
 class OrderedUser(User):
@@ -116,7 +69,7 @@ class OrderedUser(User):
     @task
     def carry_out(self) -> None:
         """Take an order, drive it, and wait until every user has done its share."""
-        order: Order = self.environment.orders[self.engine].get()
+        order: Order | CellsOrder = self.environment.orders[self.engine].get()
         try:
             self.drive(order)
         except OSError as fault:
@@ -127,7 +80,7 @@ class OrderedUser(User):
         # All users wait for the slowest, so that none takes two shares of the next order.
         order.finished.wait()
 
-    def drive(self, order: Order) -> None:
+    def drive(self, order: Any) -> None:
         """Drive this user's share of the load."""
         raise NotImplementedError
 
@@ -137,12 +90,17 @@ class RawHttpUser(OrderedUser):
 
     engine = "raw"
 
-    def drive(self, order: Order) -> None:
-        """Drive every connection of the slot."""
-        if order.rate_rps is not None:
+    def drive(self, order: Order | CellsOrder) -> None:
+        """Drive every connection of the slot, or of the slots that take turns."""
+        if isinstance(order, CellsOrder):
+            self._drive_in_turns(order)
+        elif order.rate_rps is not None:
             self._drive_open(order, order.rate_rps)
-            return
-        loop = self._open(order)
+        else:
+            self._drive_closed(order)
+
+    def _drive_closed(self, order: Order) -> None:
+        loop = self._open_for(order)
         cores = read_cores()
         try:
             order.begin()
@@ -166,7 +124,7 @@ class RawHttpUser(OrderedUser):
         if order.pacing == "sleep":
             # A sleep may end 50 us late by default: that would be this process's lateness.
             TIMER_SLACK.write_text("1")
-        loop = self._open(order)
+        loop = self._open_for(order)
         cores = read_cores()
         try:
             order.begin()
@@ -180,18 +138,45 @@ class RawHttpUser(OrderedUser):
         finally:
             _end(loop, order)
 
-    def _open(self, order: Order) -> Any:
-        """The compiled loop, or the one in Python that does the same."""
+    def _drive_in_turns(self, order: CellsOrder) -> None:
+        """Drive every cell of a set; Locust's statistics are fed afterwards."""
+        asked, order.loop = order.asked, self._name_loop()
+
+        def open_loop(target: Target) -> Loop:
+            at = (target.address, target.port, asked.path, asked.connections, target.log)
+            found: Loop = self._open(at, keep_alive=asked.keep_alive)
+            return found
+
+        try:
+            driven = drive_cells(asked, order.targets, open_loop, pause)
+        finally:
+            order.go_home()
+        order.times, order.core_busy = driven.cells, busy_shares(*driven.cores)
+
+    def _open_for(self, order: Order) -> Any:
+        order.loop = self._name_loop()
+        at = (order.address, order.port, order.path, order.connections, order.log)
         is_open, sleeps = order.rate_rps is not None, order.pacing == "sleep"
-        made = (order.address, order.port, order.path, order.connections, order.log)
-        lacks = self._lacks_compiled_loop()
-        order.loop = PYTHON_LOOP.format(lacks) if lacks else COMPILED_LOOP
-        if not lacks:
-            return CompiledLoop(*made, keep_alive=order.keep_alive, is_open=is_open, sleeps=sleeps)
+        return self._open(at, keep_alive=order.keep_alive, is_open=is_open, sleeps=sleeps)
+
+    def _open(
+        self,
+        at: tuple[str, int, str, int, RequestLog],
+        *,
+        keep_alive: bool,
+        is_open: bool = False,
+        sleeps: bool = False,
+    ) -> Any:
+        """The compiled loop, or the one in Python that does the same; `at`: its arguments."""
+        if not self._lacks_compiled_loop():
+            return CompiledLoop(*at, keep_alive=keep_alive, is_open=is_open, sleeps=sleeps)
         if is_open:
-            kind = OpenConnections if order.keep_alive else OpenFreshConnections
-            return kind(*made, sleeps=sleeps)
-        return Connections(*made) if order.keep_alive else FreshConnections(*made)
+            return (OpenConnections if keep_alive else OpenFreshConnections)(*at, sleeps=sleeps)
+        return (Connections if keep_alive else FreshConnections)(*at)
+
+    def _name_loop(self) -> str:
+        lacks = self._lacks_compiled_loop()
+        return PYTHON_LOOP.format(lacks) if lacks else COMPILED_LOOP
 
     def _lacks_compiled_loop(self) -> str:
         return provide_library().lacks

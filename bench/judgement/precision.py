@@ -12,7 +12,7 @@ from scipy import stats
 from bench.judgement.samples import MIN_BLOCKS, Measured, sort_slots
 from bench.scenario.contradictions import MAX_SLOTS, count_slots
 from bench.scenario.metric import Metric
-from bench.scenario.model import MOST_SESSIONS, Schedule
+from bench.scenario.model import MOST_SESSIONS
 from bench.scenario.scenario import Scenario
 from bench.slots.observation import SlotMetrics
 from bench.statistics.estimate import estimate
@@ -34,7 +34,7 @@ def extend(scenario: Scenario) -> Scenario:
     if schedule.sessions > 1:
         sessions = min(blocks * schedule.sessions // schedule.blocks, MOST_SESSIONS)
         blocks = sessions * schedule.blocks // schedule.sessions
-    longer = Schedule(blocks=blocks, slots_per_arm=schedule.slots_per_arm, sessions=sessions)
+    longer = schedule.model_copy(update={"blocks": blocks, "sessions": sessions})
     return scenario.model_copy(update={"schedule": longer})
 
 

@@ -81,15 +81,18 @@ class Measured:
 
     def side(self, arm: str, condition: int) -> Side:
         """All slots of `arm` under `condition`."""
-        return Side(arm=arm, condition=condition, repeats=range(self.scenario.schedule.slots_per_arm))
+        return Side(arm=arm, condition=condition, repeats=range(self._repeats(arm)))
 
     def halves(self, arm: str, condition: int) -> tuple[Side, Side]:
         """The first half of an arm's repeats and the other half, which is larger by one of an odd number."""
-        count = self.scenario.schedule.slots_per_arm
+        count = self._repeats(arm)
         return (
             Side(arm=arm, condition=condition, repeats=range(count // 2)),
             Side(arm=arm, condition=condition, repeats=range(count // 2, count)),
         )
+
+    def _repeats(self, arm: str) -> int:
+        return self.scenario.repeats(self.scenario.arm(arm))
 
     def sample(self, metric: Metric, sides: Sequence[Side]) -> Sample:
         """The blocks that are complete on every one of `sides`, in order."""

@@ -99,13 +99,15 @@ def judge(
 def _compare_with_themselves(
     measured: Measured, arms: Sequence[str], unavailable: Unavailable
 ) -> dict[tuple[str, int, Metric], Comparison]:
-    """The A/A pairs of every arm, under every condition that can be had, those with taps included."""
+    """The A/A pairs of every arm that is measured twice in a block, under every condition that can be had,
+    those with taps included."""
     return {
         (arm, condition, metric): compare_with_itself(measured, arm, condition, metric)
         for condition in range(len(measured.conditions))
         if condition not in unavailable.conditions
         for arm in arms
         if arm not in unavailable.under.get(condition, {})
+        if measured.scenario.repeats(measured.scenario.arm(arm)) > 1
         for metric in measured.scenario.metrics
     }
 

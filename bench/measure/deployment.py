@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from bench.errors import MeasurementInvalid
@@ -17,6 +17,9 @@ from bench.scenario.modes.model import NetworkMode
 from bench.slots.gates.gate import Gate
 from bench.slots.gates.identity import check_control
 from bench.slots.surroundings import Facts
+
+IDLE_PORT = 9001
+"""Of the first container that is asked nothing, and so on."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,20 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
             inode=network_inode(server, site.engine),
             facts=read_surroundings(site.engine.host, server.pid),
         )
+
+
+@contextmanager
+def deploy_idle(bed: Bed, condition: Condition, number: int) -> Iterator[None]:
+    """Containers beside those of slot `number` that answered once and are asked nothing more
+    (`lab.idle_containers`): of the scenario's modes in turn, as far as several can be alive together.
+    """
+    scenario = bed.scenario
+    arms = [arm for arm in scenario.compared if not scenario.network(arm).holds]
+    with ExitStack() as alive:
+        for place in range(condition.lab.idle_containers if arms else 0):
+            arm = arms[place % len(arms)].model_copy(update={"port": IDLE_PORT + place})
+            alive.enter_context(deploy(bed, arm, condition, f"bench-{number:03d}-idle-{place}"))
+        yield
 
 
 def try_control(bed: Bed, arm: Arm, condition: Condition, name: str) -> list[Gate]:

@@ -17,7 +17,8 @@ from bench.paths import CACHE, STATE
 from bench.records.run import Status
 from bench.results import store
 from bench.scenario.conditions import conditions
-from bench.scenario.model import Arm, Schedule
+from bench.scenario.interleaving import describe_turns
+from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import DockerHost, docker_hosts
@@ -42,6 +43,8 @@ class Preview:
     sessions: int
     slots: int
     first_block: list[str]
+    turns: str
+    """How arms take turns; empty where each slot is measured by itself."""
     expected_s: float
     forecast: str
     """Blocks and time that a wished precision takes; empty where none was asked for."""
@@ -67,7 +70,7 @@ def preview(
     """
     if scenario.capacity:
         return _preview_capacity(scenario, seed)
-    slots = plan_slots(scenario, seed)
+    slots, interleave = plan_slots(scenario, seed), scenario.schedule.interleave
     settings = conditions(scenario)
     return Preview(
         scenario=scenario.name,
@@ -80,6 +83,9 @@ def preview(
         sessions=scenario.schedule.sessions,
         slots=len(slots),
         first_block=[_describe(slot, settings[slot.condition].label) for slot in slots if slot.block == 0],
+        turns=describe_turns(interleave, sum(slot.life == slots[0].life for slot in slots))
+        if interleave
+        else "",
         expected_s=expected_seconds(scenario, slots) + (0 if image.is_cached() else IMAGE_BUILD_S),
         forecast=_forecast(scenario, precision, results) if precision else "",
         budget_blocks=_count_blocks(scenario, slots, budget_s) if budget_s else None,
@@ -186,7 +192,7 @@ def _forecast(scenario: Scenario, precision: float, results: Path) -> str:
     if blocks is None:
         return f"{wish}: unknown, since {record.id} has too few valid blocks"
     most = extend(scenario).schedule.blocks
-    schedule = Schedule(blocks=min(blocks, most), slots_per_arm=scenario.schedule.slots_per_arm)
+    schedule = scenario.schedule.model_copy(update={"blocks": min(blocks, most), "sessions": 1})
     longer = scenario.model_copy(update={"schedule": schedule})
     seconds = expected_seconds(longer, plan_slots(longer, seed=0))
     by = f"by the spread of {record.id}"
@@ -229,7 +235,7 @@ def _changes_of_engine(place: DockerHost, folder: str) -> list[str]:
     argv = " ".join(engine_argv(f"{folder}/{place.name}", f"bench-<run>-{place.name}"))
     changes = [
         f"inside {place.name}: {argv} ({place.description})",
-        f"inside {place.name}, by its Docker Engine: docker0, its rules, one slot's containers at a time",
+        f"inside {place.name}, by its Docker Engine: docker0, its rules, one slot's or set's containers",
         f"control groups bench-<run>-{place.name}; removed at the end",
     ]
     if place.engine.suite:
@@ -260,4 +266,5 @@ def _changes_of_arm(scenario: Scenario, arm: Arm) -> list[str]:
 
 
 def _describe(slot: Slot, label: str) -> str:
-    return f"{slot.arm}{f' [{label}]' if label else ''}"
+    port = f" at {slot.port}" if slot.port else ""
+    return f"{slot.arm}{port}{f' [{label}]' if label else ''}"

@@ -14,9 +14,10 @@ from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
 from bench.measure import recording
 from bench.measure.availability import find_gaps
+from bench.measure.interleaving import measure_set
 from bench.measure.measured import Measured, is_precise
 from bench.measure.progress import Watch
-from bench.measure.slot import measure_slot
+from bench.measure.slot import Found, measure_slot
 from bench.measure.testbed import Bed
 from bench.records.run import SCHEMA_VERSION, RunRecord, SlotRecord, Status
 from bench.records.suite import ENDED
@@ -26,12 +27,12 @@ from bench.results.run import Run, load
 from bench.results.verification import find_faults
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.placement import docker_hosts
-from bench.scenario.plan import plan_slots, slot_seconds
+from bench.scenario.plan import Slot, lives, plan_slots, slot_seconds, turns
 from bench.scenario.scenario import Scenario
 from bench.walkthrough.walk import walk, write_walkthrough
 
 MAX_FAILED_IN_A_ROW = 3
-"""Slots that fail to start, one after another, before the run gives up."""
+"""Slots (sets, where arms take turns) that fail to start, one after another, before the run gives up."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _status_of(record: RunRecord) -> Status:
 
 
 def _without_unmeasured(record: RunRecord) -> RunRecord:
-    return record.model_copy(update={"slots": tuple(slot for slot in record.slots if slot.measured)})
+    return record.model_copy(update={"slots": record.kept()})
 
 
 def _remains(record: RunRecord) -> bool:
@@ -198,10 +199,11 @@ def _measure(bed: Bed, measured: Measured, watch: Watch) -> None:
     What looks at all slots is done once a block; nothing that is done for a slot grows with their number.
     """
     record = measured.record
-    settings = conditions(record.scenario)
+    settings, interleave = conditions(record.scenario), record.scenario.schedule.interleave
     blocks = [(block, list(slots)) for block, slots in groupby(record.remaining(), lambda slot: slot.block)]
     lasting_s = {
-        block: sum(slot_seconds(settings[slot.condition]) for slot in slots) for block, slots in blocks
+        block: sum(slot_seconds(settings[slot.condition], interleave) for slot in slots)
+        for block, slots in blocks
     }
     begun = time.monotonic()
     health = _Health(record.id, measured.folder)
@@ -214,37 +216,50 @@ def _measure(bed: Bed, measured: Measured, watch: Watch) -> None:
             return
         last = measured.expected_blocks()
         left_s = sum(s for other, s in lasting_s.items() if block <= other < max(last, block + 1))
-        for slot in slots:
-            if session not in (None, slot.session):
-                watch.progress.stage(f"engine: restarted for session {slot.session + 1}")
+        for life in lives(slots):
+            if session not in (None, life[0].session):
+                watch.progress.stage(f"engine: restarted for session {life[0].session + 1}")
                 bed.restart_engines()
-            session = slot.session
-            found, facts = measure_slot(bed, slot, settings[slot.condition], measured.folder)
+            session = life[0].session
+            found = _measure_life(bed, record, life, measured.folder)
             for name in bed.revive_engines():
                 watch.progress.stage(f"engine: {name}'s had ended, and is started again")
-            measured.add(found, facts, _warn(found, settings[slot.condition]))
-            left_s -= slot_seconds(settings[slot.condition])
-            within_s = record.budget_s - (time.monotonic() - begun) if record.budget_s else left_s
-            done, planned = len(measured.slots), len(record.planned)
-            watch.progress.slot(found, done, planned, max(min(left_s, within_s), 0))
-            health.check(found)
+            for slot, facts in found:
+                condition = settings[slot.slot.condition]
+                measured.add(slot, facts, _warn(slot, condition))
+                left_s -= slot_seconds(condition, interleave)
+                within_s = record.budget_s - (time.monotonic() - begun) if record.budget_s else left_s
+                done, planned = len(measured.slots), len(record.planned)
+                watch.progress.slot(slot, done, planned, max(min(left_s, within_s), 0))
+            health.check([slot for slot, _ in found])
+
+
+def _measure_life(bed: Bed, record: RunRecord, life: list[Slot], folder: Path) -> list[Found]:
+    """A slot by itself, or a set that takes turns."""
+    condition = conditions(record.scenario)[life[0].condition]
+    if life[0].life is None:
+        return [measure_slot(bed, life[0], condition, folder)]
+    cells = turns(record.scenario, record.seed, record.planned, life)
+    return measure_set(bed, life, condition, cells, folder)
 
 
 class _Health:
-    """Slots that fail to start, one after another, end a run: a dead engine does not heal."""
+    """Slots, or sets, that fail to start, one after another, end a run: a dead engine does not heal."""
 
     def __init__(self, run_id: str, folder: Path) -> None:
         self._run_id, self._folder = run_id, folder
         self._failed_in_a_row = 0
 
-    def check(self, slot: SlotRecord) -> None:
-        """Raise MeasurementInvalid at the last of too many."""
-        self._failed_in_a_row = 0 if slot.valid or slot.requests else self._failed_in_a_row + 1
+    def check(self, life: list[SlotRecord]) -> None:
+        """Raise MeasurementInvalid at the last of too many; `life`: a slot, or those of a set."""
+        came_far = any(slot.valid or slot.requests for slot in life)
+        self._failed_in_a_row = 0 if came_far else self._failed_in_a_row + 1
         if self._failed_in_a_row == MAX_FAILED_IN_A_ROW:
+            what = "slots" if life[0].slot.life is None else "sets"
             raise MeasurementInvalid(
                 f"Measuring the run {self._run_id}",
-                f"{self._failed_in_a_row} slots in a row could not be measured, the last because of "
-                + "; ".join(gate.detail for gate in slot.failed_gates),
+                f"{self._failed_in_a_row} {what} in a row could not be measured, the last because of "
+                + "; ".join(gate.detail for gate in life[-1].failed_gates),
                 f"Mend that, then `bench resume {self._folder}`.",
             )
 

@@ -175,6 +175,14 @@ SETTINGS = (
         ),
     ),
     Setting(
+        "idle_containers",
+        lambda levels: (
+            f"during some slots: up to {max(levels)} containers more that are asked nothing"
+            if any(levels)
+            else ""
+        ),
+    ),
+    Setting(
         "link_mbit",
         lambda levels: (
             "during some slots, inside switch: a rate limit (tc tbf) on the client's link"

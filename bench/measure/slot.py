@@ -1,15 +1,14 @@
-"""Measures slots: a deployment's windows, each judged by its gates and stored.
+"""Measures a slot that has the machine for itself: a deployment and a window, judged by its gates and stored.
 
-Today a slot is a deployment of its own with one window. What shares a deployment, and which
-deployments are alive together, is the plan's matter: see `plan.lives`.
+Slots that take turns in a set: see interleaving.py.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from docker.errors import DockerException
 from requests.exceptions import RequestException
@@ -18,7 +17,7 @@ from bench.errors import BenchError
 from bench.generator.client import GeneratorDied
 from bench.lab.hosts.host import network_of, parse_cpus
 from bench.measure.captures import read_captures, store_captures
-from bench.measure.deployment import Deployment, deploy, try_control
+from bench.measure.deployment import Deployment, deploy, deploy_idle, try_control
 from bench.measure.settings import hold_idle_states
 from bench.measure.testbed import Bed
 from bench.measure.window import Window, measure_window
@@ -37,75 +36,68 @@ from bench.slots.gates.path import check_namespace, check_path
 from bench.slots.metrics import RequestMetrics, measure_requests
 from bench.slots.surroundings import Facts, digest
 
+Found = tuple[SlotRecord, Facts]
+"""A slot, and what Apache found around it; no facts where it did not come so far."""
+FAULTS = (BenchError, DockerException, RequestException)
+"""What may keep a slot from being measured without ending the run."""
 
-def measure_slot(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> tuple[SlotRecord, Facts]:
-    """Measure a slot that shares its deployment with none: see `measure_life`."""
-    [found] = measure_life(bed, [slot], {slot.condition: condition}, folder)
-    return found
 
+def measure_slot(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> Found:
+    """Measure `slot`, and store its requests in the run's `folder`.
 
-def measure_life(
-    bed: Bed, slots: Sequence[Slot], conditions: Mapping[int, Condition], folder: Path
-) -> Iterator[tuple[SlotRecord, Facts]]:
-    """Measure `slots`, whose deployments are alive together, and store their requests in the run's `folder`.
-
-    `conditions`, by index, differ in nothing that a living lab cannot change. Yields each slot's record,
-    and what Apache found around it (empty where it did not come so far). A slot that cannot be measured
-    is a record with a failed gate, and so are those after it in its life; only a dead generator raises.
+    One that cannot be measured is a record with a failed gate; only a dead generator raises.
     """
-    remaining = list(slots)
-    first = conditions[slots[0].condition].lab
-    begun = _Moment.now()
+    begun = Moment.now()
     try:
-        with hold_idle_states(first.hold_idle_states) as held, ExitStack() as alive:
-            bed.arrange(first)
-            deployments: dict[tuple[str, int], Deployment] = {}
-            for slot in slots:
-                arm, condition = bed.scenario.arm(slot.arm), conditions[slot.condition]
-                name = f"bench-{slot.index:03d}-{arm.name}"
-                if not bed.scenario.network(arm).reachable:
-                    gates = try_control(bed, arm, condition, name)
-                    yield begun.stamp(SlotRecord(slot=slot, gates=tuple(gates)), 0.0), {}
-                    remaining.remove(slot)
-                    begun = _Moment.now()
-                elif (slot.arm, slot.condition) not in deployments:
-                    deployed = alive.enter_context(deploy(bed, arm, condition, name))
-                    deployments[slot.arm, slot.condition] = deployed
-            for slot in list(remaining):
-                condition, deployment = conditions[slot.condition], deployments[slot.arm, slot.condition]
-                bed.arrange(condition.lab)
-                window = measure_window(bed, deployment, slot.arrival_seed)
-                if slot is remaining[-1]:
-                    alive.close()  # Its removal is of the last slot's time.
-                record = _judge(bed, slot, deployment, window, held, folder)
-                yield begun.stamp(record, loaded_seconds(condition)), deployment.facts
-                remaining.remove(slot)
-                begun = _Moment.now()
-    except GeneratorDied:
-        raise
-    except BenchError as fault:
-        reason = str(fault)
-    except (DockerException, RequestException) as fault:
-        reason = f"The engine failed: {fault}; {bed.describe_dead_engines() or 'it lives'}"
-    for slot in remaining:
-        yield begun.stamp(_unmeasured(slot, reason), 0.0), {}
-        begun = _Moment.now()
+        record, facts = _measure(bed, slot, condition, folder)
+    except FAULTS as fault:
+        record, facts = unmeasured(slot, describe_fault(bed, fault)), {}
+    return begun.stamp(record, loaded_seconds(condition) if record.requests else 0.0), facts
+
+
+def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> Found:
+    arm = bed.scenario.arm(slot.arm)
+    with hold_idle_states(condition.lab.hold_idle_states) as held, ExitStack() as alive:
+        bed.arrange(condition.lab)
+        if not bed.scenario.network(arm).reachable:
+            gates = try_control(bed, arm, condition, container_name(slot))
+            return SlotRecord(slot=slot, gates=tuple(gates)), {}
+        alive.enter_context(deploy_idle(bed, condition, slot.index))
+        deployment = alive.enter_context(deploy(bed, arm, condition, container_name(slot)))
+        window = measure_window(bed, deployment, slot.arrival_seed)
+        alive.close()
+        return _judge(bed, slot, deployment, window, held, folder), deployment.facts
+
+
+def container_name(slot: Slot) -> str:
+    """Of the slot's own container."""
+    return f"bench-{slot.index:03d}-{slot.arm}"
+
+
+def describe_fault(bed: Bed, fault: Exception) -> str:
+    """Why a slot could not be measured. A dead generator is raised again: nothing can be."""
+    if isinstance(fault, GeneratorDied):
+        raise fault
+    if isinstance(fault, BenchError):
+        return str(fault)
+    return f"The engine failed: {fault}; {bed.describe_dead_engines() or 'it lives'}"
 
 
 @dataclass(frozen=True)
-class _Moment:
+class Moment:
     """When a slot began."""
 
     at: str
     at_s: float
 
     @classmethod
-    def now(cls) -> "_Moment":
+    def now(cls) -> "Moment":
+        """This one."""
         return cls(datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic())
 
-    def stamp(self, record: SlotRecord, loaded_s: float) -> SlotRecord:
-        """The record with its times, of which it was under load for `loaded_s`."""
-        seconds = time.monotonic() - self.at_s
+    def stamp(self, record: SlotRecord, loaded_s: float, slots: int = 1) -> SlotRecord:
+        """The record with its times, one of `slots` in the same time, under load for `loaded_s` each."""
+        seconds = (time.monotonic() - self.at_s) / slots
         timed = {"started_at": self.at, "seconds": seconds, "overhead_s": seconds - loaded_s}
         return record.model_copy(update=timed)
 
@@ -126,35 +118,50 @@ def _judge(
         store_captures(folder, slot.directory, window.captured, found)
         capture = found.record
         gates += found.gates
-    return SlotRecord(
-        slot=slot,
+    return record_slot(
+        slot,
+        deployment,
+        metrics,
         window_start_ns=result.window_start_ns,
         window_end_ns=result.window_end_ns,
+        connections_opened=result.opened,
+        requests_recorded=len(result.records),
+        values=usable_metrics(values, metrics.requests, gates),
+        cpu=cpu,
+        wrk_witness_rps=window.witness_rps,
+        generator_busy=result.cpu_share,
+        core_busy=result.core_busy,
+        fixed_work_us=window.fixed_work_us,
+        counters=window.counted.path,
+        capture=capture,
+        gates=tuple(gates),
+        evidence={
+            **list_evidence(deployment, held),
+            "connections as the load began": str(result.connected or "not shown"),
+            "load loop": result.loop or "Locust's own",
+            "requests by Locust's count": str(result.locust_requests),
+        },
+    )
+
+
+def record_slot(slot: Slot, deployment: Deployment, metrics: RequestMetrics, **shown: Any) -> SlotRecord:
+    """The record of a slot that was loaded; `shown`: fields that its load gave."""
+    return SlotRecord(
+        slot=slot,
         realtime_offset_ns=time.time_ns() - time.monotonic_ns(),
         achieved_share=metrics.achieved_share,
         lateness_p99_us=metrics.lateness_p99_us,
-        connections_opened=result.opened,
-        requests_recorded=len(result.records),
         requests=metrics.requests,
         errors=metrics.errors,
         unfinished=metrics.unfinished,
-        values=usable_metrics(values, metrics.requests, gates),
-        cpu=cpu,
         p99_latency_us=metrics.values.get(Metric.P99_LATENCY_US),
         p999_latency_us=metrics.p999_latency_us,
         service_p50_us=metrics.service_p50_us,
         service_p99_us=metrics.service_p99_us,
         mean_latency_us=metrics.mean_latency_us,
         start_to_first_200_ms=(deployment.first_200_ns - deployment.server.started_ns) / 1e6,
-        wrk_witness_rps=window.witness_rps,
-        generator_busy=result.cpu_share,
-        core_busy=result.core_busy,
-        fixed_work_us=window.fixed_work_us,
-        counters=window.counted.path,
         surroundings=digest(deployment.facts),
-        capture=capture,
-        gates=tuple(gates),
-        evidence=_list_evidence(deployment, window, held),
+        **shown,
     )
 
 
@@ -163,7 +170,7 @@ def _check(
 ) -> list[Gate]:
     """Every gate but those of captures."""
     condition, counted, result = deployment.condition, window.counted, window.result
-    docker_host, network = deployment.docker_host, deployment.network
+    network = deployment.network
     # A sleeper is woken late by a sleepy machine, and taps take turns with the generator on its core.
     other_purpose = condition.load.pacing == "sleep" or condition.lab.taps
     lateness_voids = Voids.LATENCY if other_purpose else Voids.SLOT
@@ -182,7 +189,15 @@ def _check(
             metrics.requests - metrics.unfinished,
             forwarding_rules=deployment.site.engine.writes_rules,
         ),
-        *check_namespace(network.in_host_network, deployment.inode, network_of(docker_host)),
+        *check_deployment(bed, deployment),
+    ]
+
+
+def check_deployment(bed: Bed, deployment: Deployment) -> list[Gate]:
+    """Gates that what ran is what every arm runs, where its mode says."""
+    docker_host = deployment.docker_host
+    return [
+        *check_namespace(deployment.network.in_host_network, deployment.inode, network_of(docker_host)),
         *check_identity(
             deployment.server.image_id,
             bed.image.id,
@@ -192,7 +207,8 @@ def _check(
     ]
 
 
-def _list_evidence(deployment: Deployment, window: Window, held: bool) -> dict[str, str]:
+def list_evidence(deployment: Deployment, held: bool) -> dict[str, str]:
+    """What was there, for who wants to look."""
     server, site, condition = deployment.server, deployment.site, deployment.condition
     return {
         "docker host": site.place.name,
@@ -202,15 +218,13 @@ def _list_evidence(deployment: Deployment, window: Window, held: bool) -> dict[s
         "container": str(server.container.id) if server.container else "none: native",
         "idle states": "held" if held else "free",
         "receive steering": "on" if condition.lab.receive_steering else "off",
-        "connections as the load began": str(window.result.connected or "not shown"),
-        "load loop": window.result.loop or "Locust's own",
         "Apache's threads": str(site.limits.threads),
         "Apache's listen backlog": str(site.limits.backlog),
-        "requests by Locust's count": str(window.result.locust_requests),
     }
 
 
-def _unmeasured(slot: Slot, reason: str) -> SlotRecord:
+def unmeasured(slot: Slot, reason: str) -> SlotRecord:
+    """The record of a slot that never came to its load."""
     gate = Gate(
         name=GateKind.ANSWERED,
         passed=False,

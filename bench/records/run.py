@@ -15,6 +15,7 @@ from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Gate, GateKind, is_valid
 from bench.slots.observation import SlotMetrics
 from bench.slots.surroundings import Facts
+from bench.slots.turns import TurnsRecord
 from bench.stored import Amount, Count, Moment, MomentIfAny, Stored
 
 SCHEMA_VERSION = 5
@@ -120,6 +121,8 @@ class SlotRecord(Stored):
     """Of a slot with taps."""
     cpu: CpuRecord | None = None
     """Of a slot whose load measures CPU."""
+    turns: TurnsRecord | None = None
+    """Of a slot that shared its time with others of its set; its `counters` are then those of its proof."""
     gates: tuple[Gate, ...] = Field(min_length=1)
     evidence: Mapping[str, str] = {}
     sealed: Mapping[str, str] = {}
@@ -188,14 +191,24 @@ class RunRecord(Stored):
     warnings: tuple[str, ...] = ()
     slots: tuple[SlotRecord, ...] = ()
 
+    def kept(self) -> tuple[SlotRecord, ...]:
+        """Measured slots that a resumed run leaves as they are: no slot of a set of which one is missing."""
+        measured = [record for record in self.slots if record.measured]
+        there = {record.slot.index for record in measured}
+        broken = {slot.life for slot in self._available() if slot.index not in there} - {None}
+        return tuple(record for record in measured if record.slot.life not in broken)
+
     def remaining(self) -> tuple[Slot, ...]:
         """Planned slots that can be and are not measured yet, in order."""
         done = {record.slot.index for record in self.slots}
-        return tuple(
+        return tuple(slot for slot in self._available() if slot.index not in done)
+
+    def _available(self) -> list[Slot]:
+        """Planned slots that can be measured."""
+        return [
             slot
             for slot in self.planned
-            if slot.index not in done
-            and slot.arm not in self.unavailable
+            if slot.arm not in self.unavailable
             and slot.condition not in self.unavailable_conditions
             and slot.arm not in self.unavailable_under.get(slot.condition, {})
-        )
+        ]

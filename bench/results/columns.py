@@ -12,21 +12,27 @@ import pyarrow.parquet as pq
 from bench.errors import InputError
 from bench.results.files import RUN_FILE, describe_fault, make_subfolder, write_atomically
 from bench.results.sums import NotAsWritten, digest
-from bench.slots.requests import RECORD_DTYPE, Outcome
+from bench.slots.requests import RECORD_DTYPE, TURN_DTYPE, Outcome
 from bench.wire.pcap import FILE_HEADER_BYTES, read_records
 
-REQUESTS_FILE, HOPS_FILE = "requests.parquet", "hops.parquet"
+REQUESTS_FILE, HOPS_FILE, TURNS_FILE = "requests.parquet", "hops.parquet", "turns.parquet"
 KEPT_PACKETS = 64
 """Of each capture: the handshakes and a dozen requests. All of them would be megabytes a slot."""
 
 
-def write_requests(folder: Path, slot_directory: str, records: np.ndarray) -> None:
-    """Write a slot's requests.parquet from RECORD_DTYPE, warm-up included, in order of ending."""
+def write_requests(
+    folder: Path, slot_directory: str, records: np.ndarray, cell: np.ndarray | None = None
+) -> None:
+    """Write a slot's requests.parquet from RECORD_DTYPE, warm-up included, in order of ending.
+
+    `cell`, of a slot that took turns: the number of the cell that each counts in, -1 of none.
+    """
     target = make_subfolder(folder, slot_directory) / REQUESTS_FILE
     names = pa.array([outcome.name.lower() for outcome in Outcome])
     columns = {name: np.ascontiguousarray(records[name]) for name in records.dtype.names or ()}
     outcome = pa.DictionaryArray.from_arrays(pa.array(columns.pop("outcome").astype(np.int8)), names)
-    table = pa.table({**columns, "outcome": outcome})
+    cells = {} if cell is None else {"cell": pa.array(cell)}
+    table = pa.table({**columns, "outcome": outcome, **cells})
     _write_parquet(target, table)
 
 
@@ -34,6 +40,12 @@ def write_hops(folder: Path, slot_directory: str, rows: np.ndarray) -> None:
     """Write a capture slot's hops.parquet: `Hops.rows`, a row a matched request."""
     columns = {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names or ()}
     _write_parquet(make_subfolder(folder, slot_directory) / HOPS_FILE, pa.table(columns))
+
+
+def write_turns(folder: Path, slot_directory: str, turns: np.ndarray) -> None:
+    """Write turns.parquet of a slot that took turns: TURN_DTYPE, a row a turn."""
+    columns = {name: np.ascontiguousarray(turns[name]) for name in turns.dtype.names or ()}
+    _write_parquet(make_subfolder(folder, slot_directory) / TURNS_FILE, pa.table(columns))
 
 
 def write_packets(folder: Path, slot_directory: str, tap: str, capture: Path) -> None:
@@ -96,6 +108,21 @@ def read_hops(
         if len(np.unique(ids)) < len(ids):
             raise _refuse(path, "it has a request twice")
     return table
+
+
+def read_turns(folder: Path, slot_directory: str, sealed: str | None = None) -> np.ndarray:
+    """Read turns.parquet of a slot that took turns (TURN_DTYPE), as `read_requests` does."""
+    path = folder / slot_directory / TURNS_FILE
+    names = TURN_DTYPE.names or ()
+    table = _read_parquet(path, names, sealed)
+    _require_integers(path, table, names)
+    turns = np.zeros(len(table), TURN_DTYPE)
+    for name in names:
+        turns[name] = table[name].to_numpy()
+    starts, ends = turns["settled_ns"], turns["end_ns"]
+    if not len(turns) or (starts > ends).any() or (starts[1:] < ends[:-1]).any():
+        raise _refuse(path, "its turns are none, or not one after another")
+    return turns
 
 
 def _read_parquet(path: Path, columns: Sequence[str] | None, sealed: str | None) -> pa.Table:

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import BaseModel
 
+from bench.judgement.carry_over import CarryOver, pool_carry_over
 from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
 from bench.judgement.regions import Cell, Part, map_regions
@@ -24,6 +25,7 @@ from bench.results.sums import NotAsWritten, digest_file, read_sums
 from bench.results.verification import find_faults
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.modes.model import Vantage
+from bench.slots.requests import RECORD_DTYPE
 from bench.slots.surroundings import Difference, find_differences
 from bench.wire.anatomy.model import Anatomy
 
@@ -140,6 +142,16 @@ class Run:
         """One row a step of the ladder and metric, by the columns of `comparisons`."""
         return _table(Comparison, self.verdict.steps)
 
+    @cached_property
+    def carry_over(self) -> pd.DataFrame:
+        """Of a run whose arms took turns: what a turn leaves behind for the next, a row a pair of arms.
+
+        Columns: `condition`, `arm`, `after` (the arm of the turn before), `ratio` of p50s (after it, to
+        after all others) with its interval, `sets`, `excludes_one`.
+        """
+        found = pool_carry_over(self.record.slots)
+        return _table(CarryOver, found).assign(excludes_one=[pair.excludes_one for pair in found])
+
     @property
     def label(self) -> str:
         """Scenario and id: the run's name beside others'."""
@@ -166,12 +178,13 @@ class Run:
 
     def requests(self, slot: int, *, warm_up: bool = False) -> pd.DataFrame:
         """Requests of slot number `slot`: those of the window (closed loop: sent inside it; open
-        loop: intended inside it), or with `warm_up` all.
+        loop: intended inside it; of a slot that took turns: in their settled parts), or with `warm_up` all.
 
         Columns: `intended_ns`, `sent_ns`, `first_byte_ns`, `done_ns` (int64, CLOCK_MONOTONIC; 0
         where the moment never came), `bytes`, `connection`, `status`, `outcome`; `response_us` (done
         minus intended), `service_us` (done minus sent) and `latency_us`, which is the one that the
-        metrics are of: response in an open loop, service in a closed one.
+        metrics are of: response in an open loop, service in a closed one. Of a slot that took turns also
+        `cell`, the number of the cell among all of its set; -1 where it counts in none.
 
         Warns `NotAsWritten` where its file was changed since. Raises KeyError where the slot was not
         measured, InputError where its file cannot be read.
@@ -187,6 +200,8 @@ class Run:
         inside = frame[load.begin_column].between(
             record.window_start_ns, record.window_end_ns, inclusive="left"
         )
+        if record.turns:
+            inside &= frame["cell"] >= 0
         return frame[inside].reset_index(drop=True)
 
     def latencies_us(self, slot: int) -> np.ndarray:
@@ -200,6 +215,8 @@ class Run:
         frame: pd.DataFrame = self._read_requests(record, wanted).to_pandas()
         begun_ns = frame[begun].to_numpy()
         inside = (begun_ns >= record.window_start_ns) & (begun_ns < record.window_end_ns)
+        if record.turns:
+            inside &= frame["cell"].to_numpy() >= 0
         counted = inside & (frame["outcome"] == "ok").to_numpy()
         latencies_us: np.ndarray = (frame["done_ns"].to_numpy()[counted] - begun_ns[counted]) / 1e3
         return latencies_us
@@ -237,8 +254,12 @@ class Run:
         """
         return tapped.trace(self, slot)
 
-    def _read_requests(self, record: SlotRecord, wanted: Sequence[str] | None = None) -> pa.Table:
+    def _read_requests(
+        self, record: SlotRecord, wanted: Sequence[str] = RECORD_DTYPE.names or ()
+    ) -> pa.Table:
+        """The `wanted` columns of a slot's requests; and `cell`, of one that took turns."""
         sealed = self.sum_of(record, columns.REQUESTS_FILE)
+        wanted = [*wanted, "cell"] if record.turns else wanted
         return columns.read_requests(self.path, record.slot.directory, wanted, sealed)
 
     def sum_of(self, record: SlotRecord, name: str) -> str | None:

@@ -58,6 +58,9 @@ def slot_row(record: SlotRecord) -> dict[str, object]:
         "window_start_ns": record.window_start_ns,
         "window_end_ns": record.window_end_ns,
         **_cpu_columns(record.cpu),
+        "set": slot.life,
+        "port": slot.port,
+        "turns": record.turns.turns if record.turns else None,
     }
 
 

@@ -19,7 +19,7 @@ from bench.results.files import RUN_FILE, SLOT_FILE, SLOTS_FOLDER, SUITE_FILE, S
 from bench.scenario.conditions import conditions
 from bench.scenario.model import Load
 from bench.slots.gates.load import usable_metrics
-from bench.slots.metrics import measure_requests
+from bench.slots.metrics import measure_requests, measure_turns, sum_settled_s
 from bench.slots.requests import RECORD_DTYPE, Outcome
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SLOTS_OF_THEIR_OWN = 5
 """Schema version since which every slot has a slot.json."""
-RAW = re.compile(rf"{SLOTS_FOLDER}/[^/]+/(requests\.parquet|hops\.parquet|[^/]+\.pcap)")
+RAW = re.compile(rf"{SLOTS_FOLDER}/[^/]+/((requests|hops|turns)\.parquet|[^/]+\.pcap)")
 TOLERANCE = 1e-9
 """Relative. Another version of numpy may sum in another order, and nothing else may differ."""
 
@@ -172,7 +172,11 @@ def compare_slot(folder: Path, slot: SlotRecord, load: Load, *, is_early: bool =
 def _recompute(folder: Path, slot: SlotRecord, load: Load) -> dict[str, tuple[float | None, float | None]]:
     """Name -> the value as stored, and as its requests have it."""
     records = _to_records(columns.read_requests(folder, slot.slot.directory))
-    found = measure_requests(records, slot.window_start_ns, slot.window_end_ns, load)
+    turns = columns.read_turns(folder, slot.slot.directory) if slot.turns else None
+    if turns is None:
+        found = measure_requests(records, slot.window_start_ns, slot.window_end_ns, load)
+    else:
+        found = measure_turns(records, turns)
     usable = usable_metrics(found.values, found.requests, list(slot.gates))
     pairs: dict[str, tuple[float | None, float | None]] = {
         "requests": (slot.requests, found.requests),
@@ -184,6 +188,9 @@ def _recompute(folder: Path, slot: SlotRecord, load: Load) -> dict[str, tuple[fl
         "service_p99_us": (slot.service_p99_us, found.service_p99_us),
         **{str(metric): (slot.values.get(metric), usable.get(metric)) for metric in found.values},
     }
+    if slot.turns and turns is not None:
+        pairs["turns"] = (slot.turns.turns, len(turns))
+        pairs["settled_s"] = (slot.turns.settled_s, sum_settled_s(turns))
     if slot.capture:
         hops = columns.read_hops(folder, slot.slot.directory, ["id"])
         inside = pc.sum(pc.less(hops["id"], len(records))).as_py() or 0

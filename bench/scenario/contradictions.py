@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bench.scenario.interleaving import faults_of_interleaving
 from bench.scenario.messages import describe_fault, suggest_factor
 from bench.scenario.model import FACTORS, RAW_ENGINES
 from bench.scenario.modes.model import Mode, Vantage
@@ -27,7 +28,7 @@ def find_contradictions(asked: Tables) -> list[str]:
 def count_slots(asked: Tables) -> int:
     """Slots of one block: every arm under every combination of levels, as often as it is repeated."""
     levels = prod(len(levels) for levels in asked.factors.values())
-    return len(asked.arms) * levels * asked.schedule.slots_per_arm
+    return levels * sum(asked.repeats(arm) for arm in asked.arms)
 
 
 def _faults_of_names(asked: Tables) -> Iterator[str]:
@@ -204,4 +205,5 @@ FAULTS = (
     _faults_of_taps,
     _faults_of_vantage,
     _faults_of_capacity,
+    faults_of_interleaving,
 )

@@ -24,13 +24,15 @@ def describe_fault(error: Any, model: type[Frozen]) -> str:
 
 
 def tables_of(root: type[Frozen]) -> dict[str, type[Frozen]]:
-    """Fields of `root` that are tables of their own, or lists of them, with what each may hold."""
-    found = {}
+    """Fields of `root` that are tables of their own, or lists of them, with what each may hold; tables of
+    these too, as `schedule.interleave`."""
+    found: dict[str, type[Frozen]] = {}
     for name, field in root.model_fields.items():
         # `Load`, `Capacity | None` or `tuple[Arm, ...]`.
         for kind in (field.annotation, *get_args(field.annotation)):
             if isinstance(kind, type) and issubclass(kind, Frozen):
                 found[name] = kind
+                found |= {f"{name}.{inner}": table for inner, table in tables_of(kind).items()}
     return found
 
 
@@ -38,7 +40,7 @@ def _suggest_option(place: tuple[int | str, ...], root: type[Frozen]) -> str:
     """The nearest option of the same table, or the same one where it belongs."""
     *table, name = place
     tables = tables_of(root)
-    model = tables.get(str(table[0]), root) if table else root
+    model = tables.get(".".join(part for part in table if isinstance(part, str)), root)
     before = "".join(f"{part}." for part in table)
     near = suggest(f"{before}{name}", [f"{before}{field}" for field in model.model_fields])
     elsewhere = [f"{title}.{name}" for title, other in tables.items() if name in other.model_fields]

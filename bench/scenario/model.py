@@ -16,6 +16,8 @@ from bench.scenario.modes.catalogue import parse_mode
 from bench.scenario.modes.model import Mode, Vantage
 
 MOST_SESSIONS = 100
+MOST_ALIVE = 40
+"""Containers that are alive together, a docker-proxy or two beside each that publishes a port."""
 MOST_CONNECTIONS = 10_000
 """Apache has a thread for each of them (server_limits.py)."""
 
@@ -65,7 +67,7 @@ class Load(Frozen):
     warm_up_s: Annotated[Seconds, FIXED] = 0.25
     """Load before the window: kept, and not measured."""
     measure_s: Annotated[Seconds, FIXED] = 1.0
-    """The window."""
+    """The window; of arms that take turns, `schedule.interleave.life_s` is in its place."""
     # Not strict: as a level of a factor it comes as a word.
     vantage: Vantage = Field(default=Vantage.CLIENT, strict=False)
     """The host that sends it, and how it names the server."""
@@ -131,6 +133,38 @@ class LabSettings(Frozen):
     """Positive control: rate of the client's link in Mbit/s towards the client; 0: no limit."""
     client_ports: int = Field(default=0, ge=0, le=64_000)
     """Positive control: ephemeral ports that the client has; 0: as many as there can be."""
+    idle_containers: int = Field(default=0, ge=0, le=MOST_ALIVE)
+    """Negative control: containers beside each slot's own that are alive and are asked nothing, of the
+    scenario's modes in turn. What is asked nothing shall cost nothing."""
+
+
+class Interleave(Frozen):
+    """How arms take turns: the load goes from one to the next of containers that are alive together."""
+
+    cell_ms: float = Field(default=25.0, ge=5, le=10_000)
+    """Length of a turn. The arms alternate faster than a machine's speed wanders (0.3 to 12 s)."""
+    settle_ms: float = Field(default=2.0, ge=0, le=1_000)
+    """Of each turn, left out at its beginning: what the turn before left behind."""
+    life_s: float = Field(default=0.8, gt=0, le=600)
+    """Turns of each container together, in place of `load.measure_s`; then all of them are replaced."""
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> Self:
+        if self.settle_ms > self.cell_ms / 2:
+            raise ValueError("settle_ms: give at most half of cell_ms, or little is left to measure")
+        if self.life_s * 1_000 < 2 * self.cell_ms:
+            raise ValueError("life_s: give two cells or more, so that their order can be balanced")
+        return self
+
+    @property
+    def rounds(self) -> int:
+        """How often all take turns in some order and back again: two cells each."""
+        return round(self.life_s * 1_000 / (2 * self.cell_ms))
+
+    @property
+    def settled_s(self) -> float:
+        """Seconds of a container's turns that are measured."""
+        return 2 * self.rounds * (self.cell_ms - self.settle_ms) / 1_000
 
 
 class Schedule(Frozen):
@@ -142,6 +176,8 @@ class Schedule(Frozen):
     """Slots of every arm in a block: two or more, so that each block has its own A/A pairs."""
     sessions: int = Field(default=1, ge=1, le=MOST_SESSIONS)
     """Sessions that the blocks are divided into; the engine is restarted between two."""
+    interleave: Interleave | None = None
+    """Let arms take turns within sets of containers; absent: a slot is measured whole, then the next."""
 
     @model_validator(mode="after")
     def _sessions_have_blocks(self) -> Self:

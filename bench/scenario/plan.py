@@ -1,14 +1,18 @@
 """A scenario and a seed become the ordered list of slots, registered before there is data.
 
 Every block holds every arm under every condition, `slots_per_arm` times, in seeded random order:
-drift then falls on all arms alike, and each block carries its own A/A pairs.
+drift then falls on all arms alike, and each block carries its own A/A pairs. Where arms take turns
+(`schedule.interleave`), the slots of a block under a condition are a set, alive together: one life.
 """
 
 import random
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, product
 
 from bench.scenario.conditions import Condition, conditions
+from bench.scenario.interleaving import FIRST_PORT, keep_present, order_cells
+from bench.scenario.model import Interleave
 from bench.scenario.scenario import Scenario
 from bench.stored import Count, Stored
 
@@ -20,6 +24,8 @@ SLOT_OVERHEAD_S = 0.4
 """Start, readiness and removal of a container, between two loads: for time estimates only."""
 CAPTURE_OVERHEAD_S = 1.2
 """More, where packets are captured: until the kernel has handed over the last, and to read them."""
+TURN_OVERHEAD_S = 0.3
+"""More, of a slot that takes turns: its path is proved by itself, and all containers are looked at twice."""
 RUN_OVERHEAD_S = 8.0
 """Lab, engine, image and report of a run whose image is cached: for time estimates only."""
 SESSION_OVERHEAD_S = 3.0
@@ -42,9 +48,10 @@ class Slot(Stored):
     """Which of the arm's slots in this block (0, 1, ...); given before shuffling, so it is random in time."""
     arrival_seed: Count = 0
     """Of an open loop's arrivals; of no use in a closed one."""
-    life: int | None = None
-    """Slots of one life are windows of the same deployments, which are alive together, one an arm and
-    condition; None: a deployment of its own."""
+    life: Count | None = None
+    """Slots of one life take turns, their deployments alive together; None: alone."""
+    port: Count | None = None
+    """In a set, in place of its arm's."""
 
     @property
     def directory(self) -> str:
@@ -60,30 +67,65 @@ def plan_slots(scenario: Scenario, seed: int) -> tuple[Slot, ...]:
     differ in it, so that no answer hangs on one lucky sequence.
     """
     shuffled = random.Random(seed)
-    slots: list[Slot] = []
-    for block in range(scenario.schedule.blocks):
-        cells = [
-            (arm.name, condition, repeat)
-            for arm in scenario.arms
-            for condition in range(len(conditions(scenario)))
-            for repeat in range(scenario.schedule.slots_per_arm)
-        ]
-        shuffled.shuffle(cells)
+    schedule, slots = scenario.schedule, list[Slot]()
+    for block in range(schedule.blocks):
         # 53 bits, which every reader of JSON keeps whole.
         arrival_seed = random.Random(f"arrivals of block {block}, seed {seed}").getrandbits(53)
-        for arm_name, condition, repeat in cells:
+        for place in _places(scenario, shuffled):
+            life = None if place.set is None else block * len(conditions(scenario)) + place.set
             slots.append(
                 Slot(
                     index=len(slots),
-                    session=block * scenario.schedule.sessions // scenario.schedule.blocks,
+                    session=block * schedule.sessions // schedule.blocks,
                     block=block,
-                    arm=arm_name,
-                    condition=condition,
-                    repeat=repeat,
+                    arm=place.arm,
+                    condition=place.condition,
+                    repeat=place.repeat,
                     arrival_seed=arrival_seed,
+                    life=life,
+                    port=place.port,
                 )
             )
     return tuple(slots)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A slot in its block."""
+
+    arm: str
+    condition: int
+    repeat: int
+    set: int | None = None
+    """Of the block's sets, which it is in."""
+    port: int | None = None
+
+
+def _places(scenario: Scenario, shuffled: random.Random) -> list[_Place]:
+    """The slots of a block, in the order that `shuffled` gives them."""
+    levels = range(len(conditions(scenario)))
+    places = [
+        _Place(arm.name, condition, repeat)
+        for arm, condition in product(scenario.arms, levels)
+        for repeat in range(scenario.repeats(arm))
+    ]
+    shuffled.shuffle(places)
+    if scenario.schedule.interleave is None:
+        return places
+    order = list(levels)
+    shuffled.shuffle(order)
+    reachable = {arm.name for arm in scenario.compared}
+    found = []
+    for condition in order:
+        members = [place for place in places if place.condition == condition and place.arm in reachable]
+        ports = list(range(FIRST_PORT, FIRST_PORT + len(members)))
+        shuffled.shuffle(ports)
+        found += [
+            _Place(place.arm, condition, place.repeat, condition, port)
+            for place, port in zip(members, ports, strict=True)
+        ]
+    # A control, which nothing reaches, takes no turns.
+    return found + [place for place in places if place.arm not in reachable]
 
 
 def lives(slots: Iterable[Slot]) -> Iterator[list[Slot]]:
@@ -92,17 +134,34 @@ def lives(slots: Iterable[Slot]) -> Iterator[list[Slot]]:
         yield list(shared)
 
 
-def loaded_seconds(condition: Condition) -> float:
-    """Seconds of one window under `condition` in which it is measured: all but overhead."""
+def turns(scenario: Scenario, seed: int, planned: Iterable[Slot], present: Sequence[Slot]) -> tuple[int, ...]:
+    """Whose cell is whose, as indexes into `present`: the slots of one life that can be had, of a run's
+    `planned` ones. Recomputed from run.json by whoever asks."""
+    interleave, life = scenario.schedule.interleave, present[0].life
+    assert interleave
+    members = [slot for slot in planned if slot.life == life]
+    cells = order_cells(seed, members[0].block, members[0].condition, len(members), interleave.rounds)
+    return keep_present(cells, [members.index(slot) for slot in present])
+
+
+def loaded_seconds(condition: Condition, interleave: Interleave | None = None) -> float:
+    """Seconds of one window under `condition` in which it is measured: all but overhead.
+
+    `interleave`: of arms that take turns."""
     load = condition.load
     idle_s = IDLE_S if load.measures_cpu else 0.0
+    if interleave:
+        # Warmed up once more on the connections of its turns, for a cell.
+        return load.warm_up_s + (2 * interleave.rounds + 1) * interleave.cell_ms / 1_000
     return idle_s + load.warm_up_s + load.measure_s + load.wrk_witness_s
 
 
-def slot_seconds(condition: Condition) -> float:
+def slot_seconds(condition: Condition, interleave: Interleave | None = None) -> float:
     """Expected seconds of one slot under `condition`, its overhead included."""
     overhead_s = SLOT_OVERHEAD_S + (CAPTURE_OVERHEAD_S if condition.lab.taps else 0.0)
-    return loaded_seconds(condition) + overhead_s
+    overhead_s += TURN_OVERHEAD_S if interleave else 0.0
+    overhead_s += SLOT_OVERHEAD_S * condition.lab.idle_containers
+    return loaded_seconds(condition, interleave) + overhead_s
 
 
 def expected_seconds(scenario: Scenario, slots: tuple[Slot, ...]) -> float:
@@ -119,5 +178,6 @@ def overhead_seconds(scenario: Scenario) -> float:
 def measuring_seconds(scenario: Scenario, slots: tuple[Slot, ...]) -> float:
     """Of these, slots and the engine's restarts between sessions: what a budget limits."""
     settings = conditions(scenario)
-    sessions = len({slot.session for slot in slots})
-    return SESSION_OVERHEAD_S * (sessions - 1) + sum(slot_seconds(settings[slot.condition]) for slot in slots)
+    sessions, interleave = len({slot.session for slot in slots}), scenario.schedule.interleave
+    slots_s = sum(slot_seconds(settings[slot.condition], interleave) for slot in slots)
+    return SESSION_OVERHEAD_S * (sessions - 1) + slots_s

@@ -60,6 +60,13 @@ class Tables(Frozen):
         """The mode whose network `arm` is in: its own, or that of the arm whose network it shares."""
         return MODES[self.arm(arm.target).kind if arm.target else arm.kind]
 
+    def repeats(self, arm: Arm) -> int:
+        """Slots of `arm` in a block under a condition. Where arms take turns, a mode of which only one
+        container can be alive has one."""
+        known = arm.target is None or any(other.name == arm.target for other in self.arms)
+        alone = self.schedule.interleave and known and self.network(arm).holds
+        return 1 if alone else self.schedule.slots_per_arm
+
     @property
     def compared(self) -> tuple[Arm, ...]:
         """Arms that are measured against one another: all but the controls."""

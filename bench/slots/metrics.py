@@ -67,12 +67,39 @@ def measure_requests(
     load = load or Load()
     begun_ns = records[load.begin_column]
     inside = (begun_ns >= window_start_ns) & (begun_ns < window_end_ns)
+    done = (records["done_ns"] >= window_start_ns) & (records["done_ns"] < window_end_ns)
+    return _measure(records, inside, done, (window_end_ns - window_start_ns) / 1e9, load)
+
+
+def measure_turns(records: np.ndarray, turns: np.ndarray) -> RequestMetrics:
+    """Metrics of a slot's own turns (TURN_DTYPE, in order): their settled parts are its window."""
+    inside = find_turns(records["sent_ns"], turns) >= 0
+    done = find_turns(records["done_ns"], turns) >= 0
+    return _measure(records, inside, done, sum_settled_s(turns), Load())
+
+
+def sum_settled_s(turns: np.ndarray) -> float:
+    """Seconds of `turns` (TURN_DTYPE) that count."""
+    return float((turns["end_ns"] - turns["settled_ns"]).sum()) / 1e9
+
+
+def find_turns(stamps_ns: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """Number of the cell in whose settled part each stamp lies (int32); -1 outside of all.
+
+    `turns`: TURN_DTYPE, in order, that do not overlap."""
+    place = np.searchsorted(turns["settled_ns"], stamps_ns, side="right") - 1
+    within = (place >= 0) & (stamps_ns < turns["end_ns"][place])
+    return np.where(within, turns["cell"][place], -1).astype(np.int32)
+
+
+def _measure(
+    records: np.ndarray, inside: np.ndarray, done_inside: np.ndarray, seconds: float, load: Load
+) -> RequestMetrics:
+    """Of the requests that are `inside` the window; throughput of those that were `done_inside` it."""
     # Columns of them, not the records themselves: there may be tens of millions.
     good = inside & (records["outcome"] == 0)
     requests, answered = int(inside.sum()), int(good.sum())
-    done = records["outcome"] == 0
-    done &= (records["done_ns"] >= window_start_ns) & (records["done_ns"] < window_end_ns)
-    seconds = (window_end_ns - window_start_ns) / 1e9
+    done = done_inside & (records["outcome"] == 0)
     unfinished = int((inside & (records["done_ns"] == 0)).sum())
     values: dict[Metric, float] = {}
     p999 = mean = service_p50 = service_p99 = None

@@ -23,6 +23,13 @@ RECORD_DTYPE = np.dtype(
 """A request as it is kept. Stamps are CLOCK_MONOTONIC; 0 where the moment never came."""
 
 
+TURN_DTYPE = np.dtype(
+    [("cell", "<i4"), ("after", "<i4"), ("start_ns", "<i8"), ("settled_ns", "<i8"), ("end_ns", "<i8")]
+)
+"""A turn of a slot: its number among all cells of its set, the slot whose cell was before it (-1: none),
+and its stamps (CLOCK_MONOTONIC), between whose last two it counts."""
+
+
 class Outcome(IntEnum):
     """How a request ended."""
 

@@ -341,6 +341,11 @@ conntrack drops; listen drops; client ports; conntrack room; path: dnat connecti
 path: filter accepts; path: forwarded packets; path: bridge packets; path: veth packets;
 path: uplink packets; path: loopback packets;
 path: accepted connections; path: opened connections; path: served connections; path: proxy cpu ns;
+path proof;
+path of the set: dnat connections; path of the set: filter accepts; path of the set: forwarded packets;
+path of the set: bridge packets; path of the set: veth packets; path of the set: uplink packets;
+path of the set: loopback packets; path of the set: accepted connections;
+path of the set: opened connections; path of the set: served connections; path of the set: proxy cpu ns;
 namespace; image; cpuset; control: links; control: alive; control: unreachable; capture: drops;
 capture: matched; capture: order"""
 
@@ -350,6 +355,9 @@ def test_a_gate_is_stored_under_the_name_that_it_always_had() -> None:
     assert {GateKind.of_counter(counter) for counter in Counter if counter is not Counter.CONNTRACK} == {
         kind for kind in GateKind if kind.name.startswith("PATH_")
     }
+    assert {
+        GateKind.of_counter(counter, of_set=True) for counter in Counter if counter is not Counter.CONNTRACK
+    } == {kind for kind in GateKind if kind.name.startswith("SET_")}
 
 
 @pytest.mark.parametrize(

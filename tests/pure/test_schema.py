@@ -93,9 +93,9 @@ def test_every_option_is_described_to_an_editor(table: str, name: str) -> None:
 def test_every_option_occurs_in_the_example_of_the_documentation(table: str, name: str) -> None:
     table_now, found = "", set()
     for line in "".join(documented_tables()).splitlines():
-        if heading := re.match(r"\[\[?([a-z]+)\]", line):
+        if heading := re.match(r"\[\[?([a-z.]+)\]", line):
             table_now = heading[1]
-            found.add(("", table_now))
+            found.add((table_now.rpartition(".")[0], table_now.rpartition(".")[2]))
         elif option := re.match(r"(?:# )?([a-z0-9_]+) = ", line):
             found.add((table_now, option[1]))
     assert (table, name) in found

@@ -34,12 +34,12 @@ def unpack(client: docker.DockerClient, image_id: str, host: Host) -> str:
 
 
 @contextmanager
-def apache(host: Host, root: str, environment: Mapping[str, str]) -> Iterator[int]:
-    """Run Apache from `root` on the host's cores; yields its process id as `host` numbers it."""
+def apache(host: Host, root: str, environment: Mapping[str, str], name: str) -> Iterator[int]:
+    """Run Apache from `root` on the host's cores as `name`; yields its process id as `host` numbers it."""
     pid_file = f"{root}/tmp/httpd.pid"  # noqa: S108 - of the container's root
     host.run(["rm", "-f", pid_file])
     settings = [f"{name}={value}" for name, value in environment.items()]
-    program = host.start(["chroot", root, "/usr/bin/env", *settings, *FOREGROUND], "native")
+    program = host.start(["chroot", root, "/usr/bin/env", *settings, *FOREGROUND], name)
     try:
         yield _wait_for_pid(host, pid_file, program)
     finally:

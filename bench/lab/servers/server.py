@@ -107,7 +107,7 @@ def apache(
         if network.docker is None:
             root = native.unpack(site.engine.client, site.image_id, site.engine.host)
             started_ns = site.client.monotonic_ns()
-            pid = stack.enter_context(native.apache(site.engine.host, root, environment))
+            pid = stack.enter_context(native.apache(site.engine.host, root, environment, name))
             yield Apache(Endpoint(address, arm.port), pid, started_ns, None, site.image_id)
             return
         options = {"environment": environment}

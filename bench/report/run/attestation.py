@@ -80,9 +80,12 @@ def _cell(records: list[SlotRecord], counter: Counter) -> str:
 
 def _share(record: SlotRecord, counter: Counter) -> float:
     """A request's share, of all that were sent: counters saw warm-up and drain too. Or a connection's."""
+    turns = record.turns
     if counter in PER_CONNECTION:
-        return record.counters[counter] / max(record.connections_opened or 1, 1)
-    requests = record.requests if record.requests_recorded is None else record.requests_recorded
+        connections = turns.proof_connections if turns else record.connections_opened
+        return record.counters[counter] / max(connections or 1, 1)
+    recorded = turns.proof_requests if turns else record.requests_recorded
+    requests = record.requests if recorded is None else recorded
     scale = 1e3 if counter is Counter.PROXY_CPU else 1
     return record.counters[counter] / scale / max(requests, 1)
 

@@ -11,6 +11,7 @@ from bench.records.environment import UNKNOWN
 from bench.report.run import attestation
 from bench.report.run.answer import describe_workload
 from bench.report.run.instrument import describe_instrument
+from bench.report.run.turns import describe_turns
 from bench.report.table import NOT_AVAILABLE
 from bench.report.text import count, format_number, format_share, join_words
 from bench.results.run import Run
@@ -122,6 +123,7 @@ def describe_method(run: Run) -> list[str]:
             " same cores."
         ),
         _describe_slot(run),
+        *describe_turns(run),
         *_describe_ends(run),
         *_describe_open_loop(run),
         _describe_schedule(run),
@@ -163,7 +165,12 @@ def _name_hosts(run: Run, arm: Arm) -> str:
 
 
 def _describe_slot(run: Run) -> str:
-    load = run.record.scenario.load
+    load, interleave = run.record.scenario.load, run.record.scenario.schedule.interleave
+    if interleave:
+        return (
+            f"A slot is a fresh container, measured once: {load.warm_up_s:g} s of warm-up, then its turns"
+            f" ({describe_workload(run)}), every request recorded."
+        )
     text = (
         f"A slot is a fresh container, measured once: {load.warm_up_s:g} s of warm-up, then a window of"
         f" {load.measure_s:g} s ({describe_workload(run)}), every request recorded."
@@ -223,7 +230,10 @@ def _describe_open_loop(run: Run) -> list[str]:
 
 def _describe_schedule(run: Run) -> str:
     record, schedule = run.record, run.record.scenario.schedule
-    per_block = len(record.scenario.arms) * schedule.slots_per_arm * len(run.conditions)
+    scenario = record.scenario
+    per_block = sum(scenario.repeats(arm) for arm in scenario.arms) * len(run.conditions)
+    alone = [arm.name for arm in scenario.arms if scenario.repeats(arm) < schedule.slots_per_arm]
+    one = f" (one of {join_words(alone)})" if alone else ""
     condition = f" under each of {count(len(run.conditions), 'condition')}" if len(run.conditions) > 1 else ""
     precision = (
         f" The run was to end where every p50 ratio is known to ± {format_share(record.precision)}; it"
@@ -233,7 +243,7 @@ def _describe_schedule(run: Run) -> str:
     )
     sessions = f" in {count(schedule.sessions, 'session')}, the engine restarted between two"
     return (
-        f"A block is {per_block} slots, {schedule.slots_per_arm} of each arm{condition}, in a random"
+        f"A block is {per_block} slots, {schedule.slots_per_arm} of each arm{one}{condition}, in a random"
         f" order drawn from the seed {record.seed} before there was data. Planned were"
         f" {count(record.planned[-1].block + 1, 'block')}"
         f" ({count(len(record.planned), 'slot')}){sessions if schedule.sessions > 1 else ''}; measured"

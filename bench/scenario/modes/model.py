@@ -112,6 +112,18 @@ class NetworkMode:
     reachable: bool = True
     """False for a control, that must not answer."""
 
+    @property
+    def holds(self) -> frozenset[str]:
+        """What only one container at a time can have of a Docker host and its client: a subnet, an address,
+        a link or route by a fixed name. Where it is empty, several of this mode can be alive together.
+        """
+        fixed = (" ".join(step.argv) for step in self.steps)
+        of_one = ("{container_address}", "{container_pid}", "{port}")
+        held = [command for command in fixed if not any(field in command for field in of_one)]
+        held += [self.network.subnet] if self.network else []
+        held += [self.container_address] if self.container_address else []
+        return frozenset(held)
+
     def path_from(self, vantage: Vantage) -> Path:
         """Every counter that a load from `vantage` must move."""
         path = self.path if vantage is Vantage.CLIENT else self.local_paths.get(vantage, {})

@@ -81,6 +81,20 @@ class GateKind(StrEnum):
     PATH_SERVED = "path: served connections", Blame.PATH
     PATH_PROXY_CPU = "path: proxy cpu ns", Blame.PATH
 
+    PROOF_REQUESTS = "path proof", Blame.DISTURBED, Demand.AT_LEAST
+    """Of a slot that took turns, whose path is proved alone; then, of all turns together:"""
+    SET_DNAT = "path of the set: dnat connections", Blame.PATH
+    SET_FILTER = "path of the set: filter accepts", Blame.PATH
+    SET_FORWARDED = "path of the set: forwarded packets", Blame.PATH
+    SET_BRIDGE = "path of the set: bridge packets", Blame.PATH
+    SET_VETH = "path of the set: veth packets", Blame.PATH
+    SET_UPLINK = "path of the set: uplink packets", Blame.PATH
+    SET_LOOPBACK = "path of the set: loopback packets", Blame.PATH
+    SET_ACCEPTED = "path of the set: accepted connections", Blame.PATH
+    SET_OPENED = "path of the set: opened connections", Blame.PATH
+    SET_SERVED = "path of the set: served connections", Blame.PATH
+    SET_PROXY_CPU = "path of the set: proxy cpu ns", Blame.PATH
+
     NAMESPACE = "namespace", Blame.OTHER_SUBJECT
     IMAGE = "image", Blame.OTHER_SUBJECT
     CPUSET = "cpuset", Blame.OTHER_SUBJECT
@@ -116,9 +130,10 @@ class GateKind(StrEnum):
         return 0.0 if self.decimals is None else 10.0**-self.decimals
 
     @classmethod
-    def of_counter(cls, counter: Counter) -> "GateKind":
-        """The gate on a counter of the path."""
-        return next(kind for kind in cls if kind.value == f"path: {counter.replace('_', ' ')}")
+    def of_counter(cls, counter: Counter, *, of_set: bool = False) -> "GateKind":
+        """The gate on a counter of the path; `of_set`: over all turns of a set."""
+        what = "path of the set" if of_set else "path"
+        return next(kind for kind in cls if kind.value == f"{what}: {counter.replace('_', ' ')}")
 
 
 Number = Annotated[float, Field(ge=-1e18, le=1e18)]

@@ -122,6 +122,21 @@ def check_open_loop(
     ]
 
 
+MIN_PROOF_REQUESTS = 100
+"""On which a path is proved: two packets each are then far more than what moves a still counter."""
+
+
+def check_proof(requests: int) -> Gate:
+    """Gate on the load over which a path is proved."""
+    return Gate(
+        name=GateKind.PROOF_REQUESTS,
+        passed=requests >= MIN_PROOF_REQUESTS,
+        seen=requests,
+        limit=MIN_PROOF_REQUESTS,
+        unit="requests of the warm-up, alone, at least",
+    )
+
+
 def check_connections(asked: int, connected: int | None) -> list[Gate]:
     """Gate that the load began with every connection that the scenario asks for.
 

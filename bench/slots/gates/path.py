@@ -1,30 +1,93 @@
 """The path: counters that prove which way the packets went."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from bench.scenario.modes.footprint import EXACT, STILL_PROXY_NS, STILL_SHARE, UNITS, Counter, Expected, Path
 from bench.slots.gates.gate import Demand, Gate, GateKind
 
 
 def check_path(
-    path: Path, counters: Mapping[Counter, int], connections: int, requests: int, *, forwarding_rules: bool
+    path: Path,
+    counters: Mapping[Counter, int],
+    connections: int,
+    requests: int,
+    *,
+    forwarding_rules: bool,
+    stray_packets: int = 0,
 ) -> list[Gate]:
     """A gate a counter: that it moved as `path` (of `NetworkMode.path_from`) says, or not at all.
 
     `connections` opened and `requests` measured are the load's own counts. Without
     `forwarding_rules` (an engine with iptables off) nothing is filtered, so FILTER must stay still.
+    `stray_packets` move no still counter, however few the requests.
     """
-    expected = dict(path)
-    if Counter.FORWARDED in path and forwarding_rules:
-        expected[Counter.FILTER] = Expected.EACH_REQUEST
+    expected = _expect(path, forwarding_rules=forwarding_rules)
     return [
-        _path_gate(counter, expected.get(counter), counters[counter], connections, requests)
+        _path_gate(counter, expected.get(counter), counters[counter], connections, requests, stray_packets)
         for counter in UNITS
     ]
 
 
+class Part(NamedTuple):
+    """One of several loads on a Docker host, that were counted together."""
+
+    path: Path
+    connections: int
+    requests: int
+
+
+def check_shared_path(
+    own: Part,
+    others: Sequence[Part],
+    counters: Mapping[Counter, int],
+    *,
+    forwarding_rules: bool,
+    in_host_network: bool,
+) -> list[Gate]:
+    """A gate a counter: over loads that took turns it moved by the sum of what their paths demand.
+
+    That each took its own path `check_path` proves, of each alone. The server of `own`, unless it is
+    `in_host_network`, is in a namespace of its own, where it alone accepts.
+    """
+    gates = []
+    for counter in UNITS:
+        parts = [own, *others]
+        if counter is Counter.SERVED:
+            if in_host_network:
+                continue  # Of that namespace, this is ACCEPTED, which is the sum over all who share it.
+            parts = [own]
+        expected = [_expect(part.path, forwarding_rules=forwarding_rules).get(counter) for part in parts]
+        moving = [(how, part) for how, part in zip(expected, parts, strict=True) if how]
+        how = moving[0][0] if moving else None
+        counted = [part for _, part in moving] or parts
+        connections = sum(
+            part.connections * (1 + (how is Expected.TWICE_A_CONNECTION)) for how, part in moving
+        )
+        gate = _path_gate(
+            counter,
+            Expected.EACH_CONNECTION if how is Expected.TWICE_A_CONNECTION else how,
+            counters[counter],
+            connections,
+            sum(part.requests for part in counted),
+        )
+        gates.append(gate.model_copy(update={"name": GateKind.of_counter(counter, of_set=True)}))
+    return gates
+
+
+def _expect(path: Path, *, forwarding_rules: bool) -> Path:
+    if Counter.FORWARDED in path and forwarding_rules:
+        return {**path, Counter.FILTER: Expected.EACH_REQUEST}
+    return path
+
+
 def _path_gate(
-    counter: Counter, expected: Expected | None, seen: int, connections: int, requests: int
+    counter: Counter,
+    expected: Expected | None,
+    seen: int,
+    connections: int,
+    requests: int,
+    stray_packets: int = 0,
 ) -> Gate:
     match expected:
         case Expected.EACH_CONNECTION:
@@ -37,8 +100,13 @@ def _path_gate(
         case Expected.SOME:
             limit, demand = 1, Demand.AT_LEAST
         case None:
-            still = STILL_PROXY_NS if counter is Counter.PROXY_CPU else STILL_SHARE
-            limit, demand = 0 if counter in EXACT else int(requests * still), Demand.NOT_ON_PATH
+            demand = Demand.NOT_ON_PATH
+            if counter in EXACT:
+                limit = 0
+            elif counter is Counter.PROXY_CPU:
+                limit = int(requests * STILL_PROXY_NS)
+            else:
+                limit = max(int(requests * STILL_SHARE), stray_packets)
     return Gate(
         name=GateKind.of_counter(counter),
         passed=demand.is_met(seen, limit),

@@ -1,0 +1,77 @@
+"""What a Locust user is asked to drive, and what came of it."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+# The load path first, as in users.py.
+from bench.generator.cells import CellTimes, Target, Turns
+from bench.generator.request_log import RequestLog
+from bench.lab.hosts.readings import Reading
+
+from gevent.event import Event  # isort: skip
+
+
+@dataclass
+class Order:
+    """One slot's load, and what came of it. Stamps are CLOCK_MONOTONIC."""
+
+    name: str
+    """Under which Locust's own statistics list it: the arm."""
+    address: str
+    port: int
+    path: str
+    connections: int
+    warm_up_s: float
+    measure_s: float
+    users: int
+    keep_alive: bool = True
+    rate_rps: float | None = None
+    """Of an open loop; None: closed."""
+    arrivals: Literal["poisson", "uniform"] = "poisson"
+    arrival_seed: int = 0
+    pacing: Literal["spin", "sleep"] = "spin"
+    """Of an open loop."""
+    watched: Sequence[str] = ()
+    """Files that are read as the window opens and as it closes; of an open loop."""
+    readings: list[Reading] = field(default_factory=list)
+    log: RequestLog = field(default_factory=RequestLog)
+    window_start_ns: int = 0
+    window_end_ns: int = 0
+    opened: int = 0
+    """Connections opened, reconnects included; as far as the engine shows them."""
+    spun_ns: int = 0
+    """Time in which an open loop looked in vain for something to do, on the core all the while."""
+    without_port: int = 0
+    """Connections for which the client had no port left."""
+    connected: int | None = None
+    """Connections with which the load began; None of an engine that does not show it."""
+    loop: str = ""
+    """Which loop drove it, and why where it is not the compiled one; of the raw engines."""
+    core_busy: dict[int, float] = field(default_factory=dict)
+    """Core -> busy share, from the warm-up's begin to the window's end; of the raw engine."""
+    finished: Event = field(default_factory=Event)
+    failure: str = ""
+
+    def begin(self) -> None:
+        """Fix the window: it opens after the warm-up, whose requests are kept as well."""
+        self.window_start_ns = time.monotonic_ns() + round(self.warm_up_s * 1e9)
+        self.window_end_ns = self.window_start_ns + round(self.measure_s * 1e9)
+
+
+@dataclass
+class CellsOrder:
+    """Servers that take turns, and what came of it."""
+
+    asked: Turns
+    targets: Sequence[Target]
+    go_home: Callable[[], None]
+    """Has this thread send from where it sent before."""
+    loop: str = ""
+    """As an `Order`'s."""
+    times: list[CellTimes] = field(default_factory=list)
+    core_busy: dict[int, float] = field(default_factory=dict)
+    users: int = 1
+    finished: Event = field(default_factory=Event)
+    failure: str = ""
