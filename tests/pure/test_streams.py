@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ExitCode
-from bench.results import store
 
-from .conftest import make_run, make_scenario
+from .conftest import make_run, make_scenario, store_whole
 
 PATIENCE_S = 60
 COMMANDS = {
@@ -33,7 +32,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shelf")
     run = folder / "results" / "unit" / "20250102T030405Z-00aa"
     run.mkdir(parents=True)
-    store.write_run(run, make_run(make_scenario(blocks=4), id=run.name))
+    store_whole(run, make_run(make_scenario(blocks=4), id=run.name))
     return folder
 
 
