@@ -5,7 +5,10 @@ BIN := .venv/bin
 PACKAGES := docker.io tini iptables iproute2 util-linux tcpdump mmdebstrap ethtool curl wrk gcc libc6-dev
 TEST_PACKAGES := chromium
 
-.PHONY: help quick test check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-report benchmark-slots differential rates lock clean
+# Files of tests beside each other, a core each. The lab's are not among them: a machine has one.
+PYTEST_BESIDE := $(BIN)/pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile --shuffle=new
+
+.PHONY: help quick test test-pure watch-report check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-report benchmark-slots differential rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
@@ -14,7 +17,11 @@ quick: setup  ## set everything up, measure scenarios/quick.toml, print the verd
 
 test: PACKAGES += $(TEST_PACKAGES)
 test: setup check  ## set everything up, run every check and test (lab tests where root allows)
-	$(BIN)/pytest
+	$(PYTEST_BESIDE) tests/pure tests/browser
+	$(BIN)/pytest --shuffle=new tests/lab
+
+test-pure: .venv/installed  ## the daily loop: tests that need no lab, without the slow ones
+	$(PYTEST_BESIDE) -m "not slow" tests/pure
 
 check: .venv/installed  ## formatting, lint, types and the direction of imports
 	$(BIN)/ruff format --check .
@@ -46,6 +53,12 @@ benchmark-report: .venv/installed  ## time and memory of the report of RUN, mult
 
 benchmark-slots: .venv/installed  ## what storing a slot of RUN costs as the 10th, 1,000th and 10,000th
 	$(BIN)/python benchmarks/slot_writing.py $(RUN)
+
+watch-report: .venv/installed  ## write the page of RUN into site/report.html, again at every change of the code
+	@mkdir -p site; while :; do \
+	  $(BIN)/bench report $(RUN) --output site/report.html; touch site/.written; \
+	  until [ -n "$$(find bench -newer site/.written -type f ! -name '*.pyc' -print -quit)" ]; do sleep 0.5; done; \
+	done
 
 differential: .venv/installed  ## readers of captures on 100,000 random packets, and both loops on 10,000 scripts of a server
 	DIFFERENTIAL_PACKETS=100000 $(BIN)/pytest -s tests/pure/test_packets_differential.py

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.records.run import SlotRecord
+from bench.report.run import page
 from bench.report.table import Table
 from bench.results import columns
 from bench.results.run import Run
@@ -111,6 +113,17 @@ def few_resamples() -> Iterator[None]:
     """With few resamples, whose time would be most of these tests'."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(estimate, "RESAMPLES", 199)
+        yield
+
+
+drawn = cache(page._illustrate)
+
+
+@contextmanager
+def drawing_once() -> Iterator[None]:
+    """With each figure of a run drawn once, on however many pages it stands: drawing is most of the work."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "_illustrate", drawn)
         yield
 
 

@@ -45,7 +45,7 @@ from .conftest import (
     noise,
 )
 from .procfs import PROXY, SOFTIRQS, STAT
-from .reports import few_resamples, row, store_run
+from .reports import drawing_once, few_resamples, row, store_run
 
 CPU = Metric.CPU_US_PER_REQUEST
 LOAD = Load(model="open", pacing="sleep", rate_rps=1000)
@@ -340,7 +340,7 @@ def test_slots_csv_and_the_table_of_slots_have_cpu_only_where_it_was_measured(tm
 
 def test_a_run_without_cpu_has_no_word_of_it_in_its_report(tmp_path: Path) -> None:
     run = store_run(tmp_path, make_scenario(blocks=4), requests=True)
-    with few_resamples():
+    with few_resamples(), drawing_once():
         pages = render_html(run), render_markdown(run)
 
     assert tabulate_cpu(run) == []

@@ -196,6 +196,7 @@ def test_no_age_is_told_of_what_is_no_time() -> None:
     assert describe_age("", datetime.now(UTC)) == ""
 
 
+@pytest.mark.slow
 def test_bash_completes_commands_scenarios_modes_and_runs_by_the_printed_script(tmp_path: Path) -> None:
     last = store_one(tmp_path / "results", "0001", Status.COMPLETE).relative_to(tmp_path)
     command = tmp_path / "bench"

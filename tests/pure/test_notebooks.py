@@ -23,6 +23,7 @@ def test_a_notebook_is_kept_without_output(notebook: Path) -> None:
     assert [cell for cell in cells if cell["outputs"] or cell["execution_count"] is not None] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_to_its_end_on_the_run_that_ships(notebook: Path, tmp_path: Path) -> None:
     execute(notebook, tmp_path / "done.ipynb")
@@ -30,6 +31,7 @@ def test_a_notebook_runs_to_its_end_on_the_run_that_ships(notebook: Path, tmp_pa
     assert all(cell["execution_count"] for cell in code_cells(tmp_path / "done.ipynb"))
 
 
+@pytest.mark.slow
 def test_the_notebook_for_any_run_takes_the_run_as_a_parameter(tmp_path: Path) -> None:
     with pytest.raises(papermill.PapermillExecutionError, match=r"(?s)InputError.*nowhere"):
         execute(

@@ -65,6 +65,7 @@ def _records(reader: RawPcapReader) -> Iterator[tuple[bytes, "RawPcapReader.Pack
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_scapy_and_the_reader_say_the_same_of_random_packets_and_of_their_mutations() -> None:
     logging.getLogger("scapy.runtime").setLevel(logging.CRITICAL)
     dice, seen = random.Random(20261124), Counter[str]()

@@ -27,7 +27,7 @@ from bench.scenario.model import Arm, Load
 from bench.statistics.estimate import equivalence_p_value, estimate
 
 from .conftest import make_scenario
-from .reports import few_resamples, judged, make_ladder, store_run
+from .reports import drawing_once, few_resamples, judged, make_ladder, store_run
 
 P50, P99, THROUGHPUT = PERFORMANCE
 BLOCKS = 10
@@ -239,7 +239,9 @@ def test_the_map_stands_in_the_report_as_a_figure_and_as_a_table_a_candidate(run
     assert bridge.rows[0][1].startswith(Region.BETTER)
     assert "12 cells of host against bridge" in describe_regions(map_one(run))[0]
     assert "9 cells of host against macvlan" in describe_regions(map_one(run))[1]
-    for text in (page.render_html(run), page.render_markdown(run)):
+    with drawing_once():
+        texts = page.render_html(run), page.render_markdown(run)
+    for text in texts:
         assert "Where host is better" in text
         assert "regions" in text
     assert set(Region) <= {name for name, _ in explain_regions("host")}
@@ -295,4 +297,6 @@ def test_an_arm_that_one_condition_lacks_is_measured_and_compared_under_the_othe
     )
     assert run.verdict.unavailable_under == {labels[1]: GAPS[1]}
     assert not run.record.remaining()
-    assert f"macvlan is {NOT_AVAILABLE} here under {labels[1]}: no answer came" in page.render_html(run)
+    with drawing_once():
+        html = page.render_html(run)
+    assert f"macvlan is {NOT_AVAILABLE} here under {labels[1]}: no answer came" in html

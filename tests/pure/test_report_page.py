@@ -26,7 +26,7 @@ from bench.report.symbols import PALETTE
 from bench.results.run import Run
 
 from .conftest import make_gate, make_run, make_scenario, make_slot_record
-from .reports import ARMS, LADDER, NO_IPVLAN, judged, make_ladder, measure, store_run
+from .reports import ARMS, LADDER, NO_IPVLAN, drawing_once, judged, make_ladder, measure, store_run
 from .verdicts import ENGINES
 
 FIGURES = (draw_latency, draw_block_ratios, draw_throughput, draw_slot_timeline, draw_ladder, draw_costs)
@@ -58,12 +58,14 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def html(crowded: Run) -> str:
-    return page.render_html(crowded)
+    with drawing_once():
+        return page.render_html(crowded)
 
 
 @pytest.fixture(scope="module")
 def markdown(crowded: Run) -> str:
-    return page.render_markdown(crowded)
+    with drawing_once():
+        return page.render_markdown(crowded)
 
 
 def texts_of(figure: Figure) -> list[str]:

@@ -9,7 +9,7 @@ from bench.results import files
 from bench.results.run import Run
 
 from .conftest import make_scenario
-from .reports import store_run
+from .reports import drawing_once, judged, store_run
 from .test_findings import make_finding, make_record, make_walk
 
 OLD = make_walk("debian:bookworm", Word.CONFIRMED, Word.CONFIRMED)
@@ -28,6 +28,13 @@ def test_a_word_that_every_engine_came_to_stands_once_and_others_name_their_engi
     ]
 
 
+def render_both(folder: Path) -> tuple[str, str]:
+    """The run's page in HTML and in Markdown."""
+    run = judged(Run(folder))
+    with drawing_once():
+        return render_html(run), render_markdown(run)
+
+
 def test_a_report_shows_the_commands_and_what_they_printed_and_escapes_them(tmp_path: Path) -> None:
     hostile = make_finding("hostile", Word.REFUTED, seen="<script>alert(1)</script> | `x`")
     walk = OLD.model_copy(update={"findings": (*OLD.findings, hostile)})
@@ -35,7 +42,7 @@ def test_a_report_shows_the_commands_and_what_they_printed_and_escapes_them(tmp_
     (tmp_path / files.WALKTHROUGH_FILE).write_text(
         make_record(walk, unavailable={"debian:sid": "no mirror"}).model_dump_json()
     )
-    html, markdown = render_html(Run(tmp_path)), render_markdown(Run(tmp_path))
+    html, markdown = render_both(tmp_path)
 
     assert "[docker1] iptables -S INPUT\n-P INPUT DROP" in html
     assert "<script>alert" not in html
@@ -47,4 +54,4 @@ def test_a_report_shows_the_commands_and_what_they_printed_and_escapes_them(tmp_
 def test_a_run_without_a_walkthrough_has_no_such_section(tmp_path: Path) -> None:
     store_run(tmp_path, make_scenario(), requests=True)
 
-    assert "one by one" not in render_html(Run(tmp_path)) + render_markdown(Run(tmp_path))
+    assert "one by one" not in "".join(render_both(tmp_path))
