@@ -7,6 +7,7 @@ is called, so that `bench --help` and completion answer at once.
 import os
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -14,11 +15,12 @@ import typer
 from typer._completion_classes import completion_init
 
 from bench import __version__, interrupts
-from bench.cli import capacity, check, compare, lab, listing, report, run
+from bench.cli import capacity, check, compare, lab, listing, report, run, verify
 from bench.cli.scenario import scenario_app
 from bench.cli.streams import open_streams
 from bench.cli.terminal import err, out, print_json
 from bench.errors import BenchError, ExitCode, InputError, Interrupted
+from bench.results.sums import NotAsWritten
 
 app = typer.Typer(
     add_completion=False,  # `bench completion` prints it; typer's own writes to the shell's start-up file.
@@ -26,7 +28,7 @@ app = typer.Typer(
     help="What does a Docker network mode cost an HTTP service, on this machine? Answers with evidence.",
     epilog="Begin with: bench run quick. Each command has an example: bench run --help",
 )
-for group in (run, capacity, report, lab, compare, check, listing):
+for group in (run, capacity, report, lab, compare, check, verify, listing):
     app.add_typer(group.app)
 app.add_typer(scenario_app, name="scenario")
 
@@ -57,6 +59,8 @@ def run_app() -> int:
     """Run the command line; returns the exit code."""
     if COMPLETION in os.environ:
         completion_init()
+    # Every output says it itself, before its numbers.
+    warnings.simplefilter("ignore", NotAsWritten)
     try:
         code = app(prog_name=NAME, standalone_mode=False)
         sys.stdout.flush()

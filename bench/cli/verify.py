@@ -5,10 +5,14 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.options import JsonOption
 from bench.cli.terminal import out, print_json
 from bench.errors import ExitCode
 
+app = typer.Typer()
 
+
+@app.command(epilog="Example: bench verify results/quick/20261124T202906Z-d62b --deep")
 def verify(
     run: Annotated[
         Path, typer.Argument(metavar="RUN", help="A run's folder, a capacity measurement's, or a suite's.")
@@ -16,7 +20,7 @@ def verify(
     deep: Annotated[
         bool, typer.Option("--deep", help="Compute each slot's stored values again from its requests.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Hold every file against its sum from when it was written. Exit code 4 where one was changed since."""
     from bench.results.verification import verify_all
@@ -33,8 +37,3 @@ def verify(
             out.print(f"{each.folder}: as it was written ({each.summed:,} files){values}", markup=False)
     if not all(each.is_whole for each in checked):
         raise typer.Exit(ExitCode.INVALID_MEASUREMENT)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command(epilog="Example: bench verify results/quick/20261124T202906Z-d62b --deep")(verify)

@@ -12,6 +12,7 @@ from bench.stored import Stored
 Record = TypeVar("Record", bound=Stored)
 MOST_FAULTS = 20
 """More faults than this are counted: one slip in every slot is one slip."""
+FROM_A_COPY = "Take it from a copy."
 BY_ITS_WRITER = "Read it with the version of bench that wrote it; one that was changed since cannot be used."
 
 
@@ -35,6 +36,9 @@ def read_record(
             _refuse_other_versions(_Version.model_validate_json(text), path, doing, versions)
         return model.parse(text)
     except ValidationError as fault:
+        first = fault.errors(include_url=False)[0]
+        if first["type"] == "json_invalid":
+            raise InputError(doing, f"its {path.name} is damaged ({first['msg']})", FROM_A_COPY) from fault
         raise refuse(doing, path, describe_faults(fault)) from fault
     except (ValueError, RecursionError) as fault:
         raise InputError(doing, f"its {path.name} is damaged ({fault})", BY_ITS_WRITER) from fault
@@ -45,7 +49,7 @@ def read_text(path: Path, doing: str, advice: str) -> str:
     try:
         return path.read_text()
     except OSError as fault:
-        raise InputError(doing, f"{fault.strerror}: {path}", advice) from fault
+        raise InputError(doing, f"{path.name}: {fault.strerror}", advice) from fault
     except UnicodeDecodeError as fault:
         raise InputError(doing, f"its {path.name} is no text ({fault.reason})", advice) from fault
 

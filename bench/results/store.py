@@ -146,11 +146,11 @@ def read_slots(folder: Path, record: RunRecord) -> dict[int, SlotRecord]:
 
 def read_slot(folder: Path, slot: Slot) -> SlotRecord:
     """Read a slot's slot.json. Raises InputError where it is absent, damaged, or of another slot."""
-    name = f"{slot.directory}/{SLOT_FILE}"
-    doing, advice = f"Opening the run {folder}", f"Remove {name}: `bench resume` measures that slot again."
-    measured = read_record(SlotRecord, folder / name, doing, advice)
+    doing = f"Opening {slot.directory} of the run {folder}"
+    advice = "`bench resume` measures a slot without this file again."
+    measured = read_record(SlotRecord, folder / slot.directory / SLOT_FILE, doing, advice)
     if measured.slot != slot:
-        raise InputError(doing, f"{name} is of another slot than the plan has there", advice)
+        raise InputError(doing, f"its {SLOT_FILE} is of another slot than the plan has there", "Remove it.")
     return measured
 
 
@@ -184,7 +184,10 @@ def write_verdict(folder: Path, verdict: Verdict) -> None:
 def read_verdict(folder: Path) -> Verdict:
     """Read verdict.json. Raises InputError where there is none that can be read."""
     doing, advice = f"Reading the verdict of {folder}", f"`bench report {folder}` makes it."
-    return read_record(Verdict, folder / VERDICT_FILE, doing, advice)
+    try:
+        return Verdict.parse(read_text(folder / VERDICT_FILE, doing, advice))
+    except (ValueError, RecursionError) as fault:
+        raise InputError(doing, f"its {VERDICT_FILE} is damaged, or of another version", advice) from fault
 
 
 # Suites, walkthroughs, capacity measurements.

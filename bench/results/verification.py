@@ -204,7 +204,7 @@ def _compare_slots(folder: Path, slots: Iterable[SlotRecord]) -> Iterator[str]:
         try:
             stored = store.read_slot(folder, slot.slot)
         except InputError as fault:
-            yield fault.seen
+            yield f"{name}: {fault.seen}"
             continue
         if stored != slot:
             yield f"{name} says otherwise than {RUN_FILE}"
