@@ -41,7 +41,8 @@ from bench.slots.gates.machine import check_quiet
 from bench.slots.gates.network import Losses, check_network
 from bench.slots.gates.path import Part, check_path, check_shared_path
 from bench.slots.metrics import RequestMetrics, find_turns, measure_turns, sum_settled_s
-from bench.slots.turns import TurnsRecord, list_turns, split_by_predecessor
+from bench.slots.turns import list_turns, split_by_predecessor
+from bench.slots.turns_record import TurnsRecord
 
 STRAY_PACKETS = 40
 """On a still counter in a container's proof: those who live beside it announce themselves when they start.

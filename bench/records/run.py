@@ -15,7 +15,7 @@ from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Gate, GateKind, is_valid
 from bench.slots.observation import SlotMetrics
 from bench.slots.surroundings import Facts
-from bench.slots.turns import TurnsRecord
+from bench.slots.turns_record import TurnsRecord
 from bench.stored import Amount, Count, Moment, MomentIfAny, Stored
 
 SCHEMA_VERSION = 5

@@ -151,7 +151,10 @@ def read_slot(folder: Path, slot: Slot) -> SlotRecord:
     measured = read_record(SlotRecord, folder / slot.directory / SLOT_FILE, doing, advice)
     if measured.slot != slot:
         raise InputError(doing, f"its {SLOT_FILE} is of another slot than the plan has there", "Remove it.")
-    return measured
+    try:
+        return complete_slot(measured)  # As those of run.json are: the same slot is the same in both.
+    except ValueError as fault:
+        raise InputError(doing, f"its {SLOT_FILE}: {fault}", advice) from fault
 
 
 def _read_facts(folder: Path, name: str) -> Facts:

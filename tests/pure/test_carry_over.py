@@ -8,7 +8,7 @@ from bench.judgement.carry_over import pool_carry_over
 from bench.records.run import SlotRecord
 from bench.scenario.model import Interleave, Schedule
 from bench.scenario.plan import Slot, plan_slots
-from bench.slots.turns import After, TurnsRecord
+from bench.slots.turns_record import After, TurnsRecord
 
 from .conftest import make_gate, make_scenario, make_slot_record, noise
 

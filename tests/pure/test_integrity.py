@@ -13,12 +13,23 @@ import pytest
 
 import bench
 from bench.errors import ExitCode
-from bench.results import columns, sums
+from bench.results import columns, store, sums
 from bench.results.run import Run
+from bench.results.verification import find_faults
 from bench.scenario.plan import plan_slots
+from bench.slots.gates.gate import GateKind
 
 from .captures import make_tapped, store_captures
-from .conftest import BRIDGE, HOST, make_records, make_run, make_scenario, make_slot_record, store_whole
+from .conftest import (
+    BRIDGE,
+    HOST,
+    make_gate,
+    make_records,
+    make_run,
+    make_scenario,
+    make_slot_record,
+    store_whole,
+)
 from .reports import CLAIM, few_resamples
 from .test_cli import run_bench
 
@@ -368,3 +379,12 @@ def test_hops_of_a_request_that_the_slot_has_not_are_refused(
     code, _, error = call(monkeypatch, capsys, tmp_path, "report", "{run}", "--format", "md")
     assert code == ExitCode.BAD_INPUT
     assert said in error.replace("\n", " ").replace(",", "")
+
+
+def test_a_gate_that_is_completed_as_it_is_read_makes_no_slot_another(tmp_path: Path) -> None:
+    run = make_run(make_scenario(blocks=2))
+    image = make_gate(name=GateKind.IMAGE, unit="image id, exactly")
+    slots = tuple(slot.model_copy(update={"gates": (*slot.gates, image)}) for slot in run.slots)
+    store_whole(tmp_path, run.model_copy(update={"slots": slots}))
+
+    assert list(find_faults(tmp_path, store.read_run(tmp_path))) == []

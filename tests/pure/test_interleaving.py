@@ -43,7 +43,8 @@ from bench.slots.gates.load import check_proof
 from bench.slots.gates.path import Part, check_path, check_shared_path
 from bench.slots.metrics import find_turns, measure_requests, measure_turns
 from bench.slots.requests import TURN_DTYPE, Outcome
-from bench.slots.turns import TurnsRecord, list_turns, split_by_predecessor
+from bench.slots.turns import list_turns, split_by_predecessor
+from bench.slots.turns_record import TurnsRecord
 
 from .conftest import BRIDGE, HOST, make_gate, make_records, make_run, make_scenario
 
