@@ -1,6 +1,6 @@
 """The compiled loop (loop.c) behind the interface of the Python loops, which are its oracle.
 
-It is compiled on first use (docs/decisions/0020). ctypes releases the interpreter's lock during a call.
+It is compiled on first use (docs/decisions/0022). ctypes releases the interpreter's lock during a call.
 Imported before Locust, as closed_loop is.
 """
 

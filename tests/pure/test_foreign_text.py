@@ -7,9 +7,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from bench.report.run.page import render_html, render_markdown
 from bench.report.run.publish import write_report
+from bench.report.svg import render_svg
 from bench.report.template import escape_markdown
 from bench.report.text import replace_controls
 from bench.results.run import Run
@@ -25,11 +27,11 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Such texts in question and claim, in a gate's name and detail, and among the machine's facts."""
+    """Such texts in question and claim, in what a gate says, and among the machine's facts."""
     folder = tmp_path_factory.mktemp("hostile")
     claim = CLAIM.model_copy(update={"text": f"# {HOSTILE}"})
     scenario = make_scenario(blocks=3, question=HOSTILE, claims=(claim,))
-    gate = make_gate(passed=False, name=f"gate {HOSTILE}", detail=HOSTILE)
+    gate = make_gate(passed=False, unit=HOSTILE, detail=HOSTILE)
     slots = tuple(
         make_slot_record(slot, gates=(gate if slot.index == 0 else make_gate(),))
         for slot in make_run(scenario).planned
@@ -45,7 +47,11 @@ def test_every_figure_is_xml_and_a_dollar_in_it_is_a_dollar(run: Run, tmp_path: 
     assert figures
     for file in figures:
         assert ET.parse(file).getroot().tag.endswith("svg")
-    assert "$x_1$ and $y^2$ &lt;script&gt;" in (tmp_path / "figures" / "slot-timeline.svg").read_text()
+    drawn = Figure()
+    drawn.text(0.1, 0.5, HOSTILE)
+    svg = render_svg(drawn, "drawn", HOSTILE, HOSTILE)
+    assert ET.fromstring(svg).tag.endswith("svg")
+    assert "$x_1$ and $y^2$ &lt;script&gt;" in svg
 
 
 def test_no_page_holds_a_control_character_or_a_script_of_others(run: Run) -> None:
