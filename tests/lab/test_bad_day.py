@@ -28,7 +28,7 @@ from tests.lab.conftest import (
 )
 from tests.lab.world import World, snapshot
 
-MEASURE_S = 3.0
+MEASURE_S = 2.0
 """Long enough that a fault which comes with a slot's first packets comes before its last ones."""
 DISK_BYTES = 400_000
 LOADED_PACKETS = 500

@@ -18,7 +18,7 @@ def test_a_calibration_holds_all_ceilings_and_is_kept_for_runs_of_this_machine(
     monkeypatch.setattr(calibrate, "WATCHED_S", 1.0)
     monkeypatch.setattr(calibrate, "CAPTURES", 1)
     assert store.read_calibration() is None
-    found = calibrate.calibrate(seconds=1, rounds=2, blocks=4, tell=lambda _: None)
+    found = calibrate.calibrate(seconds=1, rounds=2, blocks=3, tell=lambda _: None)
 
     assert store.read_calibration() == found
     assert found.is_of(machine.describe_machine())

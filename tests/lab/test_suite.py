@@ -8,6 +8,7 @@ import bench as api
 from bench.records.run import Status
 from bench.results import store
 from tests.lab.conftest import DONE, PATIENCE_S, Starter, bench, wait_for_slot, write_scenario
+from tests.lab.world import snapshot
 
 
 def write_scenarios(folder: Path, *names: str) -> list[Path]:
@@ -25,6 +26,7 @@ def test_a_suite_survives_a_scenario_that_fails_and_an_interruption_and_resuming
     results.mkdir()
     (results / "failing").write_text("a file where the scenario's folder should be")
     scenarios = write_scenarios(tmp_path, "failing", "finished", "interrupted")
+    world = snapshot()
     process = start_bench("run", *scenarios, "--results", results, "--seed", 5)
     wait_for_slot(process, 8)  # The last of the one that is finished,
     wait_for_slot(process, 2)  # and the second of the next.
@@ -40,8 +42,10 @@ def test_a_suite_survives_a_scenario_that_fails_and_an_interruption_and_resuming
     assert "Making the run&#39;s folder" in (suite / "index.html").read_text()
     finished, interrupted = (suite / str(entry.run) for entry in record.entries[1:])
     before = (finished / "run.json").read_bytes()
-    kept = api.load(interrupted).record.slots
+    kept, planned = api.load(interrupted).record.slots, api.load(interrupted).record.planned
     assert 2 <= len(kept) < 8
+    assert (interrupted / "report.html").exists()
+    assert snapshot() == world
 
     done = bench("resume", suite, "--json")
 
@@ -53,7 +57,9 @@ def test_a_suite_survives_a_scenario_that_fails_and_an_interruption_and_resuming
     assert "Making the run's folder" in printed["scenarios"][0]["fault"]
     assert [each["status"] for each in printed["scenarios"][1:]] == ["complete", "complete"]
     assert (finished / "run.json").read_bytes() == before
-    assert api.load(interrupted).record.slots[: len(kept)] == kept
+    resumed = api.load(interrupted).record
+    assert resumed.slots[: len(kept)] == kept
+    assert tuple(slot.slot for slot in resumed.slots) == resumed.planned == planned
 
     (results / "failing").unlink()
     done = bench("resume", suite, "--json")
@@ -64,6 +70,13 @@ def test_a_suite_survives_a_scenario_that_fails_and_an_interruption_and_resuming
     assert [each["status"] for each in printed["scenarios"]] == ["complete"] * 3
     assert (finished / "run.json").read_bytes() == before
     assert store.read_suite(suite).status is Status.COMPLETE
+    assert_index_leads_to_all_reports(suite)
+    again = bench("resume", suite)
+    assert again.returncode == 2
+    assert "all of its runs have ended" in again.stderr
+
+
+def assert_index_leads_to_all_reports(suite: Path) -> None:
     page = (suite / "index.html").read_text()
     assert "Making the run" not in page
     for entry in store.read_suite(suite).entries:
@@ -71,6 +84,3 @@ def test_a_suite_survives_a_scenario_that_fails_and_an_interruption_and_resuming
         address = f"../../{run.parent.name}/{run.name}/report.html"
         assert f'href="{address}"' in page
         assert (suite / address).exists()
-    again = bench("resume", suite)
-    assert again.returncode == 2
-    assert "all of its runs have ended" in again.stderr

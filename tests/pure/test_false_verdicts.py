@@ -67,6 +67,7 @@ def test_the_figure_has_a_panel_a_measure_with_every_rate_and_is_the_same_each_t
     ElementTree.fromstring(svg)
 
 
+@pytest.mark.slow
 def test_a_count_writes_page_numbers_and_figure(tmp_path: Path) -> None:
     command.main(["--experiments", "10", "--docs", str(tmp_path)])
 
@@ -103,6 +104,7 @@ def test_recorded_runs_are_added_to_the_numbers_that_are_there(
     assert read_csv((tmp_path / "false-verdicts.csv").read_text()) == found
 
 
+@pytest.mark.slow
 def test_a_count_that_was_interrupted_goes_on_where_it_was_and_one_that_was_not_begins_anew(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

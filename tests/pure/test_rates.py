@@ -82,6 +82,7 @@ def test_a_setting_has_every_measure_and_gives_the_same_counts_again() -> None:
     assert first[Measure.POWER_5].trials == 2
 
 
+@pytest.mark.slow
 def test_what_is_large_is_always_found_and_what_is_small_in_much_noise_hardly_ever() -> None:
     quiet, loud = counted(Noise(name="quiet", slot=0.001), 30), counted(Noise(name="loud", slot=0.3), 30)
 
@@ -89,6 +90,7 @@ def test_what_is_large_is_always_found_and_what_is_small_in_much_noise_hardly_ev
     assert loud[Measure.POWER_2].share < 1
 
 
+@pytest.mark.slow
 def test_the_real_method_is_on_target() -> None:
     assert [rate.measure for rate in counted(NORMAL, 50).values() if rate.is_off] == []
     assert [rate.measure for rate in counted(SESSIONS, 50).values() if rate.is_off] == []
@@ -142,6 +144,7 @@ def test_sessions_that_are_not_seen_are_caught(monkeypatch: pytest.MonkeyPatch) 
     assert broken[Measure.COVERAGE].is_off
 
 
+@pytest.mark.slow
 def test_intervals_that_are_too_wide_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(effect, "estimate", twice_as_wide)
     assert counted(NORMAL, 125)[Measure.INTERVAL_ALARM].is_off
@@ -174,6 +177,7 @@ def test_a_family_counts_steps_changes_and_claims_where_nothing_differs() -> Non
     assert not any(rate.is_off for rate in found.values())
 
 
+@pytest.mark.slow
 def test_a_family_without_holms_correction_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.judgement.change.correct_by_holm", list)
     setting = Setting(noise=NORMAL, blocks=8, slots_per_arm=2)

@@ -76,6 +76,7 @@ def test_values_at_places_are_quantiles(values: list[float], levels: list[float]
     assert found == pytest.approx(np.quantile(values, levels).tolist(), abs=1e-12)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), max_size=12))
 @settings(max_examples=15)
 def test_holms_correction_is_that_of_statsmodels(p_values: list[float]) -> None:

@@ -252,6 +252,7 @@ def test_a_long_value_is_cut_in_a_message_and_kept_in_the_record() -> None:
     assert item.after.endswith("b")
 
 
+@pytest.mark.slow
 def test_equal_costs_are_called_changed_in_no_more_than_one_pair_in_twenty() -> None:
     """Of 60 pairs of runs whose truth is equal: at 5 % more than 7 come by chance once in 90 seeds."""
     [noise] = [n for n in NOISES if n.name == "normal, 1.5 %"]

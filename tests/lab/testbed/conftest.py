@@ -26,6 +26,10 @@ ARMS = (
     Arm(name="second-address", mode="host", address="198.18.0.200", port=8080),
 )
 LOAD = Load(warm_up_s=0.05, measure_s=0.3)
+CAPTURED_LOAD = Load(
+    model="open", rate_rps=2000, arrivals="uniform", connections=4, warm_up_s=0.05, measure_s=0.6
+)
+CAPTURED_LAB = LabSettings(taps=True, stamp_before_queue=True)
 
 
 @pytest.fixture(scope="package")
@@ -35,8 +39,9 @@ def bed() -> Iterator[Bed]:
         question="What does a slot show?",
         baseline="host",
         arms=ARMS,
-        load=LOAD,
+        load=CAPTURED_LOAD,
         lab=LabSettings(stamp_before_queue=True),  # So that the journal holds what it was.
+        factors={"lab.taps": (False, True)},
     )
     with machine_lock("tests of slots"):
         run_id = files.new_run_id(datetime.now(UTC))
@@ -55,6 +60,6 @@ def measure(
 ) -> tuple[SlotRecord, Facts]:
     """One slot of `arm`."""
     slot = Slot(index=0, session=0, block=0, arm=arm, condition=0, repeat=0)
-    [condition] = conditions(bed.scenario)
+    condition = conditions(bed.scenario)[0]
     changes = {"lab": lab or LabSettings(), "load": load}
     return measure_slot(bed, slot, condition.model_copy(update=changes), folder)

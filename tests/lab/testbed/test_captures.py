@@ -12,11 +12,11 @@ from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE
 from bench.measure.testbed import Bed
 from bench.records.run import SlotRecord
 from bench.results import columns
-from bench.scenario.model import LabSettings, Load
+from bench.scenario.model import LabSettings
 from bench.wire.hops import hop_ns, list_hops
 from bench.wire.packets import read_packets
 from bench.wire.pcap import read_records
-from tests.lab.testbed.conftest import measure
+from tests.lab.testbed.conftest import CAPTURED_LAB, CAPTURED_LOAD, measure
 
 TO_HOST = ["client", "uplink"]
 TO_CONTAINER = [*TO_HOST, "bridge", "veth", "container"]
@@ -32,7 +32,6 @@ TAPS = {
     "bridge-ipv6": TO_CONTAINER,
     "bridge-mapped": TO_CONTAINER,
 }
-LOAD = Load(model="open", rate_rps=2000, arrivals="uniform", connections=4, warm_up_s=0.05, measure_s=0.6)
 
 
 @dataclass
@@ -55,7 +54,7 @@ def measured(bed: Bed, gaps: dict[str, str], tmp_path_factory: pytest.TempPathFa
     for arm in TAPS:
         if arm not in gaps:
             folder = tmp_path_factory.mktemp(arm)
-            record, _ = measure(bed, arm, folder, LabSettings(taps=True, stamp_before_queue=True), LOAD)
+            record, _ = measure(bed, arm, folder, CAPTURED_LAB, CAPTURED_LOAD)
             found[arm] = Captured(record, folder)
     return found
 

@@ -231,7 +231,7 @@ def test_injected_rules_are_met_by_forwarded_packets_alone_and_taken_away_again(
 def test_an_injected_wait_is_inside_the_server_and_nowhere_without_being_asked_for(
     bed: Bed, tmp_path: Path
 ) -> None:
-    [condition] = conditions(bed.scenario)
+    condition = conditions(bed.scenario)[0]
     for wait_us in (0, 30):
         changed = condition.model_copy(update={"lab": LabSettings(server_wait_us=wait_us)})
         for arm in ("native", "bridge"):

@@ -1,39 +1,25 @@
-"""CPU per request: the kernel's clocks against work of a known size, and a small run that measures it."""
+"""CPU per request: the kernel's clocks against work of a known size, and slots that measure it."""
 
 import os
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
-from pathlib import Path
 
 import pytest
 
-import bench as api
 from bench.lab.hosts.readings import read_files
 from bench.lab.instruments.cpu import Watch
 from bench.measure.settings import hold_idle_states
+from bench.measure.testbed import Bed
 from bench.procfs import TICK_US
+from bench.scenario.model import Load
 from bench.slots.cpu import CpuRecord, Rates, Share, rate
-from tests.lab.conftest import DONE, bench, only_run
+from tests.lab.testbed.conftest import measure
 
-RATE_RPS = 2000
-SCENARIO = """
-name = "small-cpu"
-question = "What does a request cost?"
-baseline = "host"
-arms = [{name = "host", mode = "host"}, {name = "bridge", mode = "bridge"}, {name = "proxy", mode = "proxy"}]
-[load]
-model = "open"
-pacing = "sleep"
-rate_rps = RATE_RPS
-connections = 16
-warm_up_s = 0.1
-measure_s = 0.5
-[schedule]
-blocks = 2
-"""
+RATE_RPS = 1000
+"""Twenty microseconds of a thousand requests are two ticks of the clock by which a process is counted."""
+SLEEPING = Load(model="open", pacing="sleep", rate_rps=RATE_RPS, connections=16, warm_up_s=0.1, measure_s=1.0)
 ROUNDING_US = 3 * TICK_US
 """The kernel counts in ticks, at both ends of two spans."""
 SAMPLING_US = 130_000.0
@@ -83,45 +69,32 @@ def test_a_core_is_busy_for_as_long_as_the_work_on_it_takes(held: bool) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cpu")
-    (folder / "cpu.toml").write_text(SCENARIO.replace("RATE_RPS", str(RATE_RPS)))
-    done = bench("run", folder / "cpu.toml", "--results", folder / "results", "--seed", 7)
-    assert done.returncode in DONE, done.stderr
-    return only_run(folder / "results")
-
-
-def records(folder: Path) -> list[tuple[str, CpuRecord]]:
-    found = [(record.slot.arm, record.cpu) for record in api.load(folder).record.slots]
-    measured = [(arm, cpu) for arm, cpu in found if cpu]
-    assert len(measured) == len(found) == 12
-    return measured
-
-
-def of_each_arm(folder: Path) -> dict[str, Counter[Share]]:
-    """Arm -> us a request of each share, of all slots of the arm: of one, it may be less than a tick."""
-    found: dict[str, Counter[Share]] = {}
-    for arm, cpu in records(folder):
-        found.setdefault(arm, Counter()).update(cpu.attributed_us_per_request)
+def measured(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> dict[str, CpuRecord]:
+    found = {}
+    for arm in ("host", "bridge", "proxy"):
+        record, _ = measure(bed, arm, tmp_path_factory.mktemp(arm), load=SLEEPING)
+        assert record.cpu, record.failed_gates
+        found[arm] = record.cpu
     return found
 
 
-def test_docker_proxy_works_in_its_own_arm_alone(finished: Path) -> None:
-    for arm, shares in of_each_arm(finished).items():
-        assert (shares[Share.DOCKER_PROXY] > 0) is (arm == "proxy")
+def test_docker_proxy_works_in_its_own_arm_alone(measured: dict[str, CpuRecord]) -> None:
+    for arm, cpu in measured.items():
+        assert (cpu.attributed_us_per_request[Share.DOCKER_PROXY] > 0) is (arm == "proxy")
 
 
-def test_containers_and_generator_have_a_part_and_every_request_takes_receive_work(finished: Path) -> None:
-    for shares in of_each_arm(finished).values():
-        assert shares[Share.CONTAINERS] > 0
-        assert shares[Share.GENERATOR] > 0
-    for _, cpu in records(finished):
+def test_containers_and_generator_have_a_part_and_every_request_takes_receive_work(
+    measured: dict[str, CpuRecord],
+) -> None:
+    for cpu in measured.values():
+        assert cpu.attributed_us_per_request[Share.CONTAINERS] > 0
+        assert cpu.attributed_us_per_request[Share.GENERATOR] > 0
         assert cpu.net_rx_per_request > 1
         assert {core.host for core in cpu.cores} >= {"client", "docker"}
 
 
-def test_the_whole_machine_is_at_least_what_is_attributed(finished: Path) -> None:
-    for _, cpu in records(finished):
+def test_the_whole_machine_is_at_least_what_is_attributed(measured: dict[str, CpuRecord]) -> None:
+    for cpu in measured.values():
         requests = RATE_RPS * cpu.window_s
         # With the baseline, which a neighbour may have raised who was gone when the load came.
         whole_us = cpu.us_per_request + 1e6 * cpu.idle_cores * cpu.window_s / requests
