@@ -23,7 +23,7 @@ def test_a_calibration_holds_all_ceilings_and_is_kept_for_runs_of_this_machine(
     assert store.read_calibration() == found
     assert found.is_of(machine.describe_machine())
     assert [(c.connections, c.engine, len(c.rates_rps)) for c in found.ceilings] == [
-        (connections, engine, 3) for connections in generators.CONNECTIONS for engine in generators.ENGINES
+        (connections, engine, 2) for connections in generators.CONNECTIONS for engine in generators.ENGINES
     ]
     assert all(c.requests == c.locust_requests for c in found.ceilings if c.engine != "wrk")
     assert {(late.engine, late.rate_rps) for late in found.latenesses} == {
