@@ -9,6 +9,7 @@ from bench.errors import InputError
 from bench.records.earlier import complete_slot
 from bench.results import store
 from bench.slots.gates.gate import Demand, GateKind
+from bench.slots.gates.identity import check_control, check_identity
 
 from .conftest import make_gate, make_run, make_scenario, make_slot_record
 
@@ -48,3 +49,15 @@ def test_evidence_that_is_no_count_is_refused(tmp_path: Path, text: str) -> None
 
     with pytest.raises(InputError, match=r"slots\.3\.evidence\.connections opened"):
         store.read_run(tmp_path)
+
+
+def test_a_slot_of_today_says_all_that_is_made_of_an_earlier_one() -> None:
+    slot = store.read_run(EXAMPLE).slots[0]
+    written = [
+        *check_identity("sha256:1", "sha256:1", [0], [0]),
+        *check_control(["lo"], "200", answered=False),
+    ]
+
+    assert [complete_slot(slot.model_copy(update={"gates": (gate,)})).gates for gate in written] == [
+        (gate,) for gate in written
+    ]

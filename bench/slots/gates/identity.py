@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.slots.gates.gate import Gate, GateKind
+from bench.slots.gates.gate import Demand, Gate, GateKind
 
 
 def check_control(links: Sequence[str], status_inside: str, answered: bool) -> list[Gate]:
@@ -14,6 +14,7 @@ def check_control(links: Sequence[str], status_inside: str, answered: bool) -> l
             seen=", ".join(links),
             limit="lo",
             unit="links of the container, exactly",
+            demand=Demand.EXACTLY,
         ),
         Gate(
             name=GateKind.CONTROL_ALIVE,
@@ -43,6 +44,7 @@ def check_identity(
             seen=image_id,
             limit=expected_image_id,
             unit="image id, exactly",
+            demand=Demand.EXACTLY,
         ),
         Gate(
             name=GateKind.CPUSET,
@@ -50,5 +52,6 @@ def check_identity(
             seen=",".join(map(str, cpus)),
             limit=",".join(map(str, expected_cpus)),
             unit="cores that Apache may run on, exactly",
+            demand=Demand.EXACTLY,
         ),
     ]
