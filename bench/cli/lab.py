@@ -12,6 +12,7 @@ from bench.errors import ExitCode
 
 if TYPE_CHECKING:
     from bench.measure.doctor import Examination
+    from bench.records.calibration import Calibration
 
 app = typer.Typer()
 
@@ -64,21 +65,24 @@ def calibrate(
 ) -> None:
     """Find what this machine can tell: ceilings, noise floor, smallest effect. Later reports quote it."""
     from bench.measure.calibrate import calibrate as calibrate_machine
-    from bench.report.run.instrument import (
-        describe_instrument,
-        list_ceilings,
-        list_floors,
-    )
 
     found = calibrate_machine(seconds, rounds, blocks, _tell)
     if as_json:
         print_json(found.model_dump(mode="json"))
-        return
+    else:
+        _print_calibration(found)
+
+
+def _print_calibration(found: "Calibration") -> None:
+    from bench.report.run.instrument import describe_instrument, list_ceilings, list_floors, list_lateness
+
     titles = ("N", "engine", "req/s", "raw / this [95 %]", "recorded", "Locust's count")
     print_table(titles, list_ceilings(found))
     out.print(
         f"N connections; medians; null server and generator on a core each; {found.scope}\n", markup=False
     )
+    print_table(("rate", "engine", "late p50 us", "p99 us", "answered/s"), list_lateness(found))
+    out.print(f"Open loops; the raw engine's loop is: {found.loop}\n", markup=False)
     print_table(("metric", "A/A ratio [95 %]", "1 min", "5 min", "30 min"), list_floors(found))
     out.print("Minutes: the smallest effect that a run of two arms finds in 80 of 100 tries.\n")
     for line in describe_instrument(found):

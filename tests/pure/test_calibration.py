@@ -3,6 +3,7 @@ from statistics import fmean
 
 import pytest
 
+from bench.cli import lab
 from bench.records.calibration import (
     TIMES_S,
     BeyondWire,
@@ -109,6 +110,21 @@ def test_both_loops_own_shares_are_told_and_how_late_they_are() -> None:
     assert "12 % of it; quartiles are 0.8 us apart" in describe_instrument(found)[1]
     assert "With the loop in Python they are 8.9 us (p99 32.0)" in describe_instrument(found)[1]
     assert list_lateness(found) == [("50,000", "raw", "0.21", "12.3", "49,987")]
+
+
+def test_the_command_shows_all_that_was_calibrated(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = Lateness(engine="raw", rate_rps=50_000, p50_us=0.21, p99_us=12.3, achieved_rps=49_987)
+    found = make_calibration().model_copy(update={"loop": "compiled", "latenesses": (late,)})
+    monkeypatch.setattr("bench.measure.calibrate.calibrate", lambda *_: found)
+
+    lab.calibrate()
+
+    said = capsys.readouterr().out
+    assert "the raw engine's loop is: compiled" in said
+    for row in (*list_ceilings(found), *list_lateness(found), *list_floors(found)):
+        assert all(cell in said for cell in row)
 
 
 def test_the_instrument_is_described_by_what_it_resolves_and_adds() -> None:
