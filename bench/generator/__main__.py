@@ -14,7 +14,7 @@ from pathlib import Path
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.generator.closed_loop import await_ready  # isort: skip
-from bench.generator.cells import Target, Turns  # isort: skip
+from bench.generator.cells import Target  # isort: skip
 from bench.generator.request_log import RequestLog  # isort: skip
 from bench.generator.orders import CellsOrder, Order  # isort: skip
 from bench.generator.users import ENGINES, OrderedEnvironment  # isort: skip
@@ -42,7 +42,6 @@ from bench.generator.protocol import (
     Probed,
     Report,
     Reported,
-    Turn,
 )  # isort: skip
 from bench.scenario.model import RAW_ENGINES
 
@@ -151,8 +150,7 @@ class Generator:
             )
             for target in asked.targets
         ]
-        turns = Turns(**asked.model_dump(exclude={"do", "engine", "targets"}))
-        order = CellsOrder(turns, targets, partial(send_from, network[0]))
+        order = CellsOrder(asked, targets, partial(send_from, network[0]))
         environment.orders[engine].put(order)
         order.finished.wait()
         answers = []
@@ -170,7 +168,7 @@ class Generator:
                 )
             )
         return DrivenCells(
-            turns=[Turn(**vars(times)) for times in order.times],
+            turns=order.turns,
             targets=answers,
             core_busy=order.core_busy,
             loop=order.loop,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bench.generator.cores import read_cores
+from bench.generator.protocol import DriveCells, Turn
 from bench.generator.request_log import RequestLog
 from bench.procfs import CoreTime
 
@@ -57,38 +58,10 @@ class Target:
 
 
 @dataclass(frozen=True)
-class CellTimes:
-    """One turn. Stamps are CLOCK_MONOTONIC."""
-
-    target: int
-    """Index of the server."""
-    start_ns: int
-    settled_ns: int
-    """From here on it counts."""
-    end_ns: int
-    """Nothing is sent after; what was in flight ended before the next turn."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Turns:
-    """What is asked: the order of cells, and what they have in common."""
-
-    path: str
-    connections: int
-    keep_alive: bool
-    warm_up_ns: int
-    """Of each server, alone, on the connections of its turns; kept, and not measured."""
-    cell_ns: int
-    settle_ns: int
-    cells: Sequence[int]
-    """Indexes of servers."""
-
-
-@dataclass(frozen=True)
 class Driven:
     """What was done."""
 
-    cells: list[CellTimes]
+    cells: list[Turn]
     cores: tuple[dict[int, CoreTime], dict[int, CoreTime]]
     """Each core's time at the begin of the warm-ups and at the end of the cells."""
 
@@ -98,7 +71,7 @@ class StillInFlight(OSError):
 
 
 def drive_cells(
-    asked: Turns,
+    asked: DriveCells,
     targets: Sequence[Target],
     open_loop: Callable[[Target], Loop],
     pause: Callable[[], None],
@@ -118,7 +91,7 @@ def drive_cells(
         for target, loop in zip(targets, loops, strict=True):
             target.enter()
             _take_turn(loop, target, time.monotonic_ns() + asked.warm_up_ns)
-        times = []
+        turns = []
         for index in asked.cells:
             pause()
             target = targets[index]
@@ -128,8 +101,9 @@ def drive_cells(
             _take_turn(loops[index], target, end_ns)
             target.worked_ns += time.process_time_ns() - worked_ns
             target.lasted_ns += time.monotonic_ns() - start_ns
-            times.append(CellTimes(index, start_ns, start_ns + asked.settle_ns, end_ns))
-        return Driven(times, (cores, read_cores()))
+            settled_ns = start_ns + asked.settle_ns
+            turns.append(Turn(target=index, start_ns=start_ns, settled_ns=settled_ns, end_ns=end_ns))
+        return Driven(turns, (cores, read_cores()))
 
 
 def _take_turn(loop: Loop, target: Target, until_ns: int) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 # The load path first, as in users.py.
-from bench.generator.cells import CellTimes, Target, Turns
+from bench.generator.cells import Target
+from bench.generator.protocol import DriveCells, Turn
 from bench.generator.request_log import RequestLog
 from bench.lab.hosts.readings import Reading
 
@@ -64,13 +65,13 @@ class Order:
 class CellsOrder:
     """Servers that take turns, and what came of it."""
 
-    asked: Turns
+    asked: DriveCells
     targets: Sequence[Target]
     go_home: Callable[[], None]
     """Has this thread send from where it sent before."""
     loop: str = ""
     """As an `Order`'s."""
-    times: list[CellTimes] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
     core_busy: dict[int, float] = field(default_factory=dict)
     users: int = 1
     finished: Event = field(default_factory=Event)

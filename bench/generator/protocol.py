@@ -109,7 +109,9 @@ class Turn(Message):
     """Index into the order's targets."""
     start_ns: int
     settled_ns: int
+    """From here on it counts."""
     end_ns: int
+    """Nothing is sent after; what was in flight ended before the next turn."""
 
 
 class DrivenTarget(Message):

@@ -151,7 +151,7 @@ class RawHttpUser(OrderedUser):
             driven = drive_cells(asked, order.targets, open_loop, pause)
         finally:
             order.go_home()
-        order.times, order.core_busy = driven.cells, busy_shares(*driven.cores)
+        order.turns, order.core_busy = driven.cells, busy_shares(*driven.cores)
 
     def _open_for(self, order: Order) -> Any:
         order.loop = self._name_loop()

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from bench.generator import cells
-from bench.generator.cells import Driven, Loop, StillInFlight, Target, Turns, drive_cells
+from bench.generator.cells import Driven, Loop, StillInFlight, Target, drive_cells
 from bench.generator.closed_loop import Connections
 from bench.generator.compiled_loop import CompiledLoop
 from bench.generator.fresh_connections import FreshConnections
+from bench.generator.protocol import DriveCells
 from bench.scenario.interleaving import order_cells
 from bench.slots.requests import Outcome
 
@@ -57,8 +58,10 @@ def list_targets(servers: list[Counting]) -> list[Target]:
     ]
 
 
-def ask(order: tuple[int, ...], *, keep_alive: bool = True, connections: int = 3) -> Turns:
-    return Turns(
+def ask(order: tuple[int, ...], *, keep_alive: bool = True, connections: int = 3) -> DriveCells:
+    return DriveCells(
+        engine="raw",
+        targets=(),
         path="/",
         connections=connections,
         keep_alive=keep_alive,
@@ -69,17 +72,17 @@ def ask(order: tuple[int, ...], *, keep_alive: bool = True, connections: int = 3
     )
 
 
-def open_python(asked: Turns, target: Target) -> Loop:
+def open_python(asked: DriveCells, target: Target) -> Loop:
     kind = Connections if asked.keep_alive else FreshConnections
     return kind(target.address, target.port, asked.path, asked.connections, target.log)
 
 
-def open_compiled(asked: Turns, target: Target) -> Loop:
+def open_compiled(asked: DriveCells, target: Target) -> Loop:
     at = (target.address, target.port, asked.path, asked.connections, target.log)
     return CompiledLoop(*at, keep_alive=asked.keep_alive)
 
 
-Drive = Callable[[Turns, list[Target], Callable[[], None]], Driven]
+Drive = Callable[[DriveCells, list[Target], Callable[[], None]], Driven]
 
 
 @pytest.fixture(params=[open_python, open_compiled], ids=["python", "compiled"])
