@@ -57,6 +57,16 @@ def test_the_end_of_a_killed_program_is_the_end_of_all_that_it_started(host: Nam
     assert "sleep 77" not in host.run(["ps", "-eo", "args"])
 
 
+def test_what_a_program_left_behind_ends_with_it_though_it_ended_before(host: NamespaceHost) -> None:
+    program = host.start(["sh", "-c", "sleep 88 & exit 0"], "parent")
+    assert program.ends(10.0)
+    assert "sleep 88" in host.run(["ps", "-eo", "args"])
+
+    program.kill()
+
+    assert "sleep 88" not in host.run(["ps", "-eo", "args"])
+
+
 def test_a_program_that_ended_by_itself_may_be_signalled_and_its_words_are_kept(host: NamespaceHost) -> None:
     program = host.start(["sh", "-c", "echo last words"], "short")
     assert program.ends(10.0)

@@ -166,19 +166,19 @@ class Program:
         return command.has_ended(self.outer, timeout_s)
 
     def kill(self) -> None:
-        """End it and its group at once, and wait for the last of them.
+        """End what lives of its group at once, and wait for the last of them.
 
-        Only then its ports are free: a process of thousands of threads takes a while.
+        Only then its ports are free: a process of thousands of threads takes a while, and one that ended
+        by itself may have left others.
         """
-        if self.is_alive:
-            self.signal("KILL")
-            wait_until(lambda: not self._group_lives(), KILLED_S)
+        self.signal("KILL")
+        wait_until(lambda: not self._group_lives(), KILLED_S)
         command.stop(self.outer)
 
     def _group_lives(self) -> bool:
         try:
             self.host.run(["sh", "-c", f"kill -0 -- -{self.pid}"])
-        except command.CommandFailed:
+        except (command.CommandFailed, FileNotFoundError):
             return False
         return True
 
