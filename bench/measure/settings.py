@@ -100,7 +100,7 @@ def set_forward_rules(host: Host, count: int) -> None:
     if count:
         rules = "\n".join([f"-A {CHAIN} -s {UNUSED} -j RETURN"] * count)
         path = f"{host.scratch}/extra.rules"
-        host.put(path, f"*filter\n:{CHAIN} - [0:0]\n{rules}\n-I FORWARD -j {CHAIN}\nCOMMIT\n".encode())
+        host.put(path, [f"*filter\n:{CHAIN} - [0:0]\n{rules}\n-I FORWARD -j {CHAIN}\nCOMMIT\n".encode()])
         host.run(["iptables-restore", "-w", "--noflush", path])
 
 

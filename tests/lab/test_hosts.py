@@ -81,7 +81,7 @@ def test_a_program_that_ended_by_itself_may_be_signalled_and_its_words_are_kept(
 
 def test_files_are_put_read_and_got_as_the_host_names_them(host: NamespaceHost) -> None:
     path = f"{host.scratch}/data/note"
-    host.put(path, b"put\n")
+    host.put(path, [b"put\n"])
 
     assert host.run(["cat", path]) == "put\n"
     assert host.read(f"{host.scratch}/data/*", "/no/such/file") == {path: "put\n"}

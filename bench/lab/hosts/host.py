@@ -5,7 +5,7 @@ knows so: paths are the host's own, processes are numbered as it numbers them, a
 far away.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -90,8 +90,8 @@ class Host(Protocol):
     def has(self, path: str) -> bool:
         """Whether there is a file or folder `path` there."""
 
-    def put(self, path: str, content: bytes) -> None:
-        """Make the file `path` there, or replace it."""
+    def put(self, path: str, content: Iterable[bytes]) -> None:
+        """Make the file `path` there, or replace it; its `content` may come in pieces."""
 
     def get(self, path: str) -> Path:
         """A file here with the content of `path` there: the same file where both are one."""

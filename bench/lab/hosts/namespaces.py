@@ -8,7 +8,7 @@ import os
 import shlex
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -115,9 +115,10 @@ class NamespaceHost:
         """Through /proc."""
         return Path(self._here(path)).exists()
 
-    def put(self, path: str, content: bytes) -> None:
+    def put(self, path: str, content: Iterable[bytes]) -> None:
         """Through /proc."""
-        Path(self._here(path)).write_bytes(content)
+        with Path(self._here(path)).open("wb") as stream:
+            stream.writelines(content)
 
     def get(self, path: str) -> Path:
         """The file itself."""

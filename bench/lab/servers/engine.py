@@ -122,7 +122,7 @@ def engine(
     """
     cgroup = f"bench-{journal.run_id}-{host.name}"
     journal.write("cgroup", name=cgroup)
-    host.put(f"{host.scratch}/daemon.json", json.dumps(dict(options)).encode())
+    host.put(f"{host.scratch}/daemon.json", [json.dumps(dict(options)).encode()])
     argv = engine_argv(host.scratch, cgroup)
     root_sha256 = None
     if source.suite:

@@ -122,7 +122,7 @@ def _start_service(trial: Trial, host: Host) -> Program:
     """A process of the host, on loopback alone, that ends with the trial."""
     folder = f"{host.scratch}/service"
     host.run(["mkdir", "-p", folder])
-    host.put(f"{folder}/index.html", b"a service of the host\n")
+    host.put(f"{folder}/index.html", [b"a service of the host\n"])
     options = ["-m", "http.server", str(DATABASE_PORT), "--bind", "127.0.0.1", "--directory"]
     service = host.start([sys.executable, *options, folder], "service")
     trial.stop_later(service)
