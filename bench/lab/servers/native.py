@@ -22,7 +22,7 @@ def unpack(client: docker.DockerClient, image_id: str, host: Host) -> str:
     archive = f"{host.scratch}/native.tar"
     container = client.containers.create(image_id)
     try:
-        host.put(archive, container.export())  # type: ignore[arg-type] - the stubs say str
+        host.put(archive, container.export())  # type: ignore[arg-type]  # The stubs say str.
     finally:
         container.remove()
     host.run(["mkdir", "-p", root])
