@@ -19,6 +19,8 @@ from bench.results.run import Run
 from .conftest import make_gate, make_run, make_scenario, make_slot_record
 from .reports import CLAIM, judged, store_run
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = (
     "a\x00b\x1b[31mred\x7f\x9b $x_1$ and $y^2$ <script>alert(1)</script>"
     " [link](http://198.18.0.1) ![image](x.png) \u202egnp"

@@ -33,6 +33,8 @@ from .conftest import (
 from .reports import CLAIM, few_resamples
 from .test_cli import run_bench
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = sorted((Path(__file__).parents[2] / "results").glob("example-*/*/"))
 SCENARIO = make_scenario(blocks=4, claims=(CLAIM,))
 FIRST = plan_slots(SCENARIO, seed=1)[0].directory

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 60
 SIGNALS = int(os.environ.get("BENCH_SIGNALS", "200"))
 """Sent at random moments; more of them for a thorough look."""

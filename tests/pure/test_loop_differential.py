@@ -16,6 +16,8 @@ from bench.lab.hosts.compiler import compile_once
 from .scripts import PYTHON, Act, Actor, Factory, Kind, Script, compiled, make_script, play
 from .servers import UNFRAMED, response, serving
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = int(os.environ.get("DIFFERENTIAL_SCRIPTS", "200"))
 
 

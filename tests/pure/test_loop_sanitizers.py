@@ -10,6 +10,8 @@ from bench.generator.compiled_loop import FLAGS, SOURCE
 from bench.lab.hosts import command
 from bench.lab.hosts.compiler import compile_once
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SANITIZED = (
     *FLAGS,

@@ -22,6 +22,8 @@ from .conftest import make_records, make_run, make_scenario, store_whole
 from .reports import CLAIM, few_resamples
 from .test_cli import run_bench
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -15,6 +15,8 @@ from bench.errors import ExitCode
 
 from .conftest import make_run, make_scenario, store_whole
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 60
 COMMANDS = {
     "help": ["--help"],
