@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 from bench.errors import BenchError, EnvironmentLacks, MeasurementInvalid
+from bench.lab.hosts import waiting
+from bench.lab.hosts.host import Host
 from bench.measure.testbed import Bed
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.model import Arm
@@ -10,6 +12,9 @@ from bench.scenario.placement import docker_host_of
 
 TRIAL_S = 4.0
 """Patience with one answer of a mode that is tried."""
+
+GIVING_UP_S = 10.0
+"""Patience with a kernel that asks for a neighbour: three times, a second apart (neigh's mcast_solicit)."""
 
 
 class Gaps(NamedTuple):
@@ -71,11 +76,22 @@ def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
                 return None
             path = f"/{condition.load.page_bytes}"
             if bed.generator.first_200_ns(server.endpoint, path, TRIAL_S) is None:
-                asker = bed.sender(bed.site(arm, condition)).name
-                where = f"from {server.endpoint.address}:{server.endpoint.port} to {asker}"
+                asker = bed.sender(bed.site(arm, condition))
+                _let_it_give_up(asker)
+                where = f"from {server.endpoint.address}:{server.endpoint.port} to {asker.name}"
                 return f"it starts, but no answer came {where}; {server.last_words()}".rstrip("; ")
     except MeasurementInvalid as fault:
         return fault.seen
     except BenchError as fault:
         return f"{fault.doing}: {fault.seen}"
     return None
+
+
+def _let_it_give_up(asker: Host) -> None:
+    """Wait until `asker` looks for no neighbour any more.
+
+    It tells whoever asked in vain so over its own loopback, seconds later, where the first slot
+    would count it.
+    """
+    looking = ["ip", "neigh", "show", "nud", "incomplete"]
+    waiting.wait_until(lambda: not asker.run(looking), GIVING_UP_S, 0.1)
