@@ -28,8 +28,9 @@ from bench.generator.protocol import (
     Target,
 )
 from bench.generator.request_log import read_records
+from bench.generator.shares import merge
 from bench.lab.hosts import command
-from bench.lab.hosts.host import Endpoint, Host
+from bench.lab.hosts.host import Endpoint, Host, parse_cpus
 from bench.lab.hosts.journal import Journal
 from bench.scenario.model import Interleave, Load
 
@@ -105,7 +106,6 @@ class Generator:
 
         Of an open loop: `arrival_seed`, and files that are `watched` at the ends of its window.
         """
-        output = f"{self.home.scratch}/records.bin"
         order = Drive(
             engine=load.engine,
             name=name,
@@ -121,7 +121,8 @@ class Generator:
             arrival_seed=arrival_seed,
             pacing=load.pacing,
             watched=tuple(watched),
-            output=output,
+            output=f"{self.home.scratch}/records",
+            workers=count_workers(load, self.home),
         )
         driven = self._ask(order, Driven)
         if driven.failure:
@@ -130,7 +131,12 @@ class Generator:
                 driven.failure,
                 "The slot is INVALID; see Apache's and dockerd's messages.",
             )
-        return LoadResult(**dict(driven), records=read_records(self.home.get(output)))
+        records = merge(
+            [read_records(self.home.get(part.path)) for part in driven.parts],
+            [part.connections for part in driven.parts],
+            [part.clock_offset_ns for part in driven.parts],
+        )
+        return LoadResult(**dict(driven), records=records)
 
     def load_in_turns(
         self, load: Load, interleave: Interleave, servers: Sequence[Server], cells: Sequence[int]
@@ -198,6 +204,11 @@ class Generator:
         )
 
 
+def count_workers(load: Load, client: Host) -> int:
+    """Processes that share `load`."""
+    return len(parse_cpus(client.cpus)) if load.workers == "cores" else load.workers
+
+
 def _require_free_port(port: int) -> None:
     with socket.socket() as listener:
         try:
@@ -210,15 +221,19 @@ def _require_free_port(port: int) -> None:
 
 
 @contextmanager
-def generator(client: Host, journal: Journal, web_ui_port: int | None = None) -> Iterator[Generator]:
-    """Start the generator in the client host's network, on the client's cores."""
+def generator(
+    client: Host, journal: Journal, web_ui_port: int | None = None, workers: int = 1
+) -> Iterator[Generator]:
+    """Start the generator in the client host's network, on the client's cores: for loads of at most `workers`
+    (`count_workers`).
+    """
     if web_ui_port:
         _require_free_port(web_ui_port)
     web_ui = ["--web-ui", str(web_ui_port)] if web_ui_port else []
-    network = ["--network", str(client.network_file)]
+    options = ["--network", str(client.network_file), "--workers", str(workers), *web_ui]
     log = journal.folder / "generator.log"
     process = command.start(
-        ["taskset", "-c", client.cpus, sys.executable, "-m", "bench.generator", *network, *web_ui],
+        ["taskset", "-c", client.cpus, sys.executable, "-m", "bench.generator", *options],
         log=log,
         pipes=True,
     )

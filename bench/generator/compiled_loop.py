@@ -58,6 +58,8 @@ class _Shared(ctypes.Structure):
         ("arrivals_count", ctypes.c_int64),
         ("taken", ctypes.c_int64),
         ("limit", ctypes.c_int64),
+        ("first_number", ctypes.c_int64),
+        ("number_step", ctypes.c_int64),
         ("draining", ctypes.c_int64),
         ("to_wake", ctypes.c_int64),
         ("idle", ctypes.c_int64),
@@ -182,12 +184,16 @@ class CompiledLoop:
         if is_open:
             self.schedule(np.zeros(0, np.int64))
 
-    def schedule(self, arrivals_ns: np.ndarray) -> None:
-        """Have a request arrive at each of `arrivals_ns` (CLOCK_MONOTONIC, ascending): of an open loop."""
+    def schedule(self, arrivals_ns: np.ndarray, first: int = 0, step: int = 1) -> None:
+        """Have a request arrive at each of `arrivals_ns` (CLOCK_MONOTONIC, ascending): of an open loop.
+
+        They are the arrivals `first`, `first + step`, … of all workers together, which number them.
+        """
         # One more, so that a schedule of none has an address too.
         self._arrivals = np.append(np.asarray(arrivals_ns, dtype=np.int64), 0)
         self._shared.arrivals = self._arrivals.ctypes.data
         self._shared.arrivals_count = self._shared.limit = len(self._arrivals) - 1
+        self._shared.first_number, self._shared.number_step = first, step
 
     def drive(self, until_ns: int, pause: Callable[[], None]) -> None:
         """Drive the load until `until_ns`; `pause` lets other tasks of the process run, every YIELD_NS."""

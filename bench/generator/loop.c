@@ -60,6 +60,7 @@ struct loop {
     const int64_t *arrivals; /* NULL: a closed loop */
     int64_t arrivals_count;
     int64_t taken, limit; /* arrivals that were sent, and that may be */
+    int64_t first_number, number_step; /* of the requests: a worker's arrivals are some of all */
     int64_t draining;
     int64_t to_wake; /* idle connections that get a request before anything else is done */
     int64_t idle;    /* connections without a request */
@@ -454,7 +455,7 @@ static enum reason wake(struct loop *l) {
  * answer does not wait behind a queue of requests. */
 static enum reason send_arrival(struct loop *l) {
     struct connection *c = pop_idle(l);
-    int64_t intended_ns = next_arrival(l), number = l->taken++;
+    int64_t intended_ns = next_arrival(l), number = l->first_number + l->taken++ * l->number_step;
     if (!l->keep_alive)
         return begin(l, c, intended_ns);
     for (int digit = ID_DIGITS - 1; digit >= 0; digit--, number /= 10)

@@ -62,6 +62,7 @@ class Arrivals:
         self._taken = 0
         """Arrivals that were sent; the next one is due at `_next_ns`."""
         self._next_ns = NEVER_NS
+        self._first_number, self._number_step = 0, 1
         self._limit = 0
         """Arrivals that may be sent: none that comes after the drain's begin."""
         self._until_ns = 0
@@ -71,8 +72,12 @@ class Arrivals:
         self.spun_ns = 0
         """Time spent looking in vain instead of sleeping: no work, though the core was busy."""
 
-    def schedule(self, arrivals_ns: np.ndarray) -> None:
-        """Have a request arrive at each of `arrivals_ns` (CLOCK_MONOTONIC, ascending). Call it once."""
+    def schedule(self, arrivals_ns: np.ndarray, first: int = 0, step: int = 1) -> None:
+        """Have a request arrive at each of `arrivals_ns` (CLOCK_MONOTONIC, ascending). Call it once.
+
+        They are the arrivals `first`, `first + step`, … of all workers together, which number them.
+        """
+        self._first_number, self._number_step = first, step
         self._arrivals = array("q", np.ascontiguousarray(arrivals_ns, dtype=np.int64).tobytes())
         self._limit = len(self._arrivals)
         self._look_ahead()
@@ -184,7 +189,8 @@ class OpenConnections(Arrivals, Connections):
             return self._in_flight > 0 or not self._draining
         connection = self._idle.pop(0)
         connection.intended_ns = self._next_ns
-        self._request = b"%b%0*d%b" % (self._before_number, ID_DIGITS, self._taken, self._after_number)
+        number = self._first_number + self._taken * self._number_step
+        self._request = b"%b%0*d%b" % (self._before_number, ID_DIGITS, number, self._after_number)
         self._taken += 1
         self._look_ahead()
         self._send(connection)

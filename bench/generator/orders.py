@@ -36,6 +36,11 @@ class Order:
     """Of an open loop."""
     watched: Sequence[str] = ()
     """Files that are read as the window opens and as it closes; of an open loop."""
+    worker: int = 0
+    workers: int = 1
+    """Of the `arrivals`, this process takes every `workers`-th, from number `worker` on."""
+    start: Callable[[], int] = time.monotonic_ns
+    """Called when the connections are open: when the warm-up begins. May wait; raises OSError."""
     readings: list[Reading] = field(default_factory=list)
     log: RequestLog = field(default_factory=RequestLog)
     window_start_ns: int = 0
@@ -57,7 +62,7 @@ class Order:
 
     def begin(self) -> None:
         """Fix the window: it opens after the warm-up, whose requests are kept as well."""
-        self.window_start_ns = time.monotonic_ns() + round(self.warm_up_s * 1e9)
+        self.window_start_ns = self.start() + round(self.warm_up_s * 1e9)
         self.window_end_ns = self.window_start_ns + round(self.measure_s * 1e9)
 
 

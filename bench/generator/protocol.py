@@ -53,9 +53,23 @@ class Probe(Message):
     timeout_s: float
 
 
-class Driven(Message):
-    """The answer to `Drive`."""
+class Records(Message):
+    """A file of the generator's that holds requests, as their loop recorded them."""
 
+    path: str
+    connections: int
+    """Of the load, those whose requests these are; numbered from 0 in each file."""
+    clock_offset_ns: int = 0
+    """To be added to the stamps of a worker with a clock of its own, so that they are the generator's."""
+    clock_error_ns: int = 0
+    """By which that may be wrong: half of the round trip in which the clocks were compared."""
+
+
+class Driven(Message):
+    """The answer to `Drive`; of several workers, their sum. Stamps are the generator's CLOCK_MONOTONIC."""
+
+    parts: list[Records]
+    """A worker's each."""
     window_start_ns: int
     window_end_ns: int
     opened: int
@@ -77,9 +91,27 @@ class Driven(Message):
     failure: str
     """Why there was no load; empty where there was."""
 
+    @classmethod
+    def failed(cls, failure: str) -> "Driven":
+        """There was no load."""
+        return cls(
+            parts=[],
+            window_start_ns=0,
+            window_end_ns=0,
+            opened=0,
+            without_port=0,
+            core_busy={},
+            cpu_share=0.0,
+            locust_requests=0,
+            readings=[],
+            connected=None,
+            loop="",
+            failure=failure,
+        )
+
 
 class Drive(Message):
-    """Drive one window's load, its warm-up included; the records go to the file `output`, raw."""
+    """Drive one window's load, its warm-up included; the records go to files named after `output`, raw."""
 
     do: Literal["drive"] = "drive"
     engine: str
@@ -100,6 +132,29 @@ class Drive(Message):
     watched: tuple[str, ...]
     """Files that are read as the window opens and as it closes; of an open loop."""
     output: str
+    workers: int = 1
+    """Processes that share the connections and the arrivals."""
+    worker: int = 0
+    """Of these, the one that the order is for; `connections` are its own then."""
+
+
+class Armed(Message):
+    """A worker's word that its connections are open, and that it waits for `Start`."""
+
+
+class Start(Message):
+    """Begin the warm-up."""
+
+    at_ns: int | None
+    """By the worker's clock; None: never, for another worker could not begin."""
+
+
+class Clock(Message):
+    """What a worker's clock says, told when it joins and when it is asked."""
+
+    monotonic_ns: int
+    boot_id: str
+    """Two processes of one boot of a kernel have one clock."""
 
 
 class Turn(Message):

@@ -43,8 +43,10 @@ TIMER_SLACK = Path("/proc/self/timerslack_ns")
 class OrderedEnvironment(Environment):
     """Locust's environment, with the queue that users take their orders from."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, is_watched: bool = False, **settings: Any) -> None:
         super().__init__(**settings)
+        self.is_watched = is_watched
+        """Whether a person may look at Locust's web UI."""
         self.orders = {engine: Queue() for engine in ENGINES}
         self.fed = 0
         """Records of the current order that Locust's statistics have already."""
@@ -108,7 +110,7 @@ class RawHttpUser(OrderedUser):
             while until_ns < order.window_end_ns:
                 loop.drive(until_ns, pause)
                 # A person who watches the web UI wants a batch a second; it costs a pause each.
-                batch_ns = 1_000_000_000 if self.environment.web_ui else order.window_end_ns
+                batch_ns = 1_000_000_000 if self.environment.is_watched else order.window_end_ns
                 until_ns = min(until_ns + batch_ns, order.window_end_ns)
                 self.environment.feed(order)
             loop.drive(order.window_end_ns, pause)
@@ -121,6 +123,7 @@ class RawHttpUser(OrderedUser):
         """Drive them by arrivals; Locust's statistics are fed at the end, for a batch takes milliseconds."""
         seconds = order.warm_up_s + order.measure_s
         offsets_ns = draw_arrivals(order.arrivals, rate_rps, seconds, order.arrival_seed)
+        offsets_ns = offsets_ns[order.worker :: order.workers]
         if order.pacing == "sleep":
             # A sleep may end 50 us late by default: that would be this process's lateness.
             TIMER_SLACK.write_text("1")
@@ -128,7 +131,8 @@ class RawHttpUser(OrderedUser):
         cores = read_cores()
         try:
             order.begin()
-            loop.schedule(order.window_start_ns - round(order.warm_up_s * 1e9) + offsets_ns)
+            begun_ns = order.window_start_ns - round(order.warm_up_s * 1e9)
+            loop.schedule(begun_ns + offsets_ns, order.worker, order.workers)
             for moment_ns in (order.window_start_ns, order.window_end_ns):
                 loop.drive(moment_ns, pause)
                 if order.watched:

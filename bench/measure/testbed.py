@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from bench.errors import EnvironmentLacks
-from bench.generator.client import Generator, generator
+from bench.generator.client import Generator, count_workers, generator
 from bench.lab.hosts import machine
 from bench.lab.hosts.host import Host, network_of
 from bench.lab.hosts.journal import Journal, undo
@@ -118,7 +118,8 @@ def prepare_bed(
             tell("lab: hosts, switch and links, sealed")
             plans = hosts_of_lab(client_cpus, docker_cpus, places, ipv6=ipv6)
             found = stack.enter_context(lab(plans, journal))
-            load_generator = stack.enter_context(generator(found.client, journal, web_ui_port))
+            workers = max(count_workers(condition.load, found.client) for condition in conditions(scenario))
+            load_generator = stack.enter_context(generator(found.client, journal, web_ui_port, workers))
             engines, missing = {}, {}
             for place in places:
                 tell(f"engine: a private Docker Engine on {place.name} ({place.description})")

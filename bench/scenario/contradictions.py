@@ -114,6 +114,23 @@ def _faults_of_keep_alive(asked: Tables) -> Iterator[str]:
         yield "load.keep_alive: a connection a request is made by the raw engine only"
 
 
+def _faults_of_workers(asked: Tables) -> Iterator[str]:
+    load, factors = asked.load, asked.factors
+    counts = {load.workers, *factors.get("load.workers", ())}
+    if counts == {1}:
+        return
+    if not {load.engine, *factors.get("load.engine", ())} <= RAW_ENGINES:
+        yield "load.workers: a load is shared by the raw engine's workers only"
+    if load.measures_cpu:
+        yield "load.workers: CPU per request is measured of one worker (load.pacing sleep)"
+    if asked.schedule.interleave is not None:
+        yield "load.workers: arms take turns (schedule.interleave) with one worker"
+    fewest = min((load.connections, *factors.get("load.connections", ())))
+    most = max((count for count in counts if isinstance(count, int)), default=1)
+    if most > fewest:
+        yield f"load.workers: {most} workers need a connection each, and there are {fewest}"
+
+
 def _faults_of_vantage(asked: Tables) -> Iterator[str]:
     vantages = (asked.load.vantage, *asked.factors.get("load.vantage", ()))
     taps = (asked.lab.taps, *asked.factors.get("lab.taps", ()))
@@ -202,6 +219,7 @@ FAULTS = (
     _faults_of_size,
     _faults_of_loop,
     _faults_of_keep_alive,
+    _faults_of_workers,
     _faults_of_taps,
     _faults_of_vantage,
     _faults_of_capacity,

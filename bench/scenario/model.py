@@ -7,7 +7,16 @@ from collections.abc import Collection
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
 
 from bench.scenario.engine_source import OWN_ENGINE, EngineField
 from bench.scenario.metric import PERFORMANCE, Metric
@@ -20,6 +29,7 @@ MOST_ALIVE = 40
 """Containers that are alive together, a docker-proxy or two beside each that publishes a port."""
 MOST_CONNECTIONS = 10_000
 """Apache has a thread for each of them (server_limits.py)."""
+MOST_WORKERS = 64
 
 
 RAW_ENGINES = frozenset({"raw", "raw-python"})
@@ -38,6 +48,19 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 Margin = Annotated[float, Field(gt=0, lt=1)]
 
 
+def _parse_workers(value: object) -> int | str:
+    if value == "cores" or (type(value) is int and 1 <= value <= MOST_WORKERS):
+        return value
+    raise ValueError(f'should be a whole number from 1 to {MOST_WORKERS}, or "cores"')
+
+
+Workers = Annotated[
+    int | Literal["cores"],
+    PlainValidator(_parse_workers),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_WORKERS}, {"const": "cores"}]}
+    ),
+]
 FIXED = "one level a run"
 """Marks a setting of load or lab that is no factor."""
 
@@ -71,6 +94,9 @@ class Load(Frozen):
     # Not strict: as a level of a factor it comes as a word.
     vantage: Vantage = Field(default=Vantage.CLIENT, strict=False)
     """The host that sends it, and how it names the server."""
+    workers: Workers = 1
+    """Processes that share a load's connections and arrivals, a core each where there are so many; `cores`:
+    as many as the host that sends has. The raw engines alone share."""
     wrk_witness_s: Annotated[int, FIXED] = Field(default=0, ge=0, le=3600)
     """Seconds of `wrk` on the same container after the measured window; 0: no witness."""
 
@@ -93,12 +119,17 @@ class Load(Frozen):
         """
         return "intended_ns" if self.is_open else "sent_ns"
 
+    def describe_workers(self) -> str:
+        """`shared by 4 workers`."""
+        return f"shared by {'a worker a core' if self.workers == 'cores' else f'{self.workers} workers'}"
+
     def describe_connections(self) -> str:
         """`1 keep-alive connection`, or `16 connections at a time, a new one for every request`."""
         number = f"{self.connections:,} {{}}connection{'' if self.connections == 1 else 's'}"
+        shared = f", {self.describe_workers()}" if self.workers != 1 else ""
         if self.keep_alive:
-            return number.format("keep-alive ")
-        return f"{number.format('')} at a time, a new one for every request"
+            return number.format("keep-alive ") + shared
+        return f"{number.format('')} at a time, a new one for every request{shared}"
 
     def describe_loop(self, varied: Collection[str] = ()) -> str:
         """`closed loop`, or `open loop, Poisson arrivals at 3,000/s`; without the factors in `varied`."""

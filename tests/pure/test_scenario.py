@@ -246,6 +246,28 @@ BAD = [
         VALID + '[load]\nengine = "http"\n[factors]\n"load.keep_alive" = [true, false]\n',
         "load.keep_alive",
     ),
+    (
+        "workers of another engine",
+        VALID + '[load]\nengine = "http"\nconnections = 4\nworkers = 2\n',
+        "load.workers",
+    ),
+    ("more workers than connections", VALID + "[load]\nconnections = 2\nworkers = 4\n", "load.workers"),
+    (
+        "a level of more workers than connections",
+        VALID + '[load]\nconnections = 2\n[factors]\n"load.workers" = [1, "cores", 4]\n',
+        "load.workers",
+    ),
+    ("workers that are a word", VALID + '[load]\nconnections = 2\nworkers = "many"\n', "load.workers"),
+    (
+        "workers that take turns",
+        VALID + "[load]\nconnections = 2\nworkers = 2\n[schedule.interleave]\n",
+        "load.workers",
+    ),
+    (
+        "CPU per request of workers",
+        OPEN + 'rate_rps = 5\nconnections = 2\npacing = "sleep"\nworkers = 2\n',
+        "load.workers",
+    ),
     ("an engine that is none", VALID + '[lab]\nengine = "ubuntu:noble"\n', "lab.engine"),
     (
         "an engine's level that is none",
