@@ -8,7 +8,7 @@ TEST_PACKAGES := chromium
 # Files of tests beside each other, a core each. The lab's are not among them: a machine has one.
 PYTEST_BESIDE := $(BIN)/pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile --shuffle=new
 
-.PHONY: help quick test test-pure watch-report check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-report benchmark-slots differential rates lock clean
+.PHONY: help quick test test-pure watch-report check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-workers benchmark-report benchmark-slots differential rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
@@ -46,6 +46,9 @@ benchmark-stall: setup  ## a server that stands still for 200 ms, as a closed an
 
 benchmark-interleaving: setup  ## the same question by slots and by arms that take turns, three times each
 	$(BIN)/python benchmarks/interleaving.py
+
+benchmark-workers: setup  ## one, two and four workers against a server that rests
+	$(BIN)/python benchmarks/workers.py
 
 RUN ?= $(lastword $(sort $(wildcard results/*/*/)))
 benchmark-report: .venv/installed  ## time and memory of the report of RUN, multiplied to 10 million requests

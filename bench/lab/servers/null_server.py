@@ -12,10 +12,13 @@ PORT = 8080
 
 
 @contextmanager
-def null_server(host: Host, cache: Path) -> Iterator[Endpoint]:
-    """Compile the null server where `cache` lacks it, and run it on `host`, on the host's cores."""
+def null_server(host: Host, cache: Path, wait_ms: int = 0) -> Iterator[Endpoint]:
+    """Compile the null server where `cache` lacks it, and run it on `host`, on the host's cores.
+
+    It rests `wait_ms` before each answer.
+    """
     program = compile_once(SOURCE, ["-O2"], cache)
-    running = host.start([str(program), str(PORT)], "null-server")
+    running = host.start([str(program), str(PORT), str(wait_ms)], "null-server")
     try:
         yield Endpoint(host.addresses[0].split("/")[0], PORT)
     finally:
