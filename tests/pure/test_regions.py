@@ -29,6 +29,8 @@ from bench.statistics.estimate import equivalence_p_value, estimate
 from .conftest import make_scenario
 from .reports import drawing_once, few_resamples, judged, make_ladder, store_run
 
+pytestmark = pytest.mark.slow
+
 P50, P99, THROUGHPUT = PERFORMANCE
 BLOCKS = 10
 

@@ -34,6 +34,8 @@ from .reports import judged, row, store_run
 from .test_trace import write_samples
 from .wire import BRIDGE_PATH
 
+pytestmark = pytest.mark.slow
+
 ARMS = tuple(Arm(name=name, mode=name) for name in ("host", "macvlan", "bridge", "proxy"))
 RULES_US = 9.0
 

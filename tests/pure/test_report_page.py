@@ -29,6 +29,8 @@ from .conftest import make_gate, make_run, make_scenario, make_slot_record
 from .reports import ARMS, LADDER, NO_IPVLAN, drawing_once, judged, make_ladder, measure, store_run
 from .verdicts import ENGINES
 
+pytestmark = pytest.mark.slow
+
 FIGURES = (draw_latency, draw_block_ratios, draw_throughput, draw_slot_timeline, draw_ladder, draw_costs)
 
 

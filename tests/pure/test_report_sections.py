@@ -18,6 +18,8 @@ from .reports import judged, make_ladder, store_run
 from .test_findings import make_record, make_walk
 from .verdicts import STEERING
 
+pytestmark = pytest.mark.slow
+
 TEMPLATES = resources.files("bench.report") / "templates"
 
 
