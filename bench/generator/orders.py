@@ -61,8 +61,13 @@ class Order:
     failure: str = ""
 
     def begin(self) -> None:
-        """Fix the window: it opens after the warm-up, whose requests are kept as well."""
+        """Fix the window: it opens after the warm-up, whose requests are kept as well.
+
+        Raises OSError where it has opened already.
+        """
         self.window_start_ns = self.start() + round(self.warm_up_s * 1e9)
+        if (late_ns := time.monotonic_ns() - self.window_start_ns) > 0:
+            raise OSError(f"the window had been open for {late_ns / 1e6:.1f} ms when the load could begin")
         self.window_end_ns = self.window_start_ns + round(self.measure_s * 1e9)
 
 

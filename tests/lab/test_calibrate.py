@@ -17,6 +17,8 @@ def test_a_calibration_holds_all_ceilings_and_is_kept_for_runs_of_this_machine(
     monkeypatch.setattr("bench.measure.slot.check_quiet", lambda *_: [])
     monkeypatch.setattr(calibrate, "WATCHED_S", 1.0)
     monkeypatch.setattr(calibrate, "CAPTURES", 1)
+    monkeypatch.setattr(generators, "CONNECTIONS", (1, 1000))
+    monkeypatch.setattr(generators, "RATES_RPS", (1_000, 50_000))
     assert store.read_calibration() is None
     found = calibrate.calibrate(seconds=1, rounds=2, blocks=3, tell=lambda _: None)
 

@@ -30,7 +30,7 @@ mode = "host"
 [[arms]]
 name = "bridge"
 mode = "bridge"
-
+#
 [[arms]]
 name = "native"
 mode = "native"
@@ -51,9 +51,9 @@ MADE_BY_OTHERS = {"quiet cores", "new processes", "steal", "retransmits", "reque
 """Gates that a busy machine fails: what these tests are about is the rest."""
 
 
-def write_turns(folder: Path, blocks: int) -> Path:
+def write_turns(folder: Path, blocks: int, text: str = SCENARIO) -> Path:
     path = folder / "turns.toml"
-    path.write_text(SCENARIO.replace("BLOCKS", str(blocks)))
+    path.write_text(text.replace("BLOCKS", str(blocks)))
     return path
 
 
@@ -139,8 +139,10 @@ def test_the_report_is_there(finished: api.Run) -> None:
 
 def test_a_killed_run_of_sets_goes_on_with_whole_sets(tmp_path: Path, start_bench: Starter) -> None:
     before = snapshot()
-    process = start_bench("run", write_turns(tmp_path, 3), "--results", tmp_path / "results", "--seed", 3)
-    wait_for_slot(process, 10)
+    two_arms, _ = SCENARIO.split("#\n")
+    scenario = write_turns(tmp_path, 4, two_arms)
+    process = start_bench("run", scenario, "--results", tmp_path / "results", "--seed", 3)
+    wait_for_slot(process, 5)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     folder = only_run(tmp_path / "results")
