@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.generator.protocol import Driven
+from bench.generator.protocol import Driven, Records
 from bench.slots.requests import RECORD_DTYPE
 
 STAMPS = [name for name in RECORD_DTYPE.names or () if name.endswith("_ns")]
@@ -60,6 +60,13 @@ def sum_up(answers: Sequence[Driven], offsets: Sequence[Offset], locust_requests
         loop="; ".join(dict.fromkeys(answer.loop for answer in answers)),
         failure="",
     )
+
+
+def describe_parts(parts: Sequence[Records]) -> str:
+    """`4`; with what their clocks were apart, where they have not one."""
+    errors_ns = [part.clock_error_ns for part in parts]
+    apart = f", clocks compared to {max(errors_ns) / 1e3:.1f} us" if any(errors_ns) else ""
+    return f"{len(parts)}{apart}"
 
 
 def merge(parts: Sequence[np.ndarray], connections: Sequence[int], offsets_ns: Sequence[int]) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, Union
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.generator.executor import write_report  # isort: skip
-from bench.generator.users import ENGINES, OrderedEnvironment  # isort: skip
+from bench.generator.users import OrderedEnvironment  # isort: skip
 from bench.generator.worker import ANSWER, BOOT_ID, CLOCK, ORDER, START  # isort: skip
 
 from gevent.queue import Empty, Queue
@@ -89,8 +89,8 @@ class Team:
         self._members = [self._hire(number) for number in range(count)]
         for member in self._members:
             self._hear(member, JOIN_S, Clock)
-        # Locust then says "running", in its web UI as well, for as long as the process lives.
-        self.runner.start(count, spawn_rate=count, user_classes=[ENGINES["raw"]])
+        # The runner is not started: each worker has the users that its orders need, and Locust, which would
+        # share them out anew whenever a worker comes or goes, would stop some in the middle of a load.
 
     def answer(self, order: protocol.Order) -> Message:
         """Carry out `order`."""

@@ -15,6 +15,7 @@ from requests.exceptions import RequestException
 
 from bench.errors import BenchError
 from bench.generator.client import GeneratorDied
+from bench.generator.shares import describe_parts
 from bench.lab.hosts.host import network_of, parse_cpus
 from bench.measure.captures import read_captures, store_captures
 from bench.measure.deployment import Deployment, deploy, deploy_idle, try_control
@@ -140,6 +141,7 @@ def _judge(
             "connections as the load began": str(result.connected or "not shown"),
             "load loop": result.loop or "Locust's own",
             "requests by Locust's count": str(result.locust_requests),
+            "workers": describe_parts(result.parts),
         },
     )
 
