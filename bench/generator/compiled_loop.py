@@ -61,6 +61,7 @@ class _Shared(ctypes.Structure):
         ("first_number", ctypes.c_int64),
         ("number_step", ctypes.c_int64),
         ("draining", ctypes.c_int64),
+        ("think_ns", ctypes.c_int64),
         ("to_wake", ctypes.c_int64),
         ("idle", ctypes.c_int64),
         ("opened", ctypes.c_int64),
@@ -147,10 +148,12 @@ class CompiledLoop:
         keep_alive: bool = True,
         is_open: bool = False,
         sleeps: bool = False,
+        think_ns: int = 0,
         functions: ctypes.CDLL | None = None,
     ) -> None:
         """Open `count` connections, or as many as can be; raises OSError where that is none.
 
+        `think_ns`: of a closed loop, as `Load.think_us`.
         `functions`: of `provide_library`, which must have some, unless they are given.
         """
         functions = functions or provide_library().functions
@@ -171,6 +174,7 @@ class CompiledLoop:
         if not self._loop:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         self._shared = _Shared.from_address(self._loop)
+        self._shared.think_ns = think_ns
         for number, connected in enumerate(sockets):
             self._attach(number, connected.detach())
         self.connected = len(sockets) if keep_alive else count
@@ -197,7 +201,7 @@ class CompiledLoop:
 
     def drive(self, until_ns: int, pause: Callable[[], None]) -> None:
         """Drive the load until `until_ns`; `pause` lets other tasks of the process run, every YIELD_NS."""
-        if self._keep_alive and not self._is_open:
+        if self._keep_alive and not self._is_open and not self._shared.think_ns:
             self._shared.to_wake = self._shared.idle  # At least one request leaves on every connection.
         self._turn(until_ns, until_ns, pause)
 

@@ -47,7 +47,11 @@ class FreshConnections:
     spun_ns = 0
     """A closed loop never looks in vain: see Arrivals."""
 
-    def __init__(self, address: str, port: int, path: str, count: int, log: RequestLog) -> None:
+    def __init__(
+        self, address: str, port: int, path: str, count: int, log: RequestLog, *, think_ns: int = 0
+    ) -> None:
+        """`think_ns`: from the end of a client's request to its next, as `Load.think_us`."""
+        self._think_ns = think_ns
         self._target = (address, port)
         self._family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._bytes = (
@@ -57,7 +61,7 @@ class FreshConnections:
         self._epoll = epoll()
         self._open: dict[int, _Request] = {}
         self._resting = dict.fromkeys(range(count), 0)
-        """Client without a request -> when its last one was done; 0 before its first."""
+        """Client without a request -> when its next one is due, in a closed loop; 0 before its first."""
         self._buffer = bytearray(BUFFER_BYTES)
         self.connected = count
         """Clients, each of which opens a connection when it asks."""
@@ -88,12 +92,12 @@ class FreshConnections:
         pause_at_ns = now + YIELD_NS
         while now < until_ns:
             if now < begin_until_ns:
-                resting, self._resting = self._resting, {}
-                for number, done_ns in resting.items():
-                    self._begin(number, done_ns)
+                for number in [number for number, due_ns in self._resting.items() if due_ns <= now]:
+                    self._begin(number, self._resting.pop(number))
             elif not self._open:
                 break
-            for fd, _ in self._epoll.poll(POLL_S):
+            thinks = self._resting and now < begin_until_ns
+            for fd, _ in self._epoll.poll(0 if thinks else POLL_S):
                 self._turn_to(self._open[fd])
             now = clock()
             if now >= pause_at_ns:
@@ -190,7 +194,7 @@ class FreshConnections:
 
     def _rest(self, request: _Request) -> None:
         self._end(request)
-        self._resting[request.number] = time.monotonic_ns()
+        self._resting[request.number] = time.monotonic_ns() + self._think_ns
 
     def _end(self, request: _Request) -> None:
         del self._open[request.socket.fileno()]

@@ -62,6 +62,7 @@ struct loop {
     int64_t taken, limit; /* arrivals that were sent, and that may be */
     int64_t first_number, number_step; /* of the requests: a worker's arrivals are some of all */
     int64_t draining;
+    int64_t think_ns; /* of a closed loop: between an answer and the next request of its connection */
     int64_t to_wake; /* idle connections that get a request before anything else is done */
     int64_t idle;    /* connections without a request */
     int64_t opened, without_port, spun_ns;
@@ -304,10 +305,10 @@ static enum reason turn_to_kept(struct loop *l, struct connection *c, int64_t se
         write_record(l, c, c->first_byte_ns, t, c->length, c->status, c->status == 200 ? OK : HTTP_ERROR);
         c->first_byte_ns = c->status = 0;
     }
-    c->intended_ns = t;
+    c->intended_ns = t + l->think_ns;
     c->sent_ns = 0;
     l->in_flight--;
-    if (l->arrivals || t >= send_until_ns || t >= l->pause_at_ns) {
+    if (l->arrivals || l->think_ns || t >= send_until_ns || t >= l->pause_at_ns) {
         /* A pause comes between two requests of this connection: its own latency holds none. */
         push_idle(l, c);
         return !l->arrivals && t >= l->pause_at_ns ? PAUSE : DONE;
@@ -321,7 +322,7 @@ static enum reason turn_to_kept(struct loop *l, struct connection *c, int64_t se
 static void rest(struct loop *l, struct connection *c) {
     disconnect(c);
     l->in_flight--;
-    c->intended_ns = now();
+    c->intended_ns = now() + l->think_ns;
     push_idle(l, c);
 }
 
@@ -399,6 +400,12 @@ static int64_t next_arrival(const struct loop *l) {
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
+/* A look in vain is no work, unless something came in between. */
+static void count_look(struct loop *l, int64_t begun_ns, int64_t ended_ns) {
+    if (ended_ns - begun_ns < LONGEST_LOOK_NS)
+        l->spun_ns += ended_ns - begun_ns;
+}
+
 /* Arrivals._wait: one event, or none where a request can be sent first or the time is up; -1: pause. */
 static int wait_for_one(struct loop *l, int64_t until_ns) {
     int64_t due_ns = l->idle ? least(next_arrival(l), until_ns) : until_ns, t = now();
@@ -422,8 +429,8 @@ static int wait_for_one(struct loop *l, int64_t until_ns) {
             int64_t looked_ns = t;
             ready = epoll_wait(l->epoll, l->events, 1, 0);
             t = now();
-            if (ready <= 0 && t - looked_ns < LONGEST_LOOK_NS)
-                l->spun_ns += t - looked_ns;
+            if (ready <= 0)
+                count_look(l, looked_ns, t);
         }
         if (ready > 0 || t >= due_ns)
             return ready > 0 ? ready : 0;
@@ -489,16 +496,20 @@ enum reason turn(struct loop *l, int64_t send_until_ns, int64_t until_ns) {
             if ((ready = wait_for_one(l, until_ns)) < 0)
                 return PAUSE;
         } else {
+            int thinks = l->think_ns && l->idle && t < send_until_ns;
             if (t >= l->pause_at_ns)
                 return PAUSE;
             if (l->idle && t < send_until_ns) {
-                l->to_wake = l->idle;
+                /* All think equally long: who was answered first asks first. */
+                l->to_wake = thinks ? l->first_idle->intended_ns <= t : l->idle;
                 if ((reason = wake(l)))
                     return reason;
             } else if (!l->in_flight) {
                 return DONE;
             }
-            ready = epoll_wait(l->epoll, l->events, EVENTS_AT_ONCE, POLL_MS);
+            ready = epoll_wait(l->epoll, l->events, EVENTS_AT_ONCE, thinks ? 0 : POLL_MS);
+            if (thinks && !ready)
+                count_look(l, t, now());
         }
         for (int i = 0; i < ready; i++) {
             struct connection *c = &l->connections[l->events[i].data.u32];

@@ -28,6 +28,8 @@ class Order:
     measure_s: float
     users: int
     keep_alive: bool = True
+    think_us: float = 0.0
+    """Of a closed loop: as `Load.think_us`."""
     rate_rps: float | None = None
     """Of an open loop; None: closed."""
     arrivals: Literal["poisson", "uniform"] = "poisson"

@@ -122,6 +122,7 @@ class Drive(Message):
     path: str
     connections: int
     keep_alive: bool
+    think_us: float
     warm_up_s: float
     measure_s: float
     rate_rps: float | None
@@ -222,6 +223,7 @@ class DriveCells(Message):
     connections: int
     """To each target."""
     keep_alive: bool
+    think_us: float
     warm_up_ns: int
     """Of each target, alone."""
     cell_ns: int

@@ -18,6 +18,7 @@ from bench.generator.compiled_loop import CompiledLoop, provide_library  # isort
 from bench.generator.fresh_connections import FreshConnections  # isort: skip
 from bench.generator.open_loop import OpenConnections, OpenFreshConnections  # isort: skip
 from bench.generator.request_log import RequestLog  # isort: skip
+from bench.generator.thinking import ThinkingConnections  # isort: skip
 from bench.generator.orders import CellsOrder, Order  # isort: skip
 from bench.lab.hosts.readings import read_files  # isort: skip
 
@@ -148,7 +149,8 @@ class RawHttpUser(OrderedUser):
 
         def open_loop(target: Target) -> Loop:
             at = (target.address, target.port, asked.path, asked.connections, target.log)
-            found: Loop = self._open(at, keep_alive=asked.keep_alive)
+            think_ns = round(asked.think_us * 1e3)
+            found: Loop = self._open(at, keep_alive=asked.keep_alive, think_ns=think_ns)
             return found
 
         try:
@@ -161,7 +163,8 @@ class RawHttpUser(OrderedUser):
         order.loop = self._name_loop()
         at = (order.address, order.port, order.path, order.connections, order.log)
         is_open, sleeps = order.rate_rps is not None, order.pacing == "sleep"
-        return self._open(at, keep_alive=order.keep_alive, is_open=is_open, sleeps=sleeps)
+        think_ns = round(order.think_us * 1e3)
+        return self._open(at, keep_alive=order.keep_alive, is_open=is_open, sleeps=sleeps, think_ns=think_ns)
 
     def _open(
         self,
@@ -170,13 +173,16 @@ class RawHttpUser(OrderedUser):
         keep_alive: bool,
         is_open: bool = False,
         sleeps: bool = False,
+        think_ns: int = 0,
     ) -> Any:
         """The compiled loop, or the one in Python that does the same; `at`: its arguments."""
         if not self._lacks_compiled_loop():
-            return CompiledLoop(*at, keep_alive=keep_alive, is_open=is_open, sleeps=sleeps)
+            return CompiledLoop(*at, keep_alive=keep_alive, is_open=is_open, sleeps=sleeps, think_ns=think_ns)
         if is_open:
             return (OpenConnections if keep_alive else OpenFreshConnections)(*at, sleeps=sleeps)
-        return (Connections if keep_alive else FreshConnections)(*at)
+        if not keep_alive:
+            return FreshConnections(*at, think_ns=think_ns)
+        return ThinkingConnections(*at, think_ns=think_ns) if think_ns else Connections(*at)
 
     def _name_loop(self) -> str:
         lacks = self._lacks_compiled_loop()

@@ -131,6 +131,16 @@ def _faults_of_workers(asked: Tables) -> Iterator[str]:
         yield f"load.workers: {most} workers need a connection each, and there are {fewest}"
 
 
+def _faults_of_thinking(asked: Tables) -> Iterator[str]:
+    load, factors = asked.load, asked.factors
+    if not any((load.think_us, *factors.get("load.think_us", ()))):
+        return
+    if load.is_open:
+        yield "load.think_us: an open loop's requests leave at their times, and nobody thinks"
+    if not {load.engine, *factors.get("load.engine", ())} <= RAW_ENGINES:
+        yield "load.think_us: the raw engines alone think"
+
+
 def _faults_of_vantage(asked: Tables) -> Iterator[str]:
     vantages = (asked.load.vantage, *asked.factors.get("load.vantage", ()))
     taps = (asked.lab.taps, *asked.factors.get("lab.taps", ()))
@@ -220,6 +230,7 @@ FAULTS = (
     _faults_of_loop,
     _faults_of_keep_alive,
     _faults_of_workers,
+    _faults_of_thinking,
     _faults_of_taps,
     _faults_of_vantage,
     _faults_of_capacity,

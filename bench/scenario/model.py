@@ -85,6 +85,9 @@ class Load(Frozen):
     """That are open at a time; in an open loop more than are busy at a time."""
     keep_alive: bool = True
     """Off: a connection a request, whose handshake is part of its latency."""
+    think_us: float = Field(default=0, ge=0, le=10_000)
+    """Of the closed model: us from an answer to the next request of its connection. At 0, as with wrk, a
+    request can meet a server that is still busy with the last one, and waits for that too."""
     page_bytes: Literal[1024, 65536, 1048576] = 1024
     """Of the page that is asked for."""
     warm_up_s: Annotated[Seconds, FIXED] = 0.25
@@ -134,7 +137,8 @@ class Load(Frozen):
     def describe_loop(self, varied: Collection[str] = ()) -> str:
         """`closed loop`, or `open loop, Poisson arrivals at 3,000/s`; without the factors in `varied`."""
         if not self.is_open:
-            return "closed loop"
+            thinks = self.think_us and "load.think_us" not in varied
+            return f"closed loop, {self.think_us:,.12g} us of thinking" if thinks else "closed loop"
         kind = {"poisson": "Poisson arrivals", "uniform": "evenly spaced arrivals"}[self.arrivals]
         kind = "arrivals" if "load.arrivals" in varied else kind
         rate = "" if "load.rate_rps" in varied or self.rate_rps is None else f" at {self.rate_rps:,.12g}/s"

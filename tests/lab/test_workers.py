@@ -82,6 +82,7 @@ def order(server: int, tmp_path: Path) -> Drive:
         path="/1024",
         connections=4,
         keep_alive=True,
+        think_us=0,
         warm_up_s=0.1,
         measure_s=0.4,
         rate_rps=None,

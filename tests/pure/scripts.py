@@ -18,6 +18,7 @@ from bench.generator.compiled_loop import CompiledLoop
 from bench.generator.fresh_connections import FreshConnections
 from bench.generator.open_loop import OpenConnections, OpenFreshConnections
 from bench.generator.request_log import RequestLog
+from bench.generator.thinking import ThinkingConnections
 from bench.slots.requests import Outcome
 
 from .servers import ADDRESS, PATIENCE_S, UNFRAMED, after, do_nothing, read_request, reset, response
@@ -26,7 +27,16 @@ BETWEEN_PARTS_S = 0.0002
 PLAY_S = 4.0
 """No script takes longer, but where a loop waits for what does not come."""
 Ending = Literal["keep", "close", "half-close", "reset"]
-Kind = Literal["rounds", "window", "arrivals", "fresh window", "fresh arrivals"]
+Kind = Literal[
+    "rounds",
+    "window",
+    "thinking window",
+    "arrivals",
+    "fresh window",
+    "thinking fresh window",
+    "fresh arrivals",
+]
+THINK_NS = 30_000
 
 
 @dataclass(frozen=True)
@@ -178,10 +188,21 @@ def make_script(seed: int) -> Script:
     """The script of that seed."""
     dice = random.Random(seed)
     kind: Kind = dice.choice(
-        ["rounds", "rounds", "window", "arrivals", "arrivals", "fresh window", "fresh arrivals"]
+        [
+            "rounds",
+            "rounds",
+            "window",
+            "thinking window",
+            "arrivals",
+            "arrivals",
+            "fresh window",
+            "thinking fresh window",
+            "fresh arrivals",
+        ]
     )
     count = 1 if "window" in kind else dice.choice([1, 1, 2, 3])
-    how = {"fresh": kind.startswith("fresh"), "idle_may_end": count == 1 and kind != "arrivals"}
+    idle_may_end = count == 1 and kind not in ("arrivals", "thinking window")
+    how = {"fresh": "fresh" in kind, "idle_may_end": idle_may_end}
     acts = tuple(make_act(dice, **how) for _ in range(dice.randint(1, 8)))
     return Script(kind, count, dice.random() < 0.3, acts)
 
@@ -275,7 +296,9 @@ PYTHON: dict[Kind, Factory] = {
     "rounds": Connections,
     "window": Connections,
     "arrivals": OpenConnections,
+    "thinking window": partial(ThinkingConnections, think_ns=THINK_NS),
     "fresh window": FreshConnections,
+    "thinking fresh window": partial(FreshConnections, think_ns=THINK_NS),
     "fresh arrivals": OpenFreshConnections,
 }
 
@@ -286,8 +309,10 @@ def compiled(**how: Any) -> dict[Kind, Factory]:
     return {
         "rounds": loop,
         "window": loop,
+        "thinking window": partial(loop, think_ns=THINK_NS),
         "arrivals": partial(loop, is_open=True),
         "fresh window": partial(loop, keep_alive=False),
+        "thinking fresh window": partial(loop, keep_alive=False, think_ns=THINK_NS),
         "fresh arrivals": partial(loop, keep_alive=False, is_open=True),
     }
 

@@ -65,6 +65,7 @@ def ask(order: tuple[int, ...], *, keep_alive: bool = True, connections: int = 3
         path="/",
         connections=connections,
         keep_alive=keep_alive,
+        think_us=0,
         warm_up_ns=5 * MS,
         cell_ns=10 * MS,
         settle_ns=2 * MS,

@@ -84,7 +84,7 @@ FAULTS = {
     "chunks are let pass": ('after("transfer-encoding:"', 'after("transfer-encodinG:"'),
     "two lengths are let pass": ("return lengths == 1", "return lengths"),
     "what was not sent is not recorded": ("l->taken < l->arrivals_count", "l->taken < 0"),
-    "the arrival after next is sent": ("number = l->taken++", "number = ++l->taken"),
+    "the arrival after next is sent": ("l->taken++ * l->number_step", "++l->taken * l->number_step"),
     "an unfinished request is not recorded": ("if (c->sent_ns && c->stage != ANSWERED)", "if (0)"),
     "more than was stated is taken, on fresh ones": ("failure || c->remaining < 0", "failure"),
     "opened are not counted, on fresh ones": ("    l->opened++;\n    if (connect", "    if (connect"),

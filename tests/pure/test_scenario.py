@@ -257,6 +257,9 @@ BAD = [
         VALID + '[load]\nconnections = 2\n[factors]\n"load.workers" = [1, "cores", 4]\n',
         "load.workers",
     ),
+    ("an open loop that thinks", OPEN + "rate_rps = 5\nthink_us = 5\n", "load.think_us"),
+    ("thoughts of another engine", VALID + '[load]\nengine = "http"\nthink_us = 5\n', "load.think_us"),
+    ("a thought without end", VALID + "[load]\nthink_us = inf\n", "load.think_us"),
     ("workers that are a word", VALID + '[load]\nconnections = 2\nworkers = "many"\n', "load.workers"),
     (
         "workers that take turns",

@@ -1,0 +1,61 @@
+"""Clients that think between two requests, in either loop."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from bench.generator.compiled_loop import CompiledLoop
+from bench.generator.fresh_connections import FreshConnections
+from bench.generator.request_log import RequestLog
+from bench.generator.thinking import ThinkingConnections
+
+from .servers import ADDRESS, after, answering, assert_stamps_in_order, do_nothing, response, serving
+
+THINK_NS = 300_000
+LOOPS = {
+    "compiled, kept": partial(CompiledLoop, think_ns=THINK_NS),
+    "compiled, fresh": partial(CompiledLoop, think_ns=THINK_NS, keep_alive=False),
+    "Python, kept": partial(ThinkingConnections, think_ns=THINK_NS),
+    "Python, fresh": partial(FreshConnections, think_ns=THINK_NS),
+}
+
+
+@pytest.mark.parametrize("make", LOOPS.values(), ids=LOOPS.keys())
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_next_request_of_a_connection_leaves_when_it_has_thought(
+    count: int, make: Callable[..., Any]
+) -> None:
+    log = RequestLog()
+    closing = response(headers="Connection: close\r\n")
+
+    def handle(connection: Any, number: int) -> None:
+        fresh = "fresh" in next(name for name, one in LOOPS.items() if one is make)
+        answer = answering(closing if fresh else response())
+        if fresh:
+            connection.settimeout(5)
+            connection.recv(65_536)
+            connection.sendall(closing)
+        else:
+            answer(connection, number)
+
+    with serving(handle) as port:
+        begun_ns = time.monotonic_ns()
+        loop = make(ADDRESS, port, "/1024", count, log)
+        loop.drive(after(0.1), do_nothing)
+        loop.drain(after(1.0), do_nothing)
+        took_ns = time.monotonic_ns() - begun_ns
+        loop.close()
+
+    records = log.records()
+    assert_stamps_in_order(records)
+    assert (records["outcome"] == 0).all()
+    assert set(records["connection"].tolist()) == set(range(count))
+    for number in range(count):
+        own = records[records["connection"] == number]
+        assert len(own) > 1
+        assert (own["sent_ns"][1:] - own["done_ns"][:-1] >= THINK_NS).all()
+        assert (own["intended_ns"][1:] - own["done_ns"][:-1] >= THINK_NS).all()
+    assert 0 <= loop.spun_ns < took_ns
