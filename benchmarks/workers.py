@@ -30,7 +30,8 @@ from bench.scenario.placement import DOCKER1
 WORKERS = (1, 2, 4)
 WAIT_MS = 10
 CLOSED = Load(connections=64, warm_up_s=0.25, measure_s=2.0)
-OPEN = CLOSED.model_copy(update={"model": "open", "rate_rps": 4_000.0, "connections": 256})
+OPEN = CLOSED.model_copy(update={"model": "open", "rate_rps": 4_000.0, "connections": 256, "pacing": "sleep"})
+"""Asleep between arrivals: here may be fewer cores than workers, and two that look out fight for one."""
 
 
 def main() -> None:
