@@ -28,7 +28,7 @@ from bench.results import files
 from bench.scenario.metric import Metric
 from bench.scenario.model import Load
 from bench.scenario.placement import DOCKER1
-from bench.scenario.server_limits import DESCRIPTORS_BESIDE
+from bench.scenario.server_limits import DESCRIPTORS_BESIDE, PACKETS_QUEUED
 from bench.slots.metrics import measure_requests
 from bench.statistics.estimate import estimate
 
@@ -81,6 +81,7 @@ def measure_generators(seconds: int, rounds: int, tell: Tell) -> Generators:
     journal = Journal(run_id)
     try:
         with ExitStack() as stack:
+            settings.make_queue_room(PACKETS_QUEUED * max(CONNECTIONS), journal)
             plans = hosts_of_lab(client_cpus, docker_cpus, [DOCKER1], ipv6=False)
             found = stack.enter_context(lab(plans, journal))
             load = stack.enter_context(generator(found.client, journal))

@@ -12,7 +12,7 @@ from bench.lab.hosts.lab import hosts_of_lab, wiring
 from bench.lab.servers import image
 from bench.lab.servers.engine import engine_argv
 from bench.measure.budget import divide_budget
-from bench.measure.settings import plan_settings
+from bench.measure.settings import QUEUE_ROOM, lacks_queue_room, plan_settings
 from bench.paths import CACHE, STATE
 from bench.records.run import Status
 from bench.results import store
@@ -24,7 +24,7 @@ from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import DockerHost, docker_hosts
 from bench.scenario.plan import Slot, expected_seconds, measuring_seconds, plan_slots
 from bench.scenario.scenario import Scenario
-from bench.scenario.server_limits import most_descriptors
+from bench.scenario.server_limits import most_descriptors, most_queued
 from bench.scenario.suite import Asked
 
 IMAGE_BUILD_S = 30.0
@@ -227,6 +227,11 @@ def planned_changes(scenario: Scenario) -> list[str]:
     ]
     if any(condition.load.vantage is not Vantage.CLIENT for condition in conditions(scenario)):
         changes.append("during some slots, inside its Docker host: the sockets of the load, and of wrk")
+    if lacks_queue_room(queued := most_queued(scenario)):
+        changes.append(
+            f"set {QUEUE_ROOM}, one for the whole machine, to {queued:,}: received packets that may"
+            " wait for a core; put back at the end"
+        )
     changes += plan_settings([condition.lab for condition in conditions(scenario)])
     return changes
 

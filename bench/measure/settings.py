@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.lab.hosts.host import Host, cpu_mask
+from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.lab import Lab, port_of
 from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE, set_stamp_before_queue
 from bench.scenario.model import LabSettings
 from bench.scenario.modes.catalogue import UPLINK
 
 CPU_DMA_LATENCY = Path("/dev/cpu_dma_latency")
+QUEUE_ROOM = Path("/proc/sys/net/core/netdev_max_backlog")
 CHAIN = "BENCH-EXTRA"
 UNUSED = "198.19.255.254"
 """No packet comes from there, so every rule is looked at and none matches."""
@@ -117,6 +119,22 @@ def _set_link_rate(lab: Lab, mbit: int) -> None:
 def _set_stamp_before_queue(_lab: Lab, before: bool | None) -> None:
     if before is not None:
         set_stamp_before_queue(before)
+
+
+def make_queue_room(packets: int, journal: Journal) -> None:
+    """Let so many received packets wait for a core, where fewer may; the journal knows how many may now.
+
+    A real link has a ring of its own before that queue. A lab's hosts have none: what one core sends at once
+    to another must fit there, or is lost and sent again 200 ms later.
+    """
+    if lacks_queue_room(packets):
+        journal.write_setting(QUEUE_ROOM)
+        QUEUE_ROOM.write_text(str(packets))
+
+
+def lacks_queue_room(packets: int) -> bool:
+    """Whether fewer packets may wait for a core."""
+    return int(QUEUE_ROOM.read_text()) < packets
 
 
 @contextmanager

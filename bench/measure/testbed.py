@@ -23,7 +23,7 @@ from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
 from bench.scenario.scenario import Scenario
-from bench.scenario.server_limits import limit_server, most_descriptors
+from bench.scenario.server_limits import limit_server, most_descriptors, most_queued
 
 CONTROL_S = 0.3
 """How long a control is asked in vain."""
@@ -115,6 +115,7 @@ def prepare_bed(
         with ExitStack() as stack:
             if any(condition.lab.stamp_before_queue is not None for condition in conditions(scenario)):
                 journal.write_setting(STAMP_BEFORE_QUEUE)
+            settings.make_queue_room(most_queued(scenario), journal)
             tell("lab: hosts, switch and links, sealed")
             plans = hosts_of_lab(client_cpus, docker_cpus, places, ipv6=ipv6)
             found = stack.enter_context(lab(plans, journal))

@@ -136,11 +136,12 @@ ROOM = Room(ports_in_use=80, ports=100, tracked=800, trackable=1_000)
 @pytest.mark.parametrize(
     ("losses", "names"),
     [
-        (Losses(0, 0, 0), []),
-        (Losses(1, 0, 0), ["retransmits"]),
-        (Losses(0, 1, 0), ["conntrack drops"]),
-        (Losses(0, 0, 1), ["listen drops"]),
-        (Losses(2, 3, 4), ["retransmits", "conntrack drops", "listen drops"]),
+        (Losses(0, 0, 0, 0), []),
+        (Losses(1, 0, 0, 0), ["retransmits"]),
+        (Losses(0, 1, 0, 0), ["conntrack drops"]),
+        (Losses(0, 0, 1, 0), ["listen drops"]),
+        (Losses(0, 0, 0, 1), ["queue drops"]),
+        (Losses(2, 3, 4, 0), ["retransmits", "conntrack drops", "listen drops"]),
     ],
 )
 def test_one_lost_packet_is_a_fault(losses: Losses, names: list[str]) -> None:
@@ -160,7 +161,7 @@ def test_one_lost_packet_is_a_fault(losses: Losses, names: list[str]) -> None:
 def test_a_load_that_is_about_to_run_out_of_ports_or_entries_is_caught(
     change: dict[str, int], names: list[str]
 ) -> None:
-    assert failed(check_network(Losses(0, 0, 0), ROOM._replace(**change))) == names
+    assert failed(check_network(Losses(0, 0, 0, 0), ROOM._replace(**change))) == names
 
 
 REQUESTS, CONNECTIONS = 1_000, 4
@@ -317,7 +318,7 @@ def test_every_gate_is_the_same_after_a_way_through_json() -> None:
         *check_load(**LOADED),
         *check_quiet({"cron": 0.01}, 3.0, 0.0),
         check_captures({"client": 0}),
-        *check_network(Losses(0, 1, 0), ROOM),
+        *check_network(Losses(0, 1, 0, 0), ROOM),
         *check_path(PROXY_PATH, dict.fromkeys(Counter, 3), 3, 4, forwarding_rules=False),
         *check_namespace(True, 4_026_531_840, 4_026_531_841),
         *check_control(["lo"], "200", False),
@@ -337,7 +338,7 @@ def test_a_client_that_ran_out_of_ports_says_so() -> None:
 
 GATES_OF_TODAY = """answered; requests; errors; generator; achieved; generator lateness, median;
 generator lateness; connections; ports found; idle baseline; quiet cores; new processes; steal; retransmits;
-conntrack drops; listen drops; client ports; conntrack room; path: dnat connections;
+conntrack drops; listen drops; queue drops; client ports; conntrack room; path: dnat connections;
 path: filter accepts; path: forwarded packets; path: bridge packets; path: veth packets;
 path: uplink packets; path: loopback packets;
 path: accepted connections; path: opened connections; path: served connections; path: proxy cpu ns;

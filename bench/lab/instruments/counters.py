@@ -10,7 +10,7 @@ from bench.slots.gates.network import Losses, Room
 
 FORWARDING_CHAINS = ("FORWARD", "DOCKER")
 """A rule of the filter table counts if its chain's name begins with one of these."""
-STACK = ("dev", "snmp", "snmp6", "netstat", "stat/nf_conntrack", "tcp", "tcp6")
+STACK = ("dev", "snmp", "snmp6", "netstat", "stat/nf_conntrack", "tcp", "tcp6", "softnet_stat")
 """Of /proc/<pid>/net: what is read of a network."""
 Stack = Mapping[str, str]
 """Name in /proc/<pid>/net -> its text; without those that the kernel does not have."""
@@ -73,6 +73,8 @@ def read_network_counters(sender: Host, docker_host: Host, server_pid: int, *, i
             retransmits=sum(lost_segments(stack) for stack in networks.values()),
             conntrack_drops=_conntrack_drops(host),
             listen_drops=_netstat(server)["ListenDrops"] + _netstat(server)["TCPReqQFullDrop"],
+            # Of a kernel, not of a network: hosts of one kernel show the same.
+            queue_drops=max(_queue_drops(stack) for stack in networks.values()),
         ),
         room=Room(
             ports_in_use=ports_in_use(sending, ports),
@@ -119,6 +121,11 @@ def _rules(saved: str) -> tuple[int, int]:
             elif table == "filter" and target == "ACCEPT" and words[1].startswith(FORWARDING_CHAINS):
                 accepts += packets
     return dnat, accepts
+
+
+def _queue_drops(stack: Stack) -> int:
+    """The second column of a line a core (net/core/net-procfs.c, softnet_seq_show), hexadecimal."""
+    return sum(int(line.split()[1], 16) for line in stack["softnet_stat"].splitlines())
 
 
 def _snmp(stack: Stack, protocol: str) -> dict[str, int]:

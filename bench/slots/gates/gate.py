@@ -66,6 +66,7 @@ class GateKind(StrEnum):
     RETRANSMITS = "retransmits", Blame.OVERLOAD, Demand.AT_MOST
     CONNTRACK_DROPS = "conntrack drops", Blame.OVERLOAD, Demand.AT_MOST
     LISTEN_DROPS = "listen drops", Blame.OVERLOAD, Demand.AT_MOST
+    QUEUE_DROPS = "queue drops", Blame.OVERLOAD, Demand.AT_MOST
     CLIENT_PORTS = "client ports", Blame.CLIENT, Demand.AT_MOST, 4
     CONNTRACK_ROOM = "conntrack room", Blame.OVERLOAD, Demand.AT_MOST, 4
 

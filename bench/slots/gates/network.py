@@ -19,6 +19,9 @@ class Losses(NamedTuple):
     """Packets dropped or entries refused by connection tracking."""
     listen_drops: int
     """Connections that the server's listening socket had no room for (ListenDrops, TCPReqQFullDrop)."""
+    queue_drops: int
+    """Received packets that a core's queue had no room for (net.core.netdev_max_backlog), of the whole
+    machine: veth and receive steering put every packet into one."""
 
 
 class Room(NamedTuple):
@@ -41,6 +44,7 @@ def check_network(losses: Losses, room: Room) -> list[Gate]:
             (GateKind.RETRANSMITS, losses.retransmits, "TCP segments lost and sent again"),
             (GateKind.CONNTRACK_DROPS, losses.conntrack_drops, "packets dropped or entries refused"),
             (GateKind.LISTEN_DROPS, losses.listen_drops, "connections dropped"),
+            (GateKind.QUEUE_DROPS, losses.queue_drops, "packets that a core's receive queue had no room for"),
         )
     ]
     shares = (
