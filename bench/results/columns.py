@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from bench.slots.requests import RECORD_DTYPE, TURN_DTYPE, Outcome
 from bench.wire.pcap import FILE_HEADER_BYTES, read_records
 
 REQUESTS_FILE, HOPS_FILE, TURNS_FILE = "requests.parquet", "hops.parquet", "turns.parquet"
+ROWS_AT_ONCE = 1_048_576
+"""Of a file's groups of rows: what is held twice while it is written."""
 KEPT_PACKETS = 64
 """Of each capture: the handshakes and a dozen requests. All of them would be megabytes a slot."""
 
@@ -29,23 +31,28 @@ def write_requests(
     """
     target = make_subfolder(folder, slot_directory) / REQUESTS_FILE
     names = pa.array([outcome.name.lower() for outcome in Outcome])
-    columns = {name: np.ascontiguousarray(records[name]) for name in records.dtype.names or ()}
-    outcome = pa.DictionaryArray.from_arrays(pa.array(columns.pop("outcome").astype(np.int8)), names)
-    cells = {} if cell is None else {"cell": pa.array(cell)}
-    table = pa.table({**columns, "outcome": outcome, **cells})
-    _write_parquet(target, table)
+
+    def tabulate(part: slice) -> pa.Table:
+        columns = {name: np.ascontiguousarray(records[name][part]) for name in records.dtype.names or ()}
+        outcome = pa.DictionaryArray.from_arrays(pa.array(columns.pop("outcome").astype(np.int8)), names)
+        cells = {} if cell is None else {"cell": pa.array(cell[part])}
+        return pa.table({**columns, "outcome": outcome, **cells})
+
+    # A part at a time: there may be tens of millions.
+    begins = range(0, max(len(records), 1), ROWS_AT_ONCE)
+    _write_parquet(target, (tabulate(slice(begin, begin + ROWS_AT_ONCE)) for begin in begins))
 
 
 def write_hops(folder: Path, slot_directory: str, rows: np.ndarray) -> None:
     """Write a capture slot's hops.parquet: `Hops.rows`, a row a matched request."""
     columns = {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names or ()}
-    _write_parquet(make_subfolder(folder, slot_directory) / HOPS_FILE, pa.table(columns))
+    _write_parquet(make_subfolder(folder, slot_directory) / HOPS_FILE, [pa.table(columns)])
 
 
 def write_turns(folder: Path, slot_directory: str, turns: np.ndarray) -> None:
     """Write turns.parquet of a slot that took turns: TURN_DTYPE, a row a turn."""
     columns = {name: np.ascontiguousarray(turns[name]) for name in turns.dtype.names or ()}
-    _write_parquet(make_subfolder(folder, slot_directory) / TURNS_FILE, pa.table(columns))
+    _write_parquet(make_subfolder(folder, slot_directory) / TURNS_FILE, [pa.table(columns)])
 
 
 def write_packets(folder: Path, slot_directory: str, tap: str, capture: Path) -> None:
@@ -59,18 +66,24 @@ def write_packets(folder: Path, slot_directory: str, tap: str, capture: Path) ->
         write_atomically(place / f"{tap}.pcap", stream.read(FILE_HEADER_BYTES + kept))
 
 
-def _write_parquet(target: Path, table: pa.Table) -> None:
-    sink = io.BytesIO()
-    stamps = [name for name in table.column_names if name.endswith("_ns")]
-    pq.write_table(
-        table,
-        sink,
-        compression="zstd",
-        compression_level=1,
-        # Stamps never repeat, and lie close together: their differences take half of the room.
-        use_dictionary=[name for name in table.column_names if name not in stamps],
-        column_encoding=dict.fromkeys(stamps, "DELTA_BINARY_PACKED"),
-    )
+def _write_parquet(target: Path, tables: Iterable[pa.Table]) -> None:
+    """One file of `tables`, one or more of the same columns."""
+    sink, writer = io.BytesIO(), None
+    for table in tables:
+        if writer is None:
+            stamps = [name for name in table.column_names if name.endswith("_ns")]
+            writer = pq.ParquetWriter(
+                sink,
+                table.schema,
+                compression="zstd",
+                compression_level=1,
+                # Stamps never repeat, and lie close together: their differences take half of the room.
+                use_dictionary=[name for name in table.column_names if name not in stamps],
+                column_encoding=dict.fromkeys(stamps, "DELTA_BINARY_PACKED"),
+            )
+        writer.write_table(table)
+    if writer:
+        writer.close()
     write_atomically(target, sink.getvalue())
 
 
