@@ -1,4 +1,4 @@
-from bench.lab.instruments.counters import lost_segments, ports_in_use
+from bench.lab.instruments.counters import lost_segments, ports_in_use, queue_drops
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -33,3 +33,8 @@ def test_a_segment_that_the_receiver_had_already_was_not_lost() -> None:
     assert lost_segments(STACK) == 2
     unknown = NETSTAT.replace("TCPDSACKRecvSegs", "TCPOther")
     assert lost_segments(STACK | {"netstat": unknown}) == 9
+
+
+def test_packets_without_room_are_summed_over_the_cores() -> None:
+    cores = "0572d002 00001481 00000008 00000000\n06e1e1af 0000e98d 00000010 00000000\n"
+    assert queue_drops({"softnet_stat": cores}) == 0x1481 + 0xE98D

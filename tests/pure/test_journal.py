@@ -14,6 +14,7 @@ from bench.errors import EnvironmentLacks, ExitCode
 from bench.lab.hosts import command, journal
 from bench.lab.hosts.journal import Journal, dead_runs, start_time, undo
 from bench.lab.hosts.lock import machine_lock
+from bench.measure import settings
 
 RUN = "20250102T030405Z-00ff"
 PATIENCE_S = 10.0
@@ -281,3 +282,18 @@ def test_undo_leaves_a_setting_alone_that_is_as_it_was(tmp_path: Path) -> None:
 
     assert undo(RUN) == [f"folder {written.folder}"]
     assert setting.read_text() == "1\n"
+
+
+def test_room_for_packets_is_made_where_it_is_missing_and_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = tmp_path / "netdev_max_backlog"
+    room.write_text("1000\n")
+    monkeypatch.setattr(settings, "QUEUE_ROOM", room)
+    written = Journal(RUN)
+    settings.make_queue_room(1000, written)
+    assert room.read_text() == "1000\n"
+    settings.make_queue_room(32_768, written)
+    assert room.read_text() == "32768"
+    undo(RUN)
+    assert room.read_text().strip() == "1000"

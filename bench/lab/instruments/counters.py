@@ -74,7 +74,7 @@ def read_network_counters(sender: Host, docker_host: Host, server_pid: int, *, i
             conntrack_drops=_conntrack_drops(host),
             listen_drops=_netstat(server)["ListenDrops"] + _netstat(server)["TCPReqQFullDrop"],
             # Of a kernel, not of a network: hosts of one kernel show the same.
-            queue_drops=max(_queue_drops(stack) for stack in networks.values()),
+            queue_drops=max(queue_drops(stack) for stack in networks.values()),
         ),
         room=Room(
             ports_in_use=ports_in_use(sending, ports),
@@ -123,8 +123,10 @@ def _rules(saved: str) -> tuple[int, int]:
     return dnat, accepts
 
 
-def _queue_drops(stack: Stack) -> int:
-    """The second column of a line a core (net/core/net-procfs.c, softnet_seq_show), hexadecimal."""
+def queue_drops(stack: Stack) -> int:
+    """Packets that a core's receive queue had no room for: the second column, hexadecimal, of a line a core
+    (net/core/net-procfs.c, softnet_seq_show).
+    """
     return sum(int(line.split()[1], 16) for line in stack["softnet_stat"].splitlines())
 
 
