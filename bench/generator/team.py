@@ -20,7 +20,7 @@ from bench.generator.worker import ANSWER, BOOT_ID, CLOCK, ORDER, START  # isort
 
 from gevent.queue import Empty, Queue
 from locust.env import Environment
-from locust.runners import STATE_MISSING, MasterRunner
+from locust.runners import MasterRunner
 from pydantic import TypeAdapter
 
 from bench.generator import protocol
@@ -191,9 +191,6 @@ class Team:
         status = member.process.poll()
         if status is not None:
             return f"its process ended ({f'by signal {-status}' if status < 0 else f'exit {status}'})"
-        client = self.runner.clients.get(member.client_id)
-        if client and client.state == STATE_MISSING:
-            return "Locust has had no heartbeat from it for 3 s"
         return "it does not answer" if time.monotonic() > until_s else ""
 
     def _dismiss(self, member: Member) -> None:

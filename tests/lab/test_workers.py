@@ -83,7 +83,7 @@ def order(server: int, tmp_path: Path) -> Drive:
         connections=4,
         keep_alive=True,
         think_us=0,
-        warm_up_s=0.1,
+        warm_up_s=1.0,  # Whoever is not ready when it has passed voids the load: no machine is so busy.
         measure_s=0.4,
         rate_rps=None,
         arrivals="poisson",
@@ -112,7 +112,7 @@ def test_workers_share_the_connections_and_locust_counts_the_sum(master: Master,
     assert (driven.connected, driven.opened, driven.loop) == (4, 4, "compiled")
     assert driven.locust_requests == len(records)
     begun_ns = [records["sent_ns"][records["connection"] == number].min() for number in range(4)]
-    assert min(begun_ns) >= driven.window_start_ns - 100_000_000  # The common start: nobody was earlier.
+    assert min(begun_ns) >= driven.window_start_ns - 1_000_000_000  # The common start: nobody was earlier.
     assert driven.window_end_ns - driven.window_start_ns == 400_000_000
     again = master.drive(order.model_copy(update={"workers": 1}))
     assert [part.connections for part in again.parts] == [4]
@@ -120,8 +120,9 @@ def test_workers_share_the_connections_and_locust_counts_the_sum(master: Master,
 
 def test_workers_arrivals_together_are_the_schedule_of_one(master: Master, order: Drive) -> None:
     driven = master.drive(order.model_copy(update={"rate_rps": 500.0}))
+    assert driven.failure == ""
     records = merged(driven)
-    expected = draw_arrivals("poisson", 500, 0.5, seed=7) - 100_000_000
+    expected = draw_arrivals("poisson", 500, 1.4, seed=7) - 1_000_000_000
     assert (np.sort(records["intended_ns"]) - driven.window_start_ns).tolist() == expected.tolist()
     assert driven.locust_requests == len(expected)
 
