@@ -37,9 +37,23 @@ def look_at_hosts(bed: Bed) -> list[str]:
     return [host.run(argv) for host in hosts for argv in commands]
 
 
+def look_at_hosts_at_rest(bed: Bed) -> list[str]:
+    """The same, when the links of containers that ended a moment ago are gone, and no bridge has any."""
+
+    def is_at_rest() -> bool:
+        found[:] = look_at_hosts(bed)
+        lines = [line for text in found for line in text.splitlines()]
+        bridges = [line for line in lines if "dev docker0" in line]
+        return not any("veth" in line for line in lines) and all("linkdown" in line for line in bridges)
+
+    found: list[str] = []
+    wait_until(is_at_rest, "hosts without containers")
+    return found
+
+
 @pytest.fixture(scope="module")
 def measured(bed: Bed, gaps: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    before = look_at_hosts(bed)
+    before = look_at_hosts_at_rest(bed)
     arms = [arm.name for arm in ARMS if arm.name not in gaps]
     return Measured({arm: measure(bed, arm, tmp_path_factory.mktemp(arm)) for arm in arms}, before)
 
