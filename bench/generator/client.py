@@ -207,8 +207,10 @@ class Generator:
 
 
 def count_workers(load: Load, client: Host) -> int:
-    """Processes that share `load`."""
-    return len(parse_cpus(client.cpus)) if load.workers == "cores" else load.workers
+    """Processes that share `load`; each has a connection at least."""
+    if load.workers == "cores":
+        return min(len(parse_cpus(client.cpus)), load.connections)
+    return load.workers
 
 
 def _require_free_port(port: int) -> None:

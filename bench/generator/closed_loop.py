@@ -59,7 +59,7 @@ class Connections:
     without_port = 0
     """Of connections that last, none is asked for again and again: see FreshConnections."""
     spun_ns = 0
-    """A closed loop never looks in vain: see Arrivals."""
+    """A loop whose clients do not think never looks in vain: see ThinkingConnections and Arrivals."""
 
     def __init__(
         self, address: str, port: int, path: str, count: int, log: RequestLog, connect_s: float = CONNECT_S

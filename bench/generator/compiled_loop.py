@@ -23,6 +23,7 @@ from bench.errors import EnvironmentLacks
 from bench.generator import open_loop
 from bench.generator.closed_loop import BUFFER_BYTES, POLL_S, YIELD_NS, authority
 from bench.generator.connecting import CONNECT_S, connect, connect_many
+from bench.generator.looking import LONGEST_LOOK_NS
 from bench.generator.request_log import RequestLog
 from bench.lab.hosts.compiler import compile_once
 from bench.paths import CACHE
@@ -34,7 +35,7 @@ MACROS = {
     "BUFFER_BYTES": BUFFER_BYTES,
     "POLL_MS": round(POLL_S * 1e3),
     "SPIN_NS": open_loop.SPIN_NS,
-    "LONGEST_LOOK_NS": open_loop.LONGEST_LOOK_NS,
+    "LONGEST_LOOK_NS": LONGEST_LOOK_NS,
     "PAUSE_ROOM_NS": open_loop.PAUSE_ROOM_NS,
     "PAUSE_OVERDUE_NS": open_loop.PAUSE_OVERDUE_NS,
     "ID_DIGITS": ID_DIGITS,

@@ -15,6 +15,7 @@ from select import EPOLLIN, EPOLLOUT, epoll  # Before gevent patches the module,
 
 from bench.generator.closed_loop import BUFFER_BYTES, POLL_S, YIELD_NS, authority
 from bench.generator.heads import Framing, parse_head
+from bench.generator.looking import count_look
 from bench.generator.request_log import RequestLog
 from bench.slots.requests import Outcome
 
@@ -44,14 +45,13 @@ class _Request:
 class FreshConnections:
     """N clients in a closed loop, each of which opens a connection a request."""
 
-    spun_ns = 0
-    """A closed loop never looks in vain: see Arrivals."""
-
     def __init__(
         self, address: str, port: int, path: str, count: int, log: RequestLog, *, think_ns: int = 0
     ) -> None:
         """`think_ns`: from the end of a client's request to its next, as `Load.think_us`."""
         self._think_ns = think_ns
+        self.spun_ns = 0
+        """Time spent looking in vain while clients think: no work, though the core was busy."""
         self._target = (address, port)
         self._family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._bytes = (
@@ -97,7 +97,11 @@ class FreshConnections:
             elif not self._open:
                 break
             thinks = self._resting and now < begin_until_ns
-            for fd, _ in self._epoll.poll(0 if thinks else POLL_S):
+            begun_ns = clock()
+            events = self._epoll.poll(0 if thinks else POLL_S)
+            if thinks and not events:
+                self.spun_ns += count_look(begun_ns, clock())
+            for fd, _ in events:
                 self._turn_to(self._open[fd])
             now = clock()
             if now >= pause_at_ns:

@@ -17,6 +17,7 @@ import numpy as np
 from bench.generator.closed_loop import POLL_S, YIELD_NS, Connections, _Connection
 from bench.generator.connecting import CONNECT_S
 from bench.generator.fresh_connections import FreshConnections
+from bench.generator.looking import count_look
 from bench.generator.request_log import RequestLog
 from bench.slots.requests import Outcome
 from bench.wire.exchanges import ID_DIGITS, request_target
@@ -26,8 +27,6 @@ SPIN_NS = 2_000_000
 """So long before an arrival, and while an answer is awaited, the loop looks again and again instead of
 sleeping: epoll counts whole milliseconds, and its timer fires late. The generator owns its core.
 """
-LONGEST_LOOK_NS = 5_000
-"""A look in vain takes 1 us. One that took longer was interrupted: the core worked, for us or for others."""
 AT_ONCE = 1
 """Answers taken between two looks at the arrivals: after a stall dozens come together, 5 us each, which
 would make as many requests late.
@@ -139,9 +138,7 @@ class Arrivals:
                 events = poll(0, AT_ONCE)
                 then, now = now, clock()
                 if not events:
-                    took_ns = now - then
-                    if took_ns < LONGEST_LOOK_NS:
-                        self.spun_ns += took_ns
+                    self.spun_ns += count_look(then, now)
             if events or now >= due_ns:
                 return events
 

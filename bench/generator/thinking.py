@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from bench.generator.closed_loop import Connections, _Connection
 from bench.generator.connecting import CONNECT_S
+from bench.generator.looking import count_look
 from bench.generator.request_log import RequestLog
 
 
@@ -62,5 +63,5 @@ class ThinkingConnections(Connections):
             return self._epoll.poll(timeout_s)
         events = self._epoll.poll(0)
         if not events:
-            self.spun_ns += time.monotonic_ns() - begun_ns
+            self.spun_ns += count_look(begun_ns, time.monotonic_ns())
         return events

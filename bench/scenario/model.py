@@ -122,14 +122,11 @@ class Load(Frozen):
         """
         return "intended_ns" if self.is_open else "sent_ns"
 
-    def describe_workers(self) -> str:
-        """`shared by 4 workers`."""
-        return f"shared by {'a worker a core' if self.workers == 'cores' else f'{self.workers} workers'}"
-
     def describe_connections(self) -> str:
         """`1 keep-alive connection`, or `16 connections at a time, a new one for every request`."""
         number = f"{self.connections:,} {{}}connection{'' if self.connections == 1 else 's'}"
-        shared = f", {self.describe_workers()}" if self.workers != 1 else ""
+        workers = "a worker a core" if self.workers == "cores" else f"{self.workers} workers"
+        shared = f", shared by {workers}" if self.workers != 1 else ""
         if self.keep_alive:
             return number.format("keep-alive ") + shared
         return f"{number.format('')} at a time, a new one for every request{shared}"
