@@ -1,11 +1,16 @@
 """A load that several workers share: whose connections, whose arrivals, and their records as one."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
+from bench.generator.client import count_workers
 from bench.generator.protocol import Driven, Records
 from bench.generator.request_log import RequestLog
 from bench.generator.shares import Offset, merge, share, sum_up
+from bench.scenario.model import Load
 from bench.slots.requests import RECORD_DTYPE, Outcome
 from bench.wire.exchanges import request_target
 
@@ -17,6 +22,16 @@ def test_every_connection_is_of_one_worker_and_no_worker_has_many_more(count: in
     shares = [share(count, worker, workers) for worker in range(workers)]
     assert [number for mine in shares for number in mine] == list(range(count))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("workers", "connections", "expected"), [(1, 1, 1), (3, 8, 3), ("cores", 64, 8), ("cores", 2, 2)]
+)
+def test_there_is_a_worker_a_core_and_none_without_a_connection(
+    workers: Any, connections: int, expected: int
+) -> None:
+    client: Any = SimpleNamespace(cpus="0-3,8-11")
+    assert count_workers(Load(workers=workers, connections=connections), client) == expected
 
 
 def record(done_ns: int, connection: int, sent_ns: int = 5) -> tuple[int, ...]:
