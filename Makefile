@@ -8,7 +8,7 @@ TEST_PACKAGES := chromium
 # Files of tests beside each other, a core each. The lab's are not among them: a machine has one.
 PYTEST_BESIDE := $(BIN)/pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile --shuffle=new
 
-.PHONY: help quick test test-pure watch-report check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-workers benchmark-report benchmark-slots differential fuzz rates lock clean
+.PHONY: help quick test test-pure watch-report check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-workers benchmark-report benchmark-slots differential fuzz rules rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
@@ -94,6 +94,9 @@ install:
 	  echo "Missing system packages, which may not be installed from here. Run this, then try again:" >&2; \
 	  echo "  sudo apt-get install --no-install-recommends $(PACKAGES)" >&2; exit 3; \
 	fi
+
+rules: .venv/installed  ## count the rules that decide anew, as they were and as they are: docs/false-verdicts.md
+	$(BIN)/python -m bench.validation --rules $(or $(EXPERIMENTS),1000) --experiments 0 --processes $$(nproc)
 
 EXPERIMENTS ?= 1000
 RUNS ?=

@@ -65,6 +65,7 @@ def write_report(folder: Path) -> None:
 
 def _print_capacity(folder: Path, as_json: bool) -> None:
     from bench.judgement.capacity.bound import compare_knees, find_bound
+    from bench.judgement.capacity.curve import fit_knee
     from bench.judgement.comparison import Word
     from bench.report.pages.capacity import (
         answer_capacity,
@@ -83,6 +84,7 @@ def _print_capacity(folder: Path, as_json: bool) -> None:
             {
                 **workload._asdict(),
                 **asdict(record.knee(workload)),
+                "fitted": fitted.model_dump() if (fitted := fit_knee(record.trials(workload))) else None,
                 "bound": find_bound(record, workload),
                 "wrk_rps": record.wrk_rps(workload),
             }

@@ -50,6 +50,7 @@ def say_next(results: Path) -> None:
     resumable = last.kind != "walkthrough" and last.status not in (
         Status.COMPLETE,
         Status.PRECISE,
+        Status.DECIDED,
         UNREADABLE,
     )
     _print_steps(

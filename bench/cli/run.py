@@ -20,7 +20,7 @@ from bench.cli.options import (
 from bench.cli.publishing import publish_run
 from bench.cli.scenario_files import read_asked
 from bench.cli.terminal import err, out, print_json, print_prose, print_whole
-from bench.errors import ExitCode
+from bench.errors import ExitCode, InputError
 from bench.results import files
 
 if TYPE_CHECKING:
@@ -49,6 +49,13 @@ def run(
             help="Measure until every p50 ratio is known to +- this, as 1%; at most 50 times the blocks.",
         ),
     ] = None,
+    decide: Annotated[
+        bool,
+        typer.Option(
+            "--decide",
+            help="Measure until it is told whether every p50 difference is beyond its margin or inside it.",
+        ),
+    ] = False,
     web_ui: WebUiOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -60,6 +67,9 @@ def run(
     asked = read_asked(scenario)
     budget_s = parse_duration(budget) if budget else None
     precise_to = parse_percent(precision) if precision else None
+    if decide and (precise_to or asked.is_suite):
+        advice = "Give --decide for one scenario, or --precision."
+        raise InputError("Reading the options", "--decide goes with neither --precision nor a suite", advice)
     if asked.is_suite:
         from bench.cli.suite import run_suite
 
@@ -67,7 +77,7 @@ def run(
         return
     [(_, single)] = asked.scenarios
     drawn = secrets.randbelow(2**31) if seed is None else seed
-    wanted = Wanted(single, drawn, budget_s, precise_to)
+    wanted = Wanted(single, drawn, budget_s, precise_to, decide)
     with show_progress(err) as progress:
         found = begin_run(wanted, results, Watch(progress, publish_run, web_ui))
     _print_verdict(found, as_json)
@@ -139,6 +149,7 @@ def _print_plan(found: "Preview") -> None:
         f"\n{found.blocks} blocks in {found.sessions} session(s), {found.slots} slots,"
         f" about {clock(found.expected_s)} (m:ss) in all"
     )
+    out.print(f"with --seed {found.seed} the plan's SHA-256 is {found.plan_sha256}", soft_wrap=True)
     if found.turns:
         out.print(found.turns, markup=False)
     if found.budget_blocks is not None:

@@ -13,9 +13,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.judgement.comparison import OwnPairs, Size, Word, choose_word, describe_doubt, find_doubt
-from bench.judgement.effect import BOOTSTRAP_DISAGREES, excludes_one, measure_effect
+from bench.judgement.comparison import Size, Word, choose_word
+from bench.judgement.effect import BOOTSTRAP_DISAGREES, UNBOUNDED, excludes_one, measure_effect
 from bench.judgement.samples import Measured
+from bench.judgement.splits import Split, describe_doubt, find_doubt
 from bench.scenario.conditions import name_setting
 from bench.scenario.metric import Metric
 from bench.scenario.scenario import Scenario
@@ -140,7 +141,7 @@ def _list_held(scenario: Scenario, levels: Sequence[object], factor: str) -> tup
 
 def find_changes(
     measured: Measured,
-    own_pairs: OwnPairs,
+    splits: Sequence[Split],
     arms: Sequence[str],
     unavailable: Collection[int] = (),
     absent: Mapping[int, Collection[str]] = {},
@@ -155,10 +156,10 @@ def find_changes(
     pairs = list(pair_conditions(measured.scenario, unavailable))
     return [
         change
-        for metric in measured.scenario.metrics
+        for metric in measured.metrics
         for change in choose_words(
             [
-                _measure_change(measured, own_pairs, pair, *subject, metric)
+                _measure_change(measured, splits, pair, *subject, metric)
                 for pair in pairs
                 for subject in subjects
                 if not any(subject[1] in absent.get(index, ()) for index in (pair.reference, pair.condition))
@@ -219,7 +220,7 @@ def _with_word(change: AnyChange, p_holm: float) -> AnyChange:
 
 def _measure_change(
     measured: Measured,
-    own_pairs: OwnPairs,
+    splits: Sequence[Split],
     pair: ConditionPair,
     baseline: str,
     candidate: str,
@@ -250,11 +251,14 @@ def _measure_change(
     }
     if not sample.is_enough:
         return Change(**about, word=ChangeWord.INVALID, notes=(*pair.notes, sample.gap))
-    effect = measure_effect(sample, signs, metric, measured.seed)
-    doubt = find_doubt(own_pairs, sides, metric, margin)
+    effect = measure_effect(sample, signs, metric, measured.seed, anytime=measured.anytime)
+    if not effect.is_bounded:
+        return Change(**about, word=ChangeWord.INVALID, notes=(*pair.notes, UNBOUNDED))
+    doubt = find_doubt(splits, sides, margin)
     notes = (*pair.notes, *effect.notes)
     if doubt:
-        notes += (f"under {doubt.condition}, {describe_doubt(doubt)}",)
+        under = measured.conditions[doubt.condition].label
+        notes += (f"under {under}, {describe_doubt(doubt)}",)
     return Change(
         **about,
         **vars(effect) | {"notes": notes},

@@ -5,16 +5,28 @@ candidate/baseline; throughput: baseline/candidate). With host as the baseline, 
 "host is 8 % better".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from enum import StrEnum
-from math import exp, log, log1p
+from math import exp
 from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.judgement.effect import BOOTSTRAP_DISAGREES, excludes_one, measure_effect
+from bench.judgement.effect import (
+    BOOTSTRAP_DISAGREES,
+    UNBOUNDED,
+    contrast_blocks,
+    excludes_one,
+    measure_effect,
+    to_ratios,
+)
 from bench.judgement.samples import Measured, Side
+from bench.judgement.splits import Split, describe_doubt, find_doubt
 from bench.scenario.metric import Metric
+from bench.statistics.estimate import correct_by_holm, find_new_session, find_power
+
+ALPHA = 0.05
+"""Of a family of comparisons together."""
 
 
 class Word(StrEnum):
@@ -72,6 +84,12 @@ class Comparison(BaseModel):
     blocks_begun: int = 0
     unit_of_replication: str = "block"
     p_value: float | None = None
+    p_holm: float | None = None
+    """Corrected over all arms (or steps) on this metric under this condition; None of an A/A pair."""
+    power_at_margin: float | None = None
+    """How often a run like this one would find a difference of the margin (see `estimate.find_power`)."""
+    new_session_ci95: tuple[float, float] | None = None
+    """Where another session's ratio is expected; None of a single session."""
     block_ratios: tuple[float, ...] = ()
     block_numbers: tuple[int, ...] = ()
     bootstrap_ci95: tuple[float, float] | None = None
@@ -84,20 +102,45 @@ class Comparison(BaseModel):
     notes: tuple[str, ...] = ()
 
 
-OwnPairs = Mapping[tuple[str, int, Metric], Comparison]
-"""The A/A comparison of an arm, under the condition of that index, on a metric."""
+FAMILY = "among so many arms it may be chance"
 
 
 def compare(
-    measured: Measured, own_pairs: OwnPairs, kind: Compared, sides: tuple[Side, Side], metric: Metric
+    measured: Measured, splits: Sequence[Split], kind: Compared, sides: tuple[Side, Side], metric: Metric
 ) -> Comparison:
-    """The second of `sides` against the first, void where one of them differs from itself."""
+    """The second of `sides` against the first, void where what was before moves one of them."""
     comparison = _compare(measured, kind, sides, metric)
-    pair = find_doubt(own_pairs, sides, metric, comparison.margin)
-    if pair is None:
+    doubt = find_doubt(splits, sides, comparison.margin)
+    if doubt is None:
         return comparison
-    notes = (*comparison.notes, describe_doubt(pair))
+    notes = (*comparison.notes, describe_doubt(doubt))
     return comparison.model_copy(update={"word": Word.INVALID, "notes": notes})
+
+
+def correct_for_family(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Comparisons of several arms (or steps) on one metric: BETTER and WORSE hold for all of them together.
+
+    By Holm's correction. One that loses its word is INCONCLUSIVE, and says what it would be alone.
+    """
+    usable = [c for c in comparisons if c.p_value is not None and c.word is not Word.INVALID]
+    corrected = dict(
+        zip(
+            map(id, usable),
+            correct_by_holm([c.p_value for c in usable if c.p_value is not None]),
+            strict=True,
+        )
+    )
+    found = []
+    for comparison in comparisons:
+        p_holm = corrected.get(id(comparison))
+        changes: dict[str, object] = {"p_holm": p_holm}
+        if comparison.word in {Word.BETTER, Word.WORSE} and p_holm is not None and p_holm >= ALPHA:
+            alone = f"alone it would be {comparison.word}; p is {p_holm:.2g} by Holm's correction: {FAMILY}"
+            sizes = set(Size)
+            notes = [note for note in comparison.notes if note not in sizes]
+            changes |= {"word": Word.INCONCLUSIVE, "negligible": False, "notes": (*notes, alone)}
+        found.append(comparison.model_copy(update=changes))
+    return found
 
 
 def compare_with_itself(measured: Measured, arm: str, condition: int, metric: Metric) -> Comparison:
@@ -123,28 +166,6 @@ def choose_word(
     return Word.EQUIVALENT if inside else Word.INCONCLUSIVE, None
 
 
-def find_doubt(
-    own_pairs: OwnPairs, sides: Iterable[Side], metric: Metric, margin: float
-) -> Comparison | None:
-    """The A/A pair of a side that shows an effect of half the margin or more, if there is one.
-
-    An A/A interval misses 1 once in twenty by chance, so that alone is no fault.
-    """
-    for side in sides:
-        pair = own_pairs.get((side.arm, side.condition, metric))
-        if pair is None or pair.ratio is None or pair.ci95 is None:
-            continue
-        if excludes_one(pair.ci95) and abs(log(pair.ratio)) > log1p(margin) / 2:
-            return pair
-    return None
-
-
-def describe_doubt(pair: Comparison) -> str:
-    """The note on what `find_doubt` found."""
-    share = (pair.ratio or 1) - 1
-    return f"the A/A pairs of {pair.baseline} differ by {share * 100:+.1f} %: not comparable"
-
-
 def _compare(measured: Measured, kind: Compared, sides: tuple[Side, Side], metric: Metric) -> Comparison:
     baseline, candidate = sides
     margin = measured.scenario.margins.of(metric)
@@ -162,7 +183,11 @@ def _compare(measured: Measured, kind: Compared, sides: tuple[Side, Side], metri
     }
     if not sample.is_enough:
         return Comparison(**about, word=Word.INVALID, notes=(sample.gap,))
-    effect = measure_effect(sample, (-1, 1), metric, measured.seed)
+    effect = measure_effect(sample, (-1, 1), metric, measured.seed, anytime=measured.anytime)
+    if not effect.is_bounded:
+        return Comparison(**about, word=Word.INVALID, notes=(UNBOUNDED,))
+    logs, _, of_blocks = contrast_blocks(sample, (-1, 1), metric)
+    new_session = find_new_session(logs, of_blocks)
     word, size = choose_word(effect.ci95, effect.ci90, margin)
     notes = [*([size.value] if size else []), *effect.notes]
     if word in {Word.BETTER, Word.WORSE} and not excludes_one(effect.bootstrap_ci95):
@@ -176,6 +201,8 @@ def _compare(measured: Measured, kind: Compared, sides: tuple[Side, Side], metri
         **vars(effect) | {"notes": tuple(notes)},
         baseline_value=baseline_value,
         candidate_value=candidate_value,
+        power_at_margin=find_power(logs, of_blocks, margin),
+        new_session_ci95=new_session and to_ratios(new_session),
         word=word,
         negligible=size is Size.NEGLIGIBLE,
     )

@@ -6,7 +6,7 @@ where it is worse, throughput shrinks, and its logarithm is negated.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
+from math import exp, isfinite
 
 from bench.judgement.samples import Sample, describe_loss
 from bench.scenario.metric import Metric
@@ -19,6 +19,7 @@ from bench.statistics.estimate import (
     sensitivity_of_shift,
 )
 
+UNBOUNDED = "too few blocks for an interval that may be looked at after each of them"
 FEW_SESSIONS = 3
 """With so few or fewer, the interval is twice as wide or more than that of one session's blocks."""
 BOOTSTRAP_DISAGREES = "the bootstrap interval does not exclude 1: treat as INCONCLUSIVE"
@@ -43,16 +44,24 @@ class Effect:
     hodges_lehmann_ratio: float
     notes: tuple[str, ...]
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether its intervals have ends."""
+        return isfinite(self.ci95[1])
 
-def measure_effect(sample: Sample, signs: Sequence[int], metric: Metric, seed: int) -> Effect:
+
+def measure_effect(
+    sample: Sample, signs: Sequence[int], metric: Metric, seed: int, *, anytime: bool = False
+) -> Effect:
     """The contrast of a block is the sum of its sides, each with its sign: (-1, 1) is second minus first.
 
-    Needs two blocks or more; whether they are enough is for `Sample.is_enough` to say.
+    Needs two blocks or more; whether they are enough is for `Sample.is_enough` to say. `anytime`: of a run
+    that may have ended by what it said; a few blocks then give an interval without ends.
     """
     logs, values, sessions = contrast_blocks(sample, signs, metric)
     return _describe(
-        estimate(logs, sessions),
-        estimate(values, sessions),
+        estimate(logs, sessions, anytime=anytime),
+        estimate(values, sessions, anytime=anytime),
         sensitivity(logs, seed),
         notes=_note_gaps(sample, sessions),
         block_ratios=tuple(exp(value) for value in logs),

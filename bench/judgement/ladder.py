@@ -7,8 +7,10 @@ so that a ratio above 1 means that the step costs something.
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from bench.judgement.comparison import Compared, Comparison, OwnPairs, compare
+from bench.judgement.comparison import Compared, Comparison, compare, correct_for_family
 from bench.judgement.samples import Measured
+from bench.judgement.splits import Split
+from bench.scenario.metric import Metric
 
 
 def list_steps(rungs: Sequence[str], unavailable: Collection[str]) -> list[tuple[str, str, list[str]]]:
@@ -18,14 +20,35 @@ def list_steps(rungs: Sequence[str], unavailable: Collection[str]) -> list[tuple
 
 
 def compare_steps(
-    measured: Measured, own_pairs: OwnPairs, condition: int, unavailable: Collection[str]
+    measured: Measured, splits: Sequence[Split], condition: int, unavailable: Collection[str]
 ) -> list[Comparison]:
-    """A comparison of kind `step` for each step and metric, under the condition of that index."""
-    steps = []
-    for lighter, heavier, passed in list_steps(measured.scenario.ladder, unavailable):
-        sides = (measured.side(lighter, condition), measured.side(heavier, condition))
-        notes = tuple(f"{rung} is NOT AVAILABLE here: this step goes past it" for rung in passed)
-        for metric in measured.scenario.metrics:
-            step = compare(measured, own_pairs, Compared.STEP, sides, metric)
-            steps.append(step.model_copy(update={"notes": notes + step.notes}))
-    return steps
+    """A comparison of kind `step` for each step and metric, under the condition of that index.
+
+    The words of a metric's steps hold for all of them together.
+    """
+    listed = list_steps(measured.scenario.ladder, unavailable)
+    by_metric = [
+        correct_for_family(
+            [
+                _compare_step(measured, splits, condition, lighter, heavier, passed, metric)
+                for lighter, heavier, passed in listed
+            ]
+        )
+        for metric in measured.metrics
+    ]
+    return [step for of_step in zip(*by_metric, strict=True) for step in of_step]
+
+
+def _compare_step(
+    measured: Measured,
+    splits: Sequence[Split],
+    condition: int,
+    lighter: str,
+    heavier: str,
+    passed: Sequence[str],
+    metric: Metric,
+) -> Comparison:
+    sides = (measured.side(lighter, condition), measured.side(heavier, condition))
+    step = compare(measured, splits, Compared.STEP, sides, metric)
+    notes = tuple(f"{rung} is NOT AVAILABLE here: this step goes past it" for rung in passed)
+    return step.model_copy(update={"notes": notes + step.notes})

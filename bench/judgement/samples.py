@@ -7,7 +7,7 @@ planned slot of every side is there, is valid and gives the metric.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
-from statistics import fmean
+from statistics import fmean, median
 
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.metric import Metric
@@ -48,16 +48,19 @@ class Sample:
 
     blocks: tuple[Block, ...]
     begun: int
+    shortage: str = ""
+    """Why no block of a run like this can answer it, if so."""
 
     @property
     def is_enough(self) -> bool:
         """Whether there are enough blocks for an interval."""
-        return len(self.blocks) >= MIN_BLOCKS and len(self.blocks) >= MIN_COMPLETE_SHARE * self.begun
+        enough = len(self.blocks) >= MIN_BLOCKS and len(self.blocks) >= MIN_COMPLETE_SHARE * self.begun
+        return enough and not self.shortage
 
     @property
     def gap(self) -> str:
         """What to say where there are not enough."""
-        return describe_shortage(len(self.blocks), self.begun)
+        return self.shortage or describe_shortage(len(self.blocks), self.begun)
 
 
 def describe_shortage(complete: int | str, begun: int) -> str:
@@ -78,6 +81,14 @@ class Measured:
     conditions: tuple[Condition, ...]
     cells: Mapping[tuple[str, int], Sequence[SlotMetrics]]
     seed: int
+    anytime: bool = False
+    """Whether it may have ended by what it said: its intervals are then those of confidence sequences."""
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Metrics of the scenario that its slots know: not those that a later version of bench added."""
+        known = {metric for slots in self.cells.values() for slot in slots for metric in slot.values}
+        return tuple(metric for metric in self.scenario.metrics if metric in known) or self.scenario.metrics
 
     def side(self, arm: str, condition: int) -> Side:
         """All slots of `arm` under `condition`."""
@@ -114,7 +125,23 @@ class Measured:
                 if all(number in values for values in by_side)
             ),
             begun=len(sessions),
+            shortage=self._find_shortage(metric, sides),
         )
+
+    def _find_shortage(self, metric: Metric, sides: Sequence[Side]) -> str:
+        """Where a typical block of an arm has fewer requests than the metric wants."""
+        wanted = metric.about.needs_requests
+        for side in sides:
+            slots = self.cells.get((side.arm, side.condition), ())
+            counts = [slot.requests for slot in slots if slot.valid and slot.requests is not None]
+            # Of all of its slots, though it be half of them that are compared: A/A pairs go with their arm.
+            typical = int(median(counts)) * self._repeats(side.arm) if counts else wanted
+            if typical < wanted:
+                return (
+                    f"a {metric.label} wants {wanted:,} requests of an arm in a block, and {side.arm} has"
+                    f" {typical:,}: a longer window gives them"
+                )
+        return ""
 
     def _values(self, metric: Metric, side: Side) -> dict[int, list[float]]:
         found: dict[int, list[float]] = {}
@@ -125,9 +152,13 @@ class Measured:
         return {block: values for block, values in found.items() if len(values) == len(side.repeats)}
 
 
-def sort_slots(scenario: Scenario, slots: Sequence[SlotMetrics], seed: int) -> Measured:
+def sort_slots(
+    scenario: Scenario, slots: Sequence[SlotMetrics], seed: int, *, anytime: bool = False
+) -> Measured:
     """The slots of a run, by arm and condition."""
     cells: dict[tuple[str, int], list[SlotMetrics]] = {}
     for slot in slots:
         cells.setdefault((slot.arm, slot.condition), []).append(slot)
-    return Measured(scenario=scenario, conditions=conditions(scenario), cells=cells, seed=seed)
+    return Measured(
+        scenario=scenario, conditions=conditions(scenario), cells=cells, seed=seed, anytime=anytime
+    )

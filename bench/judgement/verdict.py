@@ -5,10 +5,16 @@ from dataclasses import dataclass, field
 
 from bench.judgement.change import Change, find_changes
 from bench.judgement.claim import ClaimVerdict, judge_claim, leave_claim_open
-from bench.judgement.comparison import Compared, Comparison, OwnPairs, compare, compare_with_itself
+from bench.judgement.comparison import (
+    Compared,
+    Comparison,
+    compare,
+    compare_with_itself,
+    correct_for_family,
+)
 from bench.judgement.ladder import compare_steps
 from bench.judgement.samples import Measured, sort_slots
-from bench.scenario.metric import Metric
+from bench.judgement.splits import Split, find_splits
 from bench.scenario.scenario import Scenario
 from bench.slots.observation import SlotMetrics
 from bench.stored import Stored
@@ -23,6 +29,8 @@ class Verdict(Stored):
     steps: tuple[Comparison, ...] = ()
     """Of kind `step`, apart from the comparisons: their baseline is the rung below, not the scenario's."""
     changes: tuple[Change, ...] = ()
+    splits: tuple[Split, ...] = ()
+    """Along what was not shuffled: an after-effect makes comparisons INVALID, the others are to be known."""
     scope: Mapping[str, str]
     warnings: tuple[str, ...] = ()
     unavailable: Mapping[str, str] = {}
@@ -57,11 +65,17 @@ def judge(
     seed: int,
     warnings: Iterable[str] = (),
     unavailable: Unavailable = Unavailable(),
+    *,
+    anytime: bool = False,
 ) -> Verdict:
-    """The verdict on `scenario` from its measured slots. Of conditions with taps there are changes alone."""
-    measured = sort_slots(scenario, slots, seed)
+    """The verdict on `scenario` from its measured slots. Of conditions with taps there are changes alone.
+
+    `anytime`: the run may have ended by what it said; its intervals are those of confidence sequences.
+    """
+    measured = sort_slots(scenario, slots, seed, anytime=anytime)
     arms = [arm.name for arm in scenario.compared if arm.name not in unavailable.arms]
-    own_pairs = _compare_with_themselves(measured, arms, unavailable)
+    splits = find_splits(measured, arms, unavailable.conditions)
+    pairs = _compare_with_themselves(measured, arms, unavailable)
     comparisons: list[Comparison] = []
     steps: list[Comparison] = []
     claims: list[ClaimVerdict] = []
@@ -75,19 +89,19 @@ def judge(
             continue
         gaps = unavailable.arms_under(condition)
         candidates = [arm for arm in arms if arm != scenario.baseline and arm not in gaps]
-        of_arms = _compare_arms(measured, own_pairs, condition, candidates)
-        comparisons += of_arms
-        comparisons += [pair for (_, index, _), pair in own_pairs.items() if index == condition]
-        steps += compare_steps(measured, own_pairs, condition, gaps)
+        of_arms = _compare_arms(measured, splits, condition, candidates)
+        comparisons += _correct_for_arms(of_arms)
+        comparisons += pairs[condition]
+        steps += compare_steps(measured, splits, condition, gaps)
+        # A claim is about two arms that were named beforehand: how many others there are is nothing to it.
         claims += _judge_claims(measured, of_arms, about.label, gaps)
     labels = [condition.label for condition in measured.conditions]
     return Verdict(
         comparisons=tuple(comparisons),
         claims=tuple(claims),
         steps=tuple(steps),
-        changes=tuple(
-            find_changes(measured, own_pairs, arms, unavailable.conditions, absent=unavailable.under)
-        ),
+        changes=tuple(find_changes(measured, splits, arms, unavailable.conditions, absent=unavailable.under)),
+        splits=tuple(splits),
         scope=dict(scope),
         warnings=tuple(warnings),
         unavailable=dict(unavailable.arms),
@@ -98,29 +112,39 @@ def judge(
 
 def _compare_with_themselves(
     measured: Measured, arms: Sequence[str], unavailable: Unavailable
-) -> dict[tuple[str, int, Metric], Comparison]:
-    """The A/A pairs of every arm that is measured twice in a block, under every condition that can be had,
-    those with taps included."""
+) -> dict[int, list[Comparison]]:
+    """The A/A pairs of every arm that is measured twice in a block, by condition: a picture of the noise."""
     return {
-        (arm, condition, metric): compare_with_itself(measured, arm, condition, metric)
-        for condition in range(len(measured.conditions))
-        if condition not in unavailable.conditions
-        for arm in arms
-        if arm not in unavailable.under.get(condition, {})
-        if measured.scenario.repeats(measured.scenario.arm(arm)) > 1
-        for metric in measured.scenario.metrics
+        condition: [
+            compare_with_itself(measured, arm, condition, metric)
+            for arm in arms
+            if arm not in unavailable.under.get(condition, {})
+            if measured.scenario.repeats(measured.scenario.arm(arm)) > 1
+            for metric in measured.metrics
+        ]
+        for condition, about in enumerate(measured.conditions)
+        if about.is_compared and condition not in unavailable.conditions
     }
 
 
 def _compare_arms(
-    measured: Measured, own_pairs: OwnPairs, condition: int, candidates: Sequence[str]
+    measured: Measured, splits: Sequence[Split], condition: int, candidates: Sequence[str]
 ) -> list[Comparison]:
     base = measured.side(measured.scenario.baseline, condition)
     return [
-        compare(measured, own_pairs, Compared.ARMS, (base, measured.side(arm, condition)), metric)
+        compare(measured, splits, Compared.ARMS, (base, measured.side(arm, condition)), metric)
         for arm in candidates
-        for metric in measured.scenario.metrics
+        for metric in measured.metrics
     ]
+
+
+def _correct_for_arms(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Comparisons of one condition, those of each metric corrected for the number of arms."""
+    corrected = {
+        metric: iter(correct_for_family([c for c in comparisons if c.metric is metric]))
+        for metric in {c.metric for c in comparisons}
+    }
+    return [next(corrected[comparison.metric]) for comparison in comparisons]
 
 
 def _judge_claims(

@@ -18,6 +18,7 @@ from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
 from bench.lab.instruments.core_speed import measure_pauses
 from bench.measure.generators import measure_generators
+from bench.measure.interleaving import measure_set
 from bench.measure.slot import measure_slot
 from bench.measure.testbed import Bed, prepare_bed
 from bench.records.calibration import (
@@ -27,13 +28,16 @@ from bench.records.calibration import (
     find_floor,
     find_pauses,
 )
+from bench.records.run import SlotRecord
 from bench.results import columns, files, store
+from bench.results.spreads import list_blocks
 from bench.scenario.conditions import Condition, conditions
-from bench.scenario.model import Arm, LabSettings, Load, Schedule
-from bench.scenario.plan import Slot, plan_slots, slot_seconds
+from bench.scenario.model import Arm, Interleave, LabSettings, Load, Schedule
+from bench.scenario.plan import Slot, lives, plan_slots, slot_seconds, turns
 from bench.scenario.scenario import Scenario
 from bench.slots.metrics import number_requests
 from bench.slots.observation import SlotMetrics
+from bench.statistics.components import Components, find_components
 
 CAPTURED = Condition(
     label="",
@@ -41,6 +45,10 @@ CAPTURED = Condition(
     lab=LabSettings(taps=True),
 )
 CAPTURES = 3
+SESSIONS, SETS_OF_SESSION = 4, 4
+"""Of the variance components: some sessions, and in each of them more than one set."""
+SET_SLOTS = 500_000
+"""Numbers of their slots begin here."""
 CAPTURED_SLOTS = 1_000_000
 """Numbers of these slots begin here, beyond those of the floors."""
 WATCHED_S = 10.0
@@ -60,6 +68,7 @@ def calibrate(seconds: int, rounds: int, blocks: int, tell: Tell) -> Calibration
         run_id = files.new_run_id(datetime.now(UTC))
         with tempfile.TemporaryDirectory() as folder, prepare_bed(scenario, run_id, tell) as bed:
             floors = _measure_floors(bed, Path(folder), tell)
+            components, set_s = _measure_components(bed, Path(folder), tell)
             beyond_wire, beyond_wire_python = (
                 _measure_beyond_wire(bed, Path(folder), engine, tell) for engine in ("raw", "raw-python")
             )
@@ -78,6 +87,8 @@ def calibrate(seconds: int, rounds: int, blocks: int, tell: Tell) -> Calibration
         pauses=pauses,
         loop=bare.loop,
         latenesses=tuple(bare.latenesses),
+        components=components,
+        set_s=set_s,
     )
     store.write_calibration(found)
     return found
@@ -90,7 +101,7 @@ def _like_arms(blocks: int) -> Scenario:
         question="What do two arms that are the same show as a difference?",
         baseline="host",
         arms=(Arm(name="host", mode="host"), Arm(name="host-again", mode="host", port=8080)),
-        schedule=Schedule(blocks=blocks),
+        schedule=Schedule(blocks=blocks, interleave=Interleave()),
     )
 
 
@@ -98,7 +109,9 @@ def _measure_floors(bed: Bed, folder: Path, tell: Tell) -> list[Floor]:
     scenario, seed = bed.scenario, secrets.randbits(31)
     [condition] = conditions(scenario)
     slots: list[SlotMetrics] = []
-    for slot in plan_slots(scenario, seed):
+    # Each by itself, as a slot is unless a scenario says otherwise.
+    alone = scenario.schedule.model_copy(update={"interleave": None})
+    for slot in plan_slots(scenario.model_copy(update={"schedule": alone}), seed):
         if slot.index % (len(scenario.arms) * scenario.schedule.slots_per_arm) == 0:
             tell(f"noise floor: block {slot.block + 1} of {scenario.schedule.blocks}")
         slots.append(measure_slot(bed, slot, condition, folder)[0].metrics())
@@ -117,6 +130,31 @@ def _measure_floors(bed: Bed, folder: Path, tell: Tell) -> list[Floor]:
             )
         floors.append(find_floor(metric, [block.logs[1] - block.logs[0] for block in sample.blocks]))
     return floors
+
+
+def _measure_components(bed: Bed, folder: Path, tell: Tell) -> tuple[Components | None, float]:
+    """Of the same arms taking turns, in sessions of few sets; and how long a set takes."""
+    seed = secrets.randbits(31)
+    schedule = bed.scenario.schedule.model_copy(
+        update={"blocks": SESSIONS * SETS_OF_SESSION, "sessions": SESSIONS}
+    )
+    scenario = bed.scenario.model_copy(update={"schedule": schedule})
+    [condition] = conditions(scenario)
+    planned = [
+        slot.model_copy(update={"index": SET_SLOTS + slot.index}) for slot in plan_slots(scenario, seed)
+    ]
+    records, session = list[SlotRecord](), 0
+    for life in lives(planned):
+        if life[0].session != session:
+            session = life[0].session
+            bed.restart_engines()
+        tell(f"variance components: set {life[0].block + 1} of {schedule.blocks}")
+        cells = turns(scenario, seed, planned, life)
+        records += [record for record, _ in measure_set(bed, life, condition, cells, folder)]
+    names = (scenario.arms[0].name, scenario.arms[1].name)
+    repeats = [schedule.slots_per_arm] * 2
+    found = find_components(list_blocks(folder, records, names, repeats))
+    return found, sum(record.seconds for record in records) / schedule.blocks
 
 
 def _measure_beyond_wire(bed: Bed, folder: Path, engine: str, tell: Tell) -> BeyondWire | None:

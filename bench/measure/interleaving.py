@@ -181,7 +181,7 @@ class _Set:
             window_end_ns=int(turns["end_ns"][-1]),
             connections_opened=proof.result.opened + driven.opened,
             requests_recorded=len(kept),
-            values=usable_metrics(metrics.values, metrics.requests, gates),
+            values=usable_metrics(metrics.values, gates),
             generator_busy=driven.cpu_share,
             core_busy=result.core_busy,
             fixed_work_us=self.together.fixed_work_us,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.judgement.precision import is_reached, predict_blocks
+from bench.judgement.precision import is_decided, is_reached, predict_blocks
 from bench.records.run import RunRecord, SlotRecord
 from bench.results import store
 from bench.slots.surroundings import Facts
@@ -38,23 +38,23 @@ class Measured:
         slots = tuple(self.slots[index] for index in sorted(self.slots))
         return self.record.model_copy(update={"slots": slots, "surroundings": self._surroundings})
 
-    def is_precise(self) -> bool:
-        """Whether the precision that was asked for is reached; a look at every slot."""
-        return is_precise(self.whole())
+    def is_enough(self) -> bool:
+        """Whether it has what it was to end at; a look at every slot."""
+        return is_enough(self.whole())
 
     def expected_blocks(self) -> int:
         """Blocks that the run will probably have: its plan's, or fewer where a precision ends it."""
         record = self.record
         planned = record.planned[-1].block + 1
         if record.precision is None:
-            return planned
+            return record.scenario.schedule.blocks if record.decide else planned
         metrics = [slot.metrics() for slot in self.whole().slots]
         return min(planned, predict_blocks(record.scenario, metrics, record.precision) or planned)
 
 
-def is_precise(record: RunRecord) -> bool:
-    """Whether the precision that was asked for is reached; never where none was."""
-    if record.precision is None:
-        return False
+def is_enough(record: RunRecord) -> bool:
+    """Whether the precision is reached, or the decision made, that was asked for; never where neither was."""
     metrics = [slot.metrics() for slot in record.slots]
-    return is_reached(record.scenario, metrics, record.precision, list(record.unavailable))
+    if record.precision is not None:
+        return is_reached(record.scenario, metrics, record.precision, list(record.unavailable))
+    return record.decide and is_decided(record.scenario, metrics, list(record.unavailable))

@@ -16,16 +16,25 @@ from bench.measure.settings import QUEUE_ROOM, lacks_queue_room, plan_settings
 from bench.paths import CACHE, STATE
 from bench.records.run import Status
 from bench.results import store
+from bench.results.run import Run, load
 from bench.scenario.conditions import conditions
 from bench.scenario.interleaving import describe_turns
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import DockerHost, docker_hosts
-from bench.scenario.plan import Slot, expected_seconds, measuring_seconds, plan_slots
+from bench.scenario.plan import (
+    Slot,
+    digest_plan,
+    expected_seconds,
+    measuring_seconds,
+    plan_slots,
+    slot_seconds,
+)
 from bench.scenario.scenario import Scenario
 from bench.scenario.server_limits import most_descriptors, most_queued
 from bench.scenario.suite import Asked
+from bench.statistics.components import choose_life
 
 IMAGE_BUILD_S = 30.0
 """Seconds to make the image where the cache has none; for the estimate only."""
@@ -43,6 +52,9 @@ class Preview:
     sessions: int
     slots: int
     first_block: list[str]
+    seed: int
+    plan_sha256: str
+    """Digest of scenario, seed and slots: a run with this seed registers the same."""
     turns: str
     """How arms take turns; empty where each slot is measured by itself."""
     expected_s: float
@@ -83,6 +95,8 @@ def preview(
         sessions=scenario.schedule.sessions,
         slots=len(slots),
         first_block=[_describe(slot, settings[slot.condition].label) for slot in slots if slot.block == 0],
+        seed=seed,
+        plan_sha256=digest_plan(scenario, seed, slots),
         turns=describe_turns(interleave, sum(slot.life == slots[0].life for slot in slots))
         if interleave
         else "",
@@ -187,7 +201,8 @@ def _forecast(scenario: Scenario, precision: float, results: Path) -> str:
     earlier = sorted((results / scenario.name).glob("*/run.json"))
     if not earlier:
         return f"{wish}: unknown, since {results / scenario.name} has no earlier run whose spread would tell"
-    record = store.read_run(earlier[-1].parent)
+    run = load(earlier[-1].parent)
+    record = run.record
     blocks = predict_blocks(record.scenario, [slot.metrics() for slot in record.slots], precision)
     if blocks is None:
         return f"{wish}: unknown, since {record.id} has too few valid blocks"
@@ -195,13 +210,32 @@ def _forecast(scenario: Scenario, precision: float, results: Path) -> str:
     schedule = scenario.schedule.model_copy(update={"blocks": min(blocks, most), "sessions": 1})
     longer = scenario.model_copy(update={"schedule": schedule})
     seconds = expected_seconds(longer, plan_slots(longer, seed=0))
+    better = _choose_design(scenario, run, precision)
     by = f"by the spread of {record.id}"
     if blocks > most:
         return (
             f"{wish}: not to be had here: about {blocks:,} blocks, {by}, and a run ends after {most:,}"
             f" ({seconds / 60:.1f} minutes) in any case"
         )
-    return f"{wish}: about {blocks} blocks, {seconds / 60:.1f} minutes, {by}"
+    return f"{wish}: about {blocks} blocks, {seconds / 60:.1f} minutes, {by}{better}"
+
+
+def _choose_design(scenario: Scenario, run: Run, precision: float) -> str:
+    """How arms that take turns would come to it soonest, by the variance components of an earlier run."""
+    interleave, known = scenario.schedule.interleave, run.record.scenario.schedule.interleave
+    if not (interleave and known and run.variance):
+        return ""
+    containers = sum(slot.life == 0 for slot in plan_slots(scenario, seed=0))
+    [condition, *_] = conditions(scenario)
+    overhead_s = containers * (slot_seconds(condition, interleave) - interleave.life_s)
+    designs = [
+        choose_life(found, precision, known.life_s, containers, overhead_s) for found in run.variance.values()
+    ]
+    worst = max(designs, key=lambda design: design.seconds)
+    return (
+        f"; with life_s = {worst.life_s:.1f} about {worst.blocks} sets, {worst.seconds / 60:.1f} minutes, the"
+        " least by the parts of its variance"
+    )
 
 
 def planned_changes(scenario: Scenario) -> list[str]:

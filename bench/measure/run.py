@@ -15,7 +15,7 @@ from bench.lab.hosts.lock import machine_lock
 from bench.measure import recording
 from bench.measure.availability import find_gaps
 from bench.measure.interleaving import measure_set
-from bench.measure.measured import Measured, is_precise
+from bench.measure.measured import Measured, is_enough
 from bench.measure.progress import Watch
 from bench.measure.slot import Found, measure_slot
 from bench.measure.testbed import Bed
@@ -27,7 +27,7 @@ from bench.results.run import Run, load
 from bench.results.verification import find_faults
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.placement import docker_hosts
-from bench.scenario.plan import Slot, lives, plan_slots, slot_seconds, turns
+from bench.scenario.plan import Slot, digest_plan, lives, plan_slots, slot_seconds, turns
 from bench.scenario.scenario import Scenario
 from bench.walkthrough.walk import walk, write_walkthrough
 
@@ -45,6 +45,8 @@ class Wanted:
     """Begin no block that would end later."""
     precision: float | None = None
     """End once every p50 ratio is known to this, a fraction."""
+    decide: bool = False
+    """End once every p50 ratio is told to be beyond its margin or inside it."""
 
 
 def begin_run(wanted: Wanted, results: Path, watch: Watch) -> Run:
@@ -70,6 +72,8 @@ def begin_locked(run_id: str, wanted: Wanted, results: Path, watch: Watch) -> Ru
     """`begin_run` for who holds the machine's lock, as a run of a name that is known beforehand."""
     here, calibration = machine.describe_machine(), store.read_calibration()
     scenario = wanted.scenario
+    grows = wanted.decide or wanted.precision is not None
+    planned = plan_slots(extend(scenario) if grows else scenario, wanted.seed)
     record = RunRecord(
         schema_version=SCHEMA_VERSION,
         id=run_id,
@@ -80,7 +84,9 @@ def begin_locked(run_id: str, wanted: Wanted, results: Path, watch: Watch) -> Ru
         seed=wanted.seed,
         budget_s=wanted.budget_s,
         precision=wanted.precision,
-        planned=plan_slots(extend(scenario) if wanted.precision else scenario, wanted.seed),
+        decide=wanted.decide,
+        planned=planned,
+        plan_sha256=digest_plan(scenario, wanted.seed, planned),
         machine=here,
         calibration=calibration if calibration and calibration.is_of(here) else None,
         tools=machine.tool_versions(),
@@ -90,6 +96,7 @@ def begin_locked(run_id: str, wanted: Wanted, results: Path, watch: Watch) -> Ru
     )
     folder = files.create_run_folder(results, scenario.name, run_id)
     store.write_run(folder, record)
+    watch.progress.stage(f"plan: {len(planned)} slots, seed {wanted.seed}, SHA-256 {record.plan_sha256}")
     return _execute(folder, record, watch)
 
 
@@ -158,7 +165,9 @@ def _status_of(record: RunRecord) -> Status:
     """How a run ended that came to an end of its own."""
     if not record.remaining():
         return Status.COMPLETE
-    return Status.PRECISE if is_precise(record) else Status.BUDGET_SPENT
+    if not is_enough(record):
+        return Status.BUDGET_SPENT
+    return Status.DECIDED if record.decide else Status.PRECISE
 
 
 def _without_unmeasured(record: RunRecord) -> RunRecord:
@@ -166,7 +175,7 @@ def _without_unmeasured(record: RunRecord) -> RunRecord:
 
 
 def _remains(record: RunRecord) -> bool:
-    return bool(record.remaining()) and not is_precise(record)
+    return bool(record.remaining()) and not is_enough(record)
 
 
 def _walk_through(folder: Path, record: RunRecord, watch: Watch) -> None:
@@ -212,7 +221,7 @@ def _measure(bed: Bed, measured: Measured, watch: Watch) -> None:
         spent_s = time.monotonic() - begun
         if record.budget_s and spent_s + lasting_s[block] > record.budget_s and measured.slots:
             return  # Only whole blocks are comparable, so a block that does not fit is not begun.
-        if measured.is_precise():
+        if measured.is_enough():
             return
         last = measured.expected_blocks()
         left_s = sum(s for other, s in lasting_s.items() if block <= other < max(last, block + 1))

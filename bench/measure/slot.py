@@ -127,7 +127,7 @@ def _judge(
         window_end_ns=result.window_end_ns,
         connections_opened=result.opened,
         requests_recorded=len(result.records),
-        values=usable_metrics(values, metrics.requests, gates),
+        values=usable_metrics(values, gates),
         cpu=cpu,
         wrk_witness_rps=window.witness_rps,
         generator_busy=result.cpu_share,

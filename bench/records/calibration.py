@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from bench.records.environment import MachineFacts
 from bench.scenario.metric import Metric
+from bench.statistics.components import Components
 from bench.stored import Amount, Count, Moment, Stored
 
 POWER = 0.8
@@ -116,6 +117,11 @@ class Calibration(Stored):
     """The same of the engine raw-python."""
     latenesses: tuple[Lateness, ...] = ()
     """Of both raw engines, against the server that does nothing."""
+    components: Components | None = None
+    """Of the p50's contrast of two like arms that take turns, over several sessions; None of a version that
+    did not look, or of a machine on which no set was valid."""
+    set_s: float = 0.0
+    """Seconds of such a set."""
 
     def is_of(self, machine: MachineFacts) -> bool:
         """Whether it was made on a machine like `machine`."""

@@ -6,6 +6,7 @@ from math import prod
 
 from bench.records.run import CaptureRecord, RunRecord, SlotRecord
 from bench.scenario.metric import Metric
+from bench.scenario.plan import digest_plan
 
 LARGEST = 1e12
 SMALLEST = 1e-6
@@ -14,7 +15,12 @@ SMALLEST = 1e-6
 
 def find_faults(record: RunRecord) -> list[str]:
     """Every fault of `record`, by dotted field."""
-    return [*_faults_of_plan(record), *_faults_of_gaps(record), *_faults_of_slots(record)]
+    return [
+        *_faults_of_plan(record),
+        *_faults_of_registration(record),
+        *_faults_of_gaps(record),
+        *_faults_of_slots(record),
+    ]
 
 
 def _faults_of_plan(record: RunRecord) -> Iterator[str]:
@@ -39,6 +45,11 @@ def _faults_of_plan(record: RunRecord) -> Iterator[str]:
                 f"planned: {number} slots are of arm {arm:.60} in block {block}, condition {condition},"
                 f" repeat {repeat}"
             )
+
+
+def _faults_of_registration(record: RunRecord) -> Iterator[str]:
+    if record.plan_sha256 and record.plan_sha256 != digest_plan(record.scenario, record.seed, record.planned):
+        yield "plan_sha256: scenario, seed or planned slots are not those that were registered"
 
 
 def _faults_of_gaps(record: RunRecord) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """What a run stores of itself: in run.json, from its plan before there is data on, and in each slot.json."""
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
+from hashlib import sha256
 
 from pydantic import Field
 
@@ -18,9 +20,13 @@ from bench.slots.surroundings import Facts
 from bench.slots.turns_record import TurnsRecord
 from bench.stored import Amount, Count, Moment, MomentIfAny, Stored
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Of run.json and of everything beside it; raised when an older reader would misread a run."""
-READABLE_VERSIONS = (2, 3, 4, SCHEMA_VERSION)
+SLOTS_OF_THEIR_OWN = 5
+"""Version since which every slot has a slot.json."""
+WHOLE_TAILS = 6
+"""Version since which a slot has a p10, a p99 however few its requests, and a sum of its own record."""
+READABLE_VERSIONS = (2, 3, 4, 5, SCHEMA_VERSION)
 """What a later version added has a default here, so that runs of these versions load as they are."""
 
 
@@ -32,6 +38,8 @@ class Status(StrEnum):
     COMPLETE = "complete"
     PRECISE = "precision reached"
     """Ended at a block's end because the interval was narrow enough."""
+    DECIDED = "decided"
+    """Ended at a block's end because it was told on which side of its margin every arm is."""
     BUDGET_SPENT = "budget spent"
     """Ended at a block's end because the time given was over."""
     INTERRUPTED = "interrupted"
@@ -127,6 +135,8 @@ class SlotRecord(Stored):
     evidence: Mapping[str, str] = {}
     sealed: Mapping[str, str] = {}
     """File of the slot's folder -> SHA-256, of what was measured, as it was written."""
+    own_sha256: str = ""
+    """Of this record itself, as it was written (see `digest_slot`); empty of earlier schemas."""
 
     @property
     def valid(self) -> bool:
@@ -153,7 +163,23 @@ class SlotRecord(Stored):
             repeat=self.slot.repeat,
             valid=self.valid,
             values=self.values,
+            requests=self.requests,
+            index=self.slot.index,
+            after_turn_of={
+                after.arm: after.p50_latency_us / after.otherwise_p50_us for after in self.turns.after
+            }
+            if self.turns
+            else {},
         )
+
+
+def digest_slot(slot: SlotRecord) -> str:
+    """SHA-256 (hex) of a slot's record, its own digest aside.
+
+    Of what differs from the defaults alone: a field that a later version adds leaves it as it is.
+    """
+    said = slot.model_dump(mode="json", exclude_defaults=True, exclude={"own_sha256"})
+    return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 class RunRecord(Stored):
@@ -170,7 +196,11 @@ class RunRecord(Stored):
     budget_s: float | None = Field(gt=0)
     precision: float | None = Field(default=None, gt=0, lt=1)
     """Half-width of the 95 % interval of a p50 ratio, as a fraction, at which the run ends."""
+    decide: bool = False
+    """Whether it ends once every p50 ratio is told to be beyond its margin or inside it."""
     planned: tuple[Slot, ...] = Field(min_length=1)
+    plan_sha256: str = ""
+    """Digest of scenario, seed and planned slots, told before the first slot; empty of earlier schemas."""
     machine: MachineFacts
     tools: Mapping[str, str]
     lab: LabFacts

@@ -14,7 +14,7 @@ from bench.stored import Moment, Stored
 
 SUITE_SCHEMA_VERSION = 1
 """Of suite.json."""
-ENDED = (Status.COMPLETE, Status.PRECISE, Status.BUDGET_SPENT)
+ENDED = (Status.COMPLETE, Status.PRECISE, Status.DECIDED, Status.BUDGET_SPENT)
 """A run of these has come to the end that was asked for: a resumed suite leaves it as it is."""
 SEVERITY = (ExitCode.INTERNAL_ERROR, ExitCode.ENVIRONMENT, ExitCode.INVALID_MEASUREMENT, ExitCode.DONE)
 """The suite exits with the first of these that one of its runs ended with: a bug hides behind nothing,

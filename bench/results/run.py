@@ -11,24 +11,29 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import BaseModel
 
-from bench.judgement.carry_over import CarryOver, pool_carry_over
+from bench.errors import InputError
 from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
 from bench.judgement.regions import Cell, Part, map_regions
+from bench.judgement.splits import Split
 from bench.judgement.verdict import Unavailable, Verdict, judge
 from bench.records.findings import WalkthroughRecord
 from bench.records.run import RunRecord, SlotRecord, Status
 from bench.results import columns, slot_table, store, tapped
+from bench.results.distributions import Distributions, find_shift, read_distributions
 from bench.results.files import RUN_FILE
 from bench.results.scope import describe_scope
+from bench.results.spreads import find_run_components, tabulate_components
 from bench.results.sums import NotAsWritten, digest_file, read_sums
 from bench.results.verification import find_faults
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.modes.model import Vantage
 from bench.slots.requests import RECORD_DTYPE
 from bench.slots.surroundings import Difference, find_differences
+from bench.statistics.components import Components
 from bench.wire.anatomy.model import Anatomy
 
+SHIFTED = ("latency_us", "service_us")
 INTERVALS = ("ci95", "ci90", "difference_ci95", "bootstrap_ci95")
 
 
@@ -46,6 +51,7 @@ class Run:
         """The run's folder."""
         self.record: RunRecord = store.read_run(path)
         """The whole of run.json, as typed models."""
+        self._distributions: dict[str, Distributions] = {}
 
     @cached_property
     def slots(self) -> pd.DataFrame:
@@ -73,6 +79,7 @@ class Run:
             record.seed,
             (*record.warnings, *self._unexplained_differences()),
             Unavailable(record.unavailable, record.unavailable_conditions, record.unavailable_under),
+            anytime=record.decide,
         )
 
     @cached_property
@@ -143,14 +150,30 @@ class Run:
         return _table(Comparison, self.verdict.steps)
 
     @cached_property
-    def carry_over(self) -> pd.DataFrame:
-        """Of a run whose arms took turns: what a turn leaves behind for the next, a row a pair of arms.
+    def splits(self) -> pd.DataFrame:
+        """How an arm differs from itself along what was not shuffled: what was before, place, half, session.
 
-        Columns: `condition`, `arm`, `after` (the arm of the turn before), `ratio` of p50s (after it, to
-        after all others) with its interval, `sets`, `excludes_one`.
+        Columns: `kind`, `condition`, `arm`, `after` (of kind `predecessor`: the arm before), `ratio` of p50s
+        with its interval, `p_value`, `p_holm` (over all of the kind), `blocks`.
         """
-        found = pool_carry_over(self.record.slots)
-        return _table(CarryOver, found).assign(excludes_one=[pair.excludes_one for pair in found])
+        return _table(Split, self.verdict.splits)
+
+    @cached_property
+    def variance(self) -> dict[tuple[int, str], Components]:
+        """(condition, candidate) -> where the width of its interval comes from, at the p50.
+
+        Reads all requests of a run whose arms took turns.
+        """
+        return find_run_components(self)
+
+    @cached_property
+    def components(self) -> pd.DataFrame:
+        """The same as a table, a row a condition and candidate: variances of one block's log-contrast.
+
+        Columns: `session` (absent of a single one), `block`, `container`, `wander` (absent without turns),
+        `blocks`, `blocks_of_session`.
+        """
+        return tabulate_components(self)
 
     @property
     def label(self) -> str:
@@ -204,22 +227,46 @@ class Run:
             inside &= frame["cell"] >= 0
         return frame[inside].reset_index(drop=True)
 
-    def latencies_us(self, slot: int) -> np.ndarray:
+    def latencies_us(self, slot: int, *, service: bool = False) -> np.ndarray:
         """Latencies of slot number `slot`, of the window's requests that were answered with 200.
 
-        The column `latency_us` of `requests`, several times faster: for those who read all slots.
+        The column `latency_us` of `requests` (`service`: `service_us`), several times faster: for those who
+        read all slots.
         """
         record = self.slot_record(slot)
         begun = self.conditions[record.slot.condition].load.begin_column
-        wanted = [begun, "done_ns", "outcome"]
+        sent = "sent_ns" if service else begun
+        wanted = list(dict.fromkeys((begun, sent, "done_ns", "outcome")))
         frame: pd.DataFrame = self._read_requests(record, wanted).to_pandas()
         begun_ns = frame[begun].to_numpy()
         inside = (begun_ns >= record.window_start_ns) & (begun_ns < record.window_end_ns)
         if record.turns:
             inside &= frame["cell"].to_numpy() >= 0
         counted = inside & (frame["outcome"] == "ok").to_numpy()
-        latencies_us: np.ndarray = (frame["done_ns"].to_numpy()[counted] - begun_ns[counted]) / 1e3
+        sent_ns = frame[sent].to_numpy()[counted]
+        latencies_us: np.ndarray = (frame["done_ns"].to_numpy()[counted] - sent_ns) / 1e3
         return latencies_us
+
+    def distributions(self, column: str = "latency_us") -> Distributions:
+        """Valid slots' latencies as quantiles and counts; their requests are read once, a slot at a time."""
+        if column not in self._distributions:
+            self._distributions[column] = read_distributions(self, column)
+        return self._distributions[column]
+
+    def shift(self, metric: str = "latency_us") -> pd.DataFrame:
+        """The quantile curve of the effect: how far each candidate lies above the baseline, level by level.
+
+        `metric`: a column of `requests`, `latency_us` or `service_us`. One row a condition, candidate and
+        `level` (0.01 to 0.99, 0.995, 0.999, as far as ten requests of a typical block lie beyond it), with
+        `ratio` and `difference_us` (candidate against baseline) and their ends, `_low` and `_high`. The ends
+        are a band: with 95 % the true curve lies inside it at all levels together. At 0.1, 0.5 and 0.99 the
+        ratio is that of `comparisons`. Raises InputError where requests cannot be read.
+        """
+        if metric not in SHIFTED:
+            raise InputError(
+                "Finding the quantile curve", f"{metric} is no latency", f"Give {' or '.join(SHIFTED)}."
+            )
+        return find_shift(self, metric)
 
     def hops(self, slot: int) -> pd.DataFrame:
         """Times of capture slot number `slot` at its taps, a row a request that was found at all of them.

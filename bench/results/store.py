@@ -15,7 +15,14 @@ from bench.records.calibration import Calibration
 from bench.records.earlier import complete_run, complete_slot
 from bench.records.faults import find_faults
 from bench.records.findings import WalkthroughRecord
-from bench.records.run import READABLE_VERSIONS, SCHEMA_VERSION, RunRecord, SlotRecord, Status
+from bench.records.run import (
+    READABLE_VERSIONS,
+    SLOTS_OF_THEIR_OWN,
+    RunRecord,
+    SlotRecord,
+    Status,
+    digest_slot,
+)
 from bench.records.suite import SUITE_SCHEMA_VERSION, SuiteRecord
 from bench.results import sums
 from bench.results.files import (
@@ -66,14 +73,15 @@ def write_slot(folder: Path, record: SlotRecord, facts: Facts) -> SlotRecord:
 
 
 def seal_slot(folder: Path, record: SlotRecord, known: Mapping[str, str] = {}) -> SlotRecord:
-    """The record with the sums of the files in the slot's folder; what is `known` is not taken anew."""
+    """The record with the sums of its folder's files, and its own; what is `known` is not taken anew."""
     place = folder / record.slot.directory
     sealed = {
         path.name: known.get(f"{record.slot.directory}/{path.name}") or sums.digest_file(path)
         for path in sorted(place.glob("*"))
         if path.name != SLOT_FILE and not path.name.endswith(PARTIAL) and path.is_file()
     }
-    return record.model_copy(update={"sealed": sealed})
+    whole = record.model_copy(update={"sealed": sealed, "own_sha256": ""})
+    return whole.model_copy(update={"own_sha256": digest_slot(whole)})
 
 
 def reopen_run(folder: Path, record: RunRecord) -> RunRecord:
@@ -82,12 +90,12 @@ def reopen_run(folder: Path, record: RunRecord) -> RunRecord:
     A run of an earlier schema gets those files here; a slot that is not in `record` any more, to be
     measured anew, loses its own. Returns the record as it is from now on.
     """
-    if record.schema_version < SCHEMA_VERSION:
+    if record.schema_version < SLOTS_OF_THEIR_OWN:
         known = sums.read_sums(folder)
         for slot in record.slots:
             sealed = seal_slot(folder, slot, known)
             write_atomically(make_subfolder(folder, slot.slot.directory) / SLOT_FILE, _dump(sealed))
-        changes = {"schema_version": SCHEMA_VERSION, "slots": tuple(read_slots(folder, record).values())}
+        changes = {"schema_version": SLOTS_OF_THEIR_OWN, "slots": tuple(read_slots(folder, record).values())}
         record = record.model_copy(update=changes)
     record = record.model_copy(update={"status": Status.RUNNING, "finished_at": None})
     write_run(folder, record.model_copy(update={"slots": ()}))

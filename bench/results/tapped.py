@@ -10,7 +10,7 @@ from bench.records.run import CaptureRecord, SlotRecord
 from bench.results import columns, decoding
 from bench.wire.anatomy.dissection import dissect
 from bench.wire.anatomy.model import Anatomy, Captured
-from bench.wire.hops import Hops, tap_columns
+from bench.wire.hops import Hops, Place, tap_columns
 from bench.wire.trace import follow
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def _read_captured(run: "Run", record: SlotRecord) -> Captured:
             # Why requests are missing stands in the slot's gates.
             unmatched={},
             backwards={},
+            place=Place(record.slot.session, record.slot.block),
         ),
         service_ns=service_ns[rows["id"]],
         taps=capture.taps,

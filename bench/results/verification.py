@@ -13,7 +13,14 @@ import pyarrow.compute as pc
 from bench.errors import InputError
 from bench.judgement.capacity.record import CapacityRecord
 from bench.judgement.verdict import Verdict
-from bench.records.run import RunRecord, SlotRecord, Status
+from bench.records.run import (
+    SLOTS_OF_THEIR_OWN,
+    WHOLE_TAILS,
+    RunRecord,
+    SlotRecord,
+    Status,
+    digest_slot,
+)
 from bench.results import columns, files, store, sums
 from bench.results.files import RUN_FILE, SLOT_FILE, SLOTS_FOLDER, SUITE_FILE, SUMS_FILE, describe_fault
 from bench.scenario.conditions import conditions
@@ -25,8 +32,6 @@ from bench.slots.requests import RECORD_DTYPE, Outcome
 if TYPE_CHECKING:
     from bench.results.run import Run
 
-SLOTS_OF_THEIR_OWN = 5
-"""Schema version since which every slot has a slot.json."""
 RAW = re.compile(rf"{SLOTS_FOLDER}/[^/]+/((requests|hops|turns)\.parquet|[^/]+\.pcap)")
 TOLERANCE = 1e-9
 """Relative. Another version of numpy may sum in another order, and nothing else may differ."""
@@ -91,6 +96,9 @@ def find_faults(folder: Path, record: RunRecord) -> Iterator[str]:
     yield from find_changed_files(folder, RUN_FILE, record.slots, ended=ended)
     if ended and record.schema_version >= SLOTS_OF_THEIR_OWN:
         yield from _compare_slots(folder, record.slots)
+    for slot in record.slots:
+        if slot.own_sha256 not in ("", digest_slot(slot)):
+            yield f"{slot.slot.directory}/{SLOT_FILE} is not as it was written"
 
 
 def find_capacity_faults(folder: Path, record: CapacityRecord) -> Iterator[str]:
@@ -141,7 +149,7 @@ def describe_faults(what: str, faults: Sequence[str]) -> str:
 def find_differences(folder: Path, record: RunRecord) -> Iterator[str]:
     """A clause for each stored value of a slot that does not follow from its requests and hops."""
     loads = [condition.load for condition in conditions(record.scenario)]
-    is_early = record.schema_version < SLOTS_OF_THEIR_OWN
+    is_early = record.schema_version < WHOLE_TAILS
     for slot in record.slots:
         place = slot.slot.condition
         if place in range(len(loads)):
@@ -177,7 +185,7 @@ def _recompute(folder: Path, slot: SlotRecord, load: Load) -> dict[str, tuple[fl
         found = measure_requests(records, slot.window_start_ns, slot.window_end_ns, load)
     else:
         found = measure_turns(records, turns)
-    usable = usable_metrics(found.values, found.requests, list(slot.gates))
+    usable = usable_metrics(found.values, list(slot.gates))
     pairs: dict[str, tuple[float | None, float | None]] = {
         "requests": (slot.requests, found.requests),
         "errors": (slot.errors, found.errors),

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 MIN_REQUESTS_P99 = 10_000
-"""A p99 wants at least 100 samples beyond it."""
+"""Of an arm in a block: a p99 wants at least 100 samples beyond it."""
 
 
 class Voids(StrEnum):
@@ -46,7 +46,8 @@ class _About(NamedTuple):
     voided_by: tuple[Voids, ...] = ()
     """Failed gates that leave the slot valid and take this metric from it."""
     needs_requests: int = 0
-    """Fewer in a slot's window give no value."""
+    """Of an arm in a typical block. Fewer give no comparison: of all blocks or of none, since a slot that
+    has fewer requests in its window is a slower one, and to leave it out is to choose by the outcome."""
     least: float | None = 0.001
     """Smallest value that there can be, a ns of a time in us; None: what is the difference of two
     measurements may have any sign."""
@@ -60,6 +61,8 @@ class Metric(StrEnum):
     # A slot's value stands under it in `SlotRecord.values`, and is measured by `bench.slots.metrics`.
 
     P50_LATENCY_US = "p50_latency_us"
+    P10_LATENCY_US = "p10_latency_us"
+    """What the path costs a request that meets nothing else: no queue, no pause, no slower core."""
     P99_LATENCY_US = "p99_latency_us"
     THROUGHPUT_RPS = "throughput_rps"
     CPU_US_PER_REQUEST = "cpu_us_per_request"
@@ -95,6 +98,14 @@ _TABLE = {
         column="p50, us",
         voided_by=(Voids.LATENCY,),
         claimed=True,
+    ),
+    Metric.P10_LATENCY_US: _About(
+        label="p10 latency",
+        unit="us",
+        margin=0.05,
+        describes="Of the latency that nine requests in ten exceed: the path's own cost.",
+        column="p10, us",
+        voided_by=(Voids.LATENCY,),
     ),
     Metric.P99_LATENCY_US: _About(
         label="p99 latency",

@@ -173,9 +173,9 @@ class LabSettings(Frozen):
 class Interleave(Frozen):
     """How arms take turns: the load goes from one to the next of containers that are alive together."""
 
-    cell_ms: float = Field(default=25.0, ge=5, le=10_000)
+    cell_ms: float = Field(default=40.0, ge=5, le=10_000)
     """Length of a turn. The arms alternate faster than a machine's speed wanders (0.3 to 12 s)."""
-    settle_ms: float = Field(default=2.0, ge=0, le=1_000)
+    settle_ms: float = Field(default=10.0, ge=0, le=1_000)
     """Of each turn, left out at its beginning: what the turn before left behind."""
     life_s: float = Field(default=0.8, gt=0, le=600)
     """Turns of each container together, in place of `load.measure_s`; then all of them are replaced."""

@@ -5,9 +5,11 @@ drift then falls on all arms alike, and each block carries its own A/A pairs. Wh
 (`schedule.interleave`), the slots of a block under a condition are a set, alive together: one life.
 """
 
+import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import groupby, product
 
 from bench.scenario.conditions import Condition, conditions
@@ -87,6 +89,19 @@ def plan_slots(scenario: Scenario, seed: int) -> tuple[Slot, ...]:
                 )
             )
     return tuple(slots)
+
+
+def digest_plan(scenario: Scenario, seed: int, planned: Sequence[Slot]) -> str:
+    """SHA-256 (hex) of all that is fixed before there is data.
+
+    Of what differs from the defaults alone: a setting that a later version adds leaves it as it is.
+    """
+    said = {
+        "scenario": scenario.model_dump(mode="json", exclude_defaults=True),
+        "seed": seed,
+        "planned": [slot.model_dump(mode="json", exclude_defaults=True) for slot in planned],
+    }
+    return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -106,12 +106,13 @@ def _measure(
     if answered:
         done_ns = records["done_ns"][good]
         latency_us = (done_ns - records[load.begin_column][good]) / 1e3
-        p50, p99, p999 = (float(value) for value in np.percentile(latency_us, [50, 99, 99.9]))
+        p10, p50, p99, p999 = (float(value) for value in np.percentile(latency_us, [10, 50, 99, 99.9]))
         mean = float(latency_us.mean())
         service_us = (done_ns - records["sent_ns"][good]) / 1e3
         service_p50, service_p99 = (float(value) for value in np.percentile(service_us, [50, 99]))
         values = {
             Metric.P50_LATENCY_US: p50,
+            Metric.P10_LATENCY_US: p10,
             Metric.P99_LATENCY_US: p99,
             Metric.THROUGHPUT_RPS: float(done.sum()) / seconds,
         }

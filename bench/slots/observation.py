@@ -16,4 +16,10 @@ class SlotMetrics(Stored):
     repeat: int
     valid: bool
     values: Mapping[Metric, float | None]
-    """None where the slot could not give that metric (too few requests for a p99, for example)."""
+    """None where the slot could not give that metric (the generator was late for it, for example)."""
+    requests: int | None = None
+    """In its window; None where nobody counted them."""
+    index: int = 0
+    """Place in the order of measuring."""
+    after_turn_of: Mapping[str, float] = {}
+    """Of a slot that took turns: arm of the turn before -> its p50 then, by that after all others."""

@@ -6,10 +6,10 @@ layout and its moment, so they are pseudo-replicates (Kalibera & Jones, ISMM 201
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log1p, sqrt
+from math import inf, log1p, sqrt
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import nctdtr, stdtr, stdtrit
 
 from bench.statistics.resampling import (
     bootstrap_interval,
@@ -24,6 +24,10 @@ FEWEST_SUBSETS = 6
 EQUAL = 1e-12
 """Spread below which values (logarithms of ratios, or microseconds) are equal but for rounding."""
 LEVELS = np.array([0.025, 0.05, 0.95, 0.975])
+PRIOR_VALUES = 1.0
+"""What the prior of a confidence sequence weighs, in values: its intervals are narrowest for some ten."""
+MOST_SHIFTED = 30.0
+"""Standard errors beyond which power is 1, and the non-central t no number."""
 RESAMPLES = 9_999
 """Resamples of the bootstrap, and most subsets (odd, so that quantiles fall on values)."""
 
@@ -52,7 +56,7 @@ class Sensitivity:
     hodges_lehmann: float
 
 
-def estimate(values: Sequence[float], sessions: Sequence[int]) -> Estimate:
+def estimate(values: Sequence[float], sessions: Sequence[int], *, anytime: bool = False) -> Estimate:
     """Interval of the mean of `values` (one a block), each from the session of that place.
 
     Needs two values or more. Where there are several sessions, their means are the sample: what a
@@ -62,11 +66,16 @@ def estimate(values: Sequence[float], sessions: Sequence[int]) -> Estimate:
     evenly about the truth, it is as likely to lie between any two neighbouring ones (Hartigan,
     JASA 64, 1969). It inverts the sign-flip test, and the plan's shuffle is all that it assumes.
     Of fewer it is Student's.
+
+    `anytime`: of a sample that was looked at after every value, and may have ended by what it said (see
+    `_follow_sequence`).
     """
-    sample, unit = _replicate(values, sessions)
+    sample, unit = replicate(values, sessions)
     if np.ptp(sample) <= EQUAL:  # a point: there is nothing to tell how far off it may be
         mean = float(sample.mean())
         ci95, ci90, p_value = (mean, mean), (mean, mean), float(abs(mean) <= EQUAL)
+    elif anytime:
+        ci95, ci90, p_value = _follow_sequence(sample)
     elif len(sample) < FEWEST_SUBSETS:
         ci95, ci90, p_value = _follow_student(sample)
     else:
@@ -92,8 +101,8 @@ def estimate_shift(
     Each needs two values or more; of a run with several sessions their means are the sample, as in
     `estimate`. Welch's t (Biometrika 34, 1947): the two may differ in spread and in number.
     """
-    first, first_unit = _replicate(before, before_sessions)
-    second, second_unit = _replicate(after, after_sessions)
+    first, first_unit = replicate(before, before_sessions)
+    second, second_unit = replicate(after, after_sessions)
     samples = first, second
     shift = float(second.mean() - first.mean())
     shares = [float(sample.var(ddof=1)) / len(sample) for sample in samples]
@@ -115,12 +124,41 @@ def estimate_shift(
     )
 
 
-def _replicate(values: Sequence[float], sessions: Sequence[int]) -> tuple[np.ndarray, str]:
-    """What is independent of one another, and its name: the blocks, or the means of several sessions."""
+def find_power(values: Sequence[float], sessions: Sequence[int], margin: float) -> float:
+    """How often a run with so many values, and their spread, would tell a mean of log(1 + margin) from none.
+
+    At the two-sided 5 % level; from the non-central t distribution (Cohen 1988). Of a spread of nothing, 1.
+    """
+    sample, _ = replicate(values, sessions)
+    error = float(sample.std(ddof=1)) / sqrt(len(sample))
+    if error <= EQUAL:
+        return 1.0
+    freedom, shift = len(sample) - 1, min(log1p(margin) / error, MOST_SHIFTED)
+    limit = float(stdtrit(freedom, 0.975))
+    return float(1 - nctdtr(freedom, shift, limit) + nctdtr(freedom, shift, -limit))
+
+
+def find_new_session(values: Sequence[float], sessions: Sequence[int]) -> tuple[float, float] | None:
+    """Where the mean of one more session is expected, with 95 %; None of a single session.
+
+    Student's prediction interval, of the means of the sessions so far.
+    """
+    sample, unit = replicate(values, sessions)
+    if unit != "session":
+        return None
+    reach = float(stdtrit(len(sample) - 1, 0.975) * sample.std(ddof=1) * sqrt(1 + 1 / len(sample)))
+    return float(sample.mean()) - reach, float(sample.mean()) + reach
+
+
+def replicate(values: Sequence[float] | np.ndarray, sessions: Sequence[int]) -> tuple[np.ndarray, str]:
+    """What is independent of one another, and its name: the blocks, or the means of several sessions.
+
+    `values`: one a block, or a row a block.
+    """
     sample, labels = np.asarray(values, dtype=float), np.asarray(sessions)
     if len(set(sessions)) == 1:
         return sample, "block"
-    return np.array([sample[labels == session].mean() for session in sorted(set(sessions))]), "session"
+    return np.array([sample[labels == session].mean(axis=0) for session in sorted(set(sessions))]), "session"
 
 
 Found = tuple[tuple[float, float], tuple[float, float], float]
@@ -136,6 +174,30 @@ def _spread_by_student(mean: float, error: float, freedom: float) -> Found:
     half95, half90 = (float(stdtrit(freedom, level)) * error for level in (0.975, 0.95))
     p_value = float(2 * stdtr(freedom, -abs(mean) / error))
     return (mean - half95, mean + half95), (mean - half90, mean + half90), p_value
+
+
+def _follow_sequence(sample: np.ndarray) -> Found:
+    """A confidence sequence: with 95 % its intervals hold the truth at all sizes of the sample together.
+
+    The Bayes factor of a mean against none, with a normal prior of the mean in standard deviations and the
+    right Haar prior of these, is below 1 / alpha at all times with probability 1 - alpha whatever the
+    deviation (Hendriksen, de Heide & Grunwald, Bayesian Analysis 16, 2021; Wang & Ramdas, Anytime-valid
+    t-tests, 2024); solved here for the mean. Of a few values it has no ends.
+    """
+    count, mean = len(sample), float(sample.mean())
+    error = float(sample.std(ddof=1)) / sqrt(count)
+    growth = 1 + count / PRIOR_VALUES
+    reach95, reach90 = (_reach_of_sequence(count, growth, alpha) * error for alpha in (0.05, 0.1))
+    squared = (mean / error) ** 2
+    shrunk = ((count - 1 + squared) / (count - 1 + squared / growth)) ** (count / 2)
+    p_value = min(1.0, sqrt(growth) / shrunk)
+    return (mean - reach95, mean + reach95), (mean - reach90, mean + reach90), p_value
+
+
+def _reach_of_sequence(count: int, growth: float, alpha: float) -> float:
+    """In standard errors."""
+    limit = (sqrt(growth) / alpha) ** (2 / count)
+    return sqrt((count - 1) * (limit - 1) / (1 - limit / growth)) if limit < growth else inf
 
 
 def _follow_subsets(sample: np.ndarray) -> Found:

@@ -16,7 +16,15 @@ from bench.validation.error_rates import (
     count_planned,
     count_relabelled,
 )
-from bench.validation.page import read_csv, render_figure, write_csv, write_page
+from bench.validation.page import (
+    read_csv,
+    read_rules_csv,
+    render_figure,
+    write_csv,
+    write_page,
+    write_rules_csv,
+)
+from bench.validation.rules import RuleRate, count_rule, list_rules
 from bench.validation.simulation import NOISES, SETTINGS, Setting
 
 FAMILIES = tuple(
@@ -34,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Count what is asked for, and write after every setting; what is not asked for stays as it is."""
     options = _parse(arguments)
     csv_file = options.docs / "false-verdicts.csv"
+    rules_file = options.docs / "false-verdict-rules.csv"
+    if options.rules:
+        rules_file.write_text(write_rules_csv(list(_count_rules(options.rules, options.processes))))
+    rules = read_rules_csv(rules_file.read_text()) if rules_file.exists() else []
     rates = {_key(rate): rate for rate in read_csv(csv_file.read_text())} if csv_file.exists() else {}
     if options.experiments and not options.resume:
         rates = {key: rate for key, rate in rates.items() if rate.part == "recorded"}
@@ -46,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for new in counted:
         rates |= {_key(rate): rate for rate in new}
         csv_file.write_text(write_csv(_sort(rates.values())))
-    _write(options.docs, _sort(rates.values()))
+    _write(options.docs, _sort(rates.values()), rules)
 
 
 def _key(rate: Rate) -> tuple[str, str, int, int, str]:
@@ -63,9 +75,10 @@ def _sort(rates: Iterable[Rate]) -> list[Rate]:
     return sorted(rates, key=lambda rate: (*place(rate), rate.setting, rate.slots_per_arm, rate.blocks))
 
 
-def _write(docs: Path, rates: Sequence[Rate]) -> None:
+def _write(docs: Path, rates: Sequence[Rate], rules: Sequence[RuleRate]) -> None:
     (docs / "images").mkdir(parents=True, exist_ok=True)
-    (docs / "false-verdicts.md").write_text(write_page(rates, len(_plan({_key(rate) for rate in rates}))))
+    missing = len(_plan({_key(rate) for rate in rates}))
+    (docs / "false-verdicts.md").write_text(write_page(rates, missing, rules))
     (docs / "images" / "false-verdicts.svg").write_text(render_figure(rates))
     off = [rate for rate in rates if rate.is_off]
     for rate in off:
@@ -112,6 +125,17 @@ def _simulate(
             yield rates
 
 
+def _count_rules(experiments: int, processes: int) -> Iterator[RuleRate]:
+    """Every case of every rule."""
+    with Pool(processes) as pool:
+        work = partial(count_rule, experiments=experiments)
+        for rate in pool.imap(work, range(len(list(list_rules())))):
+            print(
+                f"{rate.name}, {rate.case}: {rate.now_hits} of {rate.now_trials}", file=sys.stderr, flush=True
+            )
+            yield rate
+
+
 def _call(work: Callable[[], list[Rate]]) -> list[Rate]:
     return work()
 
@@ -121,6 +145,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--experiments", type=int, default=1000, help="simulated, a rate; 0 keeps the numbers there are"
     )
+    parser.add_argument("--rules", type=int, default=0, help="of each rule; 0 keeps the numbers there are")
     parser.add_argument("--resume", action="store_true", help="keep settings that are counted already")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of runs to relabel")
     parser.add_argument("--relabellings", type=int, default=200, help="of each arm and condition of a run")

@@ -75,10 +75,8 @@ class Rate:
 
     @property
     def ci95(self) -> tuple[float, float]:
-        """Of the share: the exact binomial interval (Clopper & Pearson 1934)."""
-        low = float(betaincinv(self.hits, self.trials - self.hits + 1, 0.025)) if self.hits else 0.0
-        missed = self.trials - self.hits
-        return low, float(betaincinv(self.hits + 1, missed, 0.975)) if missed else 1.0
+        """Of the share."""
+        return find_share_interval(self.hits, self.trials)
 
     @property
     def is_off(self) -> bool:
@@ -87,6 +85,13 @@ class Rate:
             return False
         low, high = TARGETS[self.measure]
         return self.ci95[1] < low or self.ci95[0] > high
+
+
+def find_share_interval(hits: int, trials: int) -> tuple[float, float]:
+    """The exact binomial 95 % interval (Clopper & Pearson 1934)."""
+    low = float(betaincinv(hits, trials - hits + 1, 0.025)) if hits else 0.0
+    missed = trials - hits
+    return low, float(betaincinv(hits + 1, missed, 0.975)) if missed else 1.0
 
 
 def count_experiments(setting: Setting, experiments: int) -> list[Rate]:

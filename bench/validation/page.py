@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from bench.report.panels import lay_lines, make_key
 from bench.report.svg import STYLE, render_svg
 from bench.report.symbols import MARKERS, PALETTE
-from bench.validation.error_rates import TARGETS, Measure, Rate
+from bench.validation.error_rates import TARGETS, Measure, Rate, find_share_interval
+from bench.validation.rules import RuleRate
 
 RECORDED_COMMAND = "make rates RUNS='results/<scenario>/<run> ...'"
 SIMULATED = (
@@ -76,6 +77,12 @@ relabelling is a flip of signs, for which the interval is exact: there the count
 """
 
 
+RULES = """\
+Each rule by itself, on cases that it must be right about: as it was until it was reviewed, and as it is
+([decision 25](decisions/0025-rules-that-decide.md)). Of both the same data.
+"""
+
+
 def write_csv(rates: Sequence[Rate]) -> str:
     """One row a rate."""
     text = io.StringIO()
@@ -101,7 +108,54 @@ def read_csv(text: str) -> list[Rate]:
     ]
 
 
-def write_page(rates: Sequence[Rate], missing: int = 0) -> str:
+def write_rules_csv(rates: Sequence[RuleRate]) -> str:
+    """One row a case of a rule."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(RuleRate)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(rate) for rate in rates)
+    return text.getvalue()
+
+
+def read_rules_csv(text: str) -> list[RuleRate]:
+    """The rates that `write_rules_csv` wrote."""
+    counts = ("before_hits", "before_trials", "now_hits", "now_trials")
+    return [
+        RuleRate(
+            name=row["name"],
+            case=row["case"],
+            asked=row["asked"],
+            **{name: int(row[name]) for name in counts},
+        )
+        for row in csv.DictReader(io.StringIO(text))
+    ]
+
+
+def _write_rules(rates: Sequence[RuleRate]) -> list[str]:
+    if not rates:
+        return ["Not counted yet."]
+    return [
+        "| rule | case | of what, in percent | before | now |",
+        "| --- | --- | --- | ---: | ---: |",
+        *(
+            f"| {rate.name} | {rate.case} | {rate.asked}"
+            f" | {_write_share(rate.before_hits, rate.before_trials)}"
+            f" | {_write_share(rate.now_hits, rate.now_trials)} |"
+            for rate in rates
+        ),
+        "",
+        f"Trials of a rate: {max(rate.now_trials for rate in rates):,} or fewer (the csv has each).",
+    ]
+
+
+def _write_share(hits: int, trials: int) -> str:
+    if not trials:
+        return ""
+    low, high = find_share_interval(hits, trials)
+    return f"{100 * hits / trials:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def write_page(rates: Sequence[Rate], missing: int = 0, rules: Sequence[RuleRate] = ()) -> str:
     """The page in Markdown; `missing` settings are not counted yet, and the page says so."""
     judged = [rate for rate in rates if rate.measure in TARGETS]
     off = [rate for rate in judged if rate.is_off]
@@ -119,6 +173,7 @@ def write_page(rates: Sequence[Rate], missing: int = 0) -> str:
         of_part = [rate for rate in rates if rate.part == part]
         lines += _write_table(of_part, measures) if of_part else ["Not measured yet."]
         lines.append("")
+    lines += ["## Rules that decide, before and now", "", RULES, *_write_rules(rules), ""]
     return "\n".join(lines)
 
 

@@ -61,6 +61,13 @@ class Hop(NamedTuple):
     """None of the server, and of what follows a response's first packet."""
 
 
+class Place(NamedTuple):
+    """Of a capture in its run."""
+
+    session: int
+    block: int
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Hops:
     """The requests of one capture that were matched at every tap."""
@@ -75,6 +82,8 @@ class Hops:
     """Requests that were not, by the first reason found, `<tap>: <reason>`."""
     backwards: dict[str, int]
     """Requests, left out as well, with a negative hop, by the first such hop's name."""
+    place: Place | None = None
+    """Where in the run's order, by which captures of several arms are paired."""
 
     @property
     def gates(self) -> list[Gate]:

@@ -43,6 +43,7 @@ def make_values(latency_us: float) -> dict[Metric, float]:
     """The metrics of one connection in a closed loop whose requests take `latency_us`."""
     return {
         Metric.P50_LATENCY_US: latency_us,
+        Metric.P10_LATENCY_US: 0.9 * latency_us,
         Metric.P99_LATENCY_US: 3 * latency_us,
         Metric.THROUGHPUT_RPS: 1e6 / latency_us,
     }
@@ -69,6 +70,7 @@ def make_slots(
                 metric: None if metric in missing and missing[metric](slot) else value
                 for metric, value in make_values(latency_us(slot)).items()
             },
+            index=slot.index,
         )
         for slot in plan_slots(scenario, seed=1)
     ]

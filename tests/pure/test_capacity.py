@@ -115,9 +115,9 @@ def test_every_arm_is_found_confirmed_witnessed_and_proved_to_be_the_bound() -> 
         ("bridge", False, "higher"),
     ]
     for ratio in ratios:
-        assert ratio.lowest is not None
-        assert ratio.highest is not None
-        assert ratio.lowest < 12 / 9 < ratio.highest
+        assert ratio.ratio == pytest.approx(12 / 9, rel=0.05)
+        assert ratio.ci95 is not None
+        assert ratio.ci95[0] < 12 / 9 < ratio.ci95[1]
 
 
 def test_what_is_measured_next_follows_from_what_is_stored_alone() -> None:

@@ -244,7 +244,7 @@ def test_lateness_voids_the_latency_alone_where_the_slot_is_there_for_something_
     values = make_values(100) | {CPU: 200.0}
     late = OpenLoop(offered_rps=1e3, lateness_us=(40.0, 900.0, 2e3), waited=0)
     failed = next(gate for gate in check_open_loop(late, values, voids) if not gate.passed)
-    usable = usable_metrics(values, 20_000, [failed])
+    usable = usable_metrics(values, [failed])
 
     assert failed.voids is voids
     assert (usable[Metric.P50_LATENCY_US] is None) is (voids is Voids.LATENCY)
@@ -256,8 +256,8 @@ def test_a_machine_that_was_busy_before_the_load_voids_cpu_and_nothing_else() ->
     values = make_values(100) | {CPU: 200.0}
     [busy], [idle] = check_idle(MAX_IDLE_CORES + 0.01), check_idle(MAX_IDLE_CORES)
 
-    assert usable_metrics(values, 20_000, [busy]) == values | {CPU: None}
-    assert usable_metrics(values, 20_000, [idle]) == values
+    assert usable_metrics(values, [busy]) == values | {CPU: None}
+    assert usable_metrics(values, [idle]) == values
     assert is_valid([busy])
 
 

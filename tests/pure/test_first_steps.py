@@ -204,7 +204,7 @@ def test_bash_completes_commands_scenarios_modes_and_runs_by_the_printed_script(
     command.chmod(0o755)
     asked = {
         "bench scen": "scenario",
-        "bench run qui": "quick quick-interleaved",
+        "bench run qui": "quick",
         "bench run --prec": "--precision",
         "bench scenario new x --mode macv": "macvlan",
         "bench resume results/u": str(last),

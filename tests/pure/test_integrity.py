@@ -320,7 +320,7 @@ def true_record(slot: Any, rows: list[dict[str, int]]) -> Any:
         slot,
         requests=found.requests,
         errors=0,
-        values=usable_metrics(found.values, found.requests, []),
+        values=usable_metrics(found.values, []),
         p999_latency_us=found.p999_latency_us,
         mean_latency_us=found.mean_latency_us,
         service_p50_us=found.service_p50_us,

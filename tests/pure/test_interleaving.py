@@ -544,11 +544,11 @@ def test_turns_that_are_none_or_out_of_order_are_refused(folder: Pathname, spoil
         columns.read_turns(folder, "slots/003-x")
 
 
-def test_carry_over_is_a_table_even_where_there_is_none(folder: Pathname) -> None:
-    found = bench.load(folder).carry_over
+def test_splits_are_a_table_even_where_there_is_none(folder: Pathname) -> None:
+    found = bench.load(folder).splits
 
     assert found.empty
-    assert {"arm", "after", "ratio", "ci95_low", "ci95_high", "excludes_one"} <= set(found.columns)
+    assert {"kind", "arm", "after", "ratio", "ci95_low", "ci95_high", "p_holm"} <= set(found.columns)
 
 
 def test_the_report_says_how_arms_took_turns(folder: Pathname) -> None:

@@ -58,9 +58,8 @@ def test_compare_says_first_what_else_differs_then_what_changed(
     assert shop.bench("compare", before, after) == ExitCode.DONE
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "The runs differ in machine.kernel: 6.1 → 6.12"
-    assert said[1].startswith("One session in each run")
-    assert said[2].startswith("bridge's cost against host at p50 latency changed: 1.09")
-    assert "CHANGED" in said[3]
+    assert said[1].startswith("One session in a run")
+    assert said[2].startswith("no change of bridge's cost")
 
 
 def test_compare_gives_the_same_as_json_and_writes_both_reports(

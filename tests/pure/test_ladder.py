@@ -11,11 +11,10 @@ from bench.judgement.verdict import Verdict
 from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.model import Arm
 from bench.scenario.modes.model import Mode
-from bench.scenario.plan import Slot
 from bench.scenario.scenario import Scenario
 
 from .conftest import BRIDGE, HOST, Latency, make_scenario, make_slots, noise
-from .verdicts import P50, costing, ratio_of, verdict_on
+from .verdicts import P50, costing, disturbed, ratio_of, verdict_on
 
 WIRED, ROUTED = Arm(name="wired", mode=Mode.WIRED), Arm(name="routed", mode=Mode.BRIDGE_ROUTED)
 LADDER = ("host", "wired", "routed", "bridge")
@@ -129,16 +128,13 @@ def test_a_step_has_the_blocks_that_its_own_two_rungs_completed() -> None:
     assert steps["host", "wired"].block_numbers == (0, 1, 2, 4, 5, 6, 7)
 
 
-def test_both_steps_of_a_rung_that_differs_from_itself_are_invalid() -> None:
-    scenario = make_ladder(blocks=8)
-
-    def latency_us(slot: Slot) -> float:
-        return adding()(slot) * (1.1 if slot.arm == "wired" and slot.repeat else 1)
-
+def test_both_steps_of_a_rung_that_what_was_before_moves_are_invalid() -> None:
+    scenario = make_ladder(blocks=40)
+    latency_us = disturbed(scenario, adding(), "wired", 0, "host")
     steps = steps_on(verdict_on(scenario, make_slots(scenario, latency_us)))
 
     assert [step.word for step in steps.values()] == [Word.INVALID, Word.INVALID, Word.BETTER]
-    assert any("A/A pairs of wired differ" in note for note in steps["host", "wired"].notes)
+    assert any("wired is " in note and "after host" in note for note in steps["host", "wired"].notes)
 
 
 def test_each_condition_has_its_own_steps() -> None:

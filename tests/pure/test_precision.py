@@ -1,13 +1,27 @@
+import math
+
+import numpy as np
 import pytest
 from scipy import stats
 
-from bench.judgement.precision import MIN_BLOCKS_TO_STOP, extend, half_width, is_reached, predict_blocks
+from bench.judgement.precision import (
+    MIN_BLOCKS_TO_STOP,
+    Contrast,
+    extend,
+    find_end,
+    half_width,
+    is_decided,
+    is_reached,
+    is_told,
+    predict_blocks,
+)
 from bench.judgement.samples import sort_slots
 from bench.scenario.metric import Metric
 from bench.scenario.model import Load, Schedule
 from bench.scenario.plan import Slot
 from bench.scenario.scenario import Scenario
 from bench.slots.observation import SlotMetrics
+from bench.statistics.estimate import estimate
 
 from .conftest import make_scenario, make_slots, noise
 
@@ -105,3 +119,91 @@ def test_precision_is_asked_of_slots_without_taps_alone() -> None:
     calm = [slot for slot in slots if slot.condition == 0]
 
     assert half_width(scenario, slots) == half_width(without, calm)
+
+
+# When it is looked at.
+
+
+def contrast(logs: list[float], sessions: list[int] | None = None) -> Contrast:
+    return Contrast(list(range(len(logs))), logs, sessions or [0] * len(logs), 0.05)
+
+
+def test_no_run_ends_before_all_sessions_of_its_plan_however_narrow_the_first_is() -> None:
+    logs = [0.1 + 0.001 * (block % 3) for block in range(48)]
+    of = contrast(logs, [block // 12 for block in range(48)])
+    plan = Schedule(blocks=48, sessions=4)
+
+    assert [find_end(plan, [of], 0.5, measured) for measured in (12, 47, 48)] == [None, None, 48]
+
+
+def test_a_lucky_stretch_between_two_looks_ends_nothing() -> None:
+    noisy = [0.03 * (-1) ** block for block in range(20)]
+    lucky = noisy + [0.0] * 4
+    plan = Schedule(blocks=20)
+    width = half_width_of(lucky)
+
+    assert half_width_of(noisy) > width
+    assert find_end(plan, [contrast(lucky)], width, 24) is None
+
+
+def half_width_of(logs: list[float]) -> float:
+    low, high = estimate(logs, [0] * len(logs)).ci95
+    return (high - low) / 2
+
+
+def test_a_resumed_run_has_the_looks_of_one_that_was_not_interrupted() -> None:
+    generator = np.random.default_rng(3)
+    logs = (0.03 * generator.standard_normal(600)).tolist()
+    plan = Schedule(blocks=10)
+    ends = {find_end(plan, [contrast(logs[:measured])], 0.004, measured) for measured in range(8, 601)}
+
+    assert len(ends) == 2
+    assert None in ends
+
+
+def test_the_looks_are_at_the_end_of_whole_sessions() -> None:
+    generator = np.random.default_rng(4)
+    logs = (0.03 * generator.standard_normal(600)).tolist()
+    sessions = [block // 10 for block in range(600)]
+    end = find_end(Schedule(blocks=40, sessions=4), [contrast(logs, sessions)], 0.004, 600)
+
+    assert end
+    assert end % 10 == 0
+
+
+# What is told.
+
+
+@pytest.mark.parametrize(
+    ("effect", "blocks", "is_so"),
+    [(0.13, 12, True), (0.13, 4, False), (0.0, 12, True), (0.05, 40, False), (-0.13, 12, True)],
+)
+def test_a_decision_is_made_where_the_effect_is_far_from_the_margin_and_not_at_it(
+    effect: float, blocks: int, *, is_so: bool
+) -> None:
+    generator = np.random.default_rng(5)
+    logs = (np.log1p(effect) + 0.01 * generator.standard_normal(blocks)).tolist()
+
+    assert is_told(contrast(logs)) is is_so
+
+
+def test_a_decision_waits_for_every_arm_and_for_the_end_of_a_session() -> None:
+    scenario, slots = slots_of(12, 0.002)
+    of_sessions = make_scenario(blocks=12, sessions=6)
+    in_sessions = make_slots(
+        of_sessions, lambda slot: (22 if slot.arm == "bridge" else 20) * noise(slot, 0.002)
+    )
+
+    assert is_decided(scenario, slots)
+    assert not is_decided(scenario, [])
+    assert is_decided(of_sessions, in_sessions)
+    assert not is_decided(of_sessions, [slot for slot in in_sessions if slot.block < 11])
+
+
+def test_an_interval_that_may_be_looked_at_at_any_time_is_the_wider_one() -> None:
+    generator = np.random.default_rng(6)
+    logs = generator.standard_normal(20).tolist()
+    fixed, anytime = (estimate(logs, [0] * 20, anytime=when).ci95 for when in (False, True))
+
+    assert anytime[0] < fixed[0] < fixed[1] < anytime[1]
+    assert estimate(logs[:4], [0] * 4, anytime=True).ci95 == (-math.inf, math.inf)

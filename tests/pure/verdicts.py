@@ -1,5 +1,6 @@
 """What the tests of the verdict and of its parts share."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from bench.judgement.verdict import Unavailable, Verdict, judge
 from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.model import Arm, Claim, Margins
 from bench.scenario.modes.model import Mode
-from bench.scenario.plan import Slot
+from bench.scenario.plan import Slot, plan_slots
 from bench.scenario.scenario import Scenario
 from bench.slots.observation import SlotMetrics
 from bench.statistics import estimate
@@ -55,6 +56,18 @@ def interval_of(comparison: Comparison) -> tuple[float, float]:
 
 def in_block(number: int, arm: str = "bridge") -> Callable[[Slot], bool]:
     return lambda slot: (slot.block, slot.arm, slot.repeat) == (number, arm, 0)
+
+
+def disturbed(scenario: Scenario, latency: Latency, arm: str, condition: int, before: str) -> Latency:
+    """`latency`, a tenth longer for slots of `arm` under `condition` that follow one of the arm `before`."""
+    planned = plan_slots(scenario, seed=1)
+    arm_before = {slot.index: other.arm for other, slot in itertools.pairwise(planned)}
+
+    def disturb(slot: Slot) -> float:
+        hit = (slot.arm, slot.condition) == (arm, condition) and arm_before.get(slot.index) == before
+        return latency(slot) * (1.1 if hit else 1)
+
+    return disturb
 
 
 # Of scenarios with factors.

@@ -231,6 +231,7 @@ def _formalities(record: RunRecord) -> dict[str, str]:
         "seed": str(record.seed),
         "budget": f"{record.budget_s:g} s" if record.budget_s else "none",
         "precision": f"{record.precision:g}" if record.precision else "none",
+        "decide": str(record.decide),
         "blocks measured": str(len({slot.slot.block for slot in record.slots})),
         **{f"schedule.{field}": str(value) for field, value in plan.schedule.model_dump().items()},
         "load.wrk_witness_s": str(plan.load.wrk_witness_s),

@@ -22,10 +22,10 @@ from bench.judgement.comparison import Compared, Comparison, Word
 from bench.records.run import RunRecord
 from bench.scenario.conditions import conditions
 from bench.scenario.metric import Metric
-from bench.statistics.change_points import fewest_runs, find_change_points
+from bench.statistics.change_points import fewest_runs, find_change_points, share_of_look
 
 ALPHA = 0.05
-"""Of all lines of a scenario together, shared equally among them (Bonferroni)."""
+"""Of all lines of a scenario together, shared equally among them (Bonferroni), over all readings."""
 
 
 class Frozen(BaseModel):
@@ -145,7 +145,7 @@ def _make_line(answers: Sequence[Answer], plan: Iterable[Disagreement], alpha: f
                 [points[index] for index in usable], [answers[index].record for index in usable], alpha
             )
         ),
-        needed=fewest_runs(alpha),
+        needed=fewest_runs(alpha, looked=True),
     )
 
 
@@ -173,7 +173,7 @@ def _point(record: RunRecord, comparison: Comparison) -> Point:
 
 def _find_turns(points: Sequence[Point], records: Sequence[RunRecord], alpha: float) -> Iterator[Turn]:
     logs = [log(point.ratio) for point in points if point.ratio is not None]
-    changes = find_change_points(logs, alpha)
+    changes = find_change_points(logs, alpha * share_of_look(len(logs)))
     ends = [0, *(change.index for change in changes), len(logs)]
     levels = [exp(fmean(logs[start:end])) for start, end in pairwise(ends) if end > start]
     for place, change in enumerate(changes):

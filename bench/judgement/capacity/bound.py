@@ -4,6 +4,7 @@ from enum import StrEnum
 from statistics import median
 from typing import NamedTuple
 
+from bench.judgement.capacity.curve import fit_ratio
 from bench.judgement.capacity.knee import Outcome
 from bench.judgement.capacity.record import (
     MAX_ADDED,
@@ -122,11 +123,11 @@ class KneeRatio(NamedTuple):
 
     arm: str
     keep_alive: bool
-    lowest: float | None
-    highest: float | None
-    """The ratio is between the two, by the ends of both knees; None where an end is missing."""
+    ratio: float | None
+    """By the curves of both; None where a knee has not both of its ends."""
+    ci95: tuple[float, float] | None
     word: str
-    """`higher`, `lower`, `not told apart` (of the baseline's), or `INVALID: <reason>`."""
+    """`higher`, `lower`, `not told apart` (of the baseline's, by the interval), or `INVALID: <reason>`."""
 
 
 def compare_knees(record: CapacityRecord) -> tuple[KneeRatio, ...]:
@@ -142,22 +143,23 @@ def compare_knees(record: CapacityRecord) -> tuple[KneeRatio, ...]:
         base = Workload(record.scenario.baseline, workload.keep_alive)
         ours, other = record.knee(base), record.knee(workload)
         ends = (ours.confirmed_rps, ours.refuted_rps, other.confirmed_rps, other.refuted_rps)
-        lowest = highest = None
+        fitted = None
         if all(end is not None for end in ends) and base in record.workloads:
-            low, high, other_low, other_high = (end or 0.0 for end in ends)
-            lowest, highest = low / other_high, high / other_low
+            fitted = fit_ratio(record.trials(base), record.trials(workload))
         faults = [
             f"{one.arm} is {bound}"
             for one in (base, workload)
             if (bound := find_bound(record, one)) is not Bound.SERVER
         ]
-        if lowest is None or highest is None:
+        if fitted is None:
             word = "INVALID: a knee has not both of its ends"
         elif faults:
             word = f"INVALID: {', '.join(faults)}"
         else:
-            word = "higher" if lowest > 1 else "lower" if highest < 1 else "not told apart"
-        found.append(KneeRatio(workload.arm, workload.keep_alive, lowest, highest, word))
+            low, high = fitted.ci95
+            word = "higher" if low > 1 else "lower" if high < 1 else "not told apart"
+        ratio, ci95 = (fitted.ratio, fitted.ci95) if fitted else (None, None)
+        found.append(KneeRatio(workload.arm, workload.keep_alive, ratio, ci95, word))
     return tuple(found)
 
 

@@ -8,12 +8,12 @@ from statistics import median
 
 from bench.judgement.capacity.bound import (
     Bound,
-    KneeRatio,
     compare_knees,
     find_bound,
     find_checks,
     name_workload,
 )
+from bench.judgement.capacity.curve import FittedKnee, fit_knee
 from bench.judgement.capacity.knee import MAX_VOIDS, Outcome, is_given_up
 from bench.judgement.capacity.record import NULL_SERVER, PROBE_S, CapacityRecord, Probe, Workload
 from bench.report.pages.capacity_figure import draw_capacity
@@ -21,7 +21,7 @@ from bench.report.run.publish import FIGURES_FOLDER, HTML_FILE, MARKDOWN_FILE
 from bench.report.svg import render_svg
 from bench.report.table import Table
 from bench.report.template import Illustration, fill
-from bench.report.text import ABSENT, format_number, format_time
+from bench.report.text import ABSENT, format_number, format_ratio, format_time
 from bench.results import files
 from bench.results.verification import describe_faults, find_capacity_faults
 from bench.scenario.toml import scenario_toml
@@ -86,6 +86,7 @@ def summarise_capacity(record: CapacityRecord) -> list[Table]:
             (
                 workload.arm,
                 name_workload(workload.keep_alive),
+                _format_fit(fit_knee(record.trials(workload))),
                 _rate(knee.confirmed_rps),
                 _rate(knee.refuted_rps) + ("" if knee.monotone else " (not monotone)"),
                 f"{format_number(median(wrk_rps))}{spread}" if wrk_rps else ABSENT,
@@ -95,14 +96,23 @@ def summarise_capacity(record: CapacityRecord) -> list[Table]:
         )
     knees = Table(
         caption=f"Knees: the highest rate with p99 within {record.settings.limit_ms:g} ms, in requests/s",
-        columns=("arm", "workload", "sustained", "not sustained", "wrk, closed", "client's ceiling", "bound"),
+        columns=(
+            "arm",
+            "workload",
+            "knee [95 %]",
+            "sustained",
+            "not sustained",
+            "wrk, closed",
+            "client's ceiling",
+            "bound",
+        ),
         rows=tuple(rows),
     )
     ratios = Table(
         caption=f"Knee of {record.scenario.baseline} by each other arm's (above 1: it is higher)",
-        columns=("arm", "workload", "ratio between", f"{record.scenario.baseline}'s is"),
+        columns=("arm", "workload", "ratio [95 %]", f"{record.scenario.baseline}'s is"),
         rows=tuple(
-            (ratio.arm, name_workload(ratio.keep_alive), _format_ends(ratio), ratio.word)
+            (ratio.arm, name_workload(ratio.keep_alive), format_ratio(ratio.ratio, ratio.ci95), ratio.word)
             for ratio in compare_knees(record)
         ),
     )
@@ -212,8 +222,9 @@ def describe_method(record: CapacityRecord) -> list[str]:
         " the majority counts. Where that contradicts the search, the search goes on."
     )
     interval = (
-        "A knee is therefore an interval, and no 95 % interval: its width is the search's step, and the"
-        " machine's drift from minute to minute may be more. Ratios are between the intervals' ends."
+        "The knee itself is where a rate is sustained as often as not: the middle of a logistic curve fitted"
+        " to all probes of the arm, with the interval of its profile likelihood; so is the ratio of two."
+        " A drift of the machine from minute to minute is in no such interval."
     )
     wrk = (
         "wrk drives a closed loop: it waits for answers, has no limit of latency, and says how much gets"
@@ -243,10 +254,11 @@ def _describe_outcome(probe: Probe) -> str:
     return f"{probe.outcome}: {'; '.join(probe.reasons)}"
 
 
-def _format_ends(ratio: KneeRatio) -> str:
-    if ratio.lowest is None or ratio.highest is None:
+def _format_fit(knee: FittedKnee | None) -> str:
+    if knee is None:
         return ABSENT
-    return f"{ratio.lowest:.3f} and {ratio.highest:.3f}"
+    low, high = knee.ci95
+    return f"{_rate(knee.rps)} [{_rate(low)}, {_rate(high)}]"
 
 
 def _rate(rate_rps: float | None) -> str:

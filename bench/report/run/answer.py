@@ -106,7 +106,13 @@ def _answer(run: Run) -> str:
     rest = len(candidates) - len(told)
     more = f"; {count(rest, 'more arm')} in the tables" if rest else ""
     scope = f"for {describe_workload(run)}, seen from {describe_vantage(run)}"
-    return f"On this machine, {'; '.join(clauses)}{more}, {scope}."
+    return f"On this machine, {_describe_sessions(run)}, {'; '.join(clauses)}{more}, {scope}."
+
+
+def _describe_sessions(run: Run) -> str:
+    """What the answer's interval is over: that of one session knows nothing of what the next would say."""
+    sessions = len({record.slot.session for record in run.record.slots})
+    return "in this session" if sessions == 1 else f"over {count(sessions, 'session')}"
 
 
 def _describe_candidate(run: Run, found: Sequence[Comparison]) -> str:

@@ -7,12 +7,12 @@ from statistics import median
 from bench.judgement.comparison import Comparison, Size, Word
 from bench.judgement.samples import describe_loss, describe_shortage
 from bench.records.run import Status
-from bench.report.run.answer import comparisons_of_arms, pairs_of_arms
-from bench.report.run.selection import arm_names
+from bench.report.run.answer import comparisons_of_arms
+from bench.report.run.noise import describe_splits
 from bench.report.table import NOT_AVAILABLE
-from bench.report.text import count, format_percent, join_words
+from bench.report.text import count, join_words
 from bench.results.run import Run
-from bench.scenario.metric import MIN_REQUESTS_P99, Metric, Voids
+from bench.scenario.metric import Metric, Voids
 
 LINK_BOUND_SHARE = 0.85
 """Of a link's rate in pages alone, above which the link is full: headers, acknowledgements and the moments
@@ -46,7 +46,7 @@ def find_cautions(run: Run) -> list[str]:
         *_cautions_of_cores(run),
         *_cautions_of_link(run),
         *_cautions_of_comparisons(run),
-        *_cautions_of_pairs(run),
+        *describe_splits(run),
     ]
 
 
@@ -125,15 +125,6 @@ def _cautions_of_slots(run: Run) -> Iterable[str]:
                 f"{voids[0].upper()}{voids[1:]} is void in {count(len(partly), 'slot')}, {other}: gate"
                 f" {join_words([f'{name} ({number})' for name, number in reasons.most_common()])}."
             )
-    arms_loaded = set(arm_names(run))
-    loaded = [record for record in slots if record.valid and record.slot.arm in arms_loaded]
-    few = [record for record in loaded if record.requests < MIN_REQUESTS_P99]
-    if few:
-        yield (
-            f"{count(len(few), 'valid slot')} of {len(loaded)} gave no p99: a slot needs"
-            f" {MIN_REQUESTS_P99:,} requests for it, and the least was {min(r.requests for r in few):,}."
-            " A longer measure_s gives it."
-        )
 
 
 def _cautions_of_cores(run: Run) -> Iterable[str]:
@@ -204,22 +195,6 @@ def _name_places(found: list[Comparison]) -> str:
     arms = list(dict.fromkeys(c.candidate for c in found))
     metrics = list(dict.fromkeys(c.metric.label for c in found))
     return f"{len(found)} comparisons, of {join_words(arms)} at {join_words(metrics)}"
-
-
-def _cautions_of_pairs(run: Run) -> Iterable[str]:
-    pairs = [pair for pair in pairs_of_arms(run) if pair.ratio is not None and pair.ci95 is not None]
-    off = [
-        f"{pair.baseline} at {_name_place(pair.metric.label, pair.condition)}"
-        f" {format_percent(pair.ratio, pair.ci95, signed=True)}"
-        for pair in pairs
-        if pair.ratio is not None and pair.ci95 is not None and (pair.ci95[0] > 1 or pair.ci95[1] < 1)
-    ]
-    if off:
-        rest = f"; and {len(off) - MOST_PLACES} more" if len(off) > MOST_PLACES else ""
-        yield (
-            f"{len(off)} of {count(len(pairs), 'A/A pair')} show a difference where there is none:"
-            f" {'; '.join(off[:MOST_PLACES])}{rest}. One in twenty does by chance."
-        )
 
 
 def _name_place(what: str, condition: str) -> str:

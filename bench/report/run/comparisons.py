@@ -3,7 +3,7 @@
 Where there is one candidate its metrics stand in one table; where there are several, a metric's arms do.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.judgement.comparison import Compared, Comparison, Word
@@ -43,20 +43,7 @@ class Group(NamedTuple):
 
 def tell_comparisons(run: Run) -> Mapping[str, Any] | None:
     """Arms against the baseline."""
-    return _tell(run, tabulate_comparisons(run))
-
-
-def tell_pairs(run: Run) -> Mapping[str, Any] | None:
-    """Each arm against itself."""
-    return _tell(run, tabulate_pairs(run))
-
-
-def tell_methods(run: Run) -> Mapping[str, Any] | None:
-    """The comparisons by other methods."""
-    return _tell(run, tabulate_methods(run))
-
-
-def _tell(run: Run, tables: list[Table]) -> Mapping[str, Any] | None:
+    tables = tabulate_comparisons(run)
     return {"baseline": run.record.scenario.baseline, "tables": tables} if tables else None
 
 
@@ -107,14 +94,28 @@ def _cells(comparison: Comparison, several: bool) -> tuple[str, ...]:
         format_share(comparison.margin),
         format_blocks(comparison.blocks, comparison.unit_of_replication),
         word_of(comparison),
-        "; ".join(comparison.notes) or ABSENT,
+        "; ".join((*comparison.notes, *_describe_power(comparison))) or ABSENT,
     )
 
 
+def _describe_power(comparison: Comparison) -> Iterator[str]:
+    """Beside INCONCLUSIVE, which may mean that there is nothing or that the run was too small."""
+    if comparison.word is Word.INCONCLUSIVE and comparison.power_at_margin is not None:
+        found = f"{comparison.power_at_margin:.0%}".replace("%", " %")
+        yield f"a difference of the margin would be found in {found} of such runs"
+
+
 def _format_ratios(comparison: Comparison) -> str:
-    ratio = format_ratio(comparison.ratio, comparison.ci95)
-    ci90 = format_interval(comparison.ci90, lambda end: f"{end:.3f}")
-    return ratio if comparison.ci90 is None else f"{ratio}\n90 %: {ci90}"
+    if comparison.ci90 is None:
+        return format_ratio(comparison.ratio, comparison.ci95)
+    lines = [format_ratio(comparison.ratio, comparison.ci95), f"90 %: {_format_ends(comparison.ci90)}"]
+    if comparison.new_session_ci95:
+        lines.append(f"a new session: {_format_ends(comparison.new_session_ci95)}")
+    return "\n".join(lines)
+
+
+def _format_ends(interval: tuple[float, float]) -> str:
+    return format_interval(interval, lambda end: f"{end:.3f}")
 
 
 def format_blocks(blocks: int, unit_of_replication: str) -> str:

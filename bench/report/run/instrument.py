@@ -1,10 +1,12 @@
 """The machine's calibration in words and rows."""
 
+from math import sqrt
 from statistics import median
 
 from bench.records.calibration import TIMES_S, Calibration
 from bench.report.text import format_share
 from bench.scenario.metric import Metric
+from bench.statistics.components import Components
 
 
 def list_ceilings(found: Calibration) -> list[tuple[str, ...]]:
@@ -67,6 +69,8 @@ def describe_instrument(found: Calibration) -> list[str]:
             " requests/s against a server that does nothing (16 connections)."
         )
     ]
+    if found.components:
+        said.append(_describe_components(found.components, found.set_s))
     if found.beyond_wire:
         said.append(
             f"Of a request's latency, {found.beyond_wire.p50_us:.1f} us (p99 {found.beyond_wire.p99_us:.1f})"
@@ -82,6 +86,26 @@ def describe_instrument(found: Calibration) -> list[str]:
             " the machine's, not the server's."
         )
     return said
+
+
+def _describe_components(found: Components, set_s: float) -> str:
+    """Standard deviations of a set's contrast, and what minutes of sets give."""
+    parts = {
+        "of a session": found.session,
+        "of a set": found.block,
+        "of containers": found.container,
+        "of the machine's wander": found.wander,
+    }
+    named = [f"{100 * sqrt(part):.2f} % {name}" for name, part in parts.items() if part is not None]
+    widths = [
+        f"+- {100 * found.half_width(max(int(60 * minutes / set_s), 1)):.2f} % in {minutes} min"
+        for minutes in (1, 5, 30)
+    ]
+    return (
+        f"Where two like arms take turns, the p50 of one set's contrast has a standard deviation of"
+        f" {', '.join(named)}: {', '.join(widths)}, by 95 % intervals over sessions of"
+        f" {found.blocks_of_session * set_s:.0f} s."
+    )
 
 
 def _describe_own_share(found: Calibration) -> str:

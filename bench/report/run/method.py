@@ -72,7 +72,11 @@ def explain_words(run: Run) -> list[tuple[str, str]]:
     """The words on a comparison, and what each means in this run."""
     baseline = run.record.scenario.baseline
     return [
-        (Word.BETTER, f"the 95 % interval of the ratio lies above 1: {baseline} is better"),
+        (
+            Word.BETTER,
+            f"the 95 % interval of the ratio lies above 1: {baseline} is better (of several arms: also after a"
+            " correction for their number)",
+        ),
         (Word.WORSE, f"it lies below 1: {baseline} is worse"),
         (
             Word.EQUIVALENT,
@@ -82,7 +86,10 @@ def explain_words(run: Run) -> list[tuple[str, str]]:
             Word.INCONCLUSIVE,
             "neither: the interval is too wide to tell, and only more blocks or less noise would",
         ),
-        (Word.INVALID, "too few complete and valid blocks, or A/A pairs that differ: no conclusion is drawn"),
+        (
+            Word.INVALID,
+            "too few complete and valid blocks or requests, or an after-effect: nothing is concluded",
+        ),
         (NOT_AVAILABLE, "this machine cannot give it, and says why; nothing is concluded about it"),
     ]
 
@@ -139,8 +146,8 @@ def describe_method(run: Run) -> list[str]:
         ),
         (
             "A/A pairs compare slots of one arm with other slots of the same arm. Their true ratio is"
-            " 1, so what they show is noise. A margin is the smallest difference that matters,"
-            " declared before there was data."
+            " 1, so what they show is noise; what is wrong is looked for along what was not shuffled."
+            " A margin is the smallest difference that matters, declared before there was data."
         ),
     ]
 
@@ -235,19 +242,25 @@ def _describe_schedule(run: Run) -> str:
     alone = [arm.name for arm in scenario.arms if scenario.repeats(arm) < schedule.slots_per_arm]
     one = f" (one of {join_words(alone)})" if alone else ""
     condition = f" under each of {count(len(run.conditions), 'condition')}" if len(run.conditions) > 1 else ""
-    precision = (
-        f" The run was to end where every p50 ratio is known to ± {format_share(record.precision)}; it"
-        " looked at widths alone, never at what they said."
-        if record.precision
-        else ""
-    )
+    ends = ""
+    if record.precision:
+        ends = (
+            f" The run was to end where every p50 ratio is known to ± {format_share(record.precision)}; it"
+            " looked a few times, at widths alone, never at what they said."
+        )
+    elif record.decide:
+        ends = (
+            " The run was to end once every p50 ratio is told to be beyond its margin or inside it: its"
+            " intervals are those of confidence sequences, which may be looked at after every block."
+        )
+    digest = f" (SHA-256 of the plan: {record.plan_sha256})" if record.plan_sha256 else ""
     sessions = f" in {count(schedule.sessions, 'session')}, the engine restarted between two"
     return (
         f"A block is {per_block} slots, {schedule.slots_per_arm} of each arm{one}{condition}, in a random"
-        f" order drawn from the seed {record.seed} before there was data. Planned were"
+        f" order drawn from the seed {record.seed} before there was data{digest}. Planned were"
         f" {count(record.planned[-1].block + 1, 'block')}"
         f" ({count(len(record.planned), 'slot')}){sessions if schedule.sessions > 1 else ''}; measured"
-        f" were {count(len(record.slots), 'slot')}.{precision}"
+        f" were {count(len(record.slots), 'slot')}.{ends}"
     )
 
 

@@ -18,7 +18,8 @@ from bench.report.text import count, format_p_value, format_time
 from bench.results.run import Run
 
 CLEAR = (
-    "No warnings: the run is complete, all {slots} passed every gate, and the A/A pairs show no difference."
+    "No warnings: the run is complete, all {slots} passed every gate, and no arm differs from"
+    " itself by what was before, its place in the block, the run's halves or its sessions."
 )
 
 

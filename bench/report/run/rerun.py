@@ -13,7 +13,8 @@ def tell_rerun(run: Run) -> Mapping[str, Any]:
     return {
         "command": f"bench run {record.scenario.name}.toml --seed {record.seed}"
         + (f" --budget {record.budget_s:g}s" if record.budget_s else "")
-        + (f" --precision {record.precision * 100:g}%" if record.precision else ""),
+        + (f" --precision {record.precision * 100:g}%" if record.precision else "")
+        + (" --decide" if record.decide else ""),
         "file": f"{record.scenario.name}.toml",
         "scenario_toml": scenario_toml(record.scenario),
         "version": record.bench_version,

@@ -15,8 +15,11 @@ from bench.report.run import (
     comparisons,
     cpu,
     method,
+    noise,
+    quantiles,
     regions,
     rerun,
+    sensitivity,
     slot_tables,
     statements,
     steps,
@@ -28,6 +31,7 @@ from bench.report.run.figures.hops import HOPS
 from bench.report.run.figures.ladder import LADDER
 from bench.report.run.figures.latency import LATENCY
 from bench.report.run.figures.paths import PATHS
+from bench.report.run.figures.quantile_curve import QUANTILE_CURVE
 from bench.report.run.figures.region_map import REGIONS
 from bench.report.run.figures.shares import SHARES
 from bench.report.run.figures.throughput import THROUGHPUT
@@ -86,6 +90,12 @@ SECTIONS = (
     Section(name="cpu", title="CPU per request", tell=cpu.tell_cpu),
     Section(name="comparison", title="Comparison", tell=comparisons.tell_comparisons),
     Section(
+        name="quantiles",
+        title="The whole effect: what each quantile pays",
+        tell=quantiles.tell_quantiles,
+        drawings=(QUANTILE_CURVE,),
+    ),
+    Section(
         name="figures",
         title="Distributions: every request, block and slot",
         drawings=(LATENCY, BLOCK_RATIOS, THROUGHPUT, SLOT_TIMELINE),
@@ -93,12 +103,12 @@ SECTIONS = (
     Section(
         name="noise",
         title="Noise floor: each arm against itself",
-        tell=comparisons.tell_pairs,
+        tell=noise.tell_noise,
     ),
     Section(
         name="sensitivity",
-        title="Sensitivity: the same by other methods",
-        tell=comparisons.tell_methods,
+        title="Sensitivity: the same by other methods, and without gates",
+        tell=sensitivity.tell_sensitivity,
     ),
     Section(name="also", title="Also seen, and not compared", tell=slot_tables.tell_arms),
     Section(

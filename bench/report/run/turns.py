@@ -1,7 +1,7 @@
 """Arms that took turns: how, and whether a turn left anything behind for the next."""
 
-from bench.judgement.carry_over import pool_carry_over
-from bench.report.text import count, format_share
+from bench.judgement.splits import SplitKind
+from bench.report.text import count
 from bench.results.run import Run
 
 
@@ -27,17 +27,18 @@ def describe_turns(run: Run) -> list[str]:
 
 def _describe_carry_over(run: Run) -> str:
     """What a turn left behind for the next, in a paragraph."""
-    found = pool_carry_over(run.record.slots)
+    found = [split for split in run.verdict.splits if split.kind is SplitKind.PREDECESSOR]
     if not found:
         return "Whether a turn leaves anything behind for the next cannot be told from so few sets."
-    largest = max(found, key=lambda pair: abs(pair.ratio - 1))
+    largest = min(found, key=lambda split: split.p_value)
+    assert largest.ratio
+    assert largest.ci95
     low, high = (f"{100 * (end - 1):+.2f}" for end in largest.ci95)
     label = run.conditions[largest.condition].label
-    told = sum(pair.excludes_one for pair in found)
     return (
         "Whether a turn leaves anything behind for the next: an arm's p50 after one arm's turns was compared"
-        f" with its p50 after all others, for {count(len(found), 'pair')}. The largest difference is"
+        f" with its p50 after all others, for {count(len(found), 'pair')}. The clearest difference is"
         f" {largest.arm}'s after {largest.after}{f' ({label})' if label else ''}:"
-        f" {100 * (largest.ratio - 1):+.2f} % [{low}, {high}]. {told} of the intervals"
-        f" exclude 0; of pairs without any effect, {format_share(0.05)} do."
+        f" {100 * (largest.ratio - 1):+.2f} % [{low}, {high}], p {largest.p_holm:.2g} after Holm's correction"
+        " for their number."
     )

@@ -170,14 +170,8 @@ def check_ports(without_port: int) -> list[Gate]:
     ]
 
 
-def usable_metrics(
-    values: Mapping[Metric, float], requests: int, gates: list[Gate]
-) -> dict[Metric, float | None]:
+def usable_metrics(values: Mapping[Metric, float], gates: list[Gate]) -> dict[Metric, float | None]:
     """`values` with None for what the slot cannot support, though it is valid otherwise."""
     voided = {gate.voids for gate in gates if not gate.passed}
-    without = {
-        metric: None
-        for metric in Metric
-        if requests < metric.about.needs_requests or voided.intersection(metric.about.voided_by)
-    }
+    without = {metric: None for metric in Metric if voided.intersection(metric.about.voided_by)}
     return {**values, **without}

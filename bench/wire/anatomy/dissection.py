@@ -17,7 +17,7 @@ from bench.statistics.estimate import estimate
 from bench.wire.anatomy.explanation import Known, explain_arms, explain_conditions
 from bench.wire.anatomy.hop_names import title_hop
 from bench.wire.anatomy.model import Anatomy, ArmAnatomy, Captured, Handshake, Mean, NamedHop, Shares
-from bench.wire.anatomy.waterfall import hop_table, median_interval_us, middle_half
+from bench.wire.anatomy.waterfall import hop_table, median_interval_us, middle_half, sessions_of
 from bench.wire.hops import hop_ns, list_hops, wire_latency_ns
 
 NO_LOSS = ("packets", "other packets", "connections")
@@ -71,12 +71,16 @@ def _dissect_arm(scenario: Scenario, captured: Sequence[Captured]) -> ArmAnatomy
                 row=row,
                 title=title_hop(network, hop.group, hop.ends),
                 mean=_mean(
-                    [hop_ns(c.rows[middle], hop).mean() for c, middle in zip(hops, middles, strict=True)]
+                    [hop_ns(c.rows[middle], hop).mean() for c, middle in zip(hops, middles, strict=True)],
+                    sessions_of(hops),
                 ),
             )
             for row, hop in zip(hop_table(hops), list_hops(first.hops.taps), strict=True)
         ),
-        wire=_mean([wire_latency_ns(c)[middle].mean() for c, middle in zip(hops, middles, strict=True)]),
+        wire=_mean(
+            [wire_latency_ns(c)[middle].mean() for c, middle in zip(hops, middles, strict=True)],
+            sessions_of(hops),
+        ),
         shares=_share(captured),
         handshakes=tuple(_find_handshakes(captured)),
         packets=sum(tap.counts.get("packets", 0) for capture in captured for tap in capture.taps),
@@ -85,9 +89,9 @@ def _dissect_arm(scenario: Scenario, captured: Sequence[Captured]) -> ArmAnatomy
     )
 
 
-def _mean(values_ns: Sequence[float]) -> Mean:
+def _mean(values_ns: Sequence[float], sessions: Sequence[int]) -> Mean:
     values_us = [float(value) / 1e3 for value in values_ns]
-    ci95 = estimate(values_us, [0] * len(values_us)).ci95 if len(values_us) > 1 else None
+    ci95 = estimate(values_us, sessions).ci95 if len(values_us) > 1 else None
     return Mean(us=float(np.mean(values_us)), ci95=ci95)
 
 
@@ -102,8 +106,9 @@ def _share(captured: Sequence[Captured]) -> Shares:
         for name, values_ns in taken.items():
             parts.setdefault(name, []).append(float(values_ns[middle].mean()))
     # A path with one tap has no hop before the server.
+    sessions = sessions_of([capture.hops for capture in captured])
     return Shares(
-        **{"request": Mean(us=0, ci95=None)} | {name: _mean(means) for name, means in parts.items()}
+        **{"request": Mean(us=0, ci95=None)} | {name: _mean(means, sessions) for name, means in parts.items()}
     )
 
 

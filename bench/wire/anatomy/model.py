@@ -29,7 +29,7 @@ class Captured:
 
 @dataclass(frozen=True, kw_only=True)
 class Mean:
-    """A mean in us, over captures."""
+    """A mean in us, over captures; where they are of several sessions, over these."""
 
     us: float
     ci95: Interval | None

@@ -23,6 +23,7 @@ from bench.wire.hops import (
     Group,
     Hop,
     Hops,
+    Place,
     hop_ns,
     list_hops,
     name_stretch,
@@ -45,7 +46,7 @@ class HopRow:
     """Mean of the captures' medians."""
     ci95: Interval
     unit_of_replication: str
-    """`capture`, or `request` where there is only one: such an interval knows nothing of other captures."""
+    """`capture` or `session`; `request` of a single capture, whose interval knows nothing of others."""
 
     @property
     def label(self) -> str:
@@ -66,7 +67,8 @@ class Step:
     candidate_us: float
     difference_us: float
     ci95: Interval | None
-    """Of the difference, by Welch's t over captures; None where an arm has fewer than two."""
+    """Of the difference: over the blocks (with several sessions: the sessions) that hold captures of both, or
+    where there are none, Welch's over captures; None where an arm has fewer than two."""
     parts: tuple[tuple[str, float], ...]
     """The hops that the difference is made of, where one of the two arms has none here."""
 
@@ -93,17 +95,18 @@ class Waterfall:
 def hop_table(captures: Sequence[Hops]) -> list[HopRow]:
     """Median of each hop of an arm over its captures, one or more, with an interval."""
     return [
-        _row(hop, [hop_ns(capture.rows, hop) for capture in captures])
+        _row(hop, [hop_ns(capture.rows, hop) for capture in captures], sessions_of(captures))
         for hop in list_hops(_taps_of(captures))
     ]
 
 
-def _row(hop: Hop, values_ns: list[NDArray[np.int64]]) -> HopRow:
+def _row(hop: Hop, values_ns: list[NDArray[np.int64]], sessions: Sequence[int]) -> HopRow:
     medians = [float(np.median(values)) / 1e3 for values in values_ns]
     if len(medians) == 1:
         ci95, unit = median_interval_us(values_ns[0]), "request"
     else:
-        ci95, unit = estimate(medians, [0] * len(medians)).ci95, "capture"
+        found = estimate(medians, sessions)
+        ci95, unit = found.ci95, "capture" if found.unit_of_replication == "block" else "session"
     return HopRow(
         name=hop.name,
         group=hop.group,
@@ -112,6 +115,12 @@ def _row(hop: Hop, values_ns: list[NDArray[np.int64]]) -> HopRow:
         ci95=ci95,
         unit_of_replication=unit,
     )
+
+
+def sessions_of(captures: Sequence[Hops]) -> list[int]:
+    """The session of each capture; all of one where a capture does not know."""
+    places = [capture.place for capture in captures]
+    return [place.session for place in places if place] if all(places) else [0] * len(captures)
 
 
 def median_interval_us(values_ns: NDArray[np.int64]) -> Interval:
@@ -133,7 +142,7 @@ def draw_waterfall(
     The last taps count as one place, whatever their names: there the server begins. Raises InputError
     where the arms have no first tap in common, or the common ones in another order.
     """
-    old, new = (_Arm.of(captures) for captures in (baseline, candidate))
+    old, new = _pair(baseline, candidate)
     stretches = list(pairwise(_anchors(old.taps, new.taps)))
     steps = [_step(old, new, *stretch, Group.REQUEST) for stretch in stretches]
     steps.append(_whole_step(old, new, SERVER_HOP, Group.SERVER))
@@ -149,28 +158,32 @@ class _Arm:
     taps: tuple[str, ...]
     latency_us: float
     means_us: dict[str, NDArray[np.float64]]
-    """Of each hop, a value a capture."""
+    """Of each hop, a value a capture; a value a block where arms are paired by it."""
+    sessions: tuple[int, ...] | None
+    """Of the blocks; None where captures are not paired."""
 
     @classmethod
-    def of(cls, captures: Sequence[Hops]) -> "_Arm":
+    def of(cls, captures: Sequence[Hops], blocks: Sequence[Place] = ()) -> "_Arm":
+        """Of all captures, or of those in `blocks`."""
         taps = _taps_of(captures)
-        middles = [middle_half(wire_latency_ns(capture)) for capture in captures]
+        groups = [[c for c in captures if c.place == block] for block in blocks] or [[c] for c in captures]
+        middles = {id(capture): middle_half(wire_latency_ns(capture)) for capture in captures}
+        wires = [
+            np.mean([wire_latency_ns(c)[middles[id(c)]].mean() / 1e3 for c in group]) for group in groups
+        ]
         return cls(
             taps,
-            float(
-                np.mean(
-                    [wire_latency_ns(c)[rows].mean() / 1e3 for c, rows in zip(captures, middles, strict=True)]
-                )
-            ),
+            float(np.mean(wires)),
             {
                 hop.name: np.array(
                     [
-                        hop_ns(c.rows[rows], hop).mean() / 1e3
-                        for c, rows in zip(captures, middles, strict=True)
+                        np.mean([hop_ns(c.rows[middles[id(c)]], hop).mean() / 1e3 for c in group])
+                        for group in groups
                     ]
                 )
                 for hop in list_hops(taps)
             },
+            tuple(block.session for block in blocks) if blocks else None,
         )
 
     def hops(self, stretch: tuple[int, int], group: Group) -> list[str]:
@@ -178,6 +191,15 @@ class _Arm:
         taps = self.taps[stretch[0] : stretch[1] + 1]
         near_to_far = [hop.name for hop in list_hops(taps) if hop.group is group]
         return near_to_far[: len(taps) - 1]
+
+
+def _pair(baseline: Sequence[Hops], candidate: Sequence[Hops]) -> tuple[_Arm, _Arm]:
+    """Both arms by the blocks that both have captures in, where there are two such blocks or more."""
+    places = [{capture.place for capture in captures} for captures in (baseline, candidate)]
+    shared = sorted(place for place in places[0] & places[1] if place)
+    if None in places[0] | places[1] or len(shared) < 2:
+        return _Arm.of(baseline), _Arm.of(candidate)
+    return _Arm.of(baseline, shared), _Arm.of(candidate, shared)
 
 
 def _taps_of(captures: Sequence[Hops]) -> tuple[str, ...]:
@@ -222,12 +244,13 @@ def _step(old: _Arm, new: _Arm, near: tuple[int, int], far: tuple[int, int], gro
     side = 1 if new_hops else 0
     ends = here.taps[near[side]], here.taps[far[side]]
     ends = ends if group is Group.REQUEST else (ends[1], ends[0])
-    found = _compare(name_stretch(group, ends), group, _sum(old, old_hops), _sum(new, new_hops))
+    sums = _sum(old, old_hops), _sum(new, new_hops)
+    found = _compare(name_stretch(group, ends), group, *sums, old.sessions)
     return replace(found, ends=ends, parts=tuple(parts))
 
 
 def _whole_step(old: _Arm, new: _Arm, name: str, group: Group) -> Step:
-    return _compare(name, group, old.means_us[name], new.means_us[name])
+    return _compare(name, group, old.means_us[name], new.means_us[name], old.sessions)
 
 
 def _sum(arm: _Arm, hops: list[str]) -> NDArray[np.float64]:
@@ -244,10 +267,13 @@ def _compare(
     group: Group,
     old_us: NDArray[np.float64],
     new_us: NDArray[np.float64],
+    sessions: tuple[int, ...] | None,
 ) -> Step:
     difference = float(new_us.mean() - old_us.mean())
     ci95: Interval | None = None
-    if min(len(old_us), len(new_us)) > 1:
+    if sessions:
+        ci95 = estimate((new_us - old_us).tolist(), sessions).ci95
+    elif min(len(old_us), len(new_us)) > 1:
         ci95 = difference, difference
         if max(np.ptp(old_us), np.ptp(new_us)) > EQUAL:
             found = stats.ttest_ind(new_us, old_us, equal_var=False).confidence_interval(0.95)

@@ -21,15 +21,13 @@ from bench.report.run.selection import (
 )
 from bench.report.svg import INK, STYLE
 from bench.report.text import format_number
+from bench.results.distributions import FEWEST_BEYOND, LEVELS
 from bench.results.run import Run
-from bench.statistics.histogram import count_latencies, find_quantiles
+from bench.statistics.histogram import find_quantiles
 
 QUANTILES = np.unique(np.concatenate([np.linspace(0.001, 0.999, 250), 1 - np.logspace(-0.5, -4, 80)]))
-SLOT_QUANTILES = np.linspace(0.005, 0.995, 60)
 LOG_FROM = 8.0
 """An axis whose ends differ by more than this factor is logarithmic."""
-FEWEST_BEYOND = 10
-"""A tail is drawn as far as this many requests lie beyond it."""
 MOST_CURVES = 400
 """Of more slots than these, those that are drawn one by one are spread evenly over the run."""
 
@@ -37,21 +35,25 @@ MOST_CURVES = 400
 def draw_latency(run: Run) -> Figure:
     """Latency of the requests of all valid slots, pooled by arm: the share answered in time, and the tail.
 
-    A faint line on the left is one slot. No more than one slot's requests are held at a time.
+    A faint line on the left is one slot.
     """
     with matplotlib.rc_context(STYLE):
-        present, names = present_conditions(run), arm_names(run)
+        present, names, known = present_conditions(run), arm_names(run), run.distributions()
         figure, grid = make_panels(2, [2.7] * len(present))
         most_curves = max(MOST_CURVES // (len(present) * len(names)), 3)
         for condition, (body, tail) in zip(present, grid, strict=True):
             label_condition(run, condition, body)
             pooled: dict[str, np.ndarray] = {}
             for arm in names:
-                counts, curves = _read_latencies(run, condition, arm)
+                curves = [
+                    known.quantiles_us[record.slot.index]
+                    for record in slots_of(run, condition, arm)
+                    if record.slot.index in known.quantiles_us
+                ]
                 for curve in curves[:: max(-(-len(curves) // most_curves), 1)]:
-                    body.plot(curve, SLOT_QUANTILES, color=colour_of(run, arm), linewidth=0.5, alpha=0.3)
-                if counts.any():
-                    pooled[arm] = counts
+                    body.plot(curve, LEVELS, color=colour_of(run, arm), linewidth=0.5, alpha=0.3)
+                if (condition, arm) in known.counts:
+                    pooled[arm] = known.counts[condition, arm]
             _draw_body(run, body, pooled)
             _draw_tail(run, tail, pooled)
             body.set_ylabel("share answered within")
@@ -61,18 +63,6 @@ def draw_latency(run: Run) -> Figure:
             keys = make_arm_keys(run, linestyle="-", linewidth=1.7)
             figure.legend(handles=keys, loc="outside upper left", ncols=5)
         return figure
-
-
-def _read_latencies(run: Run, condition: int, arm: str) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Of an arm's valid slots: all latencies as counts, and the quantiles of each slot (`SLOT_QUANTILES`)."""
-    nothing, curves = np.empty(0), list[np.ndarray]()
-    counts = count_latencies(nothing)
-    for record in slots_of(run, condition, arm):
-        latencies_us = run.latencies_us(record.slot.index) if record.valid and record.requests else nothing
-        if len(latencies_us):
-            counts += count_latencies(latencies_us)
-            curves.append(np.quantile(latencies_us, SLOT_QUANTILES))
-    return counts, curves
 
 
 def _draw_body(run: Run, axes: Axes, pooled: dict[str, np.ndarray]) -> None:
