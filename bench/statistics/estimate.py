@@ -26,8 +26,8 @@ EQUAL = 1e-12
 LEVELS = np.array([0.025, 0.05, 0.95, 0.975])
 PRIOR_VALUES = 1.0
 """What the prior of a confidence sequence weighs, in values: its intervals are narrowest for some ten."""
-MOST_SHIFTED = 30.0
-"""Standard errors beyond which power is 1, and the non-central t no number."""
+MOST_SHIFTED = 6.0
+"""Times the limit, beyond which power is 1, and the non-central t at length no number."""
 RESAMPLES = 9_999
 """Resamples of the bootstrap, and most subsets (odd, so that quantiles fall on values)."""
 
@@ -133,9 +133,12 @@ def find_power(values: Sequence[float], sessions: Sequence[int], margin: float) 
     error = float(sample.std(ddof=1)) / sqrt(len(sample))
     if error <= EQUAL:
         return 1.0
-    freedom, shift = len(sample) - 1, min(log1p(margin) / error, MOST_SHIFTED)
+    freedom, shift = len(sample) - 1, log1p(margin) / error
     limit = float(stdtrit(freedom, 0.975))
-    return float(1 - nctdtr(freedom, shift, limit) + nctdtr(freedom, shift, -limit))
+    if shift > MOST_SHIFTED * limit:
+        return 1.0
+    other = float(nctdtr(freedom, shift, -limit)) if shift < limit else 0.0
+    return float(1 - nctdtr(freedom, shift, limit)) + other
 
 
 def find_new_session(values: Sequence[float], sessions: Sequence[int]) -> tuple[float, float] | None:

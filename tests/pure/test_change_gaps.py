@@ -104,5 +104,5 @@ def test_changes_are_the_same_after_a_way_through_json() -> None:
     scenario = make_factors(ENGINES | STEERING, blocks=4)
     verdict = verdict_on(scenario, make_slots(scenario, costing_by_condition(1.1, 1.1, 1.2, 1.3)))
 
-    assert len(verdict.changes) == 3 * 4 * 3
+    assert len(verdict.changes) == 3 * 4 * len(scenario.metrics)
     assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict

@@ -37,7 +37,7 @@ def outcomes(*words: str) -> list[Comparison]:
     """Comparisons on the metrics in turn; a word in small letters is a negligible one."""
     return [
         outcome(metric, Word(word.upper()), negligible=word.islower())
-        for metric, word in zip(Metric, words, strict=False)
+        for metric, word in zip(PERFORMANCE, words, strict=False)
     ]
 
 

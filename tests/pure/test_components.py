@@ -24,7 +24,7 @@ def make_blocks(
         place = number * sessions // blocks
         # Of a container by itself, so that two an arm and two arms give `container` to the contrast.
         slots = container * generator.standard_normal((2, 2))
-        turns = wander * np.sqrt(rounds) * generator.standard_normal(rounds)
+        turns = wander * np.sqrt(rounds) * generator.standard_normal(rounds) if rounds else np.zeros(1)
         lasting = of_session[place] + block * generator.standard_normal() + turns.mean()
         contrast = slots[1].mean() - slots[0].mean() + lasting
         found.append(

@@ -211,7 +211,7 @@ def test_cpu_is_compared_only_where_the_rate_is_given_and_the_generator_sleeps()
 
     assert CPU not in closed.metrics
     assert CPU not in spinning.metrics
-    assert sleeping.metrics == (Metric.P50_LATENCY_US, Metric.P99_LATENCY_US, CPU)
+    assert sleeping.metrics == (Metric.P50_LATENCY_US, Metric.P10_LATENCY_US, Metric.P99_LATENCY_US, CPU)
 
 
 def test_a_claim_without_metrics_says_nothing_of_cpu() -> None:

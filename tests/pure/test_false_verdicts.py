@@ -95,8 +95,8 @@ def test_recorded_runs_are_added_to_the_numbers_that_are_there(
     assert [rate for rate in found if rate.setting == "iid"] == [r for r in RATES if r.setting == "iid"]
     assert set(RATES) < set(found)
     recorded = {rate.setting: rate for rate in found if rate.part == "recorded"}
-    assert len(recorded) == 1 + 2 * 3
-    assert recorded[f"unit {run.id}: as planned, all arms"].trials == 2 * 3
+    assert len(recorded) == 1 + 2 * 4
+    assert recorded[f"unit {run.id}: as planned, all arms"].trials == 2 * 4
     assert f"unit {run.id}: bridge, condition 0, p99 latency" in recorded
     assert re.search(r"\d+ rates, \d+ off target", capsys.readouterr().out)
 

@@ -157,8 +157,8 @@ def test_the_lines_of_a_scenario_share_the_chance_of_a_false_change_point() -> N
         return record, [compare_arm(1.1, metric=metric) for metric in PERFORMANCE]
 
     lines = trace_lines(arms(number) for number in range(8))
-    assert {line.needed for line in lines} == {9}
-    assert "too few runs to tell: 9 are needed" in tabulate_lines(lines)[0].rows[0][-1]
+    assert {line.needed for line in lines} == {14}
+    assert "too few runs to tell: 14 are needed" in tabulate_lines(lines)[0].rows[0][-1]
 
 
 def test_the_page_holds_each_line_its_figure_and_its_runs() -> None:

@@ -155,7 +155,7 @@ def test_a_resumed_run_has_the_looks_of_one_that_was_not_interrupted() -> None:
     generator = np.random.default_rng(3)
     logs = (0.03 * generator.standard_normal(600)).tolist()
     plan = Schedule(blocks=10)
-    ends = {find_end(plan, [contrast(logs[:measured])], 0.004, measured) for measured in range(8, 601)}
+    ends = {find_end(plan, [contrast(logs[:measured])], 0.006, measured) for measured in range(8, 601)}
 
     assert len(ends) == 2
     assert None in ends
@@ -165,7 +165,7 @@ def test_the_looks_are_at_the_end_of_whole_sessions() -> None:
     generator = np.random.default_rng(4)
     logs = (0.03 * generator.standard_normal(600)).tolist()
     sessions = [block // 10 for block in range(600)]
-    end = find_end(Schedule(blocks=40, sessions=4), [contrast(logs, sessions)], 0.004, 600)
+    end = find_end(Schedule(blocks=40, sessions=4), [contrast(logs, sessions)], 0.006, 600)
 
     assert end
     assert end % 10 == 0

@@ -127,7 +127,7 @@ def test_a_run_of_too_few_blocks_has_no_curve_and_its_columns_all_the_same(tmp_p
 
 
 def test_the_levels_reach_from_one_to_nine_hundred_and_ninety_nine_in_a_thousand() -> None:
-    assert (LEVELS[0], LEVELS[-1]) == (0.01, 0.999)
+    assert [LEVELS[0], LEVELS[-1]] == pytest.approx([0.01, 0.999])
     assert (np.diff(LEVELS) > 0).all()
 
 

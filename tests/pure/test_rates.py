@@ -112,12 +112,12 @@ def with_interval(mean: float, error: float) -> Estimate:
     )
 
 
-def as_if_requests_were_independent(values: Sequence[float], _: Sequence[int]) -> Estimate:
+def as_if_requests_were_independent(values: Sequence[float], _: Sequence[int], **__: bool) -> Estimate:
     """A block's contrast counted as a hundred of its requests'."""
     return with_interval(float(np.mean(values)), float(np.std(values, ddof=1)) / sqrt(100 * len(values)))
 
 
-def blind_to_sessions(values: Sequence[float], _: Sequence[int]) -> Estimate:
+def blind_to_sessions(values: Sequence[float], _: Sequence[int], **__: bool) -> Estimate:
     return estimate.estimate(values, [0] * len(values))
 
 

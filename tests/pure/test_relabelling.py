@@ -97,7 +97,7 @@ def test_a_slot_that_lacks_a_metric_lacks_it_still() -> None:
 def test_relabelled_rates_are_counted_by_arm_condition_and_metric_and_are_on_target() -> None:
     found = list(count_relabelled("run", RECORDED, recorded_slots(), 25))
 
-    assert len({rate.setting for rate in found}) == 2 * 2 * 3
+    assert len({rate.setting for rate in found}) == 2 * 2 * 4
     assert {(rate.part, rate.blocks, rate.slots_per_arm) for rate in found} == {("recorded", 8, 2)}
     assert {rate.trials for rate in found if rate.measure is Measure.INTERVAL_ALARM} == {25}
     assert not [rate for rate in found if rate.is_off]
@@ -118,5 +118,5 @@ def test_the_planned_pairs_of_a_run_are_counted_all_together() -> None:
     verdict = verdict_on(RECORDED, recorded_slots())
     [rate] = count_planned("run", verdict, 8, 4)
 
-    assert rate.trials == 2 * 2 * 3
+    assert rate.trials == 2 * 2 * 4
     assert rate.hits <= 3

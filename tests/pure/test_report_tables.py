@@ -13,7 +13,7 @@ from bench.report.symbols import DIFFERS, SYMBOLS
 from bench.report.table import NOT_AVAILABLE
 from bench.results import store
 from bench.results.run import Run
-from bench.scenario.metric import PERFORMANCE, Metric
+from bench.scenario.metric import Metric
 from bench.scenario.model import Load
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import UNITS
@@ -106,8 +106,10 @@ def test_a_control_is_not_blamed_for_giving_no_p99(ladder: Run) -> None:
 def test_several_candidates_stand_in_one_table_a_metric_of_which_the_first_is_open(ladder: Run) -> None:
     tables = comparisons.tabulate_comparisons(ladder)
 
-    assert [table.caption for table in tables] == [f"{metric.label} against host" for metric in PERFORMANCE]
-    assert [table.folded for table in tables] == [False, True, True]
+    assert [table.caption for table in tables] == [
+        f"{metric.label} against host" for metric in make_scenario().metrics
+    ]
+    assert [table.folded for table in tables] == [False, True, True, True]
     assert [cells[0] for cells in tables[0].rows][:2] == ["native", "host-mapped"]
 
 
@@ -116,7 +118,7 @@ def test_the_metrics_of_one_candidate_stand_in_one_table(tmp_path: Path) -> None
     [table] = comparisons.tabulate_comparisons(run)
 
     assert table.caption == "bridge against host"
-    assert [cells[0] for cells in table.rows] == [metric.label for metric in PERFORMANCE]
+    assert [cells[0] for cells in table.rows] == [metric.label for metric in make_scenario().metrics]
     assert not table.folded
 
 
@@ -146,7 +148,7 @@ def test_each_step_has_a_row_that_says_what_is_added_with_its_difference_before_
 
     assert [cells[0] for cells in first.rows] == [f"{low} → {high}" for low, high in pairwise(LADDER)]
     assert first.columns.index("Difference, 95 %") < first.columns.index("Ratio, 95 %")
-    assert [table.folded for table in (first, *later)] == [False, True, True]
+    assert [table.folded for table in (first, *later)] == [False, True, True, True]
     routed = row(first, "wired → bridge-routed")["What is added"]
     assert routed.startswith("docker0 without a port mapping")
     assert routed.endswith("new on its path: packets on Docker's bridges")
@@ -367,7 +369,7 @@ def test_a_fault_of_many_comparisons_is_one_caution_that_counts_them(tmp_path: P
     cautions = find_cautions(judged(store_run(tmp_path, scenario, unavailable=NO_IPVLAN)))
 
     [few_blocks] = [caution for caution in cautions if "blocks are complete" in caution]
-    assert few_blocks.startswith("27 comparisons, of native, host-mapped,")
+    assert few_blocks.startswith("36 comparisons, of native, host-mapped,")
 
 
 def test_a_full_link_is_a_caution_under_the_condition_that_has_it(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from bench.records.environment import LabFacts
 from bench.records.run import RunRecord
 from bench.report.run.answer import answer_sentence
 from bench.results import columns, slot_table, store
-from bench.scenario.metric import PERFORMANCE, Metric
+from bench.scenario.metric import Metric
 from bench.scenario.model import Claim, Load
 from bench.scenario.modes.model import Vantage
 
 from .conftest import make_records, make_run, make_scenario
 
-METRICS = [metric.value for metric in PERFORMANCE]
+METRICS = [metric.value for metric in make_scenario().metrics]
 CLAIM = Claim(id="article", text="Host is faster.", better="host", than="bridge")
 RUN = make_run(make_scenario(blocks=4, claims=(CLAIM,), factors={"load.connections": (1, 16)}))
 
@@ -188,7 +188,7 @@ def test_comparisons_are_a_row_each_with_the_ends_of_intervals_as_columns(folder
     frame = run.comparisons
     first = run.verdict.comparisons[0]
 
-    assert len(frame) == len(run.verdict.comparisons) == 2 * 9
+    assert len(frame) == len(run.verdict.comparisons) == 2 * 3 * len(METRICS)
     assert first.ci95 is not None
     assert (frame["ci95_low"][0], frame["ci95_high"][0]) == first.ci95
     assert frame["word"].tolist() == [comparison.word.value for comparison in run.verdict.comparisons]
@@ -247,7 +247,7 @@ def test_steps_and_changes_are_rows_as_comparisons_are(tmp_path: Path) -> None:
     run = bench.load(tmp_path)
 
     assert list(run.steps.columns) == list(run.comparisons.columns)
-    assert run.steps["condition"].tolist() == ["connections=1"] * 3 + ["connections=16"] * 3
+    assert run.steps["condition"].tolist() == ["connections=1"] * 4 + ["connections=16"] * 4
     assert set(run.steps["kind"]) == {"step"}
     assert run.changes["p_holm"].tolist() == [change.p_holm for change in run.verdict.changes]
     assert (run.changes["difference_ci95_low"] <= run.changes["difference_ci95_high"]).all()

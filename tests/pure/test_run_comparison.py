@@ -1,5 +1,6 @@
 """Two runs compared: what is refused, what is warned of, and that only a change that is there is found."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from bench.scenario.model import Arm, LabSettings, Load, Margins
 from bench.scenario.plan import Slot, plan_slots
 from bench.scenario.scenario import Scenario
 from bench.statistics import estimate
-from bench.validation.simulation import NOISES, SETTINGS, make_experiment, simulate
+from bench.validation.simulation import NOISES, Setting, make_experiment, simulate
 
 from .conftest import BRIDGE, HOST, make_run, make_scenario, make_slot_record
 from .verdicts import disturbed, random_noise
@@ -33,7 +34,7 @@ def run_of(
     **changes: Any,
 ) -> RunRecord:
     """A run in which bridge costs `cost` times what host does, and everything takes `slowness` as long."""
-    plan = scenario or make_scenario(blocks=12)
+    plan = scenario or make_scenario(blocks=12, sessions=6)
 
     def latency_us(slot: Slot) -> float:
         return 20 * slowness * (cost if slot.arm == "bridge" else 1) * random_noise(slot, size, seed)
@@ -122,10 +123,24 @@ def test_sessions_are_the_sample_where_there_are_sessions() -> None:
     found = change_of(compared(run_of(seed=1, scenario=plan), run_of(seed=2, scenario=plan)), Changed.COST)
     assert found.unit_of_replication == "session"
     assert ONE_SESSION not in found.notes
-    mixed = change_of(compared(run_of(seed=1), run_of(seed=2, scenario=plan)), Changed.COST)
+    one = make_scenario(blocks=12)
+    mixed = change_of(compared(run_of(seed=1, scenario=one), run_of(seed=2, scenario=plan)), Changed.COST)
     assert mixed.unit_of_replication == "block and session"
-    single = change_of(compared(run_of(seed=1), run_of(seed=2)), Changed.COST)
-    assert ONE_SESSION in single.notes
+    assert ONE_SESSION in mixed.notes
+
+
+@pytest.mark.parametrize("sessions", [(1, 1), (1, 6), (6, 1)])
+def test_where_a_run_has_one_session_nothing_is_called_changed_however_clear_it_looks(
+    sessions: tuple[int, int],
+) -> None:
+    before, after = (make_scenario(blocks=12, sessions=number) for number in sessions)
+    runs = run_of(1.1, seed=1, scenario=before), run_of(1.3, seed=2, scenario=after)
+    change = change_of(compared(*runs), Changed.COST)
+
+    assert change.ci95
+    assert change.ci95[0] > 1.1
+    assert change.word is ChangeWord.INCONCLUSIVE
+    assert ONE_SESSION in change.notes
 
 
 def test_a_run_with_an_after_effect_or_that_lost_its_blocks_makes_the_change_invalid() -> None:
@@ -169,7 +184,7 @@ def test_all_fields_that_differ_are_named_at_once() -> None:
 
 
 def test_a_setting_that_is_the_subject_is_compared_across_and_said_first() -> None:
-    other = make_scenario(blocks=12, lab=LabSettings(forward_rules=500))
+    other = make_scenario(blocks=12, sessions=6, lab=LabSettings(forward_rules=500))
     found = compared(run_of(1.1, seed=1), run_of(1.2, seed=2, scenario=other), "lab.forward_rules")
     assert change_of(found, Changed.COST).word is ChangeWord.CHANGED
     assert str(found.comparability.subjects[0]) == "lab.forward_rules: 0 → 500"
@@ -255,8 +270,7 @@ def test_a_long_value_is_cut_in_a_message_and_kept_in_the_record() -> None:
 def test_equal_costs_are_called_changed_in_no_more_than_one_pair_in_twenty() -> None:
     """Of 60 pairs of runs whose truth is equal: at 5 % more than 7 come by chance once in 90 seeds."""
     [noise] = [n for n in NOISES if n.name == "normal, 1.5 %"]
-    [setting] = [s for s in SETTINGS if (s.noise, s.blocks, s.slots_per_arm) == (noise, 12, 2)]
-    plan = make_experiment(setting)
+    plan = make_experiment(Setting(noise=replace(noise, sessions=6), blocks=12, slots_per_arm=2))
     truth = {P50: 1.1, P99: 1.2, THROUGHPUT: 1.1}
     false = found = 0
     for seed in range(60):

@@ -527,8 +527,8 @@ def test_a_scenario_is_the_same_after_a_way_through_json() -> None:
 
 
 def test_throughput_alone_is_a_metric_of_which_more_is_better() -> None:
-    assert [metric.higher_is_better for metric in Metric] == [False, False, True, False]
-    assert [metric.unit for metric in Metric] == ["us", "us", "req/s", "us"]
+    assert [metric.higher_is_better for metric in Metric] == [False, False, False, True, False]
+    assert [metric.unit for metric in Metric] == ["us", "us", "us", "req/s", "us"]
 
 
 # The open model.
@@ -567,8 +567,8 @@ def test_what_is_wrong_with_an_open_loop_is_said_all_at_once() -> None:
 def test_arms_of_an_open_loop_are_compared_on_latency_alone() -> None:
     scenario = parse_scenario(OPEN + "rate_rps = 100\n" + CLAIM, "unit.toml")
 
-    assert scenario.metrics == (Metric.P50_LATENCY_US, Metric.P99_LATENCY_US)
-    assert make_scenario().metrics == PERFORMANCE
+    assert scenario.metrics == (Metric.P50_LATENCY_US, Metric.P10_LATENCY_US, Metric.P99_LATENCY_US)
+    assert set(make_scenario().metrics) == {*PERFORMANCE, Metric.P10_LATENCY_US}
     assert Scenario.model_validate_json(scenario.model_dump_json()) == scenario
 
 

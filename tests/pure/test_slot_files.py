@@ -84,7 +84,7 @@ def go_on(folder: Path) -> None:
 
 
 def values_of(record: RunRecord) -> list[SlotRecord]:
-    return [slot.model_copy(update={"sealed": {}}) for slot in record.slots]
+    return [slot.model_copy(update={"sealed": {}, "own_sha256": ""}) for slot in record.slots]
 
 
 # What is on the disk.
@@ -304,7 +304,9 @@ def test_a_precise_run_that_died_before_it_said_so_is_finished_as_precise(
     state: Path, tmp_path: Path
 ) -> None:
     folder = files.create_run_folder(tmp_path, "unit", WHOLE.id)
-    long = make_run(make_scenario(blocks=12), precision=0.5)
+    long = make_run(make_scenario(blocks=12))
+    changes = {"scenario": make_scenario(blocks=8), "precision": 0.5}
+    long = long.model_copy(update=changes)
     died = long.model_copy(update={"status": Status.RUNNING, "slots": long.slots[: 4 * 9]})
     store.write_run(folder, died.model_copy(update={"slots": ()}))
     for slot in died.slots:

@@ -118,7 +118,9 @@ def test_a_suite_that_has_not_ended_exits_as_interrupted_and_one_that_has_with_i
 def test_only_a_run_that_came_to_its_end_and_was_judged_is_not_run_again(
     status: Status | None, code: ExitCode | None
 ) -> None:
-    ended = status in (Status.COMPLETE, Status.PRECISE, Status.BUDGET_SPENT) and code is not None
+    ended = (
+        status in (Status.COMPLETE, Status.PRECISE, Status.DECIDED, Status.BUDGET_SPENT) and code is not None
+    )
     assert make_entry(status=status, exit_code=code).has_ended is ended
 
 
@@ -179,9 +181,9 @@ def test_an_index_opens_and_judges_a_run_that_ended_once_however_often_it_is_wri
     folder, record = store_suite(tmp_path)
     judged: list[int] = []
 
-    def count(*arguments: Any) -> Verdict:
+    def count(*arguments: Any, **more: Any) -> Verdict:
         judged.append(1)
-        return judge(*arguments)
+        return judge(*arguments, **more)
 
     monkeypatch.setattr("bench.results.run.judge", count)
     index = Index()
@@ -235,7 +237,7 @@ def test_every_suite_that_we_ship_can_be_read_under_its_file_name() -> None:
 
 
 def test_a_suite_names_scenarios_beside_itself_first(tmp_path: Path) -> None:
-    mine = (bundled_scenarios() / "quick.toml").read_text().replace("blocks = 18", "blocks = 2")
+    mine = (bundled_scenarios() / "quick.toml").read_text().replace("blocks = 10", "blocks = 2")
     (tmp_path / "mine.toml").write_text(mine)
     suite = tmp_path / "suite.toml"
     suite.write_text('name = "own"\nquestion = "?"\nscenarios = ["mine.toml", "open"]\n')

@@ -10,7 +10,7 @@ from bench.scenario.plan import Slot
 from bench.slots.observation import SlotMetrics
 
 from .conftest import BRIDGE, HOST, make_scenario, make_slots, noise
-from .verdicts import CLAIM, NARROW, P50, P99, compared, costing, in_block, ratio_of, verdict_on
+from .verdicts import CLAIM, NARROW, P10, P50, P99, compared, costing, in_block, ratio_of, verdict_on
 
 
 def test_each_condition_is_judged_on_its_own_slots() -> None:
@@ -179,8 +179,8 @@ def test_an_open_loop_is_judged_on_latency_alone_its_claims_ladder_and_changes_a
     )
     verdict = verdict_on(scenario, make_slots(scenario, costing(1.2)))
 
-    assert {one.metric for one in (*verdict.comparisons, *verdict.steps)} == {P50, P99}
-    assert {change.metric for change in verdict.changes} == {P50, P99}
+    assert {one.metric for one in (*verdict.comparisons, *verdict.steps)} == {P10, P50, P99}
+    assert {change.metric for change in verdict.changes} == {P10, P50, P99}
     assert [set(claim.holm_p_values) for claim in verdict.claims] == [{P50, P99}] * 2
     assert [claim.word for claim in verdict.claims] == [ClaimWord.SUPPORTED] * 2
 

@@ -21,6 +21,7 @@ from bench.statistics import estimate
 from .conftest import Latency, make_scenario, noise
 
 P50, P99, THROUGHPUT = PERFORMANCE
+P10 = Metric.P10_LATENCY_US
 CLAIM = Claim(id="article", text="Host is faster.", better="host", than="bridge")
 NARROW = Margins(p50_latency_us=0.001, p99_latency_us=0.001, throughput_rps=0.001)
 

@@ -71,12 +71,9 @@ def tell_environment(run: Run) -> Mapping[str, Any]:
 def explain_words(run: Run) -> list[tuple[str, str]]:
     """The words on a comparison, and what each means in this run."""
     baseline = run.record.scenario.baseline
+    corrected = "of several arms also after Holm's correction for their number"
     return [
-        (
-            Word.BETTER,
-            f"the 95 % interval of the ratio lies above 1: {baseline} is better (of several arms: also after a"
-            " correction for their number)",
-        ),
+        (Word.BETTER, f"the 95 % interval of the ratio lies above 1, {corrected}: {baseline} is better"),
         (Word.WORSE, f"it lies below 1: {baseline} is worse"),
         (
             Word.EQUIVALENT,
