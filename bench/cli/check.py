@@ -148,7 +148,7 @@ def _choose_arms(run: "Run", asked: list[str]) -> list[str]:
 
 
 def _choose_metrics(run: "Run", asked: list[Metric]) -> list[Metric]:
-    known = run.record.scenario.metrics
+    known = list(dict.fromkeys(found.metric for found in run.verdict.comparisons))
     for metric in asked:
         if metric not in known:
             raise InputError(DOING, f"--metric is {metric}", f"This run compares {', '.join(known)}.")

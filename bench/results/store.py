@@ -45,6 +45,7 @@ from bench.scenario.plan import Slot
 from bench.slots.surroundings import Facts
 
 CALIBRATION_FILE = STATE / "calibration.json"
+MEASURED_AGAIN = "`bench resume` measures a slot without this file again."
 FACTS = TypeAdapter[Facts](Facts)
 
 
@@ -154,15 +155,21 @@ def read_slots(folder: Path, record: RunRecord) -> dict[int, SlotRecord]:
 
 def read_slot(folder: Path, slot: Slot) -> SlotRecord:
     """Read a slot's slot.json. Raises InputError where it is absent, damaged, or of another slot."""
-    doing = f"Opening {slot.directory} of the run {folder}"
-    advice = "`bench resume` measures a slot without this file again."
-    measured = read_record(SlotRecord, folder / slot.directory / SLOT_FILE, doing, advice)
-    if measured.slot != slot:
-        raise InputError(doing, f"its {SLOT_FILE} is of another slot than the plan has there", "Remove it.")
+    measured = read_slot_as_written(folder, slot)
     try:
         return complete_slot(measured)  # As those of run.json are: the same slot is the same in both.
     except ValueError as fault:
-        raise InputError(doing, f"its {SLOT_FILE}: {fault}", advice) from fault
+        doing = f"Opening {slot.directory} of the run {folder}"
+        raise InputError(doing, f"its {SLOT_FILE}: {fault}", MEASURED_AGAIN) from fault
+
+
+def read_slot_as_written(folder: Path, slot: Slot) -> SlotRecord:
+    """The same, without what earlier schemas did not store: what its own digest is of."""
+    doing = f"Opening {slot.directory} of the run {folder}"
+    measured = read_record(SlotRecord, folder / slot.directory / SLOT_FILE, doing, MEASURED_AGAIN)
+    if measured.slot != slot:
+        raise InputError(doing, f"its {SLOT_FILE} is of another slot than the plan has there", "Remove it.")
+    return measured
 
 
 def _read_facts(folder: Path, name: str) -> Facts:

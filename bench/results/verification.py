@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from bench.errors import InputError
 from bench.judgement.capacity.record import CapacityRecord
 from bench.judgement.verdict import Verdict
+from bench.records.earlier import complete_slot
 from bench.records.run import (
     SLOTS_OF_THEIR_OWN,
     WHOLE_TAILS,
@@ -94,11 +95,8 @@ def find_faults(folder: Path, record: RunRecord) -> Iterator[str]:
     """A clause for everything of the run in `folder` that was measured and is not as it was written."""
     ended = record.status is not Status.RUNNING
     yield from find_changed_files(folder, RUN_FILE, record.slots, ended=ended)
-    if ended and record.schema_version >= SLOTS_OF_THEIR_OWN:
-        yield from _compare_slots(folder, record.slots)
-    for slot in record.slots:
-        if slot.own_sha256 not in ("", digest_slot(slot)):
-            yield f"{slot.slot.directory}/{SLOT_FILE} is not as it was written"
+    if record.schema_version >= SLOTS_OF_THEIR_OWN:
+        yield from _compare_slots(folder, record.slots, ended=ended)
 
 
 def find_capacity_faults(folder: Path, record: CapacityRecord) -> Iterator[str]:
@@ -206,15 +204,22 @@ def _recompute(folder: Path, slot: SlotRecord, load: Load) -> dict[str, tuple[fl
     return pairs
 
 
-def _compare_slots(folder: Path, slots: Iterable[SlotRecord]) -> Iterator[str]:
+def _compare_slots(folder: Path, slots: Iterable[SlotRecord], *, ended: bool) -> Iterator[str]:
+    """Each slot.json with its own digest, and of a run that has ended with run.json."""
     for slot in slots:
         name = f"{slot.slot.directory}/{SLOT_FILE}"
         try:
-            stored = store.read_slot(folder, slot.slot)
+            written = store.read_slot_as_written(folder, slot.slot)
+            stored = complete_slot(written) if ended else slot
         except InputError as fault:
             yield f"{name}: {fault.seen}"
             continue
-        if stored != slot:
+        except ValueError as fault:
+            yield f"{name}: {fault}"
+            continue
+        if written.own_sha256 not in ("", digest_slot(written)):
+            yield f"{name} is not as it was written"
+        elif stored != slot:
             yield f"{name} says otherwise than {RUN_FILE}"
 
 

@@ -121,7 +121,7 @@ def blind_to_sessions(values: Sequence[float], _: Sequence[int], **__: bool) -> 
     return estimate.estimate(values, [0] * len(values))
 
 
-def twice_as_wide(values: Sequence[float], sessions: Sequence[int]) -> Estimate:
+def twice_as_wide(values: Sequence[float], sessions: Sequence[int], **__: bool) -> Estimate:
     found = estimate.estimate(values, sessions)
     return with_interval(found.mean, (found.ci95[1] - found.ci95[0]) / 1.96)
 

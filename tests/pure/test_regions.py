@@ -225,7 +225,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> bench.Run:
 
 def test_every_condition_candidate_and_metric_has_a_row_but_what_could_not_be_had(run: bench.Run) -> None:
     rows = run.regions
-    assert len(rows) == 2 * 4 * 3 - 3
+    assert len(rows) == 2 * 4 * 4 - 4
     assert set(rows["region"]) <= set(Region)
     assert {"ci95_low", "ci95_high", "p_value", "p_holm", "word", "run"} <= set(rows.columns)
     both = bench.map_runs([run, run])
@@ -236,11 +236,11 @@ def test_every_condition_candidate_and_metric_has_a_row_but_what_could_not_be_ha
 def test_the_map_stands_in_the_report_as_a_figure_and_as_a_table_a_candidate(run: bench.Run) -> None:
     bridge, macvlan = tabulate_regions(map_one(run))
     assert [row[0] for row in bridge.rows] == [condition.label for condition in run.conditions]
-    assert bridge.columns == ("Condition", "p50 latency", "p99 latency", "throughput")
-    assert macvlan.rows[1][1:] == (NOT_AVAILABLE,) * 3
+    assert bridge.columns == ("Condition", "p50 latency", "p10 latency", "p99 latency", "throughput")
+    assert macvlan.rows[1][1:] == (NOT_AVAILABLE,) * 4
     assert bridge.rows[0][1].startswith(Region.BETTER)
-    assert "12 cells of host against bridge" in describe_regions(map_one(run))[0]
-    assert "9 cells of host against macvlan" in describe_regions(map_one(run))[1]
+    assert "16 cells of host against bridge" in describe_regions(map_one(run))[0]
+    assert "12 cells of host against macvlan" in describe_regions(map_one(run))[1]
     with drawing_once():
         texts = page.render_html(run), page.render_markdown(run)
     for text in texts:
@@ -252,7 +252,7 @@ def test_the_map_stands_in_the_report_as_a_figure_and_as_a_table_a_candidate(run
 
 def test_each_cell_of_the_figure_says_its_word_and_its_numbers_in_text(run: bench.Run) -> None:
     said = [text.get_text() for axes in draw_regions(map_one(run)).axes for text in axes.texts]
-    assert said.count(NOT_AVAILABLE) == 3
+    assert said.count(NOT_AVAILABLE) == 4
     words = [word for word in said if any(region in word for region in Region)]
     assert len(words) == len(run.cells)
     assert sum("[" in word for word in said) == len([cell for cell in run.cells if cell.ratio])

@@ -285,7 +285,7 @@ def test_of_many_arms_the_terminal_shows_the_p50_a_row_an_arm(crowded: Run) -> N
 def test_of_two_arms_the_terminal_shows_every_metric(tmp_path: Path) -> None:
     [table] = summarise(judged(store_run(tmp_path, make_scenario(blocks=3))))
 
-    assert [cells[0] for cells in table.rows] == ["p50 latency", "p99 latency", "throughput"]
+    assert [cells[0] for cells in table.rows] == ["p50 latency", "p10 latency", "p99 latency", "throughput"]
 
 
 def test_gaps_are_said_in_the_terminal_with_their_reasons(crowded: Run) -> None:

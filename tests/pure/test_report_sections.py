@@ -28,7 +28,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A ladder under two conditions, with a walkthrough."""
     folder = tmp_path_factory.mktemp("full")
     walk = make_walk("debian:bookworm", Word.CONFIRMED, Word.REFUTED)
-    run = judged(store_run(folder, make_ladder(blocks=3, factors=STEERING), requests=True))
+    run = judged(store_run(folder, make_ladder(blocks=4, factors=STEERING), requests=True))
     (folder / files.WALKTHROUGH_FILE).write_text(make_record(walk).model_dump_json())
     return run
 

@@ -139,6 +139,12 @@ def _describe_range(found: Sequence[Comparison]) -> str:
     )
 
 
+def compared_metrics(run: Run) -> list[Metric]:
+    """Metrics that the run's arms are compared on, in the scenario's order: an earlier one may lack some."""
+    found = {comparison.metric for comparison in run.verdict.comparisons}
+    return [metric for metric in run.record.scenario.metrics if metric in found]
+
+
 def comparisons_of_arms(run: Run) -> list[Comparison]:
     """The comparisons of a candidate with the baseline, without the A/A pairs."""
     return [comparison for comparison in run.verdict.comparisons if comparison.kind is Compared.ARMS]

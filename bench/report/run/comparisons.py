@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.judgement.comparison import Compared, Comparison, Word
-from bench.report.run.answer import comparisons_of_arms, pairs_of_arms
+from bench.report.run.answer import compared_metrics, comparisons_of_arms, pairs_of_arms
 from bench.report.symbols import DIFFERS
 from bench.report.table import NOT_AVAILABLE, Table
 from bench.report.text import (
@@ -161,7 +161,7 @@ def _tabulate_gaps(run: Run, *, has_rows: bool) -> list[Table]:
 def tabulate_pairs(run: Run) -> list[Table]:
     """Each arm against itself."""
     pairs = pairs_of_arms(run)
-    by_metric = len({pair.baseline for pair in pairs}) * len(run.record.scenario.metrics) > FEW_PAIRS
+    by_metric = len({pair.baseline for pair in pairs}) * len(compared_metrics(run)) > FEW_PAIRS
     return [
         Table(
             caption=name_condition(

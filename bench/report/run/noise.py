@@ -16,12 +16,14 @@ SHOWN = 12
 
 def tell_noise(run: Run) -> Mapping[str, Any] | None:
     """A/A pairs, which show the noise, and systematic splits, which show what noise is not."""
-    facts = {
-        "pairs": tabulate_pairs(run),
-        "splits": _tabulate_splits(run),
-        "components": _tabulate_components(run),
-    }
+    facts = {"pairs": tabulate_pairs(run), "splits": _tabulate_splits(run)}
     return facts if any(facts.values()) else None
+
+
+def tell_components(run: Run) -> Mapping[str, Any] | None:
+    """Where the width of the p50's intervals comes from."""
+    tables = _tabulate_components(run)
+    return {"tables": tables} if tables else None
 
 
 def describe_splits(run: Run) -> Iterable[str]:

@@ -48,6 +48,8 @@ def list_chapters(run: Run, *, figures: bool = True) -> list[Chapter]:
 
 
 def _make_chapter(run: Run, section: Section, *, figures: bool) -> Iterator[Chapter]:
+    if section.of_requests and not figures:
+        return
     facts = section.tell(run) if section.tell else {}
     drawings = [drawing for drawing in section.drawings if drawing.is_there(run)] if figures else []
     if facts or (section.tell is None and drawings):

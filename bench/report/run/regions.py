@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.judgement.regions import Cell, Region
+from bench.report.run.answer import compared_metrics
 from bench.report.run.selection import arm_names, compared_conditions
 from bench.report.table import NOT_AVAILABLE, Table
 from bench.report.text import count, format_number, format_p_value, format_ratio, join_words
@@ -70,7 +71,7 @@ def _find_panels(run: Run, cells: Sequence[Cell], prefix: str) -> list[Panel]:
             title=f"{prefix}{baseline} against {name}",
             baseline=baseline,
             conditions=tuple(run.conditions[index].label for index in compared_conditions(run)),
-            metrics=tuple(run.record.scenario.metrics),
+            metrics=tuple(compared_metrics(run)),
             cells={(cell.condition, cell.metric): cell for cell in cells if cell.candidate == name},
         )
         for name in arm_names(run)

@@ -53,6 +53,8 @@ class Section:
     tell: Callable[[Run], Facts | None] | None = None
     """What the template says, as `facts`; where that is None, there is nothing to say and no section.
     Without such a function the section is its figures, and is there where one of them is."""
+    of_requests: bool = False
+    """Whether `tell` reads requests: where no figures are wanted, none are read."""
     drawings: tuple[Drawing, ...] = ()
     """Its figures, which the template has as `figures`, in this order."""
 
@@ -93,6 +95,7 @@ SECTIONS = (
         name="quantiles",
         title="The whole effect: what each quantile pays",
         tell=quantiles.tell_quantiles,
+        of_requests=True,
         drawings=(QUANTILE_CURVE,),
     ),
     Section(
@@ -104,6 +107,12 @@ SECTIONS = (
         name="noise",
         title="Noise floor: each arm against itself",
         tell=noise.tell_noise,
+    ),
+    Section(
+        name="precision",
+        title="Where the width of the intervals comes from",
+        tell=noise.tell_components,
+        of_requests=True,
     ),
     Section(
         name="sensitivity",

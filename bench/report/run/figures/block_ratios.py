@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.judgement.comparison import Compared, Comparison
 from bench.report.panels import FEW_ARMS, lay_lines, make_panels
-from bench.report.run.answer import comparisons_of_arms
+from bench.report.run.answer import compared_metrics, comparisons_of_arms
 from bench.report.run.figures.drawing import Drawing
 from bench.report.run.selection import (
     arm_names,
@@ -31,25 +31,25 @@ FAR = 4.0
 
 def draw_block_ratios(run: Run) -> Figure:
     """Ratio of every block, the pooled ratio with its 95 % interval, and below them the A/A pairs."""
-    present = compared_conditions(run)
+    present, metrics = compared_conditions(run), compared_metrics(run)
     rows = [
         [
             [c for c in run.verdict.comparisons if c.condition == condition.label and c.metric is metric]
-            for metric in run.record.scenario.metrics
+            for metric in metrics
         ]
         for condition in (run.conditions[index] for index in present)
     ]
     with matplotlib.rc_context(STYLE):
         line_in = 0.42 if len(arm_names(run)) <= FEW_ARMS else 0.3
         heights_in = [0.35 + line_in * len(row[0]) for row in rows]
-        figure, grid = make_panels(len(run.record.scenario.metrics), heights_in, share_columns=True)
+        figure, grid = make_panels(len(metrics), heights_in, share_columns=True)
         for condition, panels, row in zip(present, grid, rows, strict=True):
             label_condition(run, condition, panels[0])
             for axes, compared in zip(panels, row, strict=True):
                 _draw_ratios(run, axes, compared)
             for axes in panels[1:]:
                 axes.set_yticklabels([])
-        for column, (axes, metric) in enumerate(zip(grid[-1], run.record.scenario.metrics, strict=True)):
+        for column, (axes, metric) in enumerate(zip(grid[-1], metrics, strict=True)):
             _keep_near([panels[column] for panels in grid], [row[column] for row in rows])
             axes.set_xlabel(f"{metric.label} ratio\n(> 1: {run.record.scenario.baseline} better)")
         return figure

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.report.panels import WIDTH_IN
+from bench.report.run.answer import comparisons_of_arms
 from bench.report.run.figures.drawing import Drawing
 from bench.report.run.selection import colour_of
 from bench.report.svg import INK, STYLE
@@ -85,6 +86,11 @@ def _spread(levels: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(levels / (1 - levels)))
 
 
+def _has_curve(run: Run) -> bool:
+    """Whether there are blocks enough; no request is read for it."""
+    return any(c.ratio is not None for c in comparisons_of_arms(run) if c.metric is Metric.P50_LATENCY_US)
+
+
 def _caption(run: Run) -> str:
     curves = list_curves(run)
     rest = f" The first {MOST_PANELS} of {len(curves)} are drawn." if len(curves) > MOST_PANELS else ""
@@ -101,5 +107,5 @@ QUANTILE_CURVE = Drawing(
     title="The whole effect, quantile by quantile",
     draw=draw_quantile_curve,
     caption=_caption,
-    is_there=lambda run: bool(list_curves(run)),
+    is_there=_has_curve,
 )
