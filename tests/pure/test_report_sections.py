@@ -11,10 +11,11 @@ from bench.report.run.page import fill_page, list_chapters, render_html
 from bench.report.run.sections import SECTIONS
 from bench.results import files
 from bench.results.run import Run
+from bench.scenario.plan import plan_slots
 
 from .captures import make_tapped, store_captures
-from .conftest import make_scenario
-from .reports import judged, make_ladder, store_run
+from .conftest import make_gate, make_scenario
+from .reports import judged, make_ladder, measure, store_run
 from .test_findings import make_record, make_walk
 from .verdicts import STEERING
 
@@ -100,3 +101,30 @@ def test_the_toml_of_the_page_can_be_copied_from_it(tmp_path: Path) -> None:
 
     assert '"load.connections" = [1, 16]' in shown.replace("&#34;", '"')
     assert "\u00a0" not in shown
+
+
+# Noise, width and gates.
+
+
+def test_the_page_says_where_a_width_comes_from_and_what_the_curve_is(pages: tuple[str, str]) -> None:
+    html, markdown = pages
+    for text in (html.replace("&#39;", "'"), markdown):
+        assert "Where the width of the p50's interval comes from" in text
+        assert "Ratio, simultaneous 95" in text
+        assert "Systematic splits of the p50" in text
+
+
+def test_where_slots_are_void_the_page_has_the_verdict_without_gates_and_who_lost_them(
+    tmp_path: Path,
+) -> None:
+    scenario = make_scenario(blocks=6)
+    slots = tuple(
+        measure(scenario, slot).model_copy(update={"gates": (make_gate(passed=slot.index != 3),)})
+        for slot in plan_slots(scenario, seed=1)
+    )
+    run = judged(store_run(tmp_path, scenario, slots=slots))
+    said = fill_page("md", run, list_chapters(run, figures=False))
+
+    assert "The comparisons with gates left out" in said
+    assert "no gate, 24 slots" in said
+    assert "Void slots by arm" in said
