@@ -198,10 +198,10 @@ def _preview_capacity(scenario: Scenario, seed: int) -> Preview:
 
 def _forecast(scenario: Scenario, precision: float, results: Path) -> str:
     wish = f"for +- {precision * 100:g} % on p50"
-    earlier = sorted((results / scenario.name).glob("*/run.json"))
-    if not earlier:
+    earlier = _find_earlier(scenario, results)
+    if earlier is None:
         return f"{wish}: unknown, since {results / scenario.name} has no earlier run whose spread would tell"
-    run = load(earlier[-1].parent)
+    run = load(earlier)
     record = run.record
     blocks = predict_blocks(record.scenario, [slot.metrics() for slot in record.slots], precision)
     if blocks is None:
@@ -218,6 +218,15 @@ def _forecast(scenario: Scenario, precision: float, results: Path) -> str:
             f" ({seconds / 60:.1f} minutes) in any case"
         )
     return f"{wish}: about {blocks} blocks, {seconds / 60:.1f} minutes, {by}{better}"
+
+
+def _find_earlier(scenario: Scenario, results: Path) -> Path | None:
+    """The newest run of the scenario whose arms took turns if its own do: the designs spread differently."""
+    for path in sorted((results / scenario.name).glob("*/run.json"), reverse=True):
+        known = store.read_run(path.parent).scenario.schedule.interleave
+        if (known is None) == (scenario.schedule.interleave is None):
+            return path.parent
+    return None
 
 
 def _choose_design(scenario: Scenario, run: Run, precision: float) -> str:
