@@ -37,7 +37,7 @@ from bench.scenario.conditions import Condition
 from bench.scenario.plan import Slot, loaded_seconds
 from bench.slots.gates.gate import Gate
 from bench.slots.gates.load import check_connections, check_load, check_ports, check_proof, usable_metrics
-from bench.slots.gates.machine import check_quiet
+from bench.slots.gates.machine import check_quiet, check_still
 from bench.slots.gates.network import Losses, check_network
 from bench.slots.gates.path import Part, check_path, check_shared_path
 from bench.slots.metrics import RequestMetrics, find_turns, measure_turns, sum_settled_s
@@ -226,6 +226,13 @@ class _Set:
             *check_load(metrics.requests, metrics.errors, metrics.unfinished, driven.cpu_share),
             *check_quiet(
                 together.quiet.stray_cpu, together.quiet.new_processes_per_s, together.quiet.steal_share
+            ),
+            *check_still(
+                together.quiet.seconds,
+                (together.result.turns[-1].end_ns - together.result.turns[0].start_ns) / 1e9,
+                together.quiet.slept_s,
+                sum(len(records) for records in together.result.records),
+                len(self.slots) * deployment.condition.load.connections,
             ),
             *check_network(self._losses(), together.counted[place].room),
             *check_ports(proof.result.without_port + driven.without_port),

@@ -31,10 +31,10 @@ from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Gate, GateKind
 from bench.slots.gates.identity import check_identity
 from bench.slots.gates.load import check_connections, check_load, check_open_loop, check_ports, usable_metrics
-from bench.slots.gates.machine import check_idle, check_quiet
+from bench.slots.gates.machine import check_idle, check_quiet, check_still
 from bench.slots.gates.network import check_network
 from bench.slots.gates.path import check_namespace, check_path
-from bench.slots.metrics import RequestMetrics, measure_requests
+from bench.slots.metrics import RequestMetrics, measure_requests, measure_span_s
 from bench.slots.surroundings import Facts, digest
 
 Found = tuple[SlotRecord, Facts]
@@ -182,6 +182,13 @@ def _check(
         *(check_open_loop(metrics.open_loop, metrics.values, lateness_voids) if metrics.open_loop else []),
         *(check_idle(cpu.idle_cores) if cpu else []),
         *check_quiet(window.quiet.stray_cpu, window.quiet.new_processes_per_s, window.quiet.steal_share),
+        *check_still(
+            window.quiet.seconds,
+            measure_span_s(result.records),
+            window.quiet.slept_s,
+            len(result.records),
+            condition.load.connections,
+        ),
         *check_network(counted.losses, counted.room),
         *check_ports(result.without_port),
         *check_path(

@@ -78,6 +78,12 @@ def measure_turns(records: np.ndarray, turns: np.ndarray) -> RequestMetrics:
     return _measure(records, inside, done, sum_settled_s(turns), Load())
 
 
+def measure_span_s(records: np.ndarray) -> float:
+    """Seconds from the first request that was sent to the last that ended; 0 of none (RECORD_DTYPE)."""
+    sent, done = (records[name][records[name] > 0] for name in ("sent_ns", "done_ns"))
+    return float(done.max() - sent.min()) / 1e9 if len(sent) and len(done) else 0.0
+
+
 def sum_settled_s(turns: np.ndarray) -> float:
     """Seconds of `turns` (TURN_DTYPE) that count."""
     return float((turns["end_ns"] - turns["settled_ns"]).sum()) / 1e9

@@ -18,7 +18,7 @@ from bench.slots.gates.load import (
     check_ports,
     usable_metrics,
 )
-from bench.slots.gates.machine import check_quiet
+from bench.slots.gates.machine import check_quiet, check_still
 from bench.slots.gates.network import Losses, Room, check_network
 from bench.slots.gates.path import check_namespace, check_path
 from bench.slots.metrics import OpenLoop
@@ -122,6 +122,22 @@ def test_the_gate_on_errors_says_how_many_there_were_of_how_many() -> None:
 )
 def test_a_quiet_machine_passes_and_a_busy_one_does_not(change: dict[str, Any], names: list[str]) -> None:
     assert failed(check_quiet(**(QUIET | change))) == names
+
+
+@pytest.mark.parametrize(
+    ("around_s", "slept_s", "requests", "names"),
+    [
+        (2.5, 0.0, 20_000, []),
+        (4.9, 0.0, 20_000, []),
+        (22.0, 0.0, 20_000, ["stood still"]),
+        (2.5, 3600.0, 20_000, ["stood still"]),
+        (22.0, 0.0, 10_000_000, []),  # Their records take that long.
+    ],
+)
+def test_a_load_during_which_bench_was_stopped_or_the_machine_slept_does_not_count(
+    around_s: float, slept_s: float, requests: int, names: list[str]
+) -> None:
+    assert failed(check_still(around_s, 2.0, slept_s, requests, 1)) == names
 
 
 def test_the_busiest_neighbour_is_named_with_its_share() -> None:
@@ -310,6 +326,7 @@ def test_every_gate_is_the_same_after_a_way_through_json() -> None:
     gates = [
         *check_load(**LOADED),
         *check_quiet({"cron": 0.01}, 3.0, 0.0),
+        *check_still(2.5, 2.0, 0.0, 20_000, 1),
         check_captures({"client": 0}),
         *check_network(Losses(0, 1, 0, 0), ROOM),
         *check_path(PROXY_PATH, dict.fromkeys(Counter, 3), 3, 4, forwarding_rules=False),
@@ -330,7 +347,8 @@ def test_a_client_that_ran_out_of_ports_says_so() -> None:
 
 
 GATES_OF_TODAY = """answered; requests; errors; generator; achieved; generator lateness, median;
-generator lateness; connections; ports found; idle baseline; quiet cores; new processes; steal; retransmits;
+generator lateness; connections; ports found; idle baseline; quiet cores; new processes; steal;
+stood still; retransmits;
 conntrack drops; listen drops; queue drops; client ports; conntrack room; path: dnat connections;
 path: filter accepts; path: forwarded packets; path: bridge packets; path: veth packets;
 path: uplink packets; path: loopback packets;

@@ -23,6 +23,9 @@ class Activity:
     """`name (pid)` -> share of one core, of processes that are neither the lab's nor ours."""
     new_processes_per_s: float
     steal_share: float
+    seconds: float
+    slept_s: float
+    """Of it, what the machine slept through: CLOCK_MONOTONIC does not count that, and CLOCK_BOOTTIME does."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class ActivityStart:
     """Counters at the start of an interval."""
 
     at_s: float
+    asleep_s: float
+    """Since the machine's boot."""
     processes: dict[int, Process]
     stat: Stat
 
@@ -37,7 +42,7 @@ class ActivityStart:
 def begin_activity() -> ActivityStart:
     """Read the counters from which `end_activity` takes the difference."""
     stat = _read_stat()
-    return ActivityStart(time.monotonic(), _processes(), stat)
+    return ActivityStart(time.monotonic(), _asleep_s(), _processes(), stat)
 
 
 def end_activity(start: ActivityStart, own_pids: Iterable[int], hosts: Iterable[Host]) -> Activity:
@@ -60,7 +65,13 @@ def end_activity(start: ActivityStart, own_pids: Iterable[int], hosts: Iterable[
         stray_cpu=stray,
         new_processes_per_s=(stat.forks - start.stat.forks) / seconds,
         steal_share=stolen / TICKS_PER_S / seconds / cores,
+        seconds=seconds,
+        slept_s=_asleep_s() - start.asleep_s,
     )
+
+
+def _asleep_s() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 def _ancestry(pid: int, processes: dict[int, Process]) -> list[int]:

@@ -62,6 +62,7 @@ class GateKind(StrEnum):
     QUIET_CORES = "quiet cores", Blame.DISTURBED, Demand.AT_MOST, 4
     NEW_PROCESSES = "new processes", Blame.DISTURBED, Demand.AT_MOST, 1
     STEAL = "steal", Blame.DISTURBED, Demand.AT_MOST, 4
+    STOOD_STILL = "stood still", Blame.DISTURBED, Demand.AT_MOST, 3
 
     RETRANSMITS = "retransmits", Blame.OVERLOAD, Demand.AT_MOST
     CONNTRACK_DROPS = "conntrack drops", Blame.OVERLOAD, Demand.AT_MOST

@@ -21,6 +21,30 @@ MAX_IDLE_CORES = 0.1
 """A tenth of a core, at 3,000 requests a second, is 33 us of each: what comes and goes must be far less."""
 
 
+PATIENCE_S, PATIENCE_A_REQUEST_S, PATIENCE_A_CONNECTION_S = 3.0, 5e-6, 0.001
+"""Around a load, from its order to its records: connecting, the last answers, handing the records over."""
+
+
+def check_still(
+    around_s: float, load_s: float, slept_s: float, requests: int, connections: int
+) -> list[Gate]:
+    """Gate on who measures: neither stopped nor asleep during the load.
+
+    `around_s`: from ordering the load to having its records; `load_s`: from its first request to the last.
+    """
+    patience_s = PATIENCE_S + PATIENCE_A_REQUEST_S * requests + PATIENCE_A_CONNECTION_S * connections
+    still_s = max(around_s - load_s, 0.0) + slept_s
+    return [
+        Gate(
+            name=GateKind.STOOD_STILL,
+            passed=still_s <= patience_s,
+            seen=round(still_s, GateKind.STOOD_STILL.decimals),
+            limit=round(patience_s, GateKind.STOOD_STILL.decimals),
+            unit="seconds around the load with the machine asleep or bench stopped, at most",
+        )
+    ]
+
+
 def check_idle(idle_cores: float) -> list[Gate]:
     """Gate on the idle baseline: what is subtracted as the idle machine's must have been one's."""
     return [
