@@ -1,4 +1,4 @@
-"""A clock that somebody sets must move no figure: how long anything took is asked of one that nobody can set."""
+"""A clock that somebody sets must move no figure: how long anything took is asked of another one."""
 
 from pathlib import Path
 
