@@ -1,5 +1,6 @@
 """Latencies of a whole run as what figures and curves want of them: read once, a slot at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ FEWEST_BEYOND = 10
 """Requests of an arm that lie beyond a quantile in a typical block, or the curve ends before it."""
 SHIFT_COLUMNS = (
     "condition",
+    "baseline",
     "candidate",
     "level",
     "ratio",
@@ -57,25 +59,24 @@ def read_distributions(run: "Run", column: str) -> Distributions:
     return Distributions(quantiles_us=quantiles, counts=counts)
 
 
-def find_shift(run: "Run", column: str) -> pd.DataFrame:
-    """The rows of `Run.shift`."""
+def find_shift(run: "Run", column: str, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """The rows of `Run.shift`, of each of `pairs` of arms: the baseline and the candidate."""
     found = [
-        _shift_candidate(run, run.distributions(column), condition, arm.name)
+        _shift_candidate(run, run.distributions(column), condition, pair)
         for condition, about in enumerate(run.conditions)
         if about.is_compared
-        for arm in run.record.scenario.compared
-        if arm.name != run.record.scenario.baseline
+        for pair in pairs
     ]
     rows = [row for rows in found for row in rows]
-    return pd.DataFrame(rows, columns=list(SHIFT_COLUMNS))
+    numbers = dict.fromkeys(SHIFT_COLUMNS[3:-1], float)
+    return pd.DataFrame(rows, columns=list(SHIFT_COLUMNS)).astype(numbers)
 
 
 def _shift_candidate(
-    run: "Run", known: Distributions, condition: int, candidate: str
+    run: "Run", known: Distributions, condition: int, names: tuple[str, str]
 ) -> list[tuple[object, ...]]:
     """A row a level; none where too few blocks are complete."""
-    scenario = run.record.scenario
-    names = (scenario.baseline, candidate)
+    scenario, (baseline, candidate) = run.record.scenario, names
     blocks: dict[tuple[int, int], dict[str, list[np.ndarray]]] = {}
     requests: dict[str, list[int]] = {name: [] for name in names}
     for record in run.record.slots:
@@ -99,7 +100,7 @@ def _shift_candidate(
     logs, values = (
         np.array(
             [
-                np.mean(scale(sides[candidate]), axis=0) - np.mean(scale(sides[scenario.baseline]), axis=0)
+                np.mean(scale(sides[candidate]), axis=0) - np.mean(scale(sides[baseline]), axis=0)
                 for sides in complete.values()
             ]
         )[:, shown]
@@ -117,5 +118,6 @@ def _shift_candidate(
     )
     label = run.conditions[condition].label
     return [
-        (label, candidate, *map(float, of_level), len(complete)) for of_level in zip(*columns, strict=True)
+        (label, baseline, candidate, *map(float, of_level), len(complete))
+        for of_level in zip(*columns, strict=True)
     ]

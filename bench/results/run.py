@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from bench.errors import InputError
 from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
+from bench.judgement.ladder import list_steps
 from bench.judgement.regions import Cell, Part, map_regions
 from bench.judgement.splits import Split
 from bench.judgement.verdict import Unavailable, Verdict, judge
@@ -253,20 +254,30 @@ class Run:
             self._distributions[column] = read_distributions(self, column)
         return self._distributions[column]
 
-    def shift(self, metric: str = "latency_us") -> pd.DataFrame:
+    def shift(self, metric: str = "latency_us", baseline: str | None = None) -> pd.DataFrame:
         """The quantile curve of the effect: how far each candidate lies above the baseline, level by level.
 
-        `metric`: a column of `requests`, `latency_us` or `service_us`. One row a condition, candidate and
-        `level` (0.01 to 0.99, 0.995, 0.999, as far as ten requests of a typical block lie beyond it), with
-        `ratio` and `difference_us` (candidate against baseline) and their ends, `_low` and `_high`. The ends
-        are a band: with 95 % the true curve lies inside it at all levels together. At 0.1, 0.5 and 0.99 the
-        ratio is that of `comparisons`. Raises InputError where requests cannot be read.
+        `metric`: a column of `requests`, `latency_us` or `service_us`; `baseline`: an arm, by default the
+        scenario's. One row a condition, candidate and `level` (0.01 to 0.99, 0.995, 0.999, as far as ten
+        requests of a typical block lie beyond it), with `ratio` and `difference_us` (candidate against
+        baseline) and their ends, `_low` and `_high`. The ends are a band: with 95 % the true curve lies
+        inside it at all levels together. At 0.1, 0.5 and 0.99 the ratio is that of `comparisons`.
+        Raises InputError for another metric, for no arm of the run, and where requests cannot be read.
         """
+        doing, arms = "Finding the quantile curve", [arm.name for arm in self.record.scenario.compared]
         if metric not in SHIFTED:
-            raise InputError(
-                "Finding the quantile curve", f"{metric} is no latency", f"Give {' or '.join(SHIFTED)}."
-            )
-        return find_shift(self, metric)
+            raise InputError(doing, f"{metric} is no latency", f"Give {' or '.join(SHIFTED)}.")
+        base = baseline or self.record.scenario.baseline
+        if base not in arms:
+            raise InputError(doing, f"{base} is no arm that is compared", f"Give one of {', '.join(arms)}.")
+        return find_shift(self, metric, [(base, arm) for arm in arms if arm != base])
+
+    @cached_property
+    def step_shifts(self) -> pd.DataFrame:
+        """The same of each step of the ladder: the heavier rung against the lighter one."""
+        record = self.record
+        steps = list_steps(record.scenario.ladder, record.unavailable)
+        return find_shift(self, "latency_us", [(lighter, heavier) for lighter, heavier, _ in steps])
 
     def hops(self, slot: int) -> pd.DataFrame:
         """Times of capture slot number `slot` at its taps, a row a request that was found at all of them.

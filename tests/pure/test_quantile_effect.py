@@ -157,3 +157,17 @@ def test_all_requests_of_one_latency_are_one_mode() -> None:
     [mode] = find_modes(count_latencies(np.full(1_000, 42.0)))
 
     assert mode.at_us == pytest.approx(42, rel=0.001)
+
+
+# Against another arm than the baseline.
+
+
+def test_another_baseline_turns_the_curve_and_what_is_no_arm_is_refused(tmp_path: Path) -> None:
+    run = bench.load(store(tmp_path))
+    there, back = run.shift(), run.shift(baseline="bridge")
+
+    assert back["ratio"].to_numpy() == pytest.approx(1 / there["ratio"].to_numpy())
+    assert set(back["baseline"]) == {"bridge"}
+    with pytest.raises(InputError, match="moon is no arm"):
+        run.shift(baseline="moon")
+    assert run.step_shifts.empty

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bench.report.run.figures.quantile_curve import list_curves
+from bench.report.run.figures.quantile_curve import Curve, list_curves
 from bench.report.run.selection import arm_names, present_conditions
 from bench.report.table import Table
 from bench.report.text import format_change, format_number, format_ratio, format_share, name_condition
@@ -18,23 +18,27 @@ def tell_quantiles(run: Run) -> Mapping[str, Any] | None:
     curves = list_curves(run)
     if not curves:
         return None
-    return {"tables": [_tabulate_curve(run, *curve) for curve in curves], "modes": _tabulate_modes(run)}
+    several = len(curves) > 1
+    tables = [_tabulate_curve(curve, folded=several) for curve in curves]
+    return {"tables": tables, "modes": _tabulate_modes(run)}
 
 
-def _tabulate_curve(run: Run, condition: str, candidate: str, curve: Any) -> Table:
-    shown = curve[curve["level"].round(4).isin(SHOWN)]
+def _tabulate_curve(curve: Curve, *, folded: bool) -> Table:
+    shown = curve.levels[curve.levels["level"].round(4).isin(SHOWN)]
     return Table(
-        caption=name_condition(condition, f"{candidate} against {run.record.scenario.baseline}"),
+        caption=curve.name,
         columns=("Quantile", "Ratio, simultaneous 95 %", "Difference, simultaneous 95 %"),
         rows=tuple(
             (
-                f"p{100 * row.level:.3g}",
-                format_ratio(row.ratio, (row.ratio_low, row.ratio_high)),
-                format_change(row.difference_us, (row.difference_us_low, row.difference_us_high), "us"),
+                f"p{100 * row['level']:.3g}",
+                format_ratio(row["ratio"], (row["ratio_low"], row["ratio_high"])),
+                format_change(
+                    row["difference_us"], (row["difference_us_low"], row["difference_us_high"]), "us"
+                ),
             )
-            for row in shown.itertuples()
+            for row in shown.to_dict("records")
         ),
-        folded=len(list_curves(run)) > 1,
+        folded=folded,
     )
 
 

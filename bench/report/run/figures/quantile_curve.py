@@ -1,6 +1,7 @@
 """The quantile curve of the effect: where in the distribution a candidate pays, and where it does not."""
 
 from math import ceil
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -34,19 +35,36 @@ def draw_quantile_curve(run: Run) -> Figure:
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat[len(curves) :]:
             axes.set_axis_off()
-        for axes, (condition, candidate, curve) in zip(grid.flat, curves, strict=False):
-            _draw_curve(run, axes, candidate, curve)
-            axes.set_title(name_condition(condition, candidate), loc="left", fontsize=8)
+        for axes, curve in zip(grid.flat, curves, strict=False):
+            _draw_curve(run, axes, curve.candidate, curve.levels)
+            axes.set_title(curve.name, loc="left", fontsize=8)
         for row in grid:
-            row[0].set_ylabel("more than the baseline, us")
+            row[0].set_ylabel("more, us")
         return figure
 
 
-def list_curves(run: Run) -> list[tuple[str, str, pd.DataFrame]]:
-    """Condition, candidate and the curve of each that has one."""
+class Curve(NamedTuple):
+    """Of a candidate against a baseline, the scenario's or the rung below."""
+
+    condition: str
+    baseline: str
+    candidate: str
+    levels: pd.DataFrame
+    """As `Run.shift` has them."""
+
+    @property
+    def name(self) -> str:
+        """Under its condition, if there are several."""
+        return name_condition(self.condition, f"{self.candidate} against {self.baseline}")
+
+
+def list_curves(run: Run) -> list[Curve]:
+    """The curve of each candidate that has one, then of each step of the ladder."""
+    keys = ["condition", "baseline", "candidate"]
+    both = pd.concat([run.shift(), run.step_shifts]).drop_duplicates([*keys, "level"])
     return [
-        (str(condition), str(candidate), curve)
-        for (condition, candidate), curve in run.shift().groupby(["condition", "candidate"], sort=False)
+        Curve(str(condition), str(baseline), str(candidate), levels)
+        for (condition, baseline, candidate), levels in both.groupby(keys, sort=False)
     ]
 
 
@@ -95,7 +113,7 @@ def _caption(run: Run) -> str:
     curves = list_curves(run)
     rest = f" The first {MOST_PANELS} of {len(curves)} are drawn." if len(curves) > MOST_PANELS else ""
     return (
-        f"What each quantile of a candidate's latency lies above {run.record.scenario.baseline}'s: a flat"
+        "What each quantile of a candidate's latency lies above the other arm's: a flat"
         " curve is a cost that every request pays, one that climbs a cost of some. The band holds for a whole"
         f" curve together, with 95 %; dots are the {Metric.P10_LATENCY_US.label}, the"
         f" {Metric.P50_LATENCY_US.label} and the {Metric.P99_LATENCY_US.label} that tables compare.{rest}"
