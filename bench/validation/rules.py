@@ -6,9 +6,10 @@ A rule that was replaced is kept here, in as few lines as it takes, to be counte
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from math import exp, log, log1p, sqrt
+from math import exp, inf, log, log1p, sqrt
 
 import numpy as np
+from scipy.special import stdtrit
 
 from bench.judgement.capacity.curve import fit_ratio
 from bench.judgement.capacity.knee import Outcome, Trial, locate, next_rate, rates_to_confirm
@@ -23,7 +24,7 @@ from bench.scenario.plan import plan_slots
 from bench.scenario.scenario import Scenario
 from bench.slots.observation import SlotMetrics
 from bench.statistics.change_points import find_change_points, share_of_look
-from bench.statistics.estimate import estimate, estimate_shift, find_new_session
+from bench.statistics.estimate import estimate, estimate_shift, find_new_session, replicate
 from bench.statistics.quantile_effect import estimate_band
 
 P50 = Metric.P50_LATENCY_US
@@ -195,13 +196,10 @@ def _end_precisely(draw: Draw, make: Callable[[Draw], _Series]) -> tuple[bool | 
         return low <= series.truth <= high
 
     def is_narrow(blocks: int) -> bool:
-        several = sessions[blocks - 1] > 0
-        if not several and series.logs[:blocks].std(ddof=1) / sqrt(blocks) > 0.75 * series.precision:
-            return False  # Far from it by the usual formula, too: subsets need not be drawn.
-        low, high = estimate(logs[:blocks], sessions[:blocks]).ci95
-        return high - low <= 2 * series.precision
+        sample, _ = replicate(logs[:blocks], sessions[:blocks])
+        return _reach(sample) <= series.precision
 
-    # As it was: a look after every block from the eighth on; one session's blocks were the sample.
+    # As it was: a look after every block from the eighth on; of one session seen, blocks were the sample.
     before = next((n for n in range(MIN_BLOCKS_TO_STOP, LONGEST + 1) if is_narrow(n)), None)
     contrast = Contrast(list(range(LONGEST)), logs, sessions, MARGIN)
     return holds(before), holds(find_end(series.schedule, [contrast], series.precision, LONGEST))
@@ -219,7 +217,8 @@ def _decide(draw: Draw, truth: float) -> tuple[bool | None, bool | None]:
     before = now = None
     for blocks in range(MIN_BLOCKS_TO_STOP, len(logs) + 1):
         seen = logs[:blocks].tolist()
-        low, high = estimate(seen, [0] * blocks).ci95
+        mean, reach = float(np.mean(seen)), _reach(np.array(seen))
+        low, high = mean - reach, mean + reach
         if before is None and (low > limit or (-limit < low and high < limit)):
             before = is_wrong(low, high)
         contrast = Contrast(list(range(blocks)), seen, [0] * blocks, MARGIN)
@@ -228,6 +227,12 @@ def _decide(draw: Draw, truth: float) -> tuple[bool | None, bool | None]:
         if before is not None and now is not None:
             break
     return bool(before), bool(now)
+
+
+def _reach(sample: np.ndarray) -> float:
+    """Half of Student's interval: at every look the subsets' would take hours, and stops where this does."""
+    count = len(sample)
+    return float(stdtrit(count - 1, 0.975) * sample.std(ddof=1) / sqrt(count)) if count > 1 else inf
 
 
 # Gates and sessions
