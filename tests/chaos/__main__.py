@@ -1,4 +1,4 @@
-"""Strike at runs while they go on, and look at what is left; anything but an ending of the contract is a failure.
+"""Strike at runs while they go on, and look at what is left: whatever does not hold then is a failure.
 
     python -m tests.chaos [--count 100] [--minutes 600] [--seed 1] [--only VICTIM]
 

@@ -40,11 +40,11 @@ claims = [{id = "article", text = "host is better", better = "host", than = "bri
 SCENARIOS = {
     "slots": """
 load = {warm_up_s = 0.1, measure_s = 0.3}
-schedule = {blocks = 3}
+schedule = {blocks = 2}
 """,
     "sessions": """
 load = {warm_up_s = 0.1, measure_s = 0.3}
-schedule = {blocks = 3, sessions = 3}
+schedule = {blocks = 2, sessions = 2}
 """,
     "turns": """
 load = {warm_up_s = 0.3}
@@ -52,7 +52,7 @@ schedule = {blocks = 3, interleave = {cell_ms = 20, settle_ms = 2, life_s = 0.2}
 """,
     "taps": """
 load = {model = "open", rate_rps = 500, connections = 4, warm_up_s = 0.1, measure_s = 0.3}
-schedule = {blocks = 3}
+schedule = {blocks = 2}
 factors = {"lab.taps" = [false, true]}
 """,
 }
@@ -69,8 +69,9 @@ LINES = {
     "teardown": ("slot LAST/", 1.5),
     "report": ("report", 2.0),
 }
-"""Moment -> how the line begins that a run says when it comes, and how many seconds later it may be. `begin` is
-any time at all; `removal` counts from when the container of the next slot has ended."""
+"""Moment -> how the line begins that a run says when it comes, and how many seconds later it may be.
+
+`begin` is any time at all; `removal` counts from when the container of the next slot has ended."""
 WHILE_ENGINE = ("begin", "engine", "image", "modes", "slot", "removal", "restart", "teardown")
 VICTIMS: dict[str, tuple[int, tuple[str, ...]]] = {
     "controller": (30, tuple(LINES)),
