@@ -37,7 +37,6 @@ def main() -> None:
                     outcomes[outcome] += number
             print(f"  {name:<16} {sum(outcomes.values()):>4}  {dict(outcomes)}")
     print(f"\n{sum(done.values()):,} cases from seed {given.seed}, {len(failures)} failures")
-    print("".join(failures))
     sys.exit(bool(failures))
 
 
@@ -65,6 +64,8 @@ def strike(seed: int, count: int, seconds: float, only: str | None = None) -> tu
         done[case, outcome] += 1
         took_s = time.monotonic() - begun
         print(f"{case}: {outcome} ({took_s:.0f} s)", file=sys.stderr, flush=True)
+        if outcome == "FAILURE":
+            print(failures[-1], file=sys.stderr, flush=True)
     return done, failures
 
 

@@ -23,8 +23,8 @@ from bench.results.verification import find_faults
 from bench.scenario.plan import Slot
 from tests.lab.world import World, snapshot
 
-ENDS_S = 60.0
-"""After the last signal: a run of these scenarios that went on to its end is there long before."""
+SILENCE_S = 60.0
+"""Within which a struck run ends, or says that a slot is done: others may be using the machine's cores."""
 PATIENCE_S = 1800.0
 """For the lab, while somebody else's run has it."""
 STEP_S = 0.005
@@ -173,16 +173,19 @@ class Running:
             time.sleep(STEP_S)
         return False
 
-    def ends(self, timeout_s: float) -> int:
-        """Its exit code; a failure where it does not end by itself."""
-        try:
-            return self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
+    def ends(self) -> int:
+        """Its exit code; a failure where it neither ends nor says anything for too long."""
+        said, until_s = 0, time.monotonic() + SILENCE_S
+        while self.lives and time.monotonic() < until_s:
+            if len(self.lines) > said:
+                said, until_s = len(self.lines), time.monotonic() + SILENCE_S
+            time.sleep(STEP_S)
+        stuck = self.lives
+        if stuck:
             self.process.kill()
-            self.process.wait()
-            raise AssertionError(f"it did not end within {timeout_s:g} s:\n{self.said}") from None
-        finally:
-            self._reader.join(timeout_s)
+        self._reader.join(SILENCE_S)
+        assert not stuck, f"nothing came of it for {SILENCE_S:g} s:\n{self.said}"
+        return self.process.wait()
 
 
 def play(case: Case, folder: Path) -> str:
@@ -193,7 +196,7 @@ def play(case: Case, folder: Path) -> str:
     while True:
         run = Running.start("run", scenario, "--results", results, "--seed", case.seed)
         struck = _strike(run, case, results)
-        code = run.ends(ENDS_S)
+        code = run.ends()
         if LOCKED not in run.said:
             break
         look()  # Somebody else has it: when they have not, begin again.
@@ -231,7 +234,7 @@ def bench_free(*options: object) -> tuple[int, str]:
     """Run `bench` to its end when nobody else has the lab: exit code, and what it said."""
     while True:
         done = Running.start(*options)
-        code = done.ends(ENDS_S)
+        code = done.ends()
         if LOCKED not in done.said:
             return code, done.said
         look()
@@ -253,16 +256,22 @@ def _strike(run: Running, case: Case, results: Path) -> dict[str, bytes] | None:
         run.waits_for(lambda: _victim(run, "Apache"))
         run.waits_for(lambda: not _victim(run, "Apache"))
     time.sleep(case.delay_s)
-    found: list[int] = []
-    if not run.waits_for(lambda: found.extend(_victim(run, case.victim)) or found):
+    victim = -1
+
+    def is_caught() -> bool:
+        nonlocal victim
+        with suppress(ProcessLookupError):
+            victim = next((os.pidfd_open(pid) for pid in _victim(run, case.victim)), -1)
+        return victim >= 0
+
+    if not run.waits_for(is_caught):
         return None
     stored = {name: content for each in results.glob("*/*") for name, content in stored_slots(each).items()}
-    victim = os.pidfd_open(found[0])  # What follows reaches it or nobody.
     try:
         for place, each in enumerate(SIGNALS[case.signals]):
             if place:
                 time.sleep(case.pause_s)
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):  # By a pidfd: it reaches the victim or nobody.
                 signal.pidfd_send_signal(victim, each)
     finally:
         os.close(victim)
@@ -321,7 +330,7 @@ def _clean(case: Case) -> None:
         first.waits_for(lambda: holds in (paths.STATE / "lock").read_text())
         time.sleep(case.pause_s)
         first.process.kill()
-        first.ends(ENDS_S)
+        first.ends()
     code, said = bench_free("clean")
     assert code == 0, f"bench clean: exit {code}:\n{said}"
     assert "Traceback" not in said, said
