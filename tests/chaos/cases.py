@@ -28,6 +28,7 @@ SILENCE_S = 60.0
 PATIENCE_S = 1800.0
 """For the lab, while somebody else's run has it."""
 STEP_S = 0.005
+RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
 LOCKED = "Taking the lock of this machine's lab"
 
 BEGINNING = """
@@ -192,20 +193,20 @@ def play(case: Case, folder: Path) -> str:
     """Play a case in `folder`, and tell how it ended; raises AssertionError where something does not hold."""
     scenario, results = folder / "chaos.toml", folder / "results"
     scenario.write_text(BEGINNING + SCENARIOS[case.scenario])
-    before = look(undo=True)
+    before = look(results, undo=True)
     while True:
         run = Running.start("run", scenario, "--results", results, "--seed", case.seed)
         struck = _strike(run, case, results)
         code = run.ends()
         if LOCKED not in run.said:
             break
-        look()  # Somebody else has it: when they have not, begin again.
+        look(results)  # Somebody else has it: when they have not, begin again.
     killed = case.signals == "KILL" and case.victim in ("controller", "clean")
     assert "Traceback" not in run.said, run.said
     assert code in (EXITS | {-signal.SIGKILL} if killed else EXITS), f"exit {code}:\n{run.said}"
     if killed:
-        _clean(case)
-    _require_same(before, look(), run.said)
+        _clean(case, results)
+    _require_same(before, look(results), run.said)
     outcome = f"exit {code}" if struck is not None else f"exit {code}, nobody to strike"
     found = sorted(results.glob("*/*/run.json"))
     if not found:
@@ -215,29 +216,38 @@ def play(case: Case, folder: Path) -> str:
     return f"{outcome}, {_go_on(file.parent, before)}"
 
 
-def look(*, undo: bool = False) -> World:
-    """The machine when nobody has its lab; with `undo`, without what runs of before left."""
+def look(results: Path, *, undo: bool = False) -> World:
+    """The machine when nobody has its lab; with `undo`, without what runs of before left.
+
+    Runs whose folder is not in `results` are somebody else's, who may have killed them as well.
+    """
     until_s = time.monotonic() + PATIENCE_S
     while True:
         try:
             with machine_lock("tests.chaos"):
                 if undo:
                     undo_dead_runs()
-                return snapshot()
+                found = snapshot()
         except EnvironmentLacks:
             if time.monotonic() > until_s:
                 raise
             time.sleep(0.5)
+        else:
+            own = {run.name for run in results.glob("*/*")}
+            return {
+                what: [line for line in lines if own.issuperset(RUN_ID.findall(line))]
+                for what, lines in found.items()
+            }
 
 
-def bench_free(*options: object) -> tuple[int, str]:
+def bench_free(results: Path, *options: object) -> tuple[int, str]:
     """Run `bench` to its end when nobody else has the lab: exit code, and what it said."""
     while True:
         done = Running.start(*options)
         code = done.ends()
         if LOCKED not in done.said:
             return code, done.said
-        look()
+        look(results)
 
 
 def stored_slots(run: Path) -> dict[str, bytes]:
@@ -323,7 +333,7 @@ def _is_below(pid: int, top: int, parents: dict[int, int]) -> bool:
     return False
 
 
-def _clean(case: Case) -> None:
+def _clean(case: Case, results: Path) -> None:
     if case.victim == "clean":  # Killed in the middle of it: when it has the lock, or before.
         first = Running.start("clean")
         holds = f"(pid {first.process.pid})"
@@ -331,7 +341,7 @@ def _clean(case: Case) -> None:
         time.sleep(case.pause_s)
         first.process.kill()
         first.ends()
-    code, said = bench_free("clean")
+    code, said = bench_free(results, "clean")
     assert code == 0, f"bench clean: exit {code}:\n{said}"
     assert "Traceback" not in said, said
 
@@ -365,10 +375,11 @@ def _go_on(run: Path, before: World) -> str:
         said += " with slots unmeasured"
     kept = {Path(slot.slot.directory).name: slot for slot in record.kept()}
     stored = {name: content for name, content in stored_slots(run).items() if name in kept}
-    code, words = bench_free("resume", run)
+    results = run.parents[1]
+    code, words = bench_free(results, "resume", run)
     assert "Traceback" not in words, words
     assert code in (0, 4), f"bench resume: exit {code}:\n{words}"
-    _require_same(before, look(), words)
+    _require_same(before, look(results), words)
     resumed = _readable(run)
     assert resumed.status is Status.COMPLETE, f"resumed, and {resumed.status}:\n{words}"
     assert resumed.planned == record.planned
