@@ -8,7 +8,7 @@ TEST_PACKAGES := chromium
 # Files of tests beside each other, a core each. The lab's are not among them: a machine has one.
 PYTEST_BESIDE := $(BIN)/pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile --shuffle=new
 
-.PHONY: help quick test test-pure watch-report check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-workers benchmark-report benchmark-slots differential fuzz rules rates lock clean
+.PHONY: help quick test test-pure watch-report check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-workers benchmark-report benchmark-slots differential fuzz chaos rules rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
@@ -65,6 +65,9 @@ watch-report: .venv/installed  ## write the page of RUN into site/report.html, a
 
 fuzz: .venv/installed  ## feed COUNT changed scenarios, runs, tables and captures to what reads them, from SEED on
 	$(BIN)/python -m tests.fuzz --count $(or $(COUNT),10000) --seed $(or $(SEED),1)
+
+chaos: setup  ## strike at COUNT runs while they go on, from SEED on, and look at what is left
+	$(BIN)/python -m tests.chaos --count $(or $(COUNT),100) --seed $(or $(SEED),1)
 
 differential: .venv/installed  ## readers of captures on 100,000 random packets, and both loops on 10,000 scripts of a server
 	DIFFERENTIAL_PACKETS=100000 $(BIN)/pytest -s tests/pure/test_packets_differential.py

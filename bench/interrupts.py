@@ -53,6 +53,16 @@ def heed() -> None:
             signal.signal(each, _note)
 
 
+def heed_no_more() -> None:
+    """Let no signal alter how this process ends, which is decided.
+
+    The interpreter gives signals that a handler had back to the kernel while it takes itself apart, and one
+    that came then would be the exit code.
+    """
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
+
+
 @contextmanager
 def held() -> Iterator[None]:
     """What is made within is taken back within: requests wait until they are looked at.

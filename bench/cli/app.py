@@ -52,7 +52,9 @@ def main() -> NoReturn:
     """Run the command line and exit with a code of the contract."""
     open_streams()
     interrupts.heed()
-    sys.exit(run_app())
+    code = run_app()
+    interrupts.heed_no_more()
+    sys.exit(code)
 
 
 def run_app() -> int:

@@ -193,7 +193,7 @@ class Generator:
         except BrokenPipeError as fault:
             raise self._died() from fault
         line = self.process.stdout.readline()
-        if not line:
+        if not line.endswith("\n"):  # None, or the part that it came to.
             raise self._died()
         return answer.model_validate_json(line)
 

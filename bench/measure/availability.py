@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from bench.errors import BenchError, EnvironmentLacks, MeasurementInvalid
+from bench.generator.client import GeneratorDied
 from bench.lab.hosts import waiting
 from bench.lab.hosts.host import Host
 from bench.measure.testbed import Bed
@@ -31,7 +32,7 @@ class Gaps(NamedTuple):
 def find_gaps(bed: Bed) -> Gaps:
     """What cannot be had here, found by trying each arm in each place and from each vantage.
 
-    Raises EnvironmentLacks where nothing would be left to compare with.
+    Raises EnvironmentLacks where nothing would be left to compare with, or an engine ends meanwhile.
     """
     scenario = bed.scenario
     cells: dict[int, dict[str, str]] = {}
@@ -43,6 +44,12 @@ def find_gaps(bed: Bed) -> Gaps:
             key = place.name, arm.name, condition.load.vantage
             if key not in tried:
                 tried[key] = bed.missing.get(place.name) or try_arm(bed, arm, condition)
+                if tried[key] and (dead := bed.describe_dead_engines()):
+                    raise EnvironmentLacks(
+                        f"Trying {arm.name}",
+                        f"{tried[key]}; {dead}",
+                        "An engine that ends says nothing about a mode: try again, with `bench resume`.",
+                    )
             reason = tried[key]
             if reason and arm.name == scenario.baseline:
                 missing_conditions[index] = reason
@@ -80,6 +87,8 @@ def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
                 _let_it_give_up(asker)
                 where = f"from {server.endpoint.address}:{server.endpoint.port} to {asker.name}"
                 return f"it starts, but no answer came {where}; {server.last_words()}".rstrip("; ")
+    except GeneratorDied:
+        raise  # That is no fault of the arm's.
     except MeasurementInvalid as fault:
         return fault.seen
     except BenchError as fault:

@@ -4,9 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from docker.errors import DockerException
-from requests.exceptions import RequestException
-
 from bench.errors import BenchError
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
@@ -59,7 +56,7 @@ def examine(tell: Callable[[str], None]) -> Examination:
             gaps = _try_modes(tell)
         except BenchError as seen:
             fault = seen.seen
-        except (DockerException, RequestException, OSError) as seen:
+        except OSError as seen:
             fault = str(seen)
         if fault:
             gaps = dict.fromkeys(MODES, f"no lab could be made: {fault}")

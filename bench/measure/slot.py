@@ -39,7 +39,9 @@ from bench.slots.surroundings import Facts, digest
 
 Found = tuple[SlotRecord, Facts]
 """A slot, and what Apache found around it; no facts where it did not come so far."""
-FAULTS = (BenchError, DockerException, RequestException)
+GONE = (FileNotFoundError, ProcessLookupError)
+"""Of a process that ended while it was looked at: Apache, or an engine."""
+FAULTS = (BenchError, DockerException, RequestException, *GONE)
 """What may keep a slot from being measured without ending the run."""
 
 
@@ -81,7 +83,8 @@ def describe_fault(bed: Bed, fault: Exception) -> str:
         raise fault
     if isinstance(fault, BenchError):
         return str(fault)
-    return f"The engine failed: {fault}; {bed.describe_dead_engines() or 'it lives'}"
+    what = "A process ended that was looked at" if isinstance(fault, GONE) else "The engine failed"
+    return f"{what}: {fault}; {bed.describe_dead_engines() or 'every engine lives'}"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
 from bench.errors import EnvironmentLacks
 from bench.generator.client import Generator, count_workers, generator
 from bench.lab.hosts import machine
@@ -78,11 +81,7 @@ class Bed:
 
     def describe_dead_engines(self) -> str:
         """Each engine that ended by itself, with its last words; empty while all live."""
-        return "; ".join(
-            f"the engine of {name} has ended; its last words: {_last_line(living.last_words())}"
-            for name, living in self.engines.items()
-            if not living.is_alive
-        )
+        return _describe_dead(self.engines)
 
     def revive_engines(self) -> list[str]:
         """Start engines again that ended by themselves; returns their hosts."""
@@ -121,7 +120,9 @@ def prepare_bed(
             found = stack.enter_context(lab(plans, journal))
             workers = max(count_workers(condition.load, found.client) for condition in conditions(scenario))
             load_generator = stack.enter_context(generator(found.client, journal, web_ui_port, workers))
-            engines, missing = {}, {}
+            engines: dict[str, Engine] = {}
+            missing = {}
+            stack.enter_context(_explained(engines))
             for place in places:
                 tell(f"engine: a private Docker Engine on {place.name} ({place.description})")
                 try:
@@ -172,6 +173,27 @@ def _verify_host_mode(bed: Bed, place: DockerHost) -> None:
             f"the container is in namespace {inode}, {place.name} in {network_of(site.engine.host)}",
             "This engine cannot be measured in a lab; report it with `dockerd --version`.",
         )
+
+
+@contextmanager
+def _explained(engines: dict[str, Engine]) -> Iterator[None]:
+    """An engine that fails is a known failure, beside slots as well, each of which says so itself."""
+    try:
+        yield
+    except (DockerException, RequestException) as fault:
+        raise EnvironmentLacks(
+            "Working with the lab's Docker Engine",
+            f"it failed: {fault}; {_describe_dead(engines) or 'it lives'}",
+            "Try again; what was measured before is kept, and `bench resume` goes on from there.",
+        ) from fault
+
+
+def _describe_dead(engines: dict[str, Engine]) -> str:
+    return "; ".join(
+        f"the engine of {name} has ended; its last words: {_last_line(living.last_words())}"
+        for name, living in engines.items()
+        if not living.is_alive
+    )
 
 
 def _last_line(words: str) -> str:

@@ -254,3 +254,19 @@ with interrupts.held():
         code, said = end_of(process)
     assert code == 1
     assert "Interrupted" in said
+
+
+def test_a_signal_while_the_interpreter_takes_itself_apart_is_not_the_exit_code() -> None:
+    late = """
+class Last:
+    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGTERM):
+        kill(pid, number)
+
+last = Last()
+HEED
+sys.exit(4)
+"""
+    with started("import signal\n" + late.replace("HEED", "interrupts.heed_no_more()")) as process:
+        assert end_of(process) == (4, "")
+    with started("import signal\n" + late.replace("HEED", "")) as process:
+        assert end_of(process) == (-signal.SIGTERM, "")  # What it is there for.

@@ -6,7 +6,7 @@ network namespace; `verify_host_mode` proves that host mode lands there.
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import docker
 from docker.errors import DockerException
 
 from bench.errors import EnvironmentLacks
+from bench.lab.hosts.command import CommandFailed
 from bench.lab.hosts.host import Host, Program, read_one
 from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.waiting import wait_until
@@ -88,8 +89,9 @@ class Engine:
             left.remove(force=True)
 
     def _stop(self) -> None:
-        # To dockerd alone: it ends its containerd itself.
-        self.host.run(["kill", str(self.daemon_pid)])
+        # To dockerd alone: it ends its containerd itself. It may have ended before it was asked to.
+        with suppress(CommandFailed, FileNotFoundError):
+            self.host.run(["kill", str(self.daemon_pid)])
         if not self.program.ends(STOP_S):
             raise EnvironmentLacks(
                 f"Restarting the engine of {self.host.name}",

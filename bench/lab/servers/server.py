@@ -247,5 +247,13 @@ def _doing(arm: Arm) -> str:
 
 
 def network_inode(apache_: Apache, engine: Engine) -> int:
-    """Inode of the network namespace in which Apache's first process really is."""
-    return engine.host.namespace(apache_.pid)
+    """Inode of the network namespace in which Apache's first process really is.
+
+    Raises MeasurementInvalid where it has ended.
+    """
+    try:
+        return engine.host.namespace(apache_.pid)
+    except FileNotFoundError as fault:
+        raise MeasurementInvalid(
+            "Looking at the server's network", f"Apache has ended ({fault})", "Try again."
+        ) from fault
