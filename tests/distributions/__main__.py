@@ -121,7 +121,7 @@ def try_suite(suite: str, seconds: float) -> Outcome:
 @contextmanager
 def own_folder() -> Iterator[Path]:
     """FOLDER, empty; removed at the end, and what runs in it made on the machine with it."""
-    FOLDER.mkdir(mode=0o700, exist_ok=True)
+    FOLDER.mkdir(mode=0o711, exist_ok=True)  # apt downloads as a user of its own.
     holder = os.open(FOLDER, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
