@@ -99,3 +99,9 @@ def test_an_unprivileged_person_is_told_what_is_missing_in_a_table(tmp_path: Pat
     assert [need["name"] for need in found["requirements"] if not need["met"]][:1] == ["root"]
     assert {mode["reason"] for mode in found["modes"]} == {"not tried, since what a run needs is missing"}
     assert found["engines"]
+
+
+def test_make_setup_installs_every_package_whose_programs_a_run_looks_for() -> None:
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
+    [installed] = [line for line in makefile.splitlines() if line.startswith("PACKAGES := ")]
+    assert {tool.package for tool in requirements.TOOLS} <= set(installed.split())
