@@ -8,7 +8,7 @@ TEST_PACKAGES := chromium
 # Files of tests beside each other, a core each. The lab's are not among them: a machine has one.
 PYTEST_BESIDE := $(BIN)/pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile --shuffle=new
 
-.PHONY: help quick test test-pure watch-report check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-workers benchmark-report benchmark-slots differential fuzz rules rates lock clean
+.PHONY: help quick test test-pure watch-report check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-workers benchmark-report benchmark-slots differential distributions fuzz rules rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
@@ -63,6 +63,9 @@ watch-report: .venv/installed  ## write the page of RUN into site/report.html, a
 	  until [ -n "$$(find bench -newer site/.written -type f ! -name '*.pyc' -print -quit)" ]; do sleep 0.5; done; \
 	done
 
+distributions: setup  ## make quick in a smallest root of each of SUITES, or of every suite that has an engine for bench
+	$(BIN)/python -m tests.distributions $(if $(SUITES),--suites $(SUITES))
+
 fuzz: .venv/installed  ## feed COUNT changed scenarios, runs, tables and captures to what reads them, from SEED on
 	$(BIN)/python -m tests.fuzz --count $(or $(COUNT),10000) --seed $(or $(SEED),1)
 
@@ -82,7 +85,8 @@ setup: .venv/installed system  ## virtual environment and system packages; idemp
 
 .PHONY: system install
 system:
-	@missing=$$(for package in $(PACKAGES); do \
+	@command -v apt-get >/dev/null || exec $(BIN)/python -m bench.lab.hosts.requirements; \
+	missing=$$(for package in $(PACKAGES); do \
 	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
 	[ -z "$$missing" ] || $(MAKE) --no-print-directory install PACKAGES="$$(echo $$missing)"
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,8 +34,6 @@ MAKE_ROOT_S = 600.0
 CLEAN_S = 120.0
 LOCK_S = 1200.0
 """For how long others may measure before this gives up."""
-AGAIN_S = 15.0
-HELD = "Taking the lock of this machine's lab"
 VERDICT = {ExitCode.DONE, ExitCode.INVALID_MEASUREMENT}
 """A neighbour may make a measurement INVALID; it came to its end, and says so."""
 
@@ -87,35 +85,43 @@ def main() -> None:
 
 def try_suite(suite: str, seconds: float) -> Outcome:
     """`make quick` in a root of `suite`, of which nothing is left afterwards."""
-    before = quiet_snapshot()
     outcome = Outcome(suite)
+    with machine():
+        before = snapshot()
     with own_folder() as folder:
-        began, waited_s = time.monotonic(), 0.0
-        root, log = folder / suite, folder / f"{suite}.log"
-        tell(f"{suite}: making a root file system")
-        if make_root(suite, root, log, MAKE_ROOT_S) != 0:
-            outcome.code, outcome.said = ExitCode.ENVIRONMENT, f"no root: {reason(log.read_text())}"
-        else:
-            put_repository(root)
-            tell(f"{suite}: make quick (its messages: {log})")
-            while True:
-                start = log.stat().st_size
-                left_s = seconds + waited_s - (time.monotonic() - began)
-                status = run_inside(root, ["make", "quick"], log, left_s)
-                said = log.read_bytes()[start:].decode(errors="replace")
-                if HELD not in said or waited_s > LOCK_S:
-                    break
-                tell(f"{suite}: others measure; again in {AGAIN_S:g} s")
-                time.sleep(AGAIN_S)
-                waited_s += AGAIN_S
-            outcome.code = exit_code(said, status)
-            outcome.said = verdict(said) if outcome.code in VERDICT else reason(said)
-            outcome.python, outcome.docker = version(root, "python3"), version(root, "dockerd")
-        outcome.minutes = (time.monotonic() - began - waited_s) / 60
-        if outcome.code not in VERDICT:
-            tell("\n".join(log.read_text(errors="replace").splitlines()[-30:]))
-    outcome.left = additions(before, quiet_snapshot())
+        try:
+            try_in(folder, outcome, seconds)
+        except EnvironmentLacks as lack:
+            outcome.code, outcome.said = lack.exit_code, str(lack)
+    with machine():
+        outcome.left = additions(before, snapshot())
     return outcome
+
+
+def try_in(folder: Path, outcome: Outcome, seconds: float) -> None:
+    root, log = folder / outcome.suite, folder / f"{outcome.suite}.log"
+    began_s = time.monotonic()
+    tell(f"{outcome.suite}: a root file system; its messages are in {log}")
+    said, outcome.code = "", make_root(outcome.suite, root, log, MAKE_ROOT_S)
+    if outcome.code == 0:
+        put_repository(root)
+        # Installing goes on beside whatever others measure; the measuring does not.
+        for target, place in (("setup", nullcontext()), ("quick", machine())):
+            tell(f"{outcome.suite}: make {target}")
+            waits_s = time.monotonic()
+            with place:
+                began_s += time.monotonic() - waits_s
+                start = log.stat().st_size
+                status = run_inside(root, ["make", target], log, began_s + seconds - time.monotonic())
+            said = log.read_bytes()[start:].decode(errors="replace")
+            outcome.code = exit_code(said, status)
+            if outcome.code != 0:
+                break
+        outcome.python, outcome.docker = version(root, "python3"), version(root, "dockerd")
+    outcome.minutes = (time.monotonic() - began_s) / 60
+    outcome.said = verdict(said) if outcome.code in VERDICT else reason(said or log.read_text())
+    if outcome.code not in VERDICT:
+        tell("\n".join(log.read_text(errors="replace").splitlines()[-30:]))
 
 
 @contextmanager
@@ -146,17 +152,20 @@ def empty() -> None:
         shutil.rmtree(place) if place.is_dir() else place.unlink()
 
 
-def quiet_snapshot() -> World:
-    """The machine while nobody measures on it: a neighbour's run is not taken for something left."""
+@contextmanager
+def machine() -> Iterator[None]:
+    """The machine while nobody else measures on it, waited for. What runs in a root has a lock of its own."""
     until_s = time.monotonic() + LOCK_S
-    while True:
-        try:
-            with machine_lock("tests.distributions"):
-                return snapshot()
-        except EnvironmentLacks:
-            if time.monotonic() > until_s:
-                raise
-            time.sleep(1)
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(machine_lock("tests.distributions"))
+                break
+            except EnvironmentLacks:
+                if time.monotonic() > until_s:
+                    raise
+                time.sleep(0.05)
+        yield
 
 
 def additions(before: World, after: World) -> list[str]:

@@ -1,8 +1,7 @@
 """A smallest root file system of a Debian suite with this repository in it, and programs that run inside.
 
 Whatever runs inside has mounts, process ids, a host name and IPC of its own, and ends whole. The network is
-the machine's: packages come through it, and the lab makes networks of its own. So is the file of the lock,
-since the cores are.
+the machine's: packages come through it, and the lab makes networks of its own.
 """
 
 import ast
@@ -14,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bench import paths
 from bench.lab.hosts import command
 from bench.lab.servers.debian_root import OWN
 from bench.lab.servers.engine_root import NOT_CURRENT
@@ -30,7 +28,7 @@ ENDING_S = 60.0
 NO_SERVICES = "#!/bin/sh\nexit 101\n"
 ENTER = """
 set -e
-root=$1 machine=$2 lock=$3; shift 3
+root=$1 machine=$2; shift 2
 mount --bind "$root" "$root"
 cd "$root"
 mount -t proc proc proc
@@ -41,9 +39,6 @@ mount -t sysfs sysfs sys
 mount --rbind /sys/fs/cgroup sys/fs/cgroup
 mount -t tmpfs -o mode=755 run run
 mkdir run/lock
-mkdir -p ".$(dirname "$lock")"
-touch ".$lock"
-mount --bind "$lock" ".$lock"
 if [ -d /lib/modules ]; then mkdir -p usr/lib/modules; mount --bind -o ro /lib/modules usr/lib/modules; fi
 for file in hosts resolv.conf; do [ ! -e /etc/$file ] || cp -L /etc/$file etc/$file; done
 while [ "$1" != -- ]; do
@@ -62,7 +57,7 @@ rmdir /left
 cd "$1"; shift
 exec "$@"
 """
-"""Shell script: `root machine lock path... -- folder argv...`. Its mounts are in a namespace of its own.
+"""Shell script: `root machine path... -- folder argv...`. Its mounts are in a namespace of its own.
 
 The machine's tree is taken away (2: MNT_DETACH) by what every root has; umount is none of it in Debian 13.
 """
@@ -95,14 +90,11 @@ def put_repository(root: Path) -> None:
 
 def run_inside(root: Path, argv: Sequence[str], log: Path, seconds: float) -> int | None:
     """Exit status of `argv` in the repository inside `root`; None where it had no end within `seconds`."""
-    lock = paths.STATE / "lock"
-    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock.touch(mode=0o600)
     pip, read_by_pip = pip_settings()
     known = {name: os.environ[name] for name in NETWORK_SETTINGS if name in os.environ}
     mark, _, value = world.MARK.partition("=")
     own = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", mark: value}
-    enter = ["unshare", *OWN, "--uts", "sh", "-c", ENTER, "enter", str(root), OF_THE_MACHINE, str(lock)]
+    enter = ["unshare", *OWN, "--uts", "sh", "-c", ENTER, "enter", str(root), OF_THE_MACHINE]
     return run_bounded([*enter, *read_by_pip, "--", REPOSITORY, *argv], {**known, **pip, **own}, log, seconds)
 
 
