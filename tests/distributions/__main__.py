@@ -187,7 +187,7 @@ def reason(said: str) -> str:
     """The line that says why, without addresses: a line of a table is something that people share."""
     lines = [line for line in said.splitlines() if line.strip() and not line.startswith("make")]
     of_apt = [line for line in lines if line.startswith(("E: ", "ERROR: "))]
-    return re.sub(r"\S+://\S+ ?", "", (of_apt or lines[-1:] or ["nothing was said"])[0]).strip()
+    return re.sub(r"\S+://\S+ *", "", (of_apt or lines[-1:] or ["nothing was said"])[0]).strip()
 
 
 def version(root: Path, program: str) -> str:
