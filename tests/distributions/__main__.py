@@ -179,8 +179,8 @@ def exit_code(said: str, status: int | None) -> int | None:
 
 
 def verdict(said: str) -> str:
-    found = re.findall(r"^p50 latency .*|^claim .*|^.*INVALID.*", said, re.MULTILINE)
-    return "; ".join(" ".join(line.split()) for line in found) or "no verdict was printed"
+    found = re.findall(r"^(?:p50 latency|claim) .*", said, re.MULTILINE)
+    return "; ".join(" ".join(line.split()) for line in found) or f"no verdict: {reason(said)}"
 
 
 def reason(said: str) -> str:

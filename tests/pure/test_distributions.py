@@ -10,6 +10,7 @@ from tests.distributions import root
 from tests.distributions.__main__ import additions, exit_code, reason, verdict
 
 MEASURED = """.venv/bin/bench run scenarios/quick.toml
+slot 1/40  block 1  host: INVALID (new processes: 87.9, limit 25.0)  1:02 left
 metric       ratio [95 %]          difference [95 %]              word
 p50 latency  1.175 [1.151, 1.200]  +8.58 us [7.50, 9.77]          BETTER
 p99 latency  1.105 [1.036, 1.178]  +11.1 us [2.84, 18.7]          BETTER
