@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from bench.errors import EnvironmentLacks, ExitCode
 from bench.lab.hosts import command, requirements
@@ -167,3 +170,12 @@ def test_make_setup_names_the_packages_of_a_distribution_without_apt(
     assert said.startswith("Checking what a run needs of this machine: dockerd: not found")
     assert f"To mend it: {advice}" in said
     assert ("on Debian only" in said) is (release["ID"] != "debian")
+
+
+def test_every_locked_package_takes_the_python_of_debian_12() -> None:
+    locked = re.findall(
+        r"^([\w.-]+)==", (Path(__file__).parents[2] / "requirements.txt").read_text(), re.MULTILINE
+    )
+    asked = {name: ",".join(metadata(name).get_all("Requires-Python") or []) for name in locked}
+    assert len(asked) > 100
+    assert [name for name, versions in asked.items() if not SpecifierSet(versions).contains("3.11.2")] == []
