@@ -186,8 +186,10 @@ def verdict(said: str) -> str:
 def reason(said: str) -> str:
     """The line that says why, without addresses: a line of a table is something that people share."""
     lines = [line for line in said.splitlines() if line.strip() and not line.startswith("make")]
-    of_apt = [line for line in lines if line.startswith(("E: ", "ERROR: "))]
-    return re.sub(r"\S+://\S+ *", "", (of_apt or lines[-1:] or ["nothing was said"])[0]).strip()
+    of_apt = [line for line in lines if line.startswith("E: ")]
+    of_pip = [line for line in lines if line.startswith("ERROR: ")]
+    [why] = of_apt[:1] or of_pip[-1:] or lines[-1:] or ["nothing was said"]
+    return re.sub(r"\S+://\S+ *", "", why).strip()
 
 
 def version(root: Path, program: str) -> str:

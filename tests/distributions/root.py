@@ -14,8 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bench.lab.hosts import command
-from bench.lab.servers.debian_root import OWN
-from bench.lab.servers.engine_root import NOT_CURRENT
+from bench.lab.servers.debian_root import NOT_CURRENT, OWN
 from tests.lab import world
 
 NEEDED = ("make", "python3")

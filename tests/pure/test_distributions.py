@@ -21,6 +21,10 @@ LACKING = """.venv/bin/bench run scenarios/quick.toml
 Checking what a run needs of this machine: mount: not found. To mend it: apt-get install mount.
 make: *** [Makefile:16: quick] Error 3
 """
+NO_PACKAGE = """ERROR: Ignored the following versions that require a different python version: 13.1
+ERROR: No matching distribution found for pymdown-extensions==13.1.2
+make: *** [Makefile:82: .venv/installed] Error 1
+"""
 NO_MIRROR = """I: automatically chosen mode: root
 E: Failed to fetch http://mirror.example/debian/InRelease  404  Not Found
 E: apt-get update failed
@@ -38,6 +42,8 @@ def test_what_failed_is_said_with_the_exit_code_of_bench_and_without_addresses()
     assert exit_code(LACKING, 2) == 3
     assert reason(LACKING).startswith("Checking what a run needs of this machine: mount: not found")
     assert reason(NO_MIRROR) == "E: Failed to fetch 404  Not Found"
+    assert reason(NO_PACKAGE) == "ERROR: No matching distribution found for pymdown-extensions==13.1.2"
+    assert exit_code(NO_PACKAGE, 2) == 1
     assert exit_code("", None) is None
 
 
