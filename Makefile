@@ -1,4 +1,4 @@
-# On an empty Debian 12 as root: `make quick` for a verdict, `make test` for the whole test suite.
+# On an empty Debian (12, 13, testing) as root: `make quick` for a verdict, `make test` for the whole test suite.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
