@@ -29,7 +29,7 @@ from tests.lab.world import World, snapshot
 from .root import REPOSITORY, make_root, put_repository, run_inside
 
 FOLDER = paths.STATE.with_name("bench-distributions")
-"""Everything that is made here. One at a time has it, and removes what a killed one left."""
+"""Everything that is made here. Whoever has it next removes what a killed one left."""
 MAKE_ROOT_S = 600.0
 CLEAN_S = 120.0
 LOCK_S = 1200.0
@@ -126,19 +126,22 @@ def try_in(folder: Path, outcome: Outcome, seconds: float) -> None:
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """FOLDER, empty; removed at the end, and what runs in it made on the machine with it."""
-    FOLDER.mkdir(mode=0o711, exist_ok=True)  # apt downloads as a user of its own.
-    holder = os.open(FOLDER, os.O_RDONLY | os.O_DIRECTORY)
+    """FOLDER, empty; removed at the end, with what runs in it made on the machine. Of one at a time."""
+    paths.STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
+    holder = os.open(paths.STATE, os.O_RDONLY | os.O_DIRECTORY)  # The folder itself: `lock` in it is bench's.
     try:
         try:
             fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit(f"Another one is at work in {FOLDER}: wait for its end.")
-        empty()
-        yield FOLDER
+        FOLDER.mkdir(mode=0o711, exist_ok=True)  # apt downloads as a user of its own.
+        try:
+            empty()
+            yield FOLDER
+        finally:
+            empty()
+            FOLDER.rmdir()
     finally:
-        empty()
-        FOLDER.rmdir()
         os.close(holder)
 
 

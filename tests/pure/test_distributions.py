@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bench import paths
+from tests.distributions import __main__ as main
 from tests.distributions import root
 from tests.distributions.__main__ import additions, exit_code, reason, verdict
 
@@ -78,6 +80,21 @@ def test_pip_reads_inside_what_it_reads_on_this_machine(
     assert found["PIP_TIMEOUT"] == "9"
     assert {f"{tmp_path}/index", f"{tmp_path}/roots.pem"} <= set(read)
     assert f"{tmp_path}/nowhere" not in read
+
+
+def test_the_folder_is_of_one_at_a_time_and_whoever_is_refused_removes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "STATE", tmp_path / "bench")
+    monkeypatch.setattr(main, "FOLDER", tmp_path / "roots")
+    (tmp_path / "roots/of-a-killed-one/usr").mkdir(parents=True)
+    with main.own_folder() as folder:
+        assert list(folder.iterdir()) == []
+        (folder / "root").mkdir()
+        with pytest.raises(SystemExit, match="Another one"), main.own_folder():
+            pass
+        assert (folder / "root").is_dir()
+    assert not folder.exists()
 
 
 STUBBORN = "trap '' TERM; echo $$ > pid; while :; do sleep 60; done"
