@@ -63,7 +63,7 @@ watch-report: .venv/installed  ## write the page of RUN into site/report.html, a
 	  until [ -n "$$(find bench -newer site/.written -type f ! -name '*.pyc' -print -quit)" ]; do sleep 0.5; done; \
 	done
 
-distributions: setup  ## make quick in a smallest root of each of SUITES, or of every suite that has an engine for bench
+distributions: setup  ## make quick in a smallest root of each Debian suite, or of those in SUITES
 	$(BIN)/python -m tests.distributions $(if $(SUITES),--suites $(SUITES))
 
 fuzz: .venv/installed  ## feed COUNT changed scenarios, runs, tables and captures to what reads them, from SEED on
