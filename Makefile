@@ -1,14 +1,14 @@
-# On an empty Debian 12 as root: `make quick` for a verdict, `make test` for the whole test suite.
+# On an empty Debian (12, 13, testing) as root: `make quick` for a verdict, `make test` for the whole test suite.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := docker.io tini iptables iproute2 util-linux tcpdump mmdebstrap ethtool curl wrk gcc libc6-dev
+PACKAGES := docker.io tini iptables iproute2 util-linux mount tcpdump mmdebstrap ethtool curl wrk gcc libc6-dev
 TEST_PACKAGES := chromium
 
 # Files of tests beside each other, a core each. The lab's are not among them: a machine has one.
 PYTEST_BESIDE := $(BIN)/pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile --shuffle=new
 
-.PHONY: help quick test test-pure watch-report check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-workers benchmark-report benchmark-slots differential fuzz chaos rules rates lock clean
+.PHONY: help quick test test-pure watch-report check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-workers benchmark-report benchmark-slots differential distributions fuzz chaos rules rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
@@ -63,6 +63,9 @@ watch-report: .venv/installed  ## write the page of RUN into site/report.html, a
 	  until [ -n "$$(find bench -newer site/.written -type f ! -name '*.pyc' -print -quit)" ]; do sleep 0.5; done; \
 	done
 
+distributions: setup  ## make quick in a smallest root of each Debian suite, or of those in SUITES
+	$(BIN)/python -m tests.distributions $(if $(SUITES),--suites $(SUITES))
+
 fuzz: .venv/installed  ## feed COUNT changed scenarios, runs, tables and captures to what reads them, from SEED on
 	$(BIN)/python -m tests.fuzz --count $(or $(COUNT),10000) --seed $(or $(SEED),1)
 
@@ -85,7 +88,8 @@ setup: .venv/installed system  ## virtual environment and system packages; idemp
 
 .PHONY: system install
 system:
-	@missing=$$(for package in $(PACKAGES); do \
+	@command -v apt-get >/dev/null || exec $(BIN)/python -m bench.lab.hosts.requirements; \
+	missing=$$(for package in $(PACKAGES); do \
 	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
 	[ -z "$$missing" ] || $(MAKE) --no-print-directory install PACKAGES="$$(echo $$missing)"
 

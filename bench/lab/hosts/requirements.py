@@ -3,12 +3,14 @@
 import os
 import platform
 import resource
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
 from bench.lab.hosts.machine import MIN_CORES, usable_cores
+from bench.lab.hosts.packages import how_to_install, is_debian
 from bench.scenario.conditions import conditions
 from bench.scenario.scenario import Scenario
 
@@ -59,6 +61,8 @@ class Requirement:
     purpose: str
     always: bool = True
     """Whether every run needs it; else what `purpose` says."""
+    package: str = ""
+    """Debian's, where it is a program."""
 
     @property
     def keeps_from_running(self) -> bool:
@@ -90,9 +94,17 @@ def requirements() -> list[Requirement]:
     ]
     for tool in TOOLS:
         path = command.find(tool.name)
-        remedy = f"apt-get install {tool.package}"
-        seen = path or "not found"
-        found.append(Requirement(tool.name, path is not None, seen, remedy, tool.purpose, always=tool.always))
+        found.append(
+            Requirement(
+                tool.name,
+                path is not None,
+                path or "not found",
+                how_to_install([tool.package]),
+                tool.purpose,
+                always=tool.always,
+                package=tool.package,
+            )
+        )
     return found
 
 
@@ -104,11 +116,25 @@ def require_all(*scenarios: Scenario, also: Collection[str] = ()) -> None:
     wanted = {*also, *(name for scenario in scenarios for name in _tools_of(scenario))}
     missing = [need for need in requirements() if not need.met and (need.always or need.name in wanted)]
     if missing:
-        raise EnvironmentLacks(
-            "Checking what a run needs of this machine",
-            "; ".join(f"{need.name}: {need.seen} ({need.purpose})" for need in missing),
-            "To mend it: " + "; ".join(dict.fromkeys(need.remedy for need in missing)) + ".",
-        )
+        raise _lack(missing)
+
+
+def require_programs() -> None:
+    """Raise EnvironmentLacks, naming all packages at once, unless every run's programs are here."""
+    missing = [need for need in requirements() if need.package and not need.met]
+    if any(need.always for need in missing):
+        raise _lack(missing)
+
+
+def _lack(missing: Collection[Requirement]) -> EnvironmentLacks:
+    remedies = [need.remedy for need in missing if not need.package]
+    if packages := [need.package for need in missing if need.package]:
+        remedies.append(how_to_install(packages))
+    return EnvironmentLacks(
+        "Checking what a run needs of this machine",
+        "; ".join(f"{need.name}: {need.seen} ({need.purpose})" for need in missing),
+        f"To mend it: {'; '.join(remedies)}.",
+    )
 
 
 def require_descriptors(wanted: int) -> None:
@@ -134,3 +160,14 @@ def _tools_of(scenario: Scenario) -> list[str]:
     """What a run of `scenario` needs that not every run does."""
     is_witnessed = any(condition.load.wrk_witness_s for condition in conditions(scenario))
     return [WRK] if is_witnessed or scenario.capacity else []
+
+
+if __name__ == "__main__":  # `make setup`, where there is no apt-get to ask.
+    try:
+        require_programs()
+    except EnvironmentLacks as lack:
+        image = (
+            "" if is_debian() else " Even so, the image can be made on Debian only, so far: no run elsewhere."
+        )
+        sys.stderr.write(f"{lack}{image}\n")
+        sys.exit(lack.exit_code)

@@ -8,7 +8,6 @@ it: network, process ids, control groups and the host's folder are the same as f
 import hashlib
 import json
 import platform
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
-from bench.lab.servers.debian_root import BUILD_TIMEOUT_S, make_archive
+from bench.lab.servers.debian_root import BUILD_TIMEOUT_S, NOT_CURRENT, make_archive
 from bench.lab.servers.image import BASE_OPTIONS
 from bench.paths import CACHE
 
@@ -24,8 +23,6 @@ SUITES = ("bookworm", "trixie", "forky")
 """Debian 12, 13 and 14: dockerd 20.10, 26.1 and, when this was written, 28.5."""
 PACKAGES = ("docker.io", "iptables", "iproute2", "kmod", "mount")
 """docker.io brings containerd, runc and docker-proxy; dockerd loads modules with kmod; ENTER unmounts."""
-NOT_CURRENT = {"forky": ("--aptopt=Acquire::Check-Valid-Until false",)}
-"""A mirror that stands still serves a testing suite past its date. A signature is asked for all the same."""
 ENTER = """
 set -e
 root=$1 shared=$2; shift 2
@@ -125,8 +122,7 @@ def _make_archive(suite: str, options: Sequence[str], archive: Path) -> Path:
     except EnvironmentLacks as fault:
         raise EnvironmentLacks(
             fault.doing,
-            # Without the mirror's address: the reason goes into runs, which people share.
-            re.sub(r"\S+://\S+ ?", "", fault.seen),
+            fault.seen,
             f"This machine's package mirror must serve {suite}, signed with a key of /etc/apt/trusted.gpg.d"
             " (package debian-archive-keyring).",
         ) from fault

@@ -18,7 +18,7 @@ import docker
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
-from bench.lab.servers.debian_root import building_folder, make_archive
+from bench.lab.servers.debian_root import NOT_CURRENT, building_folder, make_archive
 from bench.paths import CACHE
 from bench.records.environment import ImageFacts
 
@@ -88,10 +88,11 @@ def _debian_suite() -> str:
 
 
 def _provide_base(suite: str) -> Path:
-    base = CACHE / f"base-{_key(suite, platform.machine(), *BASE_PACKAGES, *BASE_OPTIONS)}.tar"
+    options = [*BASE_OPTIONS, *NOT_CURRENT.get(suite, ())]
+    base = CACHE / f"base-{_key(suite, platform.machine(), *BASE_PACKAGES, *options)}.tar"
     if not base.with_suffix(".sha256").exists():
         packages = f"--include={','.join(BASE_PACKAGES)}"
-        make_archive("Making the image's base", [*BASE_OPTIONS, packages, suite], base)
+        make_archive("Making the image's base", [*options, packages, suite], base)
         with base.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         # Last, so that its presence says that the base is whole.
