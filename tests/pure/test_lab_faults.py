@@ -29,6 +29,14 @@ def test_an_engine_that_ended_gives_no_arm_up(monkeypatch: pytest.MonkeyPatch) -
         availability.find_gaps(bed)
 
 
+def test_an_arm_whose_server_died_once_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(["Apache has ended", None, None])
+    bed: Any = SimpleNamespace(scenario=make_scenario(), missing={}, describe_dead_engines=lambda: "")
+    monkeypatch.setattr(availability, "try_arm", lambda *_: next(answers))
+
+    assert availability.find_gaps(bed) == ({}, {}, {})
+
+
 @pytest.mark.parametrize("fault", [GeneratorDied, MeasurementInvalid])
 def test_a_dead_generator_is_no_fault_of_the_arm(fault: type[MeasurementInvalid]) -> None:
     def serve(*_: object) -> Any:
