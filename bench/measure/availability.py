@@ -43,7 +43,10 @@ def find_gaps(bed: Bed) -> Gaps:
             place = docker_host_of(scenario, arm, condition)
             key = place.name, arm.name, condition.load.vantage
             if key not in tried:
-                tried[key] = bed.missing.get(place.name) or try_arm(bed, arm, condition)
+                # Twice: a mode that cannot be had fails again, and a server that something ended does not.
+                tried[key] = bed.missing.get(place.name) or (
+                    try_arm(bed, arm, condition) and try_arm(bed, arm, condition)
+                )
                 if tried[key] and (dead := bed.describe_dead_engines()):
                     raise EnvironmentLacks(
                         f"Trying {arm.name}",

@@ -14,7 +14,7 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-from .cases import Case, draw, play
+from .cases import VICTIMS, Case, draw, play
 
 Counted = Counter[tuple[Case, str]]
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--minutes", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only")
+    parser.add_argument("--only", choices=VICTIMS)
     given = parser.parse_args()
     done, failures = strike(given.seed, given.count, given.minutes * 60, given.only)
     for title in ("victim", "moment", "signals", "scenario"):

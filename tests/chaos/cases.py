@@ -182,11 +182,14 @@ class Running:
                 said, until_s = len(self.lines), time.monotonic() + SILENCE_S
             time.sleep(STEP_S)
         stuck = self.lives
-        if stuck:
-            self.process.kill()
-        self._reader.join(SILENCE_S)
+        self.kill()
         assert not stuck, f"nothing came of it for {SILENCE_S:g} s:\n{self.said}"
         return self.process.wait()
+
+    def kill(self) -> None:
+        """Kill it, should it live, and read what it still said."""
+        self.process.kill()
+        self._reader.join(SILENCE_S)
 
 
 def play(case: Case, folder: Path) -> str:
@@ -196,8 +199,11 @@ def play(case: Case, folder: Path) -> str:
     before = look(results, undo=True)
     while True:
         run = Running.start("run", scenario, "--results", results, "--seed", case.seed)
-        struck = _strike(run, case, results)
-        code = run.ends()
+        try:
+            struck = _strike(run, case, results)
+            code = run.ends()
+        finally:
+            run.kill()
         if LOCKED not in run.said:
             break
         look(results)  # Somebody else has it: when they have not, begin again.

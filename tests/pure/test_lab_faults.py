@@ -1,5 +1,6 @@
 """What the lab's own faults say of an arm that is tried, or of a slot: nothing."""
 
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 import pytest
 
 from bench.errors import EnvironmentLacks, MeasurementInvalid
-from bench.generator.client import GeneratorDied
+from bench.generator.client import Generator, GeneratorDied
+from bench.lab.hosts.command import CommandFailed
+from bench.lab.hosts.host import Endpoint
+from bench.lab.servers.engine import Engine
 from bench.measure import availability
 from bench.measure import slot as measuring
 from bench.scenario.conditions import conditions
@@ -23,6 +27,14 @@ def test_an_engine_that_ended_gives_no_arm_up(monkeypatch: pytest.MonkeyPatch) -
 
     with pytest.raises(EnvironmentLacks, match=r"no answer came; the engine of docker1 has ended"):
         availability.find_gaps(bed)
+
+
+def test_an_arm_whose_server_died_once_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(["Apache has ended", None, None])
+    bed: Any = SimpleNamespace(scenario=make_scenario(), missing={}, describe_dead_engines=lambda: "")
+    monkeypatch.setattr(availability, "try_arm", lambda *_: next(answers))
+
+    assert availability.find_gaps(bed) == ({}, {}, {})
 
 
 @pytest.mark.parametrize("fault", [GeneratorDied, MeasurementInvalid])
@@ -57,3 +69,30 @@ def test_a_server_that_ends_while_it_is_looked_at_makes_its_slot_invalid_and_not
     assert not record.measured
     assert facts == {}
     assert record.failed_gates[0].detail == f"A process ended that was looked at: {gone}; every engine lives"
+
+
+@pytest.mark.parametrize("said", ["", '{"first_200_'])
+def test_a_generator_that_is_killed_while_it_answers_has_died(said: str, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("its last words")
+    process: Any = SimpleNamespace(stdin=StringIO(), stdout=StringIO(said), wait=lambda: -9)
+    host: Any = None
+
+    with pytest.raises(GeneratorDied, match="its last words"):
+        Generator(process, host, tmp_path / "log", host).first_200_ns(Endpoint("198.18.0.1", 80), "/1024")
+
+
+def test_an_engine_that_ended_before_its_restart_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: object) -> str:
+        raise CommandFailed("Running `kill 9`", "exit 1: No such process", "Run it by hand.")
+
+    host: Any = SimpleNamespace(name="docker1", scratch="/s", run=run, read=lambda path: {path: "9"})
+    program: Any = SimpleNamespace(ends=lambda _: True)
+    client: Any = SimpleNamespace(close=lambda: None)
+    started: list[str] = []
+    monkeypatch.setattr(Engine, "start", lambda engine: started.append(engine.host.name))
+
+    Engine(host, "group", [], None, {}, client, program).restart()
+    host.read = lambda _: {}  # One that ends in order takes its file along.
+    Engine(host, "group", [], None, {}, client, program).restart()
+
+    assert started == ["docker1", "docker1"]
