@@ -4,6 +4,7 @@ Data goes to standard output, everything else to standard error. A command impor
 is called, so that `bench --help` and completion answer at once.
 """
 
+import errno
 import os
 import sys
 import traceback
@@ -19,7 +20,7 @@ from bench.cli import capacity, check, compare, lab, listing, report, run, verif
 from bench.cli.scenario import scenario_app
 from bench.cli.streams import open_streams
 from bench.cli.terminal import err, out, print_json
-from bench.errors import BenchError, ExitCode, InputError, Interrupted
+from bench.errors import BenchError, EnvironmentLacks, ExitCode, InputError, Interrupted
 from bench.results.sums import NotAsWritten
 
 app = typer.Typer(
@@ -46,6 +47,21 @@ def _without_command(
         out.print(__version__)
     elif context.invoked_subcommand is None:
         listing.say_next(Path("results"))
+
+
+_ROOM = "Make room there, and try again; what was measured before is kept."
+_LIMIT = "Raise that limit of this process (`ulimit -a`), and try again; what was measured before is kept."
+SCARCE = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EROFS: "Make it writable, and try again; what was measured before is kept.",
+    errno.EFBIG: _LIMIT,
+    errno.EMFILE: _LIMIT,
+    errno.ENFILE: _LIMIT,
+    errno.EAGAIN: _LIMIT,
+    errno.ENOMEM: _LIMIT,
+}
+"""What the machine has too little of, wherever that shows, and no bug; with what to do."""
 
 
 def main() -> NoReturn:
@@ -80,7 +96,11 @@ def run_app() -> int:
                 "What was measured before is kept; `bench resume RUN` goes on from there.",
             )
         )
+    except MemoryError:
+        return _refuse_for_want_of_memory()
     except Exception as bug:  # noqa: BLE001 - the one place where an unknown failure becomes exit code 1
+        if isinstance(bug, OSError) and bug.errno in SCARCE:
+            return _refuse(EnvironmentLacks("Running bench", _tell_scarcity(bug), SCARCE[bug.errno]))
         traceback.print_exc()
         return _refuse(
             BenchError(
@@ -88,6 +108,22 @@ def run_app() -> int:
             )
         )
     return int(code or ExitCode.DONE)
+
+
+def _tell_scarcity(fault: OSError) -> str:
+    """Of what there was too little, and where."""
+    where = f"{fault.filename}: " if fault.filename else ""
+    return f"{where}{fault.strerror}"
+
+
+def _refuse_for_want_of_memory() -> int:
+    """Without a library: what prints in colours wants memory too."""
+    said = (
+        "Running bench: there is not enough memory. Raise the limit (`ulimit -v`, the control group's), or free"
+        " some; what was measured before is kept.\n"
+    )
+    os.write(2, said.encode())
+    return ExitCode.ENVIRONMENT
 
 
 class _Interruption(BenchError):

@@ -153,10 +153,16 @@ def hold_idle_states(wanted: bool) -> Iterator[bool]:
         yield False
         return
     try:
-        os.write(request, (0).to_bytes(4, "little"))
-        yield True
+        yield _writes(request)
     finally:
         os.close(request)
+
+
+def _writes(request: int) -> bool:
+    try:
+        return os.write(request, (0).to_bytes(4, "little")) == 4
+    except OSError:
+        return False
 
 
 SETTINGS = (

@@ -31,7 +31,8 @@ LIMITS = {
     "0.4 GB of addresses": "ulimit -v 400000",
     "1.2 GB of addresses": "ulimit -v 1200000",
     "files of 64 KiB": "ulimit -f 64",
-    "a full folder for temporary files": "mount -t tmpfs -o size=16k none /tmp && cp /dev/zero /tmp/full",
+    "a full folder for temporary files": "mount -t tmpfs -o size=16k none {temporary}"
+    " && cp /dev/zero {temporary}/full; export TMPDIR={temporary}",
     "a cache that cannot be written": f"mount -t tmpfs -o ro none {paths.CACHE}",
     "a state that cannot be written": f"mount -t tmpfs -o ro none {paths.STATE}",
     "a full state": f"mount -t tmpfs -o size=16k none {paths.STATE} && cp /dev/zero {paths.STATE}/full",
@@ -46,7 +47,9 @@ def run_under(limit: str, tmp_path: Path, *options: object) -> subprocess.Comple
     results = tmp_path / "results"
     results.mkdir(exist_ok=True)
     argv = bench_argv("run", write_scenario(tmp_path, blocks=2), "--results", results, *options)
-    shell = f'{limit.format(results=results)} 2>/dev/null; exec "$@"'
+    temporary = tmp_path / "temporary"
+    temporary.mkdir(exist_ok=True)
+    shell = f'{limit.format(results=results, temporary=temporary)} 2>/dev/null; exec "$@"'
     return subprocess.run(
         ["unshare", "--mount", "bash", "-c", shell, "limited", *argv],
         capture_output=True,
