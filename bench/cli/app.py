@@ -119,8 +119,8 @@ def _tell_scarcity(fault: OSError) -> str:
 def _refuse_for_want_of_memory() -> int:
     """Without a library: what prints in colours wants memory too."""
     said = (
-        "Running bench: there is not enough memory. Raise the limit (`ulimit -v`, the control group's), or free"
-        " some; what was measured before is kept.\n"
+        "Running bench: there is not enough memory. Raise the limit (`ulimit -v`, the control group's), or"
+        " free some; what was measured before is kept.\n"
     )
     os.write(2, said.encode())
     return ExitCode.ENVIRONMENT

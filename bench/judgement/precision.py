@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 from bench.judgement.samples import MIN_BLOCKS, Measured, sort_slots
 from bench.scenario.contradictions import MAX_SLOTS, count_slots
-from bench.scenario.metric import Metric
+from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.model import MOST_SESSIONS, Schedule
 from bench.scenario.scenario import Scenario
 from bench.slots.observation import SlotMetrics
@@ -27,6 +27,8 @@ MIN_BLOCKS_TO_STOP = 8
 MAX_EXTENSION = 50
 """A run may grow to so many times the blocks of its scenario, however far its precision is. On a noisy
 virtual machine 1 % wants 35 times those of `quick`, by forecast, an hour; a budget ends it before."""
+SURE = 0.05 / len(PERFORMANCE)
+"""A decision's p-value: a claim asks on several metrics, and corrects for their number."""
 LEAST_GROWTH = 1.25
 """From one look to the next, so that there are few."""
 
@@ -158,9 +160,11 @@ def is_told(contrast: Contrast) -> bool:
     """Whether a contrast is beyond its margin or inside it, by its confidence sequence."""
     if len(contrast.logs) < MIN_BLOCKS:
         return False
-    low, high = estimate(contrast.logs, contrast.sessions, anytime=True).ci95
-    limit = log1p(contrast.margin)
-    return low > limit or high < -limit or (-limit < low and high < limit)
+    found = estimate(contrast.logs, contrast.sessions, anytime=True)
+    (low, high), limit = found.ci95, log1p(contrast.margin)
+    if low > limit or high < -limit:
+        return found.p_value < SURE
+    return -limit < low and high < limit
 
 
 def _count_measured(slots: Sequence[SlotMetrics]) -> int:

@@ -24,6 +24,8 @@ from bench.stored import Stored
 METRIC = Metric.P50_LATENCY_US
 ALPHA = 0.05
 """Of all splits of a kind under a condition together, by Holm's correction."""
+FEWEST_BLOCKS = 6
+"""That hold both sides of a split. Of fewer, one in fifty voids a run in which nothing is left behind."""
 FEWEST_OF_SESSION = 2
 """Blocks without which a session's own spread is not known."""
 
@@ -223,7 +225,7 @@ def _contrast_within_blocks(
 
 
 def _tell(values: Values, *, kind: SplitKind, condition: int, arm: str, after: str = "") -> Iterator[Split]:
-    if len(values) < MIN_BLOCKS:
+    if len(values) < FEWEST_BLOCKS:
         return
     blocks = sorted(values)
     told = estimate([values[block] for block in blocks], [session for session, _ in blocks])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.judgement.claim import ClaimWord
 from bench.judgement.precision import (
     MIN_BLOCKS_TO_STOP,
     Contrast,
@@ -16,8 +17,9 @@ from bench.judgement.precision import (
     predict_blocks,
 )
 from bench.judgement.samples import sort_slots
+from bench.judgement.verdict import judge
 from bench.scenario.metric import Metric
-from bench.scenario.model import Load, Schedule
+from bench.scenario.model import Claim, Load, Schedule
 from bench.scenario.plan import Slot
 from bench.scenario.scenario import Scenario
 from bench.slots.observation import SlotMetrics
@@ -207,3 +209,17 @@ def test_an_interval_that_may_be_looked_at_at_any_time_is_the_wider_one() -> Non
 
     assert anytime[0] < fixed[0] < fixed[1] < anytime[1]
     assert estimate(logs[:4], [0] * 4, anytime=True).ci95 == (-math.inf, math.inf)
+
+
+def test_what_is_decided_is_enough_for_a_claim_on_several_metrics() -> None:
+    claim = Claim(id="article", text="Host is faster.", better="host", than="bridge")
+    scenario = make_scenario(blocks=30, claims=(claim,))
+    slots = make_slots(scenario, lambda slot: (23 if slot.arm == "bridge" else 20) * noise(slot, 0.03))
+    for blocks in range(3, 31):
+        seen = [slot for slot in slots if slot.block < blocks]
+        if is_decided(scenario, seen):
+            break
+    [word] = judge(scenario, seen, {}, 1, anytime=True).claims
+
+    assert blocks < 30
+    assert word.word is ClaimWord.SUPPORTED

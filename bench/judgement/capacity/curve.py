@@ -21,8 +21,9 @@ STEP = 0.002
 """Of the knee, on the logarithm of the rate."""
 REACH = 1.2
 """Beyond the rates that were probed, on the same logarithm."""
-CRITICAL = 3.84
-"""Of twice the logarithm of the likelihood's ratio: chi-square of one degree of freedom, 95 %."""
+CRITICAL = 4.9
+"""Of twice the logarithm of the likelihood's ratio. Chi-square's 3.84 is for many probes: of the twenty that
+a search takes, it told two equal knees apart in up to 12 % of simulated searches, and this in 5."""
 
 
 class FittedKnee(Stored):

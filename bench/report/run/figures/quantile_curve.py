@@ -91,9 +91,9 @@ def _draw_curve(run: Run, axes: Axes, candidate: str, curve: pd.DataFrame) -> No
     shown = [level for level in TICKS if level <= curve["level"].max() + 1e-9]
     axes.set_xticks(_spread(np.array(shown)), [TICKS[level] for level in shown])
     # A tail's band may be wider than all else is high: what it hides would be the curve.
-    body = curve[curve["level"] <= 0.95]
-    low = min(body["difference_us_low"].min(), curve["difference_us"].min(), 0)
-    high = max(body["difference_us_high"].max(), curve["difference_us"].max(), 0)
+    body, drawn = curve[curve["level"] <= 0.95], curve[curve["level"] <= 0.99]
+    low = min(body["difference_us_low"].min(), drawn["difference_us"].min(), 0)
+    high = max(body["difference_us_high"].max(), drawn["difference_us"].max(), 0)
     if np.isfinite([low, high]).all():
         room = 0.12 * (high - low) or 1
         axes.set_ylim(low - room, high + room)
