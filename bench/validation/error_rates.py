@@ -47,9 +47,9 @@ TARGETS = {
     Measure.WORD_ALARM: (0.03, 0.07),
     Measure.COVERAGE: (0.93, 0.97),
     Measure.FALSE_EQUIVALENT: (0.0, 0.06),
-    Measure.STEP_ALARM: (0.03, 0.07),
     Measure.CHANGE_INTERVAL_ALARM: (0.03, 0.07),
     # Of a family that Holm's correction holds together: at most the nominal 5 %, less where members agree.
+    Measure.STEP_ALARM: (0.0, 0.07),
     Measure.CLAIM_ALARM: (0.0, 0.07),
     Measure.CHANGE_ALARM: (0.0, 0.07),
 }

@@ -50,7 +50,7 @@ chance. What was off before, and what was done: [decision 11](decisions/0011-sub
 | coverage | 95 % interval and the true ratio, which is at the margin | 95 | 93 to 97 |
 | false EQUIVALENT | true ratio at the margin, above or below 1; `negligible` counts too | 5 | at most 6 |
 | claim decided | true ratio 1 on three metrics; any word that takes a side | at most 5 | at most 7 |
-| INVALID | true ratio 1: an arm seems to differ from itself, by chance | | |
+| INVALID | true ratio 1: an after-effect seems to be there, by chance | | |
 | found: 2 %, 5 % | that is the true ratio, and the word is BETTER | | |
 
 ![Rates by kind of noise, with their intervals, against their targets](images/false-verdicts.svg)
@@ -64,9 +64,9 @@ an arm whose noise is more *skewed* than the other's is not simulated.
 """
 FAMILIES = """\
 Four arms in a ladder under two conditions, where nothing differs: the word on a step, the interval of a
-change, whether *any* of the changes on p50 is CHANGED, and whether the first claim takes a side. The last
-two are held by Holm's correction to at most 5 % together; it is less where the members of a family agree, as
-throughput and latency do.
+change, whether *any* of the changes on p50 is CHANGED, and whether the first claim takes a side. All but the
+interval are held by Holm's correction to at most 5 % with those beside them; it is less of each alone, and
+where the members of a family agree, as throughput and latency do.
 """
 RELABELLED = f"""\
 Slots of one arm, measured on a machine, divided at random within every block into two pseudo-arms: half of
