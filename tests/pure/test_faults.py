@@ -13,8 +13,8 @@ from bench.errors import ExitCode, InputError
 from bench.results import store
 
 ROOT = Path(__file__).parents[2]
-CLAIM = next((ROOT / "results/example-claim").iterdir()) / "run.json"
-ANATOMY = next((ROOT / "results/example-anatomy").iterdir()) / "run.json"
+CLAIM = ROOT / "tests/pure/data/run-v3-claim.json"
+ANATOMY = ROOT / "tests/pure/data/example-anatomy-v3/run.json"
 OLDEST = ROOT / "tests/pure/data/run-v2.json"
 Change = Callable[[dict[str, Any]], object]
 
