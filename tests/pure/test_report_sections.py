@@ -116,7 +116,7 @@ def test_the_page_says_where_a_width_comes_from_and_what_the_curve_is(pages: tup
 def test_where_slots_are_void_the_page_has_the_verdict_without_gates_and_who_lost_them(
     tmp_path: Path,
 ) -> None:
-    scenario = make_scenario(blocks=6)
+    scenario = make_scenario(blocks=8)
     slots = tuple(
         measure(scenario, slot).model_copy(update={"gates": (make_gate(passed=slot.index != 3),)})
         for slot in plan_slots(scenario, seed=1)
@@ -125,6 +125,6 @@ def test_where_slots_are_void_the_page_has_the_verdict_without_gates_and_who_los
     said = fill_page("md", run, list_chapters(run, figures=False))
 
     assert "The comparisons with gates left out" in said
-    assert "no gate, 24 slots" in said
+    assert "no gate, 32 slots" in said
     assert "Void slots by arm" in said
     assert "Systematic splits of the p50" in said
