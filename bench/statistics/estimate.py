@@ -137,8 +137,9 @@ def find_power(values: Sequence[float], sessions: Sequence[int], margin: float) 
     limit = float(stdtrit(freedom, 0.975))
     if shift > MOST_SHIFTED * limit:
         return 1.0
-    other = float(nctdtr(freedom, shift, -limit)) if shift < limit else 0.0
-    return float(1 - nctdtr(freedom, shift, limit)) + other
+    # Far out in a tail scipy's has no number: there it is nothing.
+    missed, other = (float(np.nan_to_num(nctdtr(freedom, shift, end))) for end in (limit, -limit))
+    return 1 - missed + other
 
 
 def find_new_session(values: Sequence[float], sessions: Sequence[int]) -> tuple[float, float] | None:

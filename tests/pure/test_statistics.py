@@ -12,6 +12,7 @@ from bench.statistics.estimate import (
     Estimate,
     estimate,
     estimate_shift,
+    find_power,
     sensitivity,
     sensitivity_of_shift,
 )
@@ -218,3 +219,16 @@ def test_the_bootstrap_interval_of_a_shift_holds_it_and_resamples_both_samples()
     assert found.bootstrap_ci95[1] - found.bootstrap_ci95[0] > 2, "equal resamples would cancel"
     assert found.hodges_lehmann == 5
     assert found.sign_flip_p_value is None
+
+
+@given(sample=samples, margin=st.floats(0.001, 1))
+def test_power_is_a_share_and_a_number_whatever_the_spread(sample: list[float], margin: float) -> None:
+    assert 0 <= find_power(sample, [0] * len(sample), margin) <= 1.0001
+
+
+@pytest.mark.parametrize("spread", [0.001, 0.01, 0.03, 0.1, 1.0])
+@pytest.mark.parametrize("count", [3, 4, 6, 20])
+def test_power_has_a_number_from_a_few_blocks_to_many(count: int, spread: float) -> None:
+    sample = [spread * (-1) ** place for place in range(count)]
+
+    assert 0 <= find_power(sample, [0] * count, 0.05) <= 1.0001
