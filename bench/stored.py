@@ -1,7 +1,9 @@
 """A stored record: how every model that is written and read again behaves."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -46,6 +48,15 @@ class Stored(BaseModel):
         # Of a key that stands twice pydantic takes the last, and other readers may take the first.
         json.loads(text, object_pairs_hook=_refuse_repeated)
         return cls.model_validate_json(text, strict=True)
+
+
+def digest_plain(said: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of plain JSON as `json.dumps(said, sort_keys=True)` writes it.
+
+    Of everything that stands in a file and of nothing else, so a reader needs only the file, and neither
+    a field that a later version adds nor a default that it changes makes another of it.
+    """
+    return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:

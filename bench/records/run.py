@@ -1,9 +1,7 @@
 """What a run stores of itself: in run.json, from its plan before there is data on, and in each slot.json."""
 
-import json
 from collections.abc import Mapping
 from enum import StrEnum
-from hashlib import sha256
 
 from pydantic import Field
 
@@ -18,7 +16,7 @@ from bench.slots.gates.gate import Gate, GateKind, is_valid
 from bench.slots.observation import SlotMetrics
 from bench.slots.surroundings import Facts
 from bench.slots.turns_record import TurnsRecord
-from bench.stored import Amount, Count, Moment, MomentIfAny, Stored
+from bench.stored import Amount, Count, Moment, MomentIfAny, Stored, digest_plain
 
 SCHEMA_VERSION = 6
 """Of run.json and of everything beside it; raised when an older reader would misread a run."""
@@ -173,13 +171,9 @@ class SlotRecord(Stored):
         )
 
 
-def digest_slot(slot: SlotRecord) -> str:
-    """SHA-256 (hex) of a slot's record, its own digest aside.
-
-    Of what differs from the defaults alone: a field that a later version adds leaves it as it is.
-    """
-    said = slot.model_dump(mode="json", exclude_defaults=True, exclude={"own_sha256"})
-    return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+def digest_slot(slot: SlotRecord, *, as_read: bool = False) -> str:
+    """SHA-256 (hex) of a slot's record, its own digest aside; `as_read` as in `digest_plan`."""
+    return digest_plain(slot.model_dump(mode="json", exclude_unset=as_read, exclude={"own_sha256"}))
 
 
 class RunRecord(Stored):

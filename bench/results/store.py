@@ -41,7 +41,7 @@ from bench.results.files import (
     write_atomically,
 )
 from bench.results.reading import read_record, read_text, refuse
-from bench.scenario.plan import Slot
+from bench.scenario.plan import Slot, digest_plan
 from bench.slots.surroundings import Facts
 
 CALIBRATION_FILE = STATE / "calibration.json"
@@ -99,6 +99,9 @@ def reopen_run(folder: Path, record: RunRecord) -> RunRecord:
         changes = {"schema_version": SLOTS_OF_THEIR_OWN, "slots": tuple(read_slots(folder, record).values())}
         record = record.model_copy(update=changes)
     record = record.model_copy(update={"status": Status.RUNNING, "finished_at": None})
+    if record.plan_sha256:  # Of the same plan as this version writes it, with settings that the first lacked.
+        plan_sha256 = digest_plan(record.scenario, record.seed, record.planned)
+        record = record.model_copy(update={"plan_sha256": plan_sha256})
     write_run(folder, record.model_copy(update={"slots": ()}))
     kept = {folder / slot.slot.directory / SLOT_FILE for slot in record.slots}
     for path in set((folder / SLOTS_FOLDER).glob(f"*/{SLOT_FILE}")) - kept:

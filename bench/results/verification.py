@@ -217,7 +217,7 @@ def _compare_slots(folder: Path, slots: Iterable[SlotRecord], *, ended: bool) ->
         except ValueError as fault:
             yield f"{name}: {fault}"
             continue
-        if written.own_sha256 not in ("", digest_slot(written)):
+        if written.own_sha256 not in ("", digest_slot(written, as_read=True)):
             yield f"{name} is not as it was written"
         elif stored != slot:
             yield f"{name} says otherwise than {RUN_FILE}"

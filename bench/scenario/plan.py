@@ -5,18 +5,16 @@ drift then falls on all arms alike, and each block carries its own A/A pairs. Wh
 (`schedule.interleave`), the slots of a block under a condition are a set, alive together: one life.
 """
 
-import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import groupby, product
 
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.interleaving import FIRST_PORT, keep_present, order_cells
 from bench.scenario.model import Interleave
 from bench.scenario.scenario import Scenario
-from bench.stored import Count, Stored
+from bench.stored import Count, Stored, digest_plain
 
 IDLE_S = 1.0
 """Length of the idle baseline: of every slot, before its load. Its noise, which is mostly the 10 ms in
@@ -91,17 +89,17 @@ def plan_slots(scenario: Scenario, seed: int) -> tuple[Slot, ...]:
     return tuple(slots)
 
 
-def digest_plan(scenario: Scenario, seed: int, planned: Sequence[Slot]) -> str:
-    """SHA-256 (hex) of all that is fixed before there is data.
+def digest_plan(scenario: Scenario, seed: int, planned: Sequence[Slot], *, as_read: bool = False) -> str:
+    """SHA-256 (hex) of all that is fixed before there is data, as `digest_plain` of the three by name.
 
-    Of what differs from the defaults alone: a setting that a later version adds leaves it as it is.
+    `as_read`: of what was read of a file, and not of what it leaves to this version's defaults.
     """
     said = {
-        "scenario": scenario.model_dump(mode="json", exclude_defaults=True),
+        "scenario": scenario.model_dump(mode="json", exclude_unset=as_read),
         "seed": seed,
-        "planned": [slot.model_dump(mode="json", exclude_defaults=True) for slot in planned],
+        "planned": [slot.model_dump(mode="json", exclude_unset=as_read) for slot in planned],
     }
-    return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return digest_plain(said)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What is registered before there is data, and sealed when it is written: a change of either is noticed."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 import bench
 from bench.errors import ExitCode, InputError
-from bench.records.run import RunRecord, SlotRecord, Status, digest_slot
+from bench.records.run import RunRecord, SlotRecord, Status
 from bench.results import store
 from bench.scenario.model import Load, Schedule
 from bench.scenario.plan import digest_plan, plan_slots
@@ -98,14 +99,36 @@ def test_a_slot_that_was_changed_before_its_run_ended_is_noticed(tmp_path: Path,
     assert any("slot.json is not as it was written" in fault for fault in bench.load(tmp_path).faults)
 
 
-def test_the_digest_is_of_what_differs_from_the_defaults_so_that_a_later_field_leaves_it(
+def digest_of(said: dict[str, Any]) -> str:
+    """As whoever has only the file would take it."""
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def test_both_digests_are_of_what_stands_in_the_file_whatever_this_version_holds_for_a_default(
     tmp_path: Path,
 ) -> None:
     slot, file = write_slot(tmp_path)
-    said = json.loads(file.read_text())
-    said.pop("wrk_witness_rps")  # As of a version that had no such field yet.
+    run, said = json.loads((tmp_path / "run.json").read_text()), json.loads(file.read_text())
 
-    assert digest_slot(SlotRecord.model_validate_json(json.dumps(said))) == slot.own_sha256
+    assert run["plan_sha256"] == digest_of({name: run[name] for name in ("scenario", "seed", "planned")})
+    assert said.pop("own_sha256") == digest_of(said) == slot.own_sha256
+
+
+def test_a_run_of_a_version_that_had_fewer_settings_is_as_it_was_written_and_can_go_on(
+    tmp_path: Path,
+) -> None:
+    _, file = write_slot(tmp_path)
+    run, said = json.loads((tmp_path / "run.json").read_text()), json.loads(file.read_text())
+    run["scenario"]["schedule"].pop("interleave")
+    run["plan_sha256"] = digest_of({name: run[name] for name in ("scenario", "seed", "planned")})
+    said.pop("own_sha256")
+    said.pop("wrk_witness_rps")
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    file.write_text(json.dumps(said | {"own_sha256": digest_of(said)}))
+
+    assert bench.load(tmp_path).faults == ()
+    store.reopen_run(tmp_path, store.read_run(tmp_path))
+    assert bench.load(tmp_path).faults == ()
 
 
 def test_a_whole_run_that_was_not_touched_has_no_fault(tmp_path: Path) -> None:
