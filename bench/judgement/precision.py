@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from scipy.special import stdtrit
 
+from bench.judgement.effect import contrast_blocks
 from bench.judgement.samples import MIN_BLOCKS, Measured, sort_slots
 from bench.scenario.contradictions import MAX_SLOTS, count_slots
 from bench.scenario.metric import PERFORMANCE, Metric
@@ -185,14 +186,9 @@ def _contrasts(
         for arm in scenario.compared:
             if arm.name == scenario.baseline or arm.name in unavailable:
                 continue
-            blocks = measured.sample(PRECISE_METRIC, (base, measured.side(arm.name, condition))).blocks
-            if blocks:
-                found.append(
-                    Contrast(
-                        [block.number for block in blocks],
-                        [block.logs[1] - block.logs[0] for block in blocks],
-                        [block.session for block in blocks],
-                        scenario.margins.of(PRECISE_METRIC),
-                    )
-                )
+            sample = measured.sample(PRECISE_METRIC, (base, measured.side(arm.name, condition)))
+            if sample.blocks:
+                logs, _, sessions = contrast_blocks(sample, (-1, 1), PRECISE_METRIC)
+                numbers = [block.number for block in sample.blocks]
+                found.append(Contrast(numbers, logs, sessions, scenario.margins.of(PRECISE_METRIC)))
     return found

@@ -15,6 +15,7 @@ from statistics import fmean
 
 from scipy.special import fdtrc
 
+from bench.judgement.effect import contrast_blocks
 from bench.judgement.samples import MIN_BLOCKS, Measured, Side
 from bench.scenario.metric import Metric
 from bench.slots.observation import SlotMetrics
@@ -187,12 +188,8 @@ def _contrast_with_baseline(
     for arm in arms:
         if arm != baseline:
             sides = (measured.side(baseline, condition), measured.side(arm, condition))
-            blocks = measured.sample(METRIC, sides).blocks
-            yield (
-                arm,
-                [block.logs[1] - block.logs[0] for block in blocks],
-                [block.session for block in blocks],
-            )
+            logs, _, sessions = contrast_blocks(measured.sample(METRIC, sides), (-1, 1), METRIC)
+            yield arm, logs, sessions
 
 
 def _usable(measured: Measured, arm: str, condition: int) -> list[SlotMetrics]:

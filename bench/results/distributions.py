@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bench.judgement.samples import MIN_BLOCKS, MIN_COMPLETE_SHARE
+from bench.judgement.samples import Measured, sort_slots
+from bench.scenario.metric import Metric
 from bench.statistics.histogram import count_latencies
 from bench.statistics.quantile_effect import estimate_band
 
@@ -61,8 +62,10 @@ def read_distributions(run: "Run", column: str) -> Distributions:
 
 def find_shift(run: "Run", column: str, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
     """The rows of `Run.shift`, of each of `pairs` of arms: the baseline and the candidate."""
+    slots = [record.metrics() for record in run.record.slots]
+    measured = sort_slots(run.record.scenario, slots, run.record.seed)
     found = [
-        _shift_candidate(run, run.distributions(column), condition, pair)
+        _shift_candidate(measured, run.distributions(column), condition, pair)
         for condition, about in enumerate(run.conditions)
         if about.is_compared
         for pair in pairs
@@ -73,35 +76,32 @@ def find_shift(run: "Run", column: str, pairs: Sequence[tuple[str, str]]) -> pd.
 
 
 def _shift_candidate(
-    run: "Run", known: Distributions, condition: int, names: tuple[str, str]
+    measured: Measured, known: Distributions, condition: int, names: tuple[str, str]
 ) -> list[tuple[object, ...]]:
-    """A row a level; none where too few blocks are complete."""
-    scenario, (baseline, candidate) = run.record.scenario, names
-    blocks: dict[tuple[int, int], dict[str, list[np.ndarray]]] = {}
-    requests: dict[str, list[int]] = {name: [] for name in names}
-    for record in run.record.slots:
-        slot = record.slot
-        if slot.condition == condition and slot.arm in names:
-            of_block = blocks.setdefault((slot.session, slot.block), {name: [] for name in names})
-            if slot.index in known.quantiles_us:
-                of_block[slot.arm].append(known.quantiles_us[slot.index])
-                requests[slot.arm].append(record.requests)
-    repeats = {name: scenario.repeats(scenario.arm(name)) for name in names}
-    complete = {
-        place: sides
-        for place, sides in sorted(blocks.items())
-        if all(len(sides[name]) == repeats[name] for name in names)
-    }
-    if len(complete) < MIN_BLOCKS or len(complete) < MIN_COMPLETE_SHARE * len(blocks):
+    """A row a level; none where too few blocks are complete: those of the p50 itself."""
+    sample = measured.sample(Metric.P50_LATENCY_US, [measured.side(name, condition) for name in names])
+    if not sample.is_enough:
         return []
-    typical = min(np.median(requests[name]) * repeats[name] for name in names)
+    slots = {name: measured.cells[name, condition] for name in names}
+    typical = min(
+        np.median([slot.requests for slot in of_arm if slot.index in known.quantiles_us])
+        * measured.scenario.repeats(measured.scenario.arm(name))
+        for name, of_arm in slots.items()
+    )
     shown = (1 - LEVELS) * typical >= FEWEST_BEYOND
-    sessions = [session for session, _ in complete]
+    sides = [
+        [
+            [known.quantiles_us[slot.index] for slot in slots[name] if slot.block == block.number]
+            for name in names
+        ]
+        for block in sample.blocks
+    ]
+    sessions = [block.session for block in sample.blocks]
     logs, values = (
         np.array(
             [
-                np.mean(scale(sides[candidate]), axis=0) - np.mean(scale(sides[baseline]), axis=0)
-                for sides in complete.values()
+                np.mean(scale(candidate), axis=0) - np.mean(scale(baseline), axis=0)
+                for baseline, candidate in sides
             ]
         )[:, shown]
         for scale in (np.log, np.array)
@@ -116,8 +116,5 @@ def _shift_candidate(
         difference.low,
         difference.high,
     )
-    label = run.conditions[condition].label
-    return [
-        (label, baseline, candidate, *map(float, of_level), len(complete))
-        for of_level in zip(*columns, strict=True)
-    ]
+    label = measured.conditions[condition].label
+    return [(label, *names, *map(float, of_level), len(sessions)) for of_level in zip(*columns, strict=True)]

@@ -74,7 +74,7 @@ def test_a_run_with_too_little_of_something_says_so_in_a_paragraph_or_does_witho
     if done.returncode == 3:
         # What was said beside the progress; its reason may be another program's, of several lines.
         reason = "\n".join(line for line in said.splitlines() if not PROGRESS.match(line))
-        assert 40 < len(reason) < 2_000, f"one clear paragraph, not:\n{reason}"
+        assert 60 < len(reason) < 1_000, f"one clear paragraph, not:\n{reason}"
     assert bench("clean").returncode == 0
     assert snapshot() == before
 
