@@ -75,6 +75,13 @@ def main() -> NoReturn:
 
 def run_app() -> int:
     """Run the command line; returns the exit code."""
+    try:
+        return _run()
+    except MemoryError:  # Of the command, or of what would have said what became of it.
+        return _refuse_for_want_of_memory()
+
+
+def _run() -> int:
     if COMPLETION in os.environ:
         completion_init()
     # Every output says it itself, before its numbers.
@@ -97,7 +104,7 @@ def run_app() -> int:
             )
         )
     except MemoryError:
-        return _refuse_for_want_of_memory()
+        raise
     except Exception as bug:  # noqa: BLE001 - the one place where an unknown failure becomes exit code 1
         if isinstance(bug, OSError) and bug.errno in SCARCE:
             return _refuse(EnvironmentLacks("Running bench", _tell_scarcity(bug), SCARCE[bug.errno]))
@@ -132,7 +139,7 @@ class _Interruption(BenchError):
 
 def _refuse(fault: BenchError) -> int:
     """Say why there is no result: a paragraph for a person, and JSON where a script asked for some."""
-    err.print(str(fault), style="red", markup=False, soft_wrap=True)
+    err.print(str(fault), style="red", soft_wrap=True)
     if "--json" in sys.argv[1:]:
         print_json({"error": fault.as_dict()})
         sys.stdout.flush()

@@ -60,7 +60,7 @@ def write_report(folder: Path) -> None:
     from bench.measure.capacity import write_capacity_results
 
     write_capacity_results(folder, publish_capacity)
-    out.print(str(folder / "report.html"), markup=False)
+    out.print(str(folder / "report.html"))
 
 
 def _print_capacity(folder: Path, as_json: bool) -> None:
@@ -101,12 +101,12 @@ def _print_capacity(folder: Path, as_json: bool) -> None:
         )
     else:
         said = f"{describe_faults(f'measurement {record.id}', faults)} {answer_capacity(record)}"
-        out.print(said.strip(), markup=False)
+        out.print(said.strip())
         for table in (*summarise_capacity(record), tabulate_checks(record)):
             out.print()
             print_whole(table.columns, table.rows, table.caption)
         for line in (*list_cautions(record), *(f"comparison: {run}" for run in record.comparisons.values())):
-            out.print(f"\n{line}", markup=False)
-        out.print(f"\nreport: {folder / 'report.html'}", markup=False)
+            out.print(f"\n{line}")
+        out.print(f"\nreport: {folder / 'report.html'}")
     if all(ratio.word.startswith(Word.INVALID) for ratio in ratios):
         raise typer.Exit(ExitCode.INVALID_MEASUREMENT)

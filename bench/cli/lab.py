@@ -26,7 +26,7 @@ def clean() -> None:
     with machine_lock("bench clean"):
         removed = undo_dead_runs()
     for line in removed:
-        out.print(f"removed {line}", markup=False)
+        out.print(f"removed {line}")
     out.print(f"{len(removed)} things removed" if removed else "nothing was left behind")
 
 
@@ -48,12 +48,12 @@ def _print_examination(found: "Examination") -> None:
     for need in found.requirements:
         remedy = "" if need.met else f", for {need.purpose}  ->  {need.remedy}"
         state = "ok" if need.met else "MISSING" if need.always else "absent"
-        out.print(f"{state:8}{need.name}: {need.seen}{remedy}", markup=False)
+        out.print(f"{state:8}{need.name}: {need.seen}{remedy}")
     for title, things in (("modes", found.modes), ("engines besides the machine's own", found.engines)):
         out.print(f"\n{title}", style="bold")
         for thing in things:
             state = "available" if thing.available else f"NOT AVAILABLE: {thing.reason}"
-            out.print(f"{thing.name:16} {state}{f' ({thing.what})' if thing.what else ''}", markup=False)
+            out.print(f"{thing.name:16} {state}{f' ({thing.what})' if thing.what else ''}")
 
 
 @app.command(epilog="Example: bench calibrate --seconds 1 --rounds 3")
@@ -78,15 +78,13 @@ def _print_calibration(found: "Calibration") -> None:
 
     titles = ("N", "engine", "req/s", "raw / this [95 %]", "recorded", "Locust's count")
     print_table(titles, list_ceilings(found))
-    out.print(
-        f"N connections; medians; null server and generator on a core each; {found.scope}\n", markup=False
-    )
+    out.print(f"N connections; medians; null server and generator on a core each; {found.scope}\n")
     print_table(("rate", "engine", "late p50 us", "p99 us", "answered/s"), list_lateness(found))
-    out.print(f"Open loops; the raw engine's loop is: {found.loop}\n", markup=False)
+    out.print(f"Open loops; the raw engine's loop is: {found.loop}\n")
     print_table(("metric", "A/A ratio [95 %]", "1 min", "5 min", "30 min"), list_floors(found))
     out.print("Minutes: the smallest effect that a run of two arms finds in 80 of 100 tries.\n")
     for line in describe_instrument(found):
-        out.print(line, markup=False)
+        out.print(line)
 
 
 @app.command(epilog="Example: bench walkthrough --engine machine --engine debian:trixie")
@@ -117,10 +115,10 @@ def walkthrough(
         rows = findings.comparison_rows(record)
         print_table(findings.comparison_columns(record), rows, "Engines compared")
     for source, reason in record.unavailable.items():
-        out.print(f"engine {source}: cannot be had: {reason}", markup=False)
-    out.print("\nThe article's claim about performance is judged by `bench run article`.", markup=False)
-    out.print(f"evidence: {folder / 'walkthrough.md'}", markup=False)
+        out.print(f"engine {source}: cannot be had: {reason}")
+    out.print("\nThe article's claim about performance is judged by `bench run article`.")
+    out.print(f"evidence: {folder / 'walkthrough.md'}")
 
 
 def _tell(what: str) -> None:
-    err.print(what, markup=False, soft_wrap=True)
+    err.print(what, soft_wrap=True)

@@ -41,12 +41,12 @@ def say_next(results: Path) -> None:
     word = f": {last.word}" if last.word else ""
     age = describe_age(last.started_at, datetime.now(UTC))
     when = f", {age}" if age else ""
-    out.print(f"The last {last.kind} here is {last.name}, {last.status}{when}{word}.", markup=False)
+    out.print(f"The last {last.kind} here is {last.name}, {last.status}{when}{word}.")
     if last.report.exists():
-        out.print(f"report: {last.report}", markup=False)
+        out.print(f"report: {last.report}")
     out.print()
     if last.reason:
-        out.print(f"It cannot be read: {last.reason}.", markup=False)
+        out.print(f"It cannot be read: {last.reason}.")
     resumable = last.kind != "walkthrough" and last.status not in (
         Status.COMPLETE,
         Status.PRECISE,
@@ -67,7 +67,7 @@ def say_next(results: Path) -> None:
 def _print_steps(steps: Mapping[str, str]) -> None:
     """A line for what to type and one for what it does: commands are copied whole at any width."""
     for command, what in steps.items():
-        out.print(command, style="bold", markup=False)
+        out.print(command, style="bold")
         print_prose(what, indent=4)
 
 
@@ -83,7 +83,7 @@ def list_runs(
         print_json([each.as_dict() for each in shelved])
         return
     if not shelved:
-        err.print(f"There is nothing in {results}: `bench run quick` makes a first run.", markup=False)
+        err.print(f"There is nothing in {results}: `bench run quick` makes a first run.")
         return
     shown = shelved if everything else shelved[:SHOWN]
     print_whole(("status", "word", "age", "folder"), [_row(each) for each in shown])
@@ -102,7 +102,6 @@ def complete(
         raise InputError(DOING, f"there is no {shell}", f"Say one of {', '.join(SHELLS)}.")
     out.print(
         get_completion_script(prog_name="bench", complete_var="_BENCH_COMPLETE", shell=shell),
-        markup=False,
     )
 
 

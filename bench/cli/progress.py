@@ -34,12 +34,12 @@ class Lines:
 
     def stage(self, what: str) -> None:
         """Say that a part begins."""
-        self._console.print(what, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(what, highlight=False, soft_wrap=True)
 
     def slot(self, record: SlotRecord, done: int, planned: int, seconds_left: float) -> None:
         """Say what a slot showed."""
         line = f"slot {done}/{planned}  {describe_slot(record)}  {clock(seconds_left)} left"
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(line, highlight=False, soft_wrap=True)
 
 
 class Bar:

@@ -65,7 +65,7 @@ def report(
         from bench.results.run import load
 
         write_results(load(run), publish_run)
-        out.print(str(run / "report.html"), markup=False)
+        out.print(str(run / "report.html"))
     else:
         _write_form(run, form, output)
 

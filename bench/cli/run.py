@@ -140,27 +140,27 @@ def plan(
 def _print_plan(found: "Preview") -> None:
     from bench.cli.progress import clock
 
-    out.print(f"{found.scenario}: {found.question}\n", markup=False)
+    out.print(f"{found.scenario}: {found.question}\n")
     for name, what in found.arms.items():
-        out.print(f"  arm {name}: {what}", markup=False)
+        out.print(f"  arm {name}: {what}")
     for label in found.conditions:
-        out.print(f"  condition {label}", markup=False)
+        out.print(f"  condition {label}")
     out.print(
         f"\n{found.blocks} blocks in {found.sessions} session(s), {found.slots} slots,"
         f" about {clock(found.expected_s)} (m:ss) in all"
     )
     out.print(f"with --seed {found.seed} the plan's SHA-256 is {found.plan_sha256}", soft_wrap=True)
     if found.turns:
-        out.print(found.turns, markup=False)
+        out.print(found.turns)
     if found.budget_blocks is not None:
         out.print(f"the budget is enough for about {found.budget_blocks} of the blocks")
     if found.forecast:
-        out.print(found.forecast, markup=False)
+        out.print(found.forecast)
     if found.first_block:
-        out.print("first block: " + ", ".join(found.first_block), markup=False)
+        out.print("first block: " + ", ".join(found.first_block))
     out.print("\nChanges to this machine, in order:")
     for change in found.changes:
-        out.print(f"  - {change}", markup=False)
+        out.print(f"  - {change}")
 
 
 def _print_verdict(found: "Run", as_json: bool) -> None:
@@ -183,4 +183,4 @@ def _print_verdict(found: "Run", as_json: bool) -> None:
 
 
 def _print_lines(lines: Sequence[str]) -> None:
-    out.print("".join(f"\n{line}" for line in lines), end="\n" if lines else "", markup=False)
+    out.print("".join(f"\n{line}" for line in lines), end="\n" if lines else "")

@@ -77,10 +77,10 @@ def new(
             stream.write(text)
     except OSError as fault:
         raise InputError(doing, str(fault), "Give another file with --output.") from fault
-    out.print(f"{path}: {_describe(scenario)}", markup=False)
+    out.print(f"{path}: {_describe(scenario)}")
     err.print("Edit it, then:")
     for command in ("scenario check", "plan", "run"):
-        err.print(f"  bench {command} {path}", markup=False, soft_wrap=True)
+        err.print(f"  bench {command} {path}", soft_wrap=True)
 
 
 @scenario_app.command(epilog="Example: bench scenario check scenarios/*.toml")
@@ -94,12 +94,12 @@ def check(
             asked = read_asked([name])
         except InputError as fault:
             wrong += 1
-            err.print(str(fault), style="red", markup=False, soft_wrap=True)
+            err.print(str(fault), style="red", soft_wrap=True)
             continue
         if asked.is_suite:
-            out.print(f"{name}: a suite of {len(asked.scenarios)} scenarios", markup=False)
+            out.print(f"{name}: a suite of {len(asked.scenarios)} scenarios")
         else:
-            out.print(f"{name}: {_describe(asked.scenarios[0][1])}", markup=False)
+            out.print(f"{name}: {_describe(asked.scenarios[0][1])}")
     if wrong:
         raise typer.Exit(ExitCode.BAD_INPUT)
 

@@ -47,7 +47,7 @@ def write_report(folder: Path, form: str | None, output: Path | None) -> None:
     if form is None:
         write_index(record, folder)
         sums.write_sums(folder)
-        out.print(str(folder / INDEX_HTML), markup=False)
+        out.print(str(folder / INDEX_HTML))
         return
     text = (
         record.model_dump_json(indent=1) + "\n"
@@ -86,14 +86,14 @@ def print_plan(
     share = ("share",) if budget_s else ()
     titles = ("scenario", "slots", "expected", "last time", *share, "question")
     print_table(titles, rows, wrap_last=True)
-    out.print(f"\n{len(rows)} scenarios, about {clock(found.expected_s)} (m:ss) in all", markup=False)
+    out.print(f"\n{len(rows)} scenarios, about {clock(found.expected_s)} (m:ss) in all")
     if budget_s:
         out.print(f"with the budget at most about {clock(budget_s)}: each share is of its slots alone")
     if precision:
         out.print(
             f"until a precision is reached, up to {MAX_EXTENSION} times the slots: `bench plan SCENARIO` says"
         )
-    out.print("Changes to this machine: `bench plan SCENARIO` lists those of each.", markup=False)
+    out.print("Changes to this machine: `bench plan SCENARIO` lists those of each.")
 
 
 def print_end(folder: Path, index: Index, as_json: bool) -> None:
@@ -133,14 +133,14 @@ def print_end(folder: Path, index: Index, as_json: bool) -> None:
             for chapter in chapters
         ]
         print_whole(("scenario", "status", "claim", "exit code"), rows)
-        out.print(f"\nindex: {folder / INDEX_HTML}", markup=False)
+        out.print(f"\nindex: {folder / INDEX_HTML}")
     if record.exit_code is not ExitCode.DONE:
         raise typer.Exit(record.exit_code)
 
 
 def _watcher(web_ui: int | None, index: Index) -> Watcher:
     return Watcher(
-        say=lambda what: err.print(what, markup=False, soft_wrap=not err.is_terminal),
+        say=lambda what: err.print(what, soft_wrap=not err.is_terminal),
         progress=lambda: show_progress(err),
         ended=_say_ended,
         publish=publish_run,
@@ -154,7 +154,7 @@ def _say_ended(entry: Entry, run: Run | None) -> None:
     from bench.report.run.answer import answer_sentence
 
     if run is None:
-        err.print(entry.fault, style="red", markup=False, soft_wrap=True)
+        err.print(entry.fault, style="red", soft_wrap=True)
     else:
-        err.print(answer_sentence(run), markup=False, soft_wrap=not err.is_terminal)
+        err.print(answer_sentence(run), soft_wrap=not err.is_terminal)
     err.print()

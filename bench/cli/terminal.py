@@ -11,8 +11,9 @@ from rich.text import Text
 
 _IS_TERMINAL = sys.stdout is not None and sys.stdout.isatty()
 # A file or a pipe has no width of its own; a cell that is cut for one can be neither read nor parsed.
-out = Console(highlight=False, soft_wrap=True, width=None if _IS_TERMINAL else 200)
-err = Console(stderr=True, highlight=False)
+# What is said holds names and paths, which are shown as they are: no markup, no `:100:`.
+out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if _IS_TERMINAL else 200)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def print_prose(text: str, indent: int = 0) -> None:
@@ -20,7 +21,7 @@ def print_prose(text: str, indent: int = 0) -> None:
     if out.is_terminal:
         out.print(Padding(Text(text), (0, 0, 0, indent)), soft_wrap=False)
     else:
-        out.print(" " * indent + text, markup=False)
+        out.print(" " * indent + text)
 
 
 def print_table(
@@ -28,7 +29,7 @@ def print_table(
 ) -> None:
     """Columns of cells that are not broken, but for the last with `wrap_last`."""
     if heading:
-        out.print(heading, style="bold", markup=False)
+        out.print(heading, style="bold")
     columns = [Column(title, no_wrap=True) for title in titles]
     columns[-1].no_wrap = not wrap_last
     table = Table(*columns, box=None)
@@ -42,10 +43,10 @@ def print_whole(titles: Sequence[str], rows: Iterable[Sequence[str]], heading: s
     lines = [tuple(titles), *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     if heading:
-        out.print(heading, style="bold", markup=False)
+        out.print(heading, style="bold")
     for number, line in enumerate(lines):
         text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        out.print(text, style=None if number else "bold", markup=False)
+        out.print(text, style=None if number else "bold")
 
 
 def print_json(value: object) -> None:

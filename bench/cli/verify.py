@@ -31,9 +31,9 @@ def verify(
     for each in () if as_json else checked:
         for findings in each.findings.values():
             for finding in findings:
-                out.print(f"{each.folder}: {finding}", markup=False)
+                out.print(f"{each.folder}: {finding}")
         if each.is_whole:
             values = ", and its values follow from its requests" if deep else ""
-            out.print(f"{each.folder}: as it was written ({each.summed:,} files){values}", markup=False)
+            out.print(f"{each.folder}: as it was written ({each.summed:,} files){values}")
     if not all(each.is_whole for each in checked):
         raise typer.Exit(ExitCode.INVALID_MEASUREMENT)

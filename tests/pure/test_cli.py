@@ -8,9 +8,10 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from bench.cli import app, options
+from bench.cli import app, options, terminal
 from bench.cli import run as run_command
 from bench.cli.scenario_files import bundled_scenarios
+from bench.cli.terminal import print_table
 from bench.errors import ExitCode
 from bench.judgement.precision import MAX_EXTENSION
 from bench.results.store import write_run
@@ -206,3 +207,27 @@ def test_every_command_teaches_an_example(
         shown = " ".join(capsys.readouterr().out.split())
         assert "Example: " in shown, words
         assert f"bench {' '.join(words)}" in shown.partition("Example: ")[2], words
+
+
+def test_what_is_said_is_printed_as_it_is_whatever_it_would_be_in_a_language_of_markup(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_bench(monkeypatch, "report", "results/:100:[bold]") == ExitCode.BAD_INPUT
+    assert "results/:100:[bold]" in capsys.readouterr().err.replace("\n", "")
+
+    print_table(("[bold]arm",), [(":100:[/bold]",)])
+    said = capsys.readouterr().out
+    assert "[bold]arm" in said
+    assert ":100:[/bold]" in said
+
+
+def test_where_even_the_paragraph_finds_no_memory_a_shorter_one_is_said(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(terminal.err, "print", fail)
+
+    assert run_bench(monkeypatch, "report", "results/there-is-none") == ExitCode.ENVIRONMENT
+    assert "there is not enough memory" in capfd.readouterr().err
