@@ -20,8 +20,8 @@ from bench.lab.hosts.host import Endpoint
 from bench.lab.hosts.journal import Journal, undo, undo_dead_runs
 from bench.lab.hosts.lab import hosts_of_lab, lab
 from bench.lab.hosts.lock import machine_lock
+from bench.lab.instruments.idle_states import hold_idle_states
 from bench.lab.servers.null_server import null_server
-from bench.measure import settings
 from bench.paths import CACHE
 from bench.results import files
 from bench.scenario.model import Load
@@ -50,7 +50,7 @@ def main() -> None:
                 found = stack.enter_context(lab(plans, journal))
                 load = stack.enter_context(generator(found.client, journal, workers=max(WORKERS)))
                 server = stack.enter_context(null_server(found.docker[DOCKER1.name], CACHE, WAIT_MS))
-                stack.enter_context(settings.hold_idle_states(wanted=True))
+                stack.enter_context(hold_idle_states(wanted=True))
                 assert load.first_200_ns(server, "/") is not None
                 measure(load, server, given.rounds)
         finally:

@@ -12,6 +12,7 @@ from bench.errors import InputError
 
 if TYPE_CHECKING:
     from bench.scenario.engine_source import EngineSource
+    from bench.scenario.hosts import HostsFile
 
 
 def complete_scenarios(incomplete: str) -> list[str]:
@@ -48,6 +49,14 @@ SeedOption = Annotated[
     int | None, typer.Option(min=0, help="Order of the slots, and arrivals; drawn and recorded if absent.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+HostsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--hosts",
+        metavar="FILE",
+        help="Machines of your own to measure on, reached over SSH (docs/real-hosts.md); absent: the lab.",
+    ),
+]
 WebUiOption = Annotated[
     int | None,
     typer.Option(
@@ -61,6 +70,20 @@ WebUiOption = Annotated[
 DOING = "Reading the options"
 PAGES = {".html": "html", ".md": "md"}
 """Ending of a page's file -> its form."""
+
+
+def read_hosts(path: Path | None) -> "HostsFile | None":
+    """The machines of a hosts file; None without one. Raises InputError for what is none."""
+    from bench.scenario.hosts import parse_hosts
+
+    if path is None:
+        return None
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as fault:
+        advice = "Give a TOML file as docs/real-hosts.md describes it."
+        raise InputError(f"Reading the hosts file {path}", str(fault), advice) from fault
+    return parse_hosts(text, str(path))
 
 
 def read_engines(named: Sequence[str]) -> "list[EngineSource]":

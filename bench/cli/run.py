@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.options import (
+    HostsOption,
     JsonOption,
     ResultsOption,
     RunArgument,
@@ -16,6 +17,7 @@ from bench.cli.options import (
     WebUiOption,
     parse_duration,
     parse_percent,
+    read_hosts,
 )
 from bench.cli.publishing import publish_run
 from bench.cli.scenario_files import read_asked
@@ -56,6 +58,7 @@ def run(
             help="Measure until it is told whether every p50 difference is beyond its margin or inside it.",
         ),
     ] = False,
+    hosts: HostsOption = None,
     web_ui: WebUiOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,9 +67,11 @@ def run(
     from bench.measure.progress import Watch
     from bench.measure.run import Wanted, begin_run
 
-    asked = read_asked(scenario)
+    asked, machines = read_asked(scenario), read_hosts(hosts)
     budget_s = parse_duration(budget) if budget else None
     precise_to = parse_percent(precision) if precision else None
+    if machines and asked.is_suite:
+        raise InputError("Reading the options", "--hosts goes with one scenario", "Run one after another.")
     if decide and (precise_to or asked.is_suite):
         advice = "Give --decide for one scenario, or --precision."
         raise InputError("Reading the options", "--decide goes with neither --precision nor a suite", advice)
@@ -77,14 +82,16 @@ def run(
         return
     [(_, single)] = asked.scenarios
     drawn = secrets.randbelow(2**31) if seed is None else seed
-    wanted = Wanted(single, drawn, budget_s, precise_to, decide)
+    wanted = Wanted(single, drawn, budget_s, precise_to, decide, machines)
     with show_progress(err) as progress:
         found = begin_run(wanted, results, Watch(progress, publish_run, web_ui))
     _print_verdict(found, as_json)
 
 
 @app.command(epilog="Example: bench resume results/quick/20261124T202906Z-d62b")
-def resume(run: RunArgument, web_ui: WebUiOption = None, as_json: JsonOption = False) -> None:
+def resume(
+    run: RunArgument, hosts: HostsOption = None, web_ui: WebUiOption = None, as_json: JsonOption = False
+) -> None:
     """Go on with a run that was interrupted, killed, or stopped by its budget; or with a suite."""
     if files.is_suite(run):
         from bench.cli.suite import go_on
@@ -101,7 +108,7 @@ def resume(run: RunArgument, web_ui: WebUiOption = None, as_json: JsonOption = F
     from bench.measure.run import resume_run
 
     with show_progress(err) as progress:
-        found = resume_run(run, Watch(progress, publish_run, web_ui))
+        found = resume_run(run, Watch(progress, publish_run, web_ui), read_hosts(hosts))
     _print_verdict(found, as_json)
 
 

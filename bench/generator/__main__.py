@@ -1,9 +1,11 @@
 """The load generator: a Locust process in the network of the host that sends, one order a line.
 
     python -m bench.generator --network /proc/<pid>/ns/net [--workers N] [--web-ui PORT]
+    python -m bench.generator --elsewhere [--web-ui PORT]
 
 Orders come on standard input and answers leave on standard output: see protocol.py. With several workers
-it is Locust's master, and drives no load itself.
+it is Locust's master, and drives no load itself; nor does it with workers that are `elsewhere`, which others
+start, and for which it says first where it listens.
 """
 
 import argparse
@@ -22,13 +24,15 @@ from locust.stats import stats_history
 
 from bench.generator.heap import keep_collector_away
 from bench.generator.networks import enter
-from bench.generator.protocol import ORDERS
+from bench.generator.protocol import ORDERS, Listening
 
 
 def main() -> None:
     """Start Locust, enter the client host's network, and carry out orders until there are no more."""
     parser = argparse.ArgumentParser(prog="python -m bench.generator")
-    parser.add_argument("--network", required=True, help="network namespace to send the load from")
+    sending = parser.add_mutually_exclusive_group(required=True)
+    sending.add_argument("--network", help="network namespace to send the load from")
+    sending.add_argument("--elsewhere", action="store_true", help="the load is sent by workers elsewhere")
     parser.add_argument("--workers", type=int, default=1, help="processes that share a load, at most")
     parser.add_argument("--web-ui", type=int, help="port on the machine's loopback for Locust's web UI")
     options = parser.parse_args()
@@ -36,20 +40,25 @@ def main() -> None:
     setup_logging("WARNING")  # type: ignore[no-untyped-call]
     is_watched = options.web_ui is not None
     environment = OrderedEnvironment(is_watched=is_watched, user_classes=list(ENGINES.values()))
-    runner: Runner | None = environment.create_local_runner() if options.workers == 1 else None
+    is_alone = options.workers == 1 and not options.elsewhere
+    runner: Runner | None = environment.create_local_runner() if is_alone else None
     if is_watched:
         # Its socket is made before this process moves, so that it stays in the machine's network.
         environment.create_web_ui("127.0.0.1", options.web_ui)
         gevent.sleep(0.2)
-    enter(options.network)
+    if options.network:
+        enter(options.network)
     carrier: Executor | Team
     if runner:
         # Locust then says "running", in its web UI as well, for as long as the process lives.
         runner.start(1, spawn_rate=1, user_classes=[ENGINES["raw"]])
         carrier = Executor(environment, runner)
     else:
-        carrier = Team(environment, options.workers, options.network)
+        count = 0 if options.elsewhere else options.workers
+        carrier = Team(environment, count, options.network)
         runner = carrier.runner
+        if options.elsewhere:
+            print(Listening(port=runner.server.port).line(), end="", flush=True)
     if is_watched:
         gevent.spawn(stats_history, runner)
     keep_collector_away()

@@ -23,6 +23,8 @@ from bench.generator.protocol import (
     Message,
     Probe,
     Probed,
+    Prove,
+    Proved,
     Report,
     Reported,
     Target,
@@ -40,6 +42,14 @@ Answer = TypeVar("Answer", bound=Message)
 
 class GeneratorDied(MeasurementInvalid):
     """The Locust process ended: no further slot of this run can be measured."""
+
+
+class NotOurs(MeasurementInvalid):
+    """Somebody else's server has the address: it is asked nothing more."""
+
+
+def _lost(why: str) -> MeasurementInvalid:
+    return MeasurementInvalid("Asking a server, before its load", why, "The slot is INVALID.")
 
 
 class LoadResult(Driven):
@@ -92,7 +102,25 @@ class Generator:
         200s in a row; None if none came in time.
         """
         order = Probe(address=endpoint.address, port=endpoint.port, path=path, timeout_s=timeout_s)
-        return self._ask(order, Probed).first_200_ns or None
+        probed = self._ask(order, Probed)
+        if probed.failure:
+            raise _lost(probed.failure)
+        return probed.first_200_ns or None
+
+    def prove(self, endpoint: Endpoint, word: str) -> None:
+        """See that the server at `endpoint` is the one that this run started, from everywhere that load comes
+        from: it alone knows the `word`. Raises NotOurs where it is another's.
+        """
+        order = Prove(address=endpoint.address, port=endpoint.port, word=word)
+        proved = self._ask(order, Proved)
+        if proved.failure:
+            raise _lost(proved.failure)
+        if proved.stranger:
+            raise NotOurs(
+                f"Asking who serves at {endpoint.address}:{endpoint.port}",
+                f"it is not the server that this run started: {proved.stranger}",
+                "No load was sent. Look what listens there (`ss -ltnp`), and give the arm another `port`.",
+            )
 
     def load(
         self,
@@ -123,7 +151,7 @@ class Generator:
             pacing=load.pacing,
             watched=tuple(watched),
             output=f"{self.home.scratch}/records",
-            workers=count_workers(load, self.home),
+            workers=self.count_workers(load),
         )
         driven = self._ask(order, Driven)
         if driven.failure:
@@ -133,7 +161,7 @@ class Generator:
                 "The slot is INVALID; see Apache's and dockerd's messages.",
             )
         records = merge(
-            [read_records(self.home.get(part.path)) for part in driven.parts],
+            [read_records(self.home_of(number).get(part.path)) for number, part in enumerate(driven.parts)],
             [part.connections for part in driven.parts],
             [part.clock_offset_ns for part in driven.parts],
         )
@@ -151,7 +179,7 @@ class Generator:
             targets=tuple(
                 Target(
                     name=server.name,
-                    network=str(server.sender.network_file),
+                    network=str(server.sender.network_file or ""),
                     address=server.endpoint.address,
                     port=server.endpoint.port,
                     output=output,
@@ -174,14 +202,29 @@ class Generator:
                 driven.failure,
                 "The set is INVALID; see Apache's and dockerd's messages.",
             )
-        records = [read_records(self.home.get(output)) for output in outputs]
+        home, offset_ns = self.home_of(0), driven.clock_offset_ns
+        records = [
+            merge([read_records(home.get(output))], [load.connections], [offset_ns]) for output in outputs
+        ]
         return CellsResult(**dict(driven), records=records)
+
+    def home_of(self, worker: int) -> Host:  # noqa: ARG002 - of workers elsewhere
+        """Where a worker keeps what it records."""
+        return self.home
+
+    def count_workers(self, load: Load) -> int:
+        """Processes that share `load`."""
+        return count_workers(load, self.home)
+
+    def revive(self) -> list[str]:
+        """Have every worker again that was lost between loads; returns a line for each."""
+        return []
 
     def write_report(self, path: Path) -> int:
         """Have Locust write its own HTML report; returns Locust's count of requests."""
-        written = f"{self.home.scratch}/locust.html"
-        reported = self._ask(Report(path=written), Reported)
-        copyfile(self.home.get(written), path)
+        written = self.log.with_name("locust.html")
+        reported = self._ask(Report(path=str(written)), Reported)
+        copyfile(written, path)
         return reported.requests
 
     def _ask(self, order: Message, answer: type[Answer]) -> Answer:
@@ -224,6 +267,14 @@ def _require_free_port(port: int) -> None:
             ) from fault
 
 
+def web_ui_options(port: int | None) -> list[str]:
+    """Of the generator's command line. Raises EnvironmentLacks where the port is taken."""
+    if not port:
+        return []
+    _require_free_port(port)
+    return ["--web-ui", str(port)]
+
+
 @contextmanager
 def generator(
     client: Host, journal: Journal, web_ui_port: int | None = None, workers: int = 1
@@ -231,10 +282,7 @@ def generator(
     """Start the generator in the client host's network, on the client's cores: for loads of at most `workers`
     (`count_workers`).
     """
-    if web_ui_port:
-        _require_free_port(web_ui_port)
-    web_ui = ["--web-ui", str(web_ui_port)] if web_ui_port else []
-    options = ["--network", str(client.network_file), "--workers", str(workers), *web_ui]
+    options = ["--network", str(client.network_file), "--workers", str(workers), *web_ui_options(web_ui_port)]
     log = journal.folder / "generator.log"
     process = command.start(
         ["taskset", "-c", client.cpus, sys.executable, "-m", "bench.generator", *options],

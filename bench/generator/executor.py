@@ -17,6 +17,7 @@ from locust.html import get_html_report
 from locust.runners import Runner
 
 from bench.generator.networks import enter  # isort: skip
+from bench.generator.ownership import find_stranger  # isort: skip
 from bench.generator.protocol import (
     Drive,
     DriveCells,
@@ -25,9 +26,12 @@ from bench.generator.protocol import (
     DrivenTarget,
     Enter,
     Entered,
+    Gather,
     Message,
     Probe,
     Probed,
+    Prove,
+    Proved,
     Records,
     Report,
     Reported,
@@ -58,10 +62,14 @@ class Executor:
             case Probe():
                 first_200_ns, attempts = await_ready(order.address, order.port, order.path, order.timeout_s)
                 return Probed(first_200_ns=first_200_ns, attempts=attempts)
+            case Prove():
+                return Proved(stranger=find_stranger(order.address, order.port, order.word))
             case Drive():
                 return self._drive(order)
             case DriveCells():
                 return self._drive_cells(order)
+            case Gather():
+                raise NotImplementedError("who carries out a load by itself has no workers")
             case Report():
                 return write_report(self._environment, order)
 

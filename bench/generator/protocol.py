@@ -41,6 +41,8 @@ class Probed(Message):
     first_200_ns: int
     """Of the first of three 200s in a row; 0: none came in time."""
     attempts: int
+    failure: str = ""
+    """Why nobody could ask; empty where somebody did."""
 
 
 class Probe(Message):
@@ -51,6 +53,45 @@ class Probe(Message):
     port: int
     path: str
     timeout_s: float
+
+
+class Proved(Message):
+    """The answer to `Prove`."""
+
+    stranger: str
+    """Who answers there instead; empty where the server is the one that was meant."""
+    failure: str = ""
+    """Why not everybody could ask."""
+
+
+class Prove(Message):
+    """Ask the server for its word, from everywhere that load comes from."""
+
+    do: Literal["prove"] = "prove"
+    address: str
+    port: int
+    word: str
+
+
+class Listening(Message):
+    """The first word of a master whose workers are started by others: where they find it."""
+
+    port: int
+
+
+class Gathered(Message):
+    """The answer to `Gather`."""
+
+    missing: list[int]
+    """Numbers of those that did not join."""
+
+
+class Gather(Message):
+    """Wait until workers that others started have joined, each under its name."""
+
+    do: Literal["gather"] = "gather"
+    names: dict[int, str]
+    """By number."""
 
 
 class Records(Message):
@@ -193,6 +234,9 @@ class DrivenCells(Message):
     """Core -> its busy share, from the first warm-up's begin to the last cell's end."""
     loop: str
     """As in `Driven`."""
+    clock_offset_ns: int = 0
+    """To be added to the stamps of the records, which are of a worker with a clock of its own."""
+    clock_error_ns: int = 0
     failure: str
     """Why there was no load; empty where there was."""
 
@@ -245,6 +289,6 @@ class Report(Message):
     path: str
 
 
-Order = Enter | Probe | Drive | DriveCells | Report
+Order = Enter | Probe | Prove | Gather | Drive | DriveCells | Report
 ORDERS: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="do")])
 """Reads an order's line: `ORDERS.validate_json(line)`."""

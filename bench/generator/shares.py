@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.generator.protocol import Driven, Records
+from bench.generator.protocol import Driven, Records, Turn
 from bench.slots.requests import RECORD_DTYPE
 
 STAMPS = [name for name in RECORD_DTYPE.names or () if name.endswith("_ns")]
@@ -60,6 +60,12 @@ def sum_up(answers: Sequence[Driven], offsets: Sequence[Offset], locust_requests
         loop="; ".join(dict.fromkeys(answer.loop for answer in answers)),
         failure="",
     )
+
+
+def shift_turn(turn: Turn, offset_ns: int) -> Turn:
+    """The same cell by another clock."""
+    stamps = ("start_ns", "settled_ns", "end_ns")
+    return turn.model_copy(update={name: getattr(turn, name) + offset_ns for name in stamps})
 
 
 def describe_parts(parts: Sequence[Records]) -> str:

@@ -2,7 +2,7 @@
 
 A load is armed on every worker before it starts on any, at one moment by each one's own clock. A worker
 that is lost meanwhile, or that joins, makes the load none: it is said, and the team is whole again for
-the next.
+the next. Workers elsewhere are started by the controller, who knows their hosts, and are gathered here.
 """
 
 import os
@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, Union
 
@@ -20,7 +21,7 @@ from bench.generator.worker import ANSWER, BOOT_ID, CLOCK, ORDER, START  # isort
 
 from gevent.queue import Empty, Queue
 from locust.env import Environment
-from locust.runners import MasterRunner
+from locust.runners import STATE_MISSING, MasterRunner
 from pydantic import TypeAdapter
 
 from bench.generator import protocol
@@ -31,15 +32,20 @@ from bench.generator.protocol import (
     Drive,
     DriveCells,
     Driven,
+    DrivenCells,
     Enter,
     Entered,
+    Gather,
+    Gathered,
     Message,
     Probe,
     Probed,
+    Prove,
+    Proved,
     Report,
     Start,
 )
-from bench.generator.shares import SAME_CLOCK, Offset, share, sum_up
+from bench.generator.shares import SAME_CLOCK, Offset, share, shift_turn, sum_up
 from bench.lab.hosts import command
 
 JOIN_S = 30.0
@@ -53,6 +59,9 @@ PATIENCE_S = 30.0
 """Beyond what a load lasts, for its connections, its drain and the feeding of its records to Locust."""
 LOOK_S = 0.25
 """Between two looks at whether a silent worker is still there."""
+MISSING_S = 15.0
+"""Of heartbeats that stay away, as Locust counts them, after which a worker elsewhere is lost: a connection
+that is cut shows in nothing else."""
 Said = TypeVar("Said")
 
 
@@ -66,24 +75,32 @@ class Member:
 
     number: int
     """Its share."""
-    process: command.Process
+    process: command.Process | None = None
+    """None of one that others started, elsewhere."""
     client_id: str = ""
     """Locust's name for it; empty until it has joined."""
     inbox: "Queue[str]" = field(default_factory=Queue)
     """Lines that it sent and nobody has taken."""
+    missing_looks: int = 0
+    """In a row at which Locust took it for missing."""
 
 
 class Team:
     """Carries out one order at a time, by its workers."""
 
-    def __init__(self, environment: OrderedEnvironment, count: int, network: str) -> None:
-        """Hire `count` workers, and wait until all have joined; raises WorkerLostError."""
+    def __init__(self, environment: OrderedEnvironment, count: int, network: str | None) -> None:
+        """Hire `count` workers, and wait until all have joined; raises WorkerLostError.
+
+        Without a `network` to send from, all are elsewhere.
+        """
         self._environment, self._network = environment, network
         self.runner: MasterRunner = environment.create_master_runner("127.0.0.1", 0)
         self._cores = sorted(os.sched_getaffinity(0))
         self._joined = self._hires = 0
         self._hired: dict[str, Member] = {}
         """By the name that each has in its messages: a successor is not taken for who was lost."""
+        self._early: dict[str, list[tuple[str, str]]] = {}
+        """What workers elsewhere said before they were gathered, and Locust's names for them."""
         environment.events.worker_connect.add_listener(self._count_joining)  # type: ignore[no-untyped-call]
         self.runner.register_message(ANSWER, self._receive)
         self._members = [self._hire(number) for number in range(count)]
@@ -94,20 +111,80 @@ class Team:
 
     def answer(self, order: protocol.Order) -> Message:
         """Carry out `order`."""
-        match order:
-            case Drive():
-                return self._drive(order)
-            case Enter():
-                self._network = order.network
-                for member in self._members:
-                    entered = self._ask(member, order, PATIENCE_S, Entered)
-                return entered
-            case Probe():
-                return self._ask(self._members[0], order, order.timeout_s + PATIENCE_S, Probed)
-            case Report():
-                return write_report(self._environment, order)
-            case DriveCells():
-                raise NotImplementedError("arms take turns with one worker")
+        carry_out: dict[type[Message], Callable[[Any], Message]] = {
+            Drive: self._drive,
+            DriveCells: self._drive_cells,
+            Enter: self._enter,
+            Gather: self._gather,
+            Probe: self._probe,
+            Prove: self._prove,
+            Report: partial(write_report, self._environment),
+        }
+        return carry_out[type(order)](order)
+
+    def _enter(self, asked: Enter) -> Entered:
+        self._network = asked.network
+        for member in self._members:
+            entered = self._ask(member, asked, PATIENCE_S, Entered)
+        return entered
+
+    def _gather(self, asked: Gather) -> Gathered:
+        """Wait for workers that were started elsewhere, each in the place of who had its number before."""
+        for number, name in sorted(asked.names.items()):
+            member = self._hired[name] = Member(number)
+            for client_id, line in self._early.pop(name, []):
+                member.client_id = client_id
+                member.inbox.put(line)
+            # In the place of a predecessor, or at the end.
+            for old in self._members[number : number + 1]:
+                self._forget(old)
+            self._members[number : number + 1] = [member]
+        missing = []
+        for number in asked.names:
+            try:
+                self._hear(self._members[number], JOIN_S, Clock)
+            except WorkerLostError:
+                missing.append(number)
+        return Gathered(missing=missing)
+
+    def _probe(self, asked: Probe) -> Probed:
+        try:
+            return self._ask(self._members[0], asked, asked.timeout_s + PATIENCE_S, Probed)
+        except WorkerLostError as fault:
+            self._replace_lost()
+            return Probed(first_200_ns=0, attempts=0, failure=str(fault))
+
+    def _prove(self, asked: Prove) -> Proved:
+        """By every worker: each is somewhere else."""
+        for member in self._members:
+            try:
+                proved = self._ask(member, asked, PATIENCE_S, Proved)
+            except WorkerLostError as fault:
+                self._replace_lost()
+                return Proved(stranger="", failure=str(fault))
+            if proved.stranger:
+                return proved
+        return Proved(stranger="")
+
+    def _drive_cells(self, asked: DriveCells) -> DrivenCells:
+        """By the first worker alone: arms that take turns need one hand."""
+        member = self._members[0]
+        warm_ups_ns = len(asked.targets) * asked.warm_up_ns
+        lasts_s = (warm_ups_ns + len(asked.cells) * asked.cell_ns) / 1e9 + CONNECT_S + PATIENCE_S
+        try:
+            offset = self._compare_clocks(member)
+            driven = self._ask(member, asked, lasts_s, DrivenCells)
+        except WorkerLostError as fault:
+            self._replace_lost()
+            failed = {"turns": [], "targets": [], "core_busy": {}, "loop": "", "failure": str(fault)}
+            return DrivenCells(**failed)
+        return driven.model_copy(
+            update={
+                "turns": [shift_turn(turn, offset.offset_ns) for turn in driven.turns],
+                "clock_offset_ns": offset.offset_ns,
+                "clock_error_ns": offset.error_ns,
+            }
+        )
 
     def _drive(self, asked: Drive) -> Driven:
         team = self._members[: asked.workers]
@@ -169,6 +246,8 @@ class Team:
         return self._hear(member, timeout_s, kind)
 
     def _send(self, member: Member, kind: str, message: Message) -> None:
+        if not member.client_id:
+            raise WorkerLostError(f"worker {member.number + 1} of {len(self._members)} has not joined")
         self.runner.send_message(kind, {"line": message.line()}, member.client_id)
 
     def _hear(self, member: Member, timeout_s: float, *kinds: type[Said]) -> Said:
@@ -188,26 +267,42 @@ class Team:
 
     def _find_lost(self, member: Member, until_s: float) -> str:
         """Why the worker is lost; empty where it is not."""
-        status = member.process.poll()
+        status = member.process.poll() if member.process else None
         if status is not None:
             return f"its process ended ({f'by signal {-status}' if status < 0 else f'exit {status}'})"
+        if member.process is None and self._is_silent(member):
+            return "its heartbeats stay away"
         return "it does not answer" if time.monotonic() > until_s else ""
 
+    def _is_silent(self, member: Member) -> bool:
+        """Whether Locust has taken a worker elsewhere for missing, for a while."""
+        client = self.runner.clients.get(member.client_id) if member.client_id else None
+        is_missing = client is not None and client.state == STATE_MISSING
+        member.missing_looks = member.missing_looks + 1 if is_missing else 0
+        return member.missing_looks * LOOK_S > MISSING_S
+
     def _dismiss(self, member: Member) -> None:
+        self._forget(member)
+        if member.process:
+            member.process.kill()
+            member.process.wait()
+
+    def _forget(self, member: Member) -> None:
         self._hired = {name: hired for name, hired in self._hired.items() if hired is not member}
-        member.process.kill()
-        member.process.wait()
 
     def _replace_lost(self) -> None:
-        """Have every share a worker again, between two loads."""
+        """Have every share a worker again, between two loads; elsewhere others do."""
         hired = list(self._hired.values())
         for number, member in enumerate(self._members):
+            if member.process is None:
+                continue
             if member.process.poll() is not None or not any(member is other for other in hired):
                 self._dismiss(member)
                 self._members[number] = self._hire(number)
                 self._hear(self._members[number], JOIN_S, Clock)
 
     def _hire(self, number: int) -> Member:
+        assert self._network
         self._hires += 1
         name = f"{number}, hired as number {self._hires}"
         options = {
@@ -223,10 +318,13 @@ class Team:
         return self._hired[name]
 
     def _receive(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002
-        member = self._hired.get(msg.data["name"])
+        name, line = msg.data["name"], msg.data["line"]
+        member = self._hired.get(name)
         if member:
             member.client_id = msg.node_id
-            member.inbox.put(msg.data["line"])
+            member.inbox.put(line)
+        elif self._network is None:
+            self._early.setdefault(name, []).append((msg.node_id, line))
 
     def _count_joining(self, client_id: str, **_: object) -> None:  # noqa: ARG002
         self._joined += 1

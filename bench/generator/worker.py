@@ -1,6 +1,6 @@
 """A worker of the load generator: Locust's own, on a core of its own, for its share of each load.
 
-    python -m bench.generator.worker --network FILE --master PORT --name NAME --cpu N [--watched]
+    python -m bench.generator.worker [--network FILE] --master PORT --name NAME --cpu N [--watched]
 
 Orders and answers (protocol.py) are messages between Locust's master and its worker.
 """
@@ -24,7 +24,7 @@ from locust.runners import WorkerRunner
 
 from bench.generator.heap import keep_collector_away
 from bench.generator.networks import enter
-from bench.generator.protocol import ORDERS, Armed, Clock, Driven, Message, Start
+from bench.generator.protocol import ORDERS, Armed, Clock, Driven, DrivenCells, Message, Start
 
 ORDER, START, CLOCK, ANSWER = "bench order", "bench start", "bench clock", "bench answer"
 """Messages to a worker, and from it. All but the question for its clock carry a line of the protocol."""
@@ -53,7 +53,7 @@ class Worker:
 
     def _carry_out(self, environment: Environment, msg: Any) -> None:  # noqa: ARG002
         answer = self._executor.answer(ORDERS.validate_json(msg.data["line"]))
-        if isinstance(answer, Driven):
+        if isinstance(answer, Driven | DrivenCells):
             # Locust's own message, now and before the answer: so the master's sum is whole with the last.
             report: dict[str, object] = {}
             events = self._environment.events
@@ -77,7 +77,7 @@ class Worker:
 def main() -> None:
     """Join the master and carry out its orders until it says that there are no more."""
     parser = argparse.ArgumentParser(prog="python -m bench.generator.worker")
-    parser.add_argument("--network", required=True, help="network namespace to send the load from")
+    parser.add_argument("--network", help="network namespace to send the load from, if another one")
     parser.add_argument("--master", type=int, required=True, help="port of Locust's master on loopback there")
     parser.add_argument("--name", required=True, help="what the master calls this worker")
     parser.add_argument("--cpu", type=int, required=True, help="core to run on")
@@ -87,7 +87,8 @@ def main() -> None:
     os.sched_setaffinity(0, {options.cpu})
     setup_logging("WARNING")  # type: ignore[no-untyped-call]
     environment = OrderedEnvironment(is_watched=options.watched, user_classes=list(ENGINES.values()))
-    enter(options.network)
+    if options.network:
+        enter(options.network)
     runner = environment.create_worker_runner("127.0.0.1", options.master)
     Worker(environment, runner, options.name)
     keep_collector_away()

@@ -9,7 +9,6 @@ from bench.lab.hosts.host import Host
 from bench.measure.testbed import Bed
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.model import Arm
-from bench.scenario.placement import docker_host_of
 
 TRIAL_S = 4.0
 """Patience with one answer of a mode that is tried."""
@@ -40,12 +39,14 @@ def find_gaps(bed: Bed) -> Gaps:
     tried: dict[tuple[str, str, str], str | None] = {}
     for index, condition in enumerate(conditions(scenario)):
         for arm in sorted(scenario.arms, key=lambda arm: arm.name != scenario.baseline):
-            place = docker_host_of(scenario, arm, condition)
+            place = bed.place(arm, condition)
             key = place.name, arm.name, condition.load.vantage
             if key not in tried:
                 # Twice: a mode that cannot be had fails again, and a server that something ended does not.
-                tried[key] = bed.missing.get(place.name) or (
-                    try_arm(bed, arm, condition) and try_arm(bed, arm, condition)
+                tried[key] = (
+                    bed.lacks.get(arm.name)
+                    or bed.missing.get(place.name)
+                    or (try_arm(bed, arm, condition) and try_arm(bed, arm, condition))
                 )
                 if tried[key] and (dead := bed.describe_dead_engines()):
                     raise EnvironmentLacks(
@@ -90,6 +91,7 @@ def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
                 _let_it_give_up(asker)
                 where = f"from {server.endpoint.address}:{server.endpoint.port} to {asker.name}"
                 return f"it starts, but no answer came {where}; {server.last_words()}".rstrip("; ")
+            bed.generator.prove(server.endpoint, server.word)
     except GeneratorDied:
         raise  # That is no fault of the arm's.
     except MeasurementInvalid as fault:

@@ -16,7 +16,7 @@ from bench.judgement.capacity.record import (
     Step,
 )
 from bench.judgement.capacity.search import judge_probe, next_step
-from bench.lab.hosts import machine, requirements
+from bench.lab.hosts import command, machine, requirements
 from bench.lab.hosts.host import parse_cpus
 from bench.lab.hosts.lock import machine_lock
 from bench.lab.servers.null_server import null_server
@@ -24,7 +24,6 @@ from bench.measure import recording
 from bench.measure.availability import find_gaps
 from bench.measure.progress import Progress, Watch
 from bench.measure.run import Wanted, begin_run
-from bench.measure.settings import hold_idle_states
 from bench.measure.slot import measure_slot
 from bench.measure.testbed import Bed
 from bench.measure.witnesses import find_condition, read_wrk, try_second_worker
@@ -69,7 +68,7 @@ def begin_capacity(scenario: Scenario, seed: int, results: Path, watch: Watch, p
         scenario=scenario,
         seed=seed,
         machine=machine.describe_machine(),
-        tools=machine.tool_versions(),
+        tools=machine.tool_versions(command.run),
     )
     with machine_lock(f"bench capacity {record.id} ({scenario.name})"):
         folder = files.create_run_folder(results, scenario.name, record.id)
@@ -160,7 +159,7 @@ def _measure(bed: Bed, record: CapacityRecord, folder: Path, progress: Progress)
             failed = probe.achieved_share is None
         yield record
         progress.stage(f"{_describe(step)}: {said}")
-        bed.revive_engines()
+        bed.revive()
         failed_in_a_row = failed_in_a_row + 1 if failed else 0
         if failed_in_a_row == MAX_FAILED_IN_A_ROW:
             raise MeasurementInvalid(
@@ -262,7 +261,7 @@ def _load_null_server(bed: Bed, condition: Condition, seed: int) -> tuple[LoadRe
     bed.arrange(condition.lab)
     with (
         null_server(host, CACHE) as endpoint,
-        hold_idle_states(condition.lab.hold_idle_states),
+        bed.hold_idle_states(wanted=condition.lab.hold_idle_states),
     ):
         if bed.generator.first_200_ns(endpoint, "/") is None:
             raise MeasurementInvalid("Starting the null server", "no answer came", "Try again.")

@@ -12,7 +12,6 @@ from bench.lab.servers.server import Apache, Site, network_inode
 from bench.measure.testbed import CONTROL_S, Bed
 from bench.scenario.conditions import Condition
 from bench.scenario.model import Arm
-from bench.scenario.modes.catalogue import UPLINK
 from bench.scenario.modes.model import NetworkMode
 from bench.slots.gates.gate import Gate
 from bench.slots.gates.identity import check_control
@@ -52,11 +51,12 @@ class Deployment:
 
     def require_alive(self) -> None:
         """Raise MeasurementInvalid where it has ended, under its load perhaps."""
-        state, link = self.server.state(self.docker_host), link_state(self.docker_host, UPLINK)
+        host = self.docker_host
+        state, link = self.server.state(host), link_state(host, host.uplink)
         if (state, link) != ("running", "up"):
             raise MeasurementInvalid(
                 "Looking at the server after its load",
-                f"Apache is {state}, {self.docker_host.name}'s uplink is {link}; Apache's last words:"
+                f"Apache is {state}, {host.name}'s uplink is {link}; Apache's last words:"
                 f" {self.server.last_words() or 'none'}",
                 "The slot is INVALID.",
             )
@@ -74,6 +74,7 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
         # yet leaves an unanswered ARP request behind, and the kernel's next one comes a second later.
         first_200_ns = bed.generator.first_200_ns(server.endpoint, f"/{condition.load.page_bytes}")
         if first_200_ns is None:
+            bed.generator.prove(server.endpoint, server.word)  # Somebody else's answer is the better reason.
             raise MeasurementInvalid(
                 f"Waiting for {arm.name} at {server.endpoint.address}:{server.endpoint.port}",
                 f"no 200 came; Apache's last words: {server.last_words() or 'none'}",

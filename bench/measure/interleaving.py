@@ -14,11 +14,9 @@ import numpy as np
 from bench.errors import MeasurementInvalid
 from bench.generator.client import CellsResult, LoadResult, Server
 from bench.lab.hosts.host import network_of
-from bench.lab.instruments.activity import Activity, begin_activity, end_activity
-from bench.lab.instruments.core_speed import time_fixed_work
+from bench.lab.instruments.activity import Activity
 from bench.lab.instruments.counters import NetworkCounters, read_network_counters
 from bench.measure.deployment import Deployment, deploy, deploy_idle
-from bench.measure.settings import hold_idle_states
 from bench.measure.slot import (
     FAULTS,
     Found,
@@ -96,7 +94,7 @@ def measure_set(
 def _measure(
     bed: Bed, slots: Sequence[Slot], condition: Condition, cells: Sequence[int], folder: Path
 ) -> list[Found]:
-    with hold_idle_states(condition.lab.hold_idle_states) as held, ExitStack() as alive:
+    with bed.hold_idle_states(wanted=condition.lab.hold_idle_states) as held, ExitStack() as alive:
         bed.arrange(condition.lab)
         alive.enter_context(deploy_idle(bed, condition, slots[0].index))
         deployments = []
@@ -114,6 +112,7 @@ def _prove(bed: Bed, deployment: Deployment) -> Proof:
     load = deployment.condition.load
     warm_up = load.model_copy(update={"warm_up_s": SHORTEST_S, "measure_s": load.warm_up_s})
     bed.generator.send_from(deployment.sender)
+    bed.generator.prove(deployment.server.endpoint, deployment.server.word)
     before = _read(deployment)
     result = bed.generator.load(warm_up, deployment.server.endpoint, deployment.arm.name)
     return Proof(result, _read(deployment).since(before))
@@ -122,19 +121,19 @@ def _prove(bed: Bed, deployment: Deployment) -> Proof:
 def _drive_in_turns(bed: Bed, deployments: Sequence[Deployment], cells: Sequence[int]) -> Together:
     interleave = bed.scenario.schedule.interleave
     assert interleave
-    fixed_work_us = time_fixed_work()
+    fixed_work_us = bed.time_fixed_work()
     servers = [Server(found.arm.name, found.server.endpoint, found.sender) for found in deployments]
     before = [_read(deployment) for deployment in deployments]
-    activity = begin_activity()
+    bed.begin_activity()
     try:
         result = bed.generator.load_in_turns(deployments[0].condition.load, interleave, servers, cells)
     except MeasurementInvalid:
         _require_alive(deployments)  # If one ended, that is the reason.
         raise
-    quiet = end_activity(activity, [bed.generator.process.pid], bed.lab.hosts)
+    quiet = bed.end_activity()
     _require_alive(deployments)
     counted = [_read(found).since(start) for found, start in zip(deployments, before, strict=True)]
-    return Together(result, counted, quiet, max(fixed_work_us, time_fixed_work()))
+    return Together(result, counted, quiet, max(fixed_work_us, bed.time_fixed_work()))
 
 
 def _require_alive(deployments: Sequence[Deployment]) -> None:

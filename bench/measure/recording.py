@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from bench.errors import EnvironmentLacks, InputError, Interrupted, MeasurementInvalid
@@ -15,10 +16,12 @@ from bench.lab.hosts import machine
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.servers.image import Image
 from bench.measure.progress import Progress
+from bench.measure.real_testbed import prepare_real_bed
 from bench.measure.testbed import Bed, prepare_bed
 from bench.records.environment import ImageFacts, MachineFacts
 from bench.records.run import Status
 from bench.results import files
+from bench.scenario.hosts import HostsFile
 from bench.scenario.scenario import Scenario
 
 
@@ -44,11 +47,18 @@ def recording(finish: Callable[[Status, str], None]) -> Iterator[Ending]:
 
 @contextmanager
 def lay_bed(
-    scenario: Scenario, record_id: str, progress: Progress, web_ui: int | None = None
+    scenario: Scenario,
+    record_id: str,
+    progress: Progress,
+    web_ui: int | None = None,
+    hosts: HostsFile | None = None,
 ) -> Iterator[Bed]:
-    """The bed of a recording, on a machine that keeps nothing of runs that died. Needs the machine's lock."""
+    """The bed of a recording, in the lab or on `hosts`, on a machine that keeps nothing of runs that died.
+    Needs the machine's lock.
+    """
     undo_dead_runs()
-    with prepare_bed(scenario, record_id, progress.stage, web_ui) as bed:
+    place = partial(prepare_real_bed, hosts) if hosts else prepare_bed
+    with place(scenario, record_id, progress.stage, web_ui) as bed:
         progress.stage("modes: each arm is tried")
         yield bed
 
@@ -78,9 +88,12 @@ def require_unchanged(doing: str, faults: tuple[str, ...]) -> None:
         )
 
 
-def require_same_machine(doing: str, known: MachineFacts) -> None:
-    """Raise EnvironmentLacks on another machine than the `known` one: what is compared is of one machine."""
-    here = machine.describe_machine()
+def require_same_machine(doing: str, known: MachineFacts, here: MachineFacts | None = None) -> None:
+    """Raise EnvironmentLacks on another machine than the `known` one: what is compared is of one machine.
+
+    `here`: the one that is there now; None: this one.
+    """
+    here = here or machine.describe_machine()
     if changed := known.differing(here):
         raise EnvironmentLacks(
             doing,

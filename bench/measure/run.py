@@ -4,12 +4,13 @@ import time
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import bench
-from bench.errors import ExitCode, InputError, MeasurementInvalid
+from bench.errors import EnvironmentLacks, ExitCode, InputError, MeasurementInvalid
 from bench.judgement.comparison import Compared, Word
 from bench.judgement.precision import extend
-from bench.lab.hosts import machine, requirements
+from bench.lab.hosts import command, machine, requirements
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
 from bench.measure import recording
@@ -17,8 +18,10 @@ from bench.measure.availability import find_gaps
 from bench.measure.interleaving import measure_set
 from bench.measure.measured import Measured, is_enough
 from bench.measure.progress import Watch
+from bench.measure.real_testbed import RealBed, require_possible
 from bench.measure.slot import Found, measure_slot
 from bench.measure.testbed import Bed
+from bench.records.environment import MachineFacts
 from bench.records.run import SCHEMA_VERSION, RunRecord, SlotRecord, Status
 from bench.records.suite import ENDED
 from bench.results import files, store
@@ -26,7 +29,7 @@ from bench.results.derived import write_results
 from bench.results.run import Run, load
 from bench.results.verification import find_faults
 from bench.scenario.conditions import Condition, conditions
-from bench.scenario.placement import docker_hosts
+from bench.scenario.hosts import HostsFile
 from bench.scenario.plan import Slot, digest_plan, lives, plan_slots, slot_seconds, turns
 from bench.scenario.scenario import Scenario
 from bench.walkthrough.walk import walk, write_walkthrough
@@ -47,6 +50,8 @@ class Wanted:
     """End once every p50 ratio is known to this, a fraction."""
     decide: bool = False
     """End once every p50 ratio is told to be beyond its margin or inside it."""
+    hosts: HostsFile | None = None
+    """Machines to measure on; None: in the lab."""
 
 
 def begin_run(wanted: Wanted, results: Path, watch: Watch) -> Run:
@@ -62,7 +67,10 @@ def begin_run(wanted: Wanted, results: Path, watch: Watch) -> Run:
             "it has a table [capacity]: its rates are not given, but found",
             f"`bench capacity {scenario.name}` finds them.",
         )
-    requirements.require_all(scenario)
+    if wanted.hosts:
+        require_possible(scenario)
+    else:
+        requirements.require_all(scenario)
     run_id = recording.new_id()
     with machine_lock(f"bench run {run_id} ({scenario.name})"):
         return begin_locked(run_id, wanted, results, watch)
@@ -70,8 +78,10 @@ def begin_run(wanted: Wanted, results: Path, watch: Watch) -> Run:
 
 def begin_locked(run_id: str, wanted: Wanted, results: Path, watch: Watch) -> Run:
     """`begin_run` for who holds the machine's lock, as a run of a name that is known beforehand."""
-    here, calibration = machine.describe_machine(), store.read_calibration()
-    scenario = wanted.scenario
+    scenario, is_real = wanted.scenario, wanted.hosts is not None
+    # Of real hosts nothing is known before they are reached, and no calibration is of them.
+    here = MachineFacts() if is_real else machine.describe_machine()
+    calibration = None if is_real else store.read_calibration()
     grows = wanted.decide or wanted.precision is not None
     planned = plan_slots(extend(scenario) if grows else scenario, wanted.seed)
     record = RunRecord(
@@ -89,18 +99,19 @@ def begin_locked(run_id: str, wanted: Wanted, results: Path, watch: Watch) -> Ru
         plan_sha256=digest_plan(scenario, wanted.seed, planned),
         machine=here,
         calibration=calibration if calibration and calibration.is_of(here) else None,
-        tools=machine.tool_versions(),
+        tools={} if is_real else machine.tool_versions(command.run),
         lab={},
         engines={},
         image={},
+        on_real_hosts=is_real,
     )
     folder = files.create_run_folder(results, scenario.name, run_id)
     store.write_run(folder, record)
     watch.progress.stage(f"plan: {len(planned)} slots, seed {wanted.seed}, SHA-256 {record.plan_sha256}")
-    return _execute(folder, record, watch)
+    return _execute(folder, record, watch, wanted.hosts)
 
 
-def resume_run(folder: Path, watch: Watch) -> Run:
+def resume_run(folder: Path, watch: Watch, hosts: HostsFile | None = None) -> Run:
     """Measure what remains of the run in `folder`, in its planned order and without a budget.
 
     Slots that could not be measured (an engine died, a disk was full) are tried again. One that died with
@@ -108,12 +119,24 @@ def resume_run(folder: Path, watch: Watch) -> Run:
     """
     record = store.read_run(folder)
     if _remains(_without_unmeasured(record)):
-        requirements.require_all(record.scenario)
+        _require_same_place(record, hosts)
+        if not hosts:
+            requirements.require_all(record.scenario)
     with machine_lock(f"bench resume {record.id} ({record.scenario.name})"):
-        return resume_locked(folder, watch)
+        return resume_locked(folder, watch, hosts)
 
 
-def resume_locked(folder: Path, watch: Watch) -> Run:
+def _require_same_place(record: RunRecord, hosts: HostsFile | None) -> None:
+    """Raise InputError where a run of the lab would go on on real hosts, or the other way round."""
+    if record.on_real_hosts is (hosts is not None):
+        return
+    seen, advice = "it was begun in the lab", "Leave --hosts out."
+    if record.on_real_hosts:
+        seen, advice = "it was begun on real hosts", "Give their file again: --hosts FILE."
+    raise InputError(f"Resuming the run {record.id}", seen, advice)
+
+
+def resume_locked(folder: Path, watch: Watch, hosts: HostsFile | None = None) -> Run:
     """`resume_run` for who holds the machine's lock."""
     stored = store.read_run(folder)
     doing = f"Resuming the run {stored.id}"
@@ -122,10 +145,10 @@ def resume_locked(folder: Path, watch: Watch) -> Run:
     if not remains and stored.status in ENDED:
         raise recording.refuse_ended(doing, f"it has ended ({stored.status})", folder)
     recording.require_unchanged(doing, tuple(find_faults(folder, stored)))
-    if remains:
+    if remains and not hosts:
         recording.require_same_machine(doing, record.machine)
     files.remove_partials(folder)
-    return _execute(folder, record.model_copy(update={"budget_s": None}), watch)
+    return _execute(folder, record.model_copy(update={"budget_s": None}), watch, hosts)
 
 
 def exit_code_of(run: Run) -> ExitCode:
@@ -135,7 +158,7 @@ def exit_code_of(run: Run) -> ExitCode:
     return ExitCode.DONE if usable else ExitCode.INVALID_MEASUREMENT
 
 
-def _execute(folder: Path, record: RunRecord, watch: Watch) -> Run:
+def _execute(folder: Path, record: RunRecord, watch: Watch, hosts: HostsFile | None = None) -> Run:
     """Measure the slots that remain; every one is on the disk before the next begins."""
     measured = Measured(folder, record)
     ended: list[Run] = []
@@ -151,8 +174,12 @@ def _execute(folder: Path, record: RunRecord, watch: Watch) -> Run:
         measured.reopen(record)
         undo_dead_runs()
         if _remains(record):
-            _walk_through(folder, record, watch)
-            with recording.lay_bed(record.scenario, record.id, watch.progress, watch.web_ui_port) as bed:
+            if not hosts:  # Its statements are tried in the lab.
+                _walk_through(folder, record, watch)
+            bed_of_run = recording.lay_bed(
+                record.scenario, record.id, watch.progress, watch.web_ui_port, hosts
+            )
+            with bed_of_run as bed:
                 measured.reopen(_describe_bed(measured.record, bed))
                 watch.progress.stage("slots")
                 _measure(bed, measured, watch)
@@ -186,10 +213,12 @@ def _walk_through(folder: Path, record: RunRecord, watch: Watch) -> None:
 
 def _describe_bed(record: RunRecord, bed: Bed) -> RunRecord:
     recording.require_same_image(f"Resuming the run {record.id}", record.image, bed.image)
-    places = {place.name: place for place in docker_hosts(record.scenario)}
+    places = {place.name: place for place in bed.places}
     gaps = find_gaps(bed)
+    of_hosts = _describe_hosts(record, bed) if isinstance(bed, RealBed) else {}
     return record.model_copy(
         update={
+            **of_hosts,
             "lab": bed.lab.describe(),
             "engines": {
                 name: living.describe(places[name].description) for name, living in bed.engines.items()
@@ -200,6 +229,23 @@ def _describe_bed(record: RunRecord, bed: Bed) -> RunRecord:
             "unavailable_under": gaps.cells,
         }
     )
+
+
+def _describe_hosts(record: RunRecord, bed: RealBed) -> dict[str, Any]:
+    """What a record says of real hosts. Raises EnvironmentLacks where they are not those of before."""
+    found = bed.describe_machines()
+    doing = f"Resuming the run {record.id}"
+    if record.hosts and set(record.hosts) != set(found):
+        seen = f"its hosts were {', '.join(record.hosts)}, and are {', '.join(found)} now"
+        raise EnvironmentLacks(doing, seen, "Name the same machines, or begin a new run.")
+    for name, before in record.hosts.items():
+        recording.require_same_machine(f"{doing} on {name}", before.machine, found[name].machine)
+    [place] = bed.places
+    return {
+        "hosts": found,
+        "machine": found[place.name].machine,
+        "tools": machine.tool_versions(bed.lab.docker[place.name].run),
+    }
 
 
 def _measure(bed: Bed, measured: Measured, watch: Watch) -> None:
@@ -231,8 +277,8 @@ def _measure(bed: Bed, measured: Measured, watch: Watch) -> None:
                 bed.restart_engines()
             session = life[0].session
             found = _measure_life(bed, record, life, measured.folder)
-            for name in bed.revive_engines():
-                watch.progress.stage(f"engine: {name}'s had ended, and is started again")
+            for line in bed.revive():
+                watch.progress.stage(line)
             for slot, facts in found:
                 condition = settings[slot.slot.condition]
                 measured.add(slot, facts, _warn(slot, condition))

@@ -5,9 +5,7 @@ ports and a waiting server are known costs, put in on purpose: a method that can
 there, or finds it where it is not, is not to be believed.
 """
 
-import os
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,11 @@ from typing import Any
 from bench.lab.hosts.host import Host, cpu_mask
 from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.lab import Lab, port_of
+from bench.lab.instruments.idle_states import CPU_DMA_LATENCY
 from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE, set_stamp_before_queue
 from bench.scenario.model import LabSettings
 from bench.scenario.modes.catalogue import UPLINK
 
-CPU_DMA_LATENCY = Path("/dev/cpu_dma_latency")
 QUEUE_ROOM = Path("/proc/sys/net/core/netdev_max_backlog")
 CHAIN = "BENCH-EXTRA"
 UNUSED = "198.19.255.254"
@@ -42,6 +40,8 @@ class Setting:
     """Makes a level so, for as long as the lab lives; None where a slot takes care of it by itself."""
     initial: object = None
     """The level that a lab has when it is new; None: it must be set in any case."""
+    of_lab: str = ""
+    """Why a machine of a person's own is not altered so; empty where nothing is altered for it."""
 
 
 def arrange(lab: Lab, wanted: LabSettings, now: LabSettings | None) -> None:
@@ -51,6 +51,17 @@ def arrange(lab: Lab, wanted: LabSettings, now: LabSettings | None) -> None:
         before = getattr(now, setting.field) if now else setting.initial
         if setting.apply and level != before:
             setting.apply(lab, level)
+
+
+def find_lab_only(conditions: Collection[LabSettings]) -> dict[str, str]:
+    """Settings, of a run's conditions, that machines of a person's own are not altered for -> why."""
+    usual = LabSettings()
+    return {
+        f"lab.{setting.field}": setting.of_lab
+        for setting in SETTINGS
+        if setting.of_lab
+        and any(getattr(each, setting.field) != getattr(usual, setting.field) for each in conditions)
+    }
 
 
 def plan_settings(levels: Collection[LabSettings]) -> list[str]:
@@ -137,39 +148,12 @@ def lacks_queue_room(packets: int) -> bool:
     return int(QUEUE_ROOM.read_text()) < packets
 
 
-@contextmanager
-def hold_idle_states(wanted: bool) -> Iterator[bool]:
-    """Keep the cores out of their idle states for the duration; yields whether they are held.
-
-    Linux's PM QoS: 0 us written to /dev/cpu_dma_latency holds for as long as the file is open, so
-    it ends with this process whatever happens (Documentation/power/pm_qos_interface.rst).
-    """
-    if not wanted:
-        yield False
-        return
-    try:
-        request = os.open(CPU_DMA_LATENCY, os.O_WRONLY | os.O_CLOEXEC)
-    except OSError:
-        yield False
-        return
-    try:
-        yield _writes(request)
-    finally:
-        os.close(request)
-
-
-def _writes(request: int) -> bool:
-    try:
-        return os.write(request, (0).to_bytes(4, "little")) == 4
-    except OSError:
-        return False
-
-
 SETTINGS = (
     Setting(
         "receive_steering",
         lambda _: "inside client and every Docker host: receive steering (RPS) of eth0",
         _set_receive_steering,
+        of_lab="it alters how the machine's own link is served",
     ),
     Setting(
         "client_ports",
@@ -178,8 +162,11 @@ SETTINGS = (
             + (f"; during some slots {min(filter(None, levels))} ports only" if any(levels) else "")
         ),
         _set_client_ports,
+        of_lab="it alters which ports the load host's programs get",
     ),
-    Setting("engine", lambda _: ""),  # Said with the Docker hosts, which it decides on.
+    Setting(
+        "engine", lambda _: "", of_lab="the engine is the one that its owner runs"
+    ),  # Said with the Docker hosts, which it decides on.
     Setting(
         "forward_rules",
         lambda levels: (
@@ -189,6 +176,7 @@ SETTINGS = (
         ),
         _set_forward_rules,
         initial=0,
+        of_lab="the machine's firewall is its owner's",
     ),
     Setting(
         "server_wait_us",
@@ -215,6 +203,7 @@ SETTINGS = (
         ),
         _set_link_rate,
         initial=0,
+        of_lab="the lab's switch has the rate limit",
     ),
     Setting(
         "taps",
@@ -224,6 +213,7 @@ SETTINGS = (
             if any(levels)
             else ""
         ),
+        of_lab="captures across machines are not made yet",
     ),
     Setting(
         "stamp_before_queue",
@@ -234,6 +224,7 @@ SETTINGS = (
             else ""
         ),
         _set_stamp_before_queue,
+        of_lab="it is a setting of the whole machine",
     ),
     Setting(
         "hold_idle_states",

@@ -19,7 +19,6 @@ from bench.generator.shares import describe_parts
 from bench.lab.hosts.host import network_of, parse_cpus
 from bench.measure.captures import read_captures, store_captures
 from bench.measure.deployment import Deployment, deploy, deploy_idle, try_control
-from bench.measure.settings import hold_idle_states
 from bench.measure.testbed import Bed
 from bench.measure.window import Window, measure_window
 from bench.records.run import SlotRecord
@@ -60,7 +59,7 @@ def measure_slot(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> Fo
 
 def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> Found:
     arm = bed.scenario.arm(slot.arm)
-    with hold_idle_states(condition.lab.hold_idle_states) as held, ExitStack() as alive:
+    with bed.hold_idle_states(wanted=condition.lab.hold_idle_states) as held, ExitStack() as alive:
         bed.arrange(condition.lab)
         if not bed.scenario.network(arm).reachable:
             gates = try_control(bed, arm, condition, container_name(slot))

@@ -1,7 +1,7 @@
 """Everything that stands while slots are measured: the lab, its engines, the image, the generator."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from docker.errors import DockerException
@@ -10,11 +10,13 @@ from requests.exceptions import RequestException
 from bench.errors import EnvironmentLacks
 from bench.generator.client import Generator, count_workers, generator
 from bench.lab.hosts import machine
-from bench.lab.hosts.host import Host, network_of
+from bench.lab.hosts.host import Host, Hosts, network_of
 from bench.lab.hosts.journal import Journal, undo
 from bench.lab.hosts.lab import Lab, hosts_of_lab, lab
 from bench.lab.hosts.requirements import require_descriptors
+from bench.lab.instruments.activity import Activity
 from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE
+from bench.lab.instruments.watch import OwnWatch, Watch, hold_all, sum_up
 from bench.lab.servers.engine import Engine, engine
 from bench.lab.servers.image import Image, provide_image
 from bench.lab.servers.server import Apache, Site, apache, network_inode
@@ -37,19 +39,32 @@ class Bed:
     """Living hosts, engines and generator, and what could not be had."""
 
     scenario: Scenario
-    lab: Lab
+    lab: Hosts
     engines: dict[str, Engine]
     """By Docker host; without those that cannot be had."""
     missing: dict[str, str]
     """Docker host -> why its engine cannot be had."""
     image: Image
     generator: Generator
+    watches: dict[str, Watch]
+    """Of each machine that it is on, by name."""
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    """Arm -> why it cannot be had here, of those that need no trying."""
     arranged: LabSettings | None = field(default=None)
     """The settings that the hosts have now; None before they were set."""
 
+    @property
+    def places(self) -> tuple[DockerHost, ...]:
+        """Every Docker host that was asked for, whether it could be had or not."""
+        return docker_hosts(self.scenario)
+
+    def place(self, arm: Arm, condition: Condition) -> DockerHost:
+        """The Docker host of `arm` under `condition`."""
+        return docker_host_of(self.scenario, arm, condition)
+
     def site(self, arm: Arm, condition: Condition) -> Site:
         """Where `arm` is put under `condition`."""
-        place = docker_host_of(self.scenario, arm, condition)
+        place = self.place(arm, condition)
         return Site(
             self.engines[place.name],
             self.lab.client,
@@ -76,19 +91,37 @@ class Bed:
 
     def arrange(self, wanted: LabSettings) -> None:
         """Set what a slot wants of the hosts, where it is not set so already."""
+        assert isinstance(self.lab, Lab)
         settings.arrange(self.lab, wanted, self.arranged)
         self.arranged = wanted
+
+    def hold_idle_states(self, *, wanted: bool) -> AbstractContextManager[bool]:
+        """Keep the cores of every machine awake for the duration; yields whether they are held."""
+        return hold_all(self.watches.values(), wanted=wanted)
+
+    def begin_activity(self) -> None:
+        """Look from here on at what else runs."""
+        for watch in self.watches.values():
+            watch.begin_activity()
+
+    def end_activity(self) -> Activity:
+        """What else ran since, on all machines."""
+        return sum_up({name: watch.end_activity() for name, watch in self.watches.items()})
+
+    def time_fixed_work(self) -> float:
+        """Microseconds of a fixed loop on the slowest core of all machines."""
+        return max(watch.time_fixed_work() for watch in self.watches.values())
 
     def describe_dead_engines(self) -> str:
         """Each engine that ended by itself, with its last words; empty while all live."""
         return _describe_dead(self.engines)
 
-    def revive_engines(self) -> list[str]:
-        """Start engines again that ended by themselves; returns their hosts."""
+    def revive(self) -> list[str]:
+        """Have again what ended by itself: engines, workers; returns a line for each."""
         dead = [name for name, living in self.engines.items() if not living.is_alive]
         for name in dead:
             self.engines[name].start()
-        return dead
+        return [f"engine: {name}'s had ended, and is started again" for name in dead]
 
     def restart_engines(self) -> None:
         """A new session."""
@@ -122,7 +155,7 @@ def prepare_bed(
             load_generator = stack.enter_context(generator(found.client, journal, web_ui_port, workers))
             engines: dict[str, Engine] = {}
             missing = {}
-            stack.enter_context(_explained(engines))
+            stack.enter_context(explained(engines))
             for place in places:
                 tell(f"engine: a private Docker Engine on {place.name} ({place.description})")
                 try:
@@ -148,16 +181,19 @@ def prepare_bed(
                         f"its id is {image.id} in one and {other.id} in another",
                         "Slots of different images cannot be compared; this is a bug of bench: report it.",
                     )
-            bed = Bed(scenario, found, engines, missing, image, load_generator)
+            watch = OwnWatch(
+                lambda: {load_generator.process.pid}.union(*(host.roots for host in found.hosts))
+            )
+            bed = Bed(scenario, found, engines, missing, image, load_generator, {"this machine": watch})
             for place in places:
                 if place.name in engines:
-                    _verify_host_mode(bed, place)
+                    verify_host_mode(bed, place)
             yield bed
     finally:
         undo(run_id)
 
 
-def _verify_host_mode(bed: Bed, place: DockerHost) -> None:
+def verify_host_mode(bed: Bed, place: DockerHost) -> None:
     """Refuse to go on unless a host-mode container is in its Docker host's network namespace.
 
     An engine whose containerd lives elsewhere would put it there, and every host-mode figure
@@ -176,7 +212,7 @@ def _verify_host_mode(bed: Bed, place: DockerHost) -> None:
 
 
 @contextmanager
-def _explained(engines: dict[str, Engine]) -> Iterator[None]:
+def explained(engines: dict[str, Engine]) -> Iterator[None]:
     """An engine that fails is a known failure, beside slots as well, each of which says so itself."""
     try:
         yield

@@ -10,8 +10,7 @@ from bench.generator.wrk import measure_with_wrk
 from bench.lab.hosts import waiting
 from bench.lab.hosts.host import parse_cpus
 from bench.lab.hosts.readings import read_files
-from bench.lab.instruments.activity import Activity, begin_activity, end_activity
-from bench.lab.instruments.core_speed import time_fixed_work
+from bench.lab.instruments.activity import Activity
 from bench.lab.instruments.counters import NetworkCounters, read_network_counters
 from bench.lab.instruments.cpu import Watch, watch_cpu
 from bench.lab.instruments.tcpdump import Captured
@@ -57,7 +56,8 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
     load = deployment.condition.load
     sender, docker_host, server = deployment.sender, deployment.docker_host, deployment.server
     bed.generator.send_from(sender)
-    fixed_work_us = time_fixed_work()
+    bed.generator.prove(server.endpoint, server.word)
+    fixed_work_us = bed.time_fixed_work()
     watch = idle = None
     if load.measures_cpu:
         watch = watch_cpu(docker_host, deployment.site.engine.cgroup, bed.generator.process.pid)
@@ -71,7 +71,7 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
     except (FileNotFoundError, ProcessLookupError):
         deployment.require_alive()  # It ended between the two lines above.
         raise
-    fixed_work_us = max(fixed_work_us, time_fixed_work())
+    fixed_work_us = max(fixed_work_us, bed.time_fixed_work())
     witness_rps = None
     if load.wrk_witness_s:
         witness_rps = measure_with_wrk(
@@ -105,7 +105,7 @@ def _drive(
             capturing = taps.enter_context(
                 begin_capture(bed.lab.client, deployment.docker_host, server.pid, server.endpoint)
             )
-        activity = begin_activity()
+        bed.begin_activity()
         try:
             result = bed.generator.load(
                 condition.load, server.endpoint, deployment.arm.name, arrival_seed, watched
@@ -113,7 +113,7 @@ def _drive(
         except MeasurementInvalid:
             deployment.require_alive()  # If it ended, that is the reason.
             raise
-        quiet = end_activity(activity, [bed.generator.process.pid], bed.lab.hosts)
+        quiet = bed.end_activity()
         return result, quiet, capturing.end() if capturing else []
 
 

@@ -13,7 +13,6 @@ from bench.generator.client import GeneratorDied
 from bench.generator.wrk import measure_with_wrk
 from bench.judgement.capacity.record import PROBE_S, CapacityRecord, SecondWorker, Step, WrkReading
 from bench.lab.servers.server import Apache
-from bench.measure.settings import hold_idle_states
 from bench.measure.testbed import Bed
 from bench.scenario.conditions import Condition
 from bench.scenario.scenario import Scenario
@@ -38,7 +37,7 @@ def _served(bed: Bed, scenario: Scenario, step: Step, condition: Condition) -> I
     arm = scenario.arm(step.workload.arm)
     bed.arrange(condition.lab)
     with (
-        hold_idle_states(condition.lab.hold_idle_states),
+        bed.hold_idle_states(wanted=condition.lab.hold_idle_states),
         bed.serve(arm, condition, f"bench-{step.kind.replace(' ', '-')}-{arm.name}") as server,
     ):
         if bed.generator.first_200_ns(server.endpoint, f"/{condition.load.page_bytes}") is None:

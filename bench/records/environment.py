@@ -5,15 +5,17 @@ All of them are text, as it was read; one that an earlier version did not read i
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from bench.stored import Stored
+from bench.stored import Amount, Count, Stored
 
 UNKNOWN = "unknown"
 SAME_KERNEL_LAB = "same-kernel lab"
 """Vantage of a client that is a namespace of the Docker host's own machine."""
+REMOTE = "remote"
+"""Vantage of a client on another machine: another kernel than the Docker host's."""
 
 
 class Described(Stored):
@@ -29,7 +31,7 @@ class Described(Stored):
 
 
 class MachineFacts(Described):
-    """The machine that all of a run's hosts are on."""
+    """The machine that all of a run's hosts are on; of a run on real hosts, that of its Docker host."""
 
     host: str | None = None
     """Its name."""
@@ -108,6 +110,30 @@ class HostFacts(Stored):
     @model_serializer
     def _write(self) -> str:
         return str(self)
+
+
+class RealHostFacts(Stored):
+    """A machine of the person's own, as it was when a run began on it."""
+
+    role: Literal["docker", "load"]
+    machine: MachineFacts
+    engine: str
+    """Version of its Docker Engine."""
+    link: str
+    """That the load takes."""
+    link_kind: str
+    """As the kernel calls it: `veth`, `bond`, ...; `physical` of a device."""
+    mtu: Count
+    speed_mbit: Count | None
+    """None where the link does not say."""
+    load_average: Amount
+    """Of the last minute, as the run began there: the loading of its image may be in it."""
+    clock_apart_ms: float
+    """Its CLOCK_REALTIME less the controller's."""
+    clock_error_ms: Amount
+    """By which that may be wrong: half of the round trip in which it was asked."""
+    same_kernel_as: str | None = None
+    """Another host of the run, that is of the same boot of the same kernel: one machine."""
 
 
 class LabFacts(Stored):

@@ -6,13 +6,13 @@ from enum import StrEnum
 from pydantic import Field
 
 from bench.records.calibration import Calibration
-from bench.records.environment import EngineFacts, ImageFacts, LabFacts, MachineFacts
+from bench.records.environment import EngineFacts, ImageFacts, LabFacts, MachineFacts, RealHostFacts
 from bench.scenario.metric import Metric
 from bench.scenario.modes.footprint import Counter
 from bench.scenario.plan import Slot
 from bench.scenario.scenario import Scenario
 from bench.slots.cpu import CpuRecord
-from bench.slots.gates.gate import Gate, GateKind, is_valid
+from bench.slots.gates.gate import Blame, Gate, GateKind, is_valid
 from bench.slots.observation import SlotMetrics
 from bench.slots.surroundings import Facts
 from bench.slots.turns_record import TurnsRecord
@@ -121,6 +121,8 @@ class SlotRecord(Stored):
     """Of `seconds`, what was neither warm-up nor window nor witness nor idle baseline."""
     counters: Mapping[Counter, int] = {}
     """What the Docker host counted over the load."""
+    unread: Mapping[Counter, str] = {}
+    """Counters that could not be read on the Docker host, and why: its path is partly proved."""
     surroundings: str = ""
     """Digest of what Apache found around it: a key of the run's `surroundings`."""
     capture: CaptureRecord | None = None
@@ -140,6 +142,16 @@ class SlotRecord(Stored):
     def valid(self) -> bool:
         """Whether the slot counts."""
         return is_valid(list(self.gates))
+
+    @property
+    def path(self) -> str:
+        """How far the path of its packets is proved: `proved`, `partly proved: REASON`, or `void`."""
+        if any(not gate.passed and gate.name.blame is Blame.PATH for gate in self.gates):
+            return "void"
+        if not self.unread:
+            return "proved"
+        reasons = "; ".join(dict.fromkeys(self.unread.values()))
+        return f"partly proved: {', '.join(self.unread)} not read ({reasons})"
 
     @property
     def measured(self) -> bool:
@@ -202,6 +214,10 @@ class RunRecord(Stored):
     engines: Mapping[str, EngineFacts]
     """Of each Docker host."""
     image: ImageFacts
+    on_real_hosts: bool = False
+    """Whether it is measured on machines of the person's own; else in the lab."""
+    hosts: Mapping[str, RealHostFacts] = {}
+    """Those machines, by name; empty until they were reached."""
     calibration: Calibration | None = None
     """Of this machine, as it was when the run began; None where it never was calibrated."""
     unavailable: Mapping[str, str] = {}

@@ -40,7 +40,9 @@ def _suggest_option(place: tuple[int | str, ...], root: type[Frozen]) -> str:
     """The nearest option of the same table, or the same one where it belongs."""
     *table, name = place
     tables = tables_of(root)
-    model = tables.get(".".join(part for part in table if isinstance(part, str)), root)
+    words = [part for part in table if isinstance(part, str)]
+    # The last word may be a name that the person gave: `load.gen1` is a table of `load`.
+    model = tables.get(".".join(words)) or tables.get(".".join(words[:-1]), root)
     before = "".join(f"{part}." for part in table)
     near = suggest(f"{before}{name}", [f"{before}{field}" for field in model.model_fields])
     elsewhere = [f"{title}.{name}" for title, other in tables.items() if name in other.model_fields]

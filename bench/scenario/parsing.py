@@ -22,7 +22,7 @@ def parse_scenario(text: str, source: str) -> Scenario:
     return parse_file(Scenario, text, f"Reading the scenario {source}")
 
 
-def parse_file(model: type[Parsed], text: str, doing: str) -> Parsed:
+def parse_file(model: type[Parsed], text: str, doing: str, described_in: str = "docs/scenarios.md") -> Parsed:
     """Read a `model` from TOML `text`. Raises InputError with every fault, by dotted field."""
     if len(text) > MAX_SCENARIO_BYTES:
         raise InputError(
@@ -44,5 +44,5 @@ def parse_file(model: type[Parsed], text: str, doing: str) -> Parsed:
         raise InputError(
             doing,
             f"{len(faults)} fault{'s' * (len(faults) > 1)}:\n  " + "\n  ".join(faults) + "\n",
-            "Correct the file and try again; every option is described in docs/scenarios.md.",
+            f"Correct the file and try again; every option is described in {described_in}.",
         ) from fault

@@ -10,7 +10,7 @@ from requests.exceptions import RequestException
 
 import bench
 from bench.errors import BenchError, EnvironmentLacks
-from bench.lab.hosts import machine, requirements
+from bench.lab.hosts import command, machine, requirements
 from bench.lab.hosts.host import Host
 from bench.lab.hosts.journal import Journal, undo, undo_dead_runs
 from bench.lab.hosts.lab import hosts_of_lab, lab
@@ -90,7 +90,7 @@ def walk(engines: Sequence[EngineSource], tell: Tell) -> WalkthroughRecord:
         started_at=started_at,
         finished_at=_now(),
         machine=machine.describe_machine(),
-        tools=machine.tool_versions(),
+        tools=machine.tool_versions(command.run),
         hosts={plan.name: ", ".join(plan.addresses) for plan in plans},
         walks=tuple(walks),
         unavailable=unavailable,

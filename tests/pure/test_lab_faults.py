@@ -1,5 +1,6 @@
 """What the lab's own faults say of an arm that is tried, or of a slot: nothing."""
 
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,18 +12,28 @@ from bench.errors import EnvironmentLacks, MeasurementInvalid
 from bench.generator.client import Generator, GeneratorDied
 from bench.lab.hosts.command import CommandFailed
 from bench.lab.hosts.host import Endpoint
-from bench.lab.servers.engine import Engine
+from bench.lab.servers.engine import PrivateEngine
 from bench.measure import availability
 from bench.measure import slot as measuring
 from bench.scenario.conditions import conditions
+from bench.scenario.placement import docker_host_of
 from bench.scenario.plan import plan_slots
 from tests.pure.conftest import make_scenario
 
 
-def test_an_engine_that_ended_gives_no_arm_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    bed: Any = SimpleNamespace(
-        scenario=make_scenario(), missing={}, describe_dead_engines=lambda: "the engine of docker1 has ended"
+def make_bed(dead_engines: str = "") -> Any:
+    scenario = make_scenario()
+    return SimpleNamespace(
+        scenario=scenario,
+        place=partial(docker_host_of, scenario),
+        lacks={},
+        missing={},
+        describe_dead_engines=lambda: dead_engines,
     )
+
+
+def test_an_engine_that_ended_gives_no_arm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    bed = make_bed("the engine of docker1 has ended")
     monkeypatch.setattr(availability, "try_arm", lambda *_: "no answer came")
 
     with pytest.raises(EnvironmentLacks, match=r"no answer came; the engine of docker1 has ended"):
@@ -31,7 +42,7 @@ def test_an_engine_that_ended_gives_no_arm_up(monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_arm_whose_server_died_once_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter(["Apache has ended", None, None])
-    bed: Any = SimpleNamespace(scenario=make_scenario(), missing={}, describe_dead_engines=lambda: "")
+    bed = make_bed()
     monkeypatch.setattr(availability, "try_arm", lambda *_: next(answers))
 
     assert availability.find_gaps(bed) == ({}, {}, {})
@@ -89,10 +100,10 @@ def test_an_engine_that_ended_before_its_restart_is_started_again(monkeypatch: p
     program: Any = SimpleNamespace(ends=lambda _: True)
     client: Any = SimpleNamespace(close=lambda: None)
     started: list[str] = []
-    monkeypatch.setattr(Engine, "start", lambda engine: started.append(engine.host.name))
+    monkeypatch.setattr(PrivateEngine, "start", lambda engine: started.append(engine.host.name))
 
-    Engine(host, "group", [], None, {}, client, program).restart()
+    PrivateEngine(host, "group", [], None, {}, client, program).restart()
     host.read = lambda _: {}  # One that ends in order takes its file along.
-    Engine(host, "group", [], None, {}, client, program).restart()
+    PrivateEngine(host, "group", [], None, {}, client, program).restart()
 
     assert started == ["docker1", "docker1"]

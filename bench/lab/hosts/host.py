@@ -1,8 +1,8 @@
 """A host as the rest of bench sees it: somewhere to run, start and read, with addresses and cores.
 
-Today it is a process tree in namespaces of this machine (namespaces.py). Nothing outside that module
-knows so: paths are the host's own, processes are numbered as it numbers them, and a folder may be
-far away.
+It is a process tree in namespaces of this machine (namespaces.py), or a machine of its own behind SSH
+(remote.py). Nothing outside these modules knows which: paths are the host's own, processes are numbered as
+it numbers them, and a folder may be far away.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +12,7 @@ from typing import Protocol
 
 from bench.lab.hosts import command
 from bench.lab.hosts.waiting import wait_until
+from bench.records.environment import LabFacts
 
 GONE_S = 1.0
 """After which a program that could not be signalled has been taken notice of, if it is gone."""
@@ -50,6 +51,10 @@ class Host(Protocol):
     @property
     def sysfs(self) -> str:
         """Where the host's own sysfs can be written for as long as it lives."""
+
+    @property
+    def uplink(self) -> str:
+        """Its link to where the load comes from, or goes to."""
 
     @property
     def roots(self) -> frozenset[int]:
@@ -109,6 +114,21 @@ class Host(Protocol):
         """CLOCK_MONOTONIC there, now."""
 
 
+class Hosts(Protocol):
+    """All that a measurement takes place on."""
+
+    @property
+    def client(self) -> Host:
+        """From which the load comes; the first of several."""
+
+    @property
+    def docker(self) -> Mapping[str, Host]:
+        """Docker hosts by name."""
+
+    def describe(self) -> LabFacts:
+        """As it is stored."""
+
+
 def network_of(host: Host) -> int:
     """Identity of the host's network: the inode of its namespace."""
     return host.namespace(1)
@@ -127,15 +147,55 @@ def read_one(host: Host, path: str) -> str:
     return found[path]
 
 
+class Handle(Protocol):
+    """What stands for a program that was started on a host, and ends when it ends."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+
+    def ends(self, timeout_s: float) -> bool:
+        """Wait for its end; whether it came within `timeout_s`."""
+
+    def let_go(self) -> None:
+        """End what is left of it at once, and wait for that. Idempotent."""
+
+    def read_log(self) -> str:
+        """All that the program wrote."""
+
+
+@dataclass(frozen=True)
+class LocalHandle:
+    """A process here, and the file that takes what it says."""
+
+    process: command.Process
+    log: Path
+
+    @property
+    def is_alive(self) -> bool:
+        """By its exit status."""
+        return self.process.poll() is None
+
+    def ends(self, timeout_s: float) -> bool:
+        """By its file descriptor."""
+        return command.has_ended(self.process, timeout_s)
+
+    def let_go(self) -> None:
+        """By SIGTERM, then SIGKILL."""
+        command.stop(self.process)
+
+    def read_log(self) -> str:
+        """Empty before it said anything."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
 @dataclass
 class Program:
     """A program that was started on a host and may still run."""
 
     host: Host
     name: str
-    outer: command.Process
-    """The process here that stands for it: it ends when the program ends."""
-    log: Path
+    outer: Handle
 
     @property
     def pid(self) -> int:
@@ -145,11 +205,11 @@ class Program:
     @property
     def is_alive(self) -> bool:
         """Whether it still runs."""
-        return self.outer.poll() is None
+        return self.outer.is_alive
 
     def words(self, most: int = WORDS) -> str:
         """The end of what it wrote to its log."""
-        return self.log.read_text(errors="replace")[-most:] if self.log.exists() else ""
+        return self.outer.read_log()[-most:]
 
     def signal(self, name: str) -> None:
         """Send it and its group the signal `name`; nothing where it has ended."""
@@ -163,7 +223,7 @@ class Program:
 
     def ends(self, timeout_s: float) -> bool:
         """Wait for it to end; whether it did within `timeout_s`."""
-        return command.has_ended(self.outer, timeout_s)
+        return self.outer.ends(timeout_s)
 
     def kill(self) -> None:
         """End what lives of its group at once, and wait for the last of them.
@@ -173,7 +233,7 @@ class Program:
         """
         self.signal("KILL")
         wait_until(lambda: not self._group_lives(), KILLED_S)
-        command.stop(self.outer)
+        self.outer.let_go()
 
     def _group_lives(self) -> bool:
         try:
@@ -188,7 +248,7 @@ class Program:
             self.signal("TERM")
             if not self.ends(timeout_s):
                 self.kill()
-        command.stop(self.outer)
+        self.outer.let_go()
 
 
 def pid_file(host: Host, name: str) -> str:

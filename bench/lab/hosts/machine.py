@@ -3,6 +3,8 @@
 import os
 import platform
 import socket
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from bench.lab.hosts import command
@@ -49,8 +51,11 @@ def describe_machine() -> MachineFacts:
     )
 
 
-def tool_versions() -> dict[str, str]:
-    """First line that each foreign tool prints of its version."""
+def tool_versions(run: Callable[[list[str]], str]) -> dict[str, str]:
+    """First line that each foreign tool prints of its version; without those that are not there.
+
+    `run`: how a program is run on the machine that is asked.
+    """
     asked = {
         "dockerd": ["dockerd", "--version"],
         "containerd": ["containerd", "--version"],
@@ -58,7 +63,11 @@ def tool_versions() -> dict[str, str]:
         "iproute2": ["ip", "-V"],
         "tcpdump": ["tcpdump", "--version"],
     }
-    return {name: command.run(argv).splitlines()[0] for name, argv in asked.items()}
+    found = {}
+    for name, argv in asked.items():
+        with suppress(command.CommandFailed):
+            found[name] = run(argv).splitlines()[0]
+    return found
 
 
 def _cpu_model() -> str:

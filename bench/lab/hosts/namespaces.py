@@ -15,15 +15,16 @@ from pathlib import Path
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
-from bench.lab.hosts.host import Program, pid_file
+from bench.lab.hosts.host import LocalHandle, Program, pid_file
 from bench.lab.hosts.journal import Journal
+from bench.lab.hosts.leader import start_leader
 from bench.lab.hosts.waiting import wait_until
+from bench.scenario.modes.catalogue import UPLINK
 
 READY_S = 10.0
 DATA_BYTES = 2 * 2**30
 """Room for an engine's data: about 0.2 GB are used by one image, the rest is never touched."""
 ENTER = ("--net", "--mount", "--pid", "--ipc", "--uts")
-STARTED = 'echo $$ > "$0"; exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class NamespaceHost:
     def sysfs(self) -> str:
         """A mount of its own: a container in host mode mounts /sys read-only."""
         return "/run/sysfs"
+
+    @property
+    def uplink(self) -> str:
+        """The lab gives all of them one name."""
+        return UPLINK
 
     @property
     def roots(self) -> frozenset[int]:
@@ -89,14 +95,12 @@ class NamespaceHost:
     def start(self, argv: Sequence[str], name: str, *, cpus: str | None = None) -> Program:
         """As the leader of a group of its own, with its process id in a file."""
         log = self.folder / f"{name}.log"
-        started = Path(pid_file(self, name))
-        for old in (started, log):
-            old.unlink(missing_ok=True)
-        entered = self._entered(["setsid", "sh", "-c", STARTED, str(started), *argv], cpus or self.cpus)
-        outer = command.start(entered, log=log)
-        # `echo` and `exec` take a moment: nobody shall find the file absent or empty.
-        wait_until(lambda: (started.exists() and started.read_text()) or outer.poll() is not None, READY_S)
-        return Program(self, name, outer, log)
+
+        def enter(inside: list[str]) -> list[str]:
+            return self._entered(["setsid", *inside], cpus or self.cpus)
+
+        outer = start_leader(argv, Path(pid_file(self, name)), log, enter)
+        return Program(self, name, LocalHandle(outer, log))
 
     def read(self, *patterns: str) -> dict[str, str]:
         """Through /proc, so that nothing enters a namespace."""

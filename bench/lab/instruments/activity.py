@@ -2,11 +2,10 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.lab.hosts.host import Host
 from bench.procfs import TICKS_PER_S, Process, Stat, parse_process, parse_stat
 
 KTHREADD = 2
@@ -45,20 +44,22 @@ def begin_activity() -> ActivityStart:
     return ActivityStart(time.monotonic(), _asleep_s(), _processes(), stat)
 
 
-def end_activity(start: ActivityStart, own_pids: Iterable[int], hosts: Iterable[Host]) -> Activity:
-    """Activity since `start`. What descends from a host's roots is the lab's; `own_pids` are ours.
+def end_activity(start: ActivityStart, own_pids: Iterable[int], own_names: Collection[str] = ()) -> Activity:
+    """Activity since `start`. What descends from `own_pids`, or is called as one of `own_names`, is ours.
 
-    Kernel threads are left out: those that are busy do the lab's packet work.
+    Kernel threads are left out: those that are busy do the hosts' packet work.
     """
     seconds = time.monotonic() - start.at_s
     now = _processes()
-    ours = {*own_pids, os.getpid(), KTHREADD}.union(*(host.roots for host in hosts))
+    ours = {*own_pids, os.getpid(), KTHREADD}
     stray = {}
     for pid, process in now.items():
         before = start.processes[pid].cpu_ticks if pid in start.processes else 0
         share = (process.cpu_ticks - before) / TICKS_PER_S / seconds
         if share > WORTH_NAMING and not ours.intersection(_ancestry(pid, now)):
-            stray[f"{_name(pid)} ({pid})"] = share
+            name = _name(pid)
+            if name not in own_names:
+                stray[f"{name} ({pid})"] = share
     stat, cores = _read_stat(), os.cpu_count() or 1
     stolen = stat.whole.steal - start.stat.whole.steal
     return Activity(

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.lab.hosts.host import Host, network_of
-from bench.scenario.modes.catalogue import UPLINK
 from bench.scenario.modes.footprint import Counter
 from bench.slots.gates.network import Losses, Room
 
@@ -61,7 +60,7 @@ def read_network_counters(sender: Host, docker_host: Host, server_pid: int, *, i
             Counter.FORWARDED: ip["ForwDatagrams"] + ip6.get("Ip6OutForwDatagrams", 0),
             Counter.BRIDGE: sum(packets for link, packets in links.items() if link in bridges),
             Counter.VETH: sum(packets for link, packets in links.items() if link.startswith("veth")),
-            Counter.UPLINK: links[UPLINK],
+            Counter.UPLINK: links[docker_host.uplink],
             Counter.LOOPBACK: links["lo"],
             Counter.ACCEPTED: tcp["PassiveOpens"],
             Counter.OPENED: tcp["ActiveOpens"],

@@ -8,8 +8,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.lab.hosts.host import Host, read_one
-from bench.scenario.modes.catalogue import UPLINK
+from bench.lab.hosts.host import Host, network_of, read_one
 from bench.slots.surroundings import Facts
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -29,24 +28,27 @@ COUNTERS = {"net.netfilter.nf_conntrack_count"}
 SEPARATOR = "=== bench\n"
 IN_NETWORK = f"""
 ip -j -d address; printf '{SEPARATOR}'
-ethtool -k {UPLINK} 2>/dev/null || true; printf '{SEPARATOR}'
+ethtool -k "$0" 2>/dev/null || true; printf '{SEPARATOR}'
 grep -rs . /proc/sys/net || true
 """
+CONTAINER_LINK = "eth0"
+"""As Docker calls a container's own."""
 
 
 def read_surroundings(host: Host, pid: int) -> Facts:
     """Facts by name around the process `pid` of `host`, in its own network namespace."""
     process = f"/proc/{pid}"
-    text = host.run(["nsenter", "-t", str(pid), "--net", "sh", "-c", IN_NETWORK])
+    link = host.uplink if host.namespace(pid) == network_of(host) else CONTAINER_LINK
+    text = host.run(["nsenter", "-t", str(pid), "--net", "sh", "-c", IN_NETWORK, link])
     links, offloads, sysctls = text.split(SEPARATOR)
     configuration = read_one(host, f"{process}/root/etc/bench/httpd.conf")
     return {
         "httpd configuration": hashlib.sha256(configuration.encode()).hexdigest(),
         **dict(_process_facts(read_one(host, f"{process}/status"))),
         **dict(_limits(host, read_one(host, f"{process}/cgroup"))),
-        **dict(_link_facts(links)),
+        **dict(_link_facts(links, link)),
         **dict(_offloads(offloads)),
-        **dict(_sysctls(sysctls)),
+        **dict(_sysctls(sysctls, link)),
     }
 
 
@@ -66,9 +68,9 @@ def _limits(host: Host, groups: str) -> Iterator[tuple[str, str]]:
                 yield f"limit {name}", value.strip()
 
 
-def _link_facts(links: str) -> Iterator[tuple[str, str]]:
+def _link_facts(links: str, serving: str) -> Iterator[tuple[str, str]]:
     for link in json.loads(links):
-        if link["ifname"] == UPLINK:
+        if link["ifname"] == serving:
             yield "link kind", str(link.get("linkinfo", {}).get("info_kind", "none"))
             for name in ("mtu", "qdisc", "txqlen", "gso_max_size", "gro_max_size"):
                 yield f"link {name}", str(link.get(name))
@@ -80,15 +82,15 @@ def _offloads(text: str) -> Iterator[tuple[str, str]]:
         yield f"offload {name}", value.removesuffix(" [fixed]")
 
 
-def _sysctls(text: str) -> Iterator[tuple[str, str]]:
+def _sysctls(text: str, serving: str) -> Iterator[tuple[str, str]]:
     found: dict[str, str] = {}
     for line in text.splitlines():
         path, _, value = line.removeprefix("/proc/sys/").partition(":")
         parts = path.split("/")
-        if parts[2:3] in (["conf"], ["neigh"]) and parts[3] not in ("all", "default", UPLINK):
+        if parts[2:3] in (["conf"], ["neigh"]) and parts[3] not in ("all", "default", serving):
             continue  # Of a link that does not serve.
         if ".".join(parts) in COUNTERS:
             continue
-        name = ".".join(SERVING_LINK if part == UPLINK else part for part in parts)
+        name = ".".join(SERVING_LINK if part == serving else part for part in parts)
         found[name] = f"{found[name]} {value}" if name in found else value
     yield from found.items()

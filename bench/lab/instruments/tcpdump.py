@@ -15,7 +15,7 @@ from bench.errors import MeasurementInvalid
 from bench.lab.hosts import waiting
 from bench.lab.hosts.host import Endpoint, Host, Program, network_of
 from bench.lab.hosts.waiting import wait_until
-from bench.scenario.modes.catalogue import CONTAINER_PORT, UPLINK
+from bench.scenario.modes.catalogue import CONTAINER_PORT
 
 SNAP_BYTES = 256
 """All headers and the beginning of a request, its number included."""
@@ -84,8 +84,8 @@ def find_taps(client: Host, docker_host: Host, server_pid: int, endpoint: Endpoi
     `server_pid` is Apache's first process, as the Docker host numbers it. What lies between the uplink
     and the server is read off the links themselves: no veth, no bridge, no tap there.
     """
-    client_side = TapPlace("client", client, 1, UPLINK, endpoint.port)
-    uplink = TapPlace("uplink", docker_host, 1, UPLINK, endpoint.port)
+    client_side = TapPlace("client", client, 1, client.uplink, endpoint.port)
+    uplink = TapPlace("uplink", docker_host, 1, docker_host.uplink, endpoint.port)
     if docker_host.namespace(server_pid) == network_of(docker_host):
         return client_side, uplink
     of_host = {link["ifindex"]: link for link in _links(docker_host, 1)}

@@ -4,6 +4,7 @@ A build has namespaces of its own and dies with its controller, whose journal's 
 the next run, or `bench clean`, removes it.
 """
 
+import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from bench import paths
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
+from bench.lab.hosts.packages import how_to_install
 
 BUILD_TIMEOUT_S = 900.0
 BUILDING = "building"
@@ -20,6 +22,8 @@ NOT_CURRENT = {"forky": ("--aptopt=Acquire::Check-Valid-Until false",)}
 """A mirror that stands still serves a testing suite past its date. A signature is asked for all the same."""
 OWN = ("--mount", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc")
 """What it mounts is its own, and it ends whole: a pid namespace's end is the end of all that is in it."""
+AS_ROOT = ("--map-root-user", "--map-auto")
+"""Who is not root is so in a user namespace, whose other ids /etc/subuid and /etc/subgid give."""
 
 
 @contextmanager
@@ -39,11 +43,19 @@ def make_archive(doing: str, options: Sequence[str], archive: Path) -> None:
 
     Raises EnvironmentLacks, `doing` that, with the errors of mmdebstrap.
     """
+    is_root = os.geteuid() == 0
+    if not is_root and not command.find("newuidmap"):
+        raise EnvironmentLacks(
+            doing,
+            "this is not root, and there is no newuidmap, by which another user can own files of several",
+            f"Run it as root, or {how_to_install(['uidmap'])}.",
+        )
     with building_folder() as folder:
         log, made = folder / "mmdebstrap.log", folder / archive.name
         # A session of its own: where it fails, mmdebstrap sends HUP to its whole process group.
+        unshare = ["unshare", *(() if is_root else AS_ROOT), *OWN]
         process = command.start(
-            ["unshare", *OWN, "env", f"TMPDIR={folder}", "mmdebstrap", *options, str(made)], log=log
+            [*unshare, "env", f"TMPDIR={folder}", "mmdebstrap", *options, str(made)], log=log
         )
         try:
             ended = command.has_ended(process, BUILD_TIMEOUT_S)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import docker
 from docker.errors import DockerException
@@ -28,9 +28,57 @@ READY_S = 30.0
 STOP_S = 20.0
 
 
+class Engine(Protocol):
+    """A living Docker Engine, as who puts servers there sees it."""
+
+    @property
+    def host(self) -> Host:
+        """Where it is."""
+
+    @property
+    def client(self) -> docker.DockerClient:
+        """Another one when the engine was started again."""
+
+    @property
+    def cgroup(self) -> str:
+        """Of all of its containers; empty where they have none in common."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """That all have which a run makes there."""
+
+    @property
+    def prefix(self) -> str:
+        """With which the names of all begin which a run makes there."""
+
+    @property
+    def writes_rules(self) -> bool:
+        """Whether it writes firewall rules (iptables on, which is the default)."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it answers, or its process runs."""
+
+    @property
+    def daemon_pid(self) -> int | None:
+        """Process id of dockerd, as the host numbers them; None where it is not known."""
+
+    def last_words(self) -> str:
+        """End of what dockerd wrote to its log, as far as it can be read."""
+
+    def describe(self, what: str | None = None) -> EngineFacts:
+        """Version, API, storage driver and origin, of what is `what` for a person."""
+
+    def start(self) -> None:
+        """Have it again after it ended, without containers of before."""
+
+    def restart(self) -> None:
+        """A new session. Raises EnvironmentLacks where that cannot be."""
+
+
 @dataclass
-class Engine:
-    """A living engine. `client` changes when the engine is restarted."""
+class PrivateEngine:
+    """A living engine of the lab's. `client` changes when the engine is restarted."""
 
     host: Host
     cgroup: str
@@ -41,6 +89,13 @@ class Engine:
     """Of its daemon.json."""
     client: docker.DockerClient
     program: Program
+    prefix: str = ""
+    """Nobody else names anything there."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """By which a container is known for the lab's from outside."""
+        return {"bench.cgroup": self.cgroup}
 
     @property
     def writes_rules(self) -> bool:
@@ -116,7 +171,7 @@ def engine_argv(host_folder: str, cgroup: str) -> list[str]:
 @contextmanager
 def engine(
     host: Host, journal: Journal, source: EngineSource, options: Mapping[str, Any]
-) -> Iterator[Engine]:
+) -> Iterator[PrivateEngine]:
     """Start an engine on `host`; stop it, its containers and its control groups on the way out.
 
     `options` go into its daemon.json. Raises
@@ -133,7 +188,7 @@ def engine(
         root_sha256 = root.sha256
     program = host.start(argv, "dockerd")
     try:
-        found = Engine(host, cgroup, argv, root_sha256, options, _connect(host, program), program)
+        found = PrivateEngine(host, cgroup, argv, root_sha256, options, _connect(host, program), program)
     except BaseException:
         program.stop()
         raise

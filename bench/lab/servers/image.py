@@ -1,30 +1,42 @@
-"""The one image that every arm runs: built once from Debian's packages, cached by content.
+"""The one image that every arm runs, and the one that hosts run of bench: built once, cached by content.
 
-mmdebstrap makes the base from the machine's own package mirror, so no registry is asked; Docker
-builds Dockerfile.bench on it. Both results are kept under CACHE, named by what went into them.
+mmdebstrap makes a base from the machine's own package mirror, so no registry is asked; Docker
+builds a stage of Dockerfile.bench on it. Both results are kept under CACHE, named by what went into them.
 """
 
 import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import docker
+from docker.errors import BuildError, ImageNotFound
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
 from bench.lab.servers.debian_root import NOT_CURRENT, building_folder, make_archive
+from bench.lab.servers.environment import (
+    digest_environment,
+    digest_of_tree,
+    put_environment,
+    require_same_python,
+)
 from bench.paths import CACHE
 from bench.records.environment import ImageFacts
 
 PAGE_SIZES = (1024, 65536, 1048576)
 BASE_PACKAGES = ("apache2-bin", "iproute2", "iptables")
 """Apache, and the tools with which a container can look at (and try to change) its own network."""
+HOST_PACKAGES = (
+    *("python3", "libstdc++6", "iproute2", "iptables", "tcpdump", "ethtool", "curl", "wrk"),
+    *("util-linux", "mount", "procps"),
+)
+"""Python, with a library of numpy's, and what generator, instruments and settings of a host start."""
 BASE_OPTIONS = (
     "--variant=essential",
     "--dpkgopt=path-exclude=/usr/share/doc/*",
@@ -38,7 +50,7 @@ class Image:
     """An image in an engine, and what it was made from."""
 
     id: str
-    """Docker's image id, the digest of its configuration: equal ids are equal images."""
+    """Docker's image id, the digest of its configuration, or manifest: equal ids are equal images."""
     suite: str
     base_sha256: str
     recipe_sha256: str
@@ -55,19 +67,35 @@ class Image:
 
 
 def provide_image(client: docker.DockerClient) -> Image:
-    """Load the image into the engine of `client`, making it first where the cache has none."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    suite = _debian_suite()
-    base = _provide_base(suite)
-    base_sha256 = base.with_suffix(".sha256").read_text()
+    """Have Apache's image in the engine of `client`, making it first where the cache has none."""
+    suite, base, base_sha256 = _begin(BASE_PACKAGES)
     with _build_context() as context:
-        recipe_sha256 = _digest_of_tree(context)
+        recipe_sha256 = digest_of_tree(context)
         archive = CACHE / f"image-{_key(base_sha256, recipe_sha256)}.tar"
         if not archive.exists():
-            _build(client, base, context, archive)
-    with archive.open("rb") as stream:
-        [image] = client.images.load(stream)
-    return Image(str(image.id), suite, base_sha256, recipe_sha256)
+            _build(client, base, context, f"bench:{archive.stem}", archive)
+    return Image(_load(client, archive), suite, base_sha256, recipe_sha256)
+
+
+def provide_host_image(client: docker.DockerClient) -> str:
+    """Id of the image of what a host runs of bench, in the engine of `client`; made where the cache has none.
+
+    Raises EnvironmentLacks where this Python environment is none that Debian's own python3 could use.
+    """
+    _, base, base_sha256 = _begin(HOST_PACKAGES)
+    _, stage = _stages()
+    key = _key(base_sha256, stage, digest_environment())
+    archive = CACHE / f"host-{key}.tar"
+    if not archive.exists():
+        require_same_python(base)
+        with building_folder() as context:
+            (context / "Dockerfile").write_text(stage)
+            put_environment(context)
+            _build(client, base, context, f"bench-host:{key}", archive)
+        for other in CACHE.glob("host-*"):
+            if other.stem != archive.stem:
+                other.unlink()  # Of other code: a third of a gigabyte for every change of it.
+    return _load(client, archive)
 
 
 def is_cached() -> bool:
@@ -80,19 +108,26 @@ def _debian_suite() -> str:
     if release["ID"] != "debian":
         # The machine's mirror serves its own distribution only.
         raise EnvironmentLacks(
-            "Making the Apache image from this machine's packages",
+            "Making an image from this machine's packages",
             f"this is {release.get('PRETTY_NAME', release['ID'])}, not Debian",
-            "The image can be made on Debian only, so far.",
+            "Images can be made on Debian only, so far.",
         )
     return release["VERSION_CODENAME"]
 
 
-def _provide_base(suite: str) -> Path:
+def _begin(packages: Sequence[str]) -> tuple[str, Path, str]:
+    """Debian's suite, a base of its `packages`, and that one's digest."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    suite = _debian_suite()
+    base = _provide_base(suite, packages)
+    return suite, base, base.with_suffix(".sha256").read_text()
+
+
+def _provide_base(suite: str, packages: Sequence[str] = BASE_PACKAGES) -> Path:
     options = [*BASE_OPTIONS, *NOT_CURRENT.get(suite, ())]
-    base = CACHE / f"base-{_key(suite, platform.machine(), *BASE_PACKAGES, *options)}.tar"
+    base = CACHE / f"base-{_key(suite, platform.machine(), *packages, *options)}.tar"
     if not base.with_suffix(".sha256").exists():
-        packages = f"--include={','.join(BASE_PACKAGES)}"
-        make_archive("Making the image's base", [*options, packages, suite], base)
+        make_archive("Making the image's base", [*options, f"--include={','.join(packages)}", suite], base)
         with base.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         # Last, so that its presence says that the base is whole.
@@ -103,7 +138,8 @@ def _provide_base(suite: str) -> Path:
 @contextmanager
 def _build_context() -> Iterator[Path]:
     with building_folder() as context:
-        shutil.copy(dockerfile(), context / "Dockerfile")
+        apache, _ = _stages()
+        (context / "Dockerfile").write_text(apache)
         with resources.as_file(resources.files("bench") / "image" / "httpd.conf") as configuration:
             shutil.copy(configuration, context / "httpd.conf")
         with resources.as_file(resources.files("bench") / "image" / "busy_wait.c") as source:
@@ -121,23 +157,49 @@ def dockerfile() -> Path:
     return installed if installed.exists() else package.parent / "Dockerfile.bench"
 
 
-def _build(client: docker.DockerClient, base: Path, context: Path, archive: Path) -> None:
-    tag = base.stem
-    client.api.import_image_from_file(str(base), repository="bench-base", tag=tag)
-    image, _ = client.images.build(
-        path=str(context), buildargs={"BASE": f"bench-base:{tag}"}, tag=f"bench:{archive.stem}", rm=True
-    )
+def _stages() -> tuple[str, str]:
+    """Apache's and the host's: each is built alone, and neither is another when the other changes."""
+    apache, host = dockerfile().read_text().split("\n\n")
+    return f"{apache}\n", host
+
+
+def _build(client: docker.DockerClient, base: Path, context: Path, tag: str, archive: Path) -> None:
+    base_tag = f"bench-base:{base.stem}"
+    client.api.import_image_from_file(str(base), repository="bench-base", tag=base.stem)
+    try:
+        image, _ = client.images.build(
+            path=str(context), buildargs={"BASE": base_tag}, tag=tag, rm=True, network_mode="none"
+        )
+    except BuildError as fault:
+        said = "".join(part.get("stream", "") for part in fault.build_log)
+        raise EnvironmentLacks(
+            f"Building {tag}", said.strip()[-2000:], "This is a bug of bench: report it."
+        ) from fault
     partial = archive.with_suffix(".partial")
     with partial.open("wb") as stream:
         for chunk in image.save(named=True):
             stream.write(chunk)
+    archive.with_suffix(".ids").write_text(f"{image.id}\n")
     partial.replace(archive)
 
 
-def _digest_of_tree(folder: Path) -> str:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    digests = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+def _load(client: docker.DockerClient, archive: Path) -> str:
+    """Id of the image in `archive`, which is sent only where the engine has not got it: it may be far.
+
+    An id is a digest, but not every engine's is of the same: containerd's store takes the manifest's and
+    not the configuration's. So each that an engine ever gave the image is kept beside the archive.
+    """
+    names = archive.with_suffix(".ids")
+    known = names.read_text().split() if names.exists() else []
+    for name in known:
+        with suppress(ImageNotFound):
+            return str(client.images.get(name).id)
+    with archive.open("rb") as stream:
+        [image] = client.images.load(stream)
+    if image.id not in known:
+        with names.open("a") as lines:
+            lines.write(f"{image.id}\n")
+    return str(image.id)
 
 
 def _key(*parts: str) -> str:

@@ -3,6 +3,7 @@
 How each mode is started is data (`core.modes`); this module is its one interpreter.
 """
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -63,6 +64,8 @@ class Apache:
     """None without Docker."""
     image_id: str
     """Of the container as the engine has it, not as it was asked for."""
+    word: str
+    """That it answers with to whoever asks for what it does not have: nobody else knows it."""
 
     def last_words(self) -> str:
         """End of what Apache wrote to its error log, without the notices that it started."""
@@ -100,7 +103,8 @@ def apache(
     address = site.place.served_at(arm, network, site.vantage)
     listen = f"[{address}]" if network.ipv6 else address
     environment = {"BENCH_LISTEN": f"{listen}:{arm.port}" if network.in_host_network else f"{CONTAINER_PORT}"}
-    environment |= site.limits.environment
+    word = secrets.token_hex(16)
+    environment |= {"BENCH_WORD": word, **site.limits.environment}
     if site.wait_us:
         environment |= {"LD_PRELOAD": BUSY_WAIT, "BENCH_BUSY_WAIT_NS": f"{site.wait_us * 1000}"}
     with ExitStack() as stack:
@@ -108,7 +112,7 @@ def apache(
             root = native.unpack(site.engine.client, site.image_id, site.engine.host)
             started_ns = site.client.monotonic_ns()
             pid = stack.enter_context(native.apache(site.engine.host, root, environment, name))
-            yield Apache(Endpoint(address, arm.port), pid, started_ns, None, site.image_id)
+            yield Apache(Endpoint(address, arm.port), pid, started_ns, None, site.image_id, word)
             return
         options = {"environment": environment}
         if network.network:
@@ -143,6 +147,7 @@ def apache(
             started_ns,
             container,
             str(container.attrs["Image"]),
+            word,
         )
 
 
@@ -163,9 +168,9 @@ def _container(site: Site, arm: Arm, name: str, options: Mapping[str, Any]) -> I
     try:
         container = engine.client.containers.create(
             site.image_id,
-            name=name,
+            name=engine.prefix + name,
             cpuset_cpus=engine.host.cpus,
-            labels={"bench.cgroup": engine.cgroup},
+            labels=dict(engine.labels),
             **options,
         )
     except APIError as fault:
@@ -197,6 +202,7 @@ def _network(site: Site, name: str, network: DockerNetwork) -> Iterator[None]:
             options=dict(network.options),
             ipam=IPAMConfig(pool_configs=[pool]),
             check_duplicate=True,
+            labels=dict(site.engine.labels),
         )
     except APIError as fault:
         raise MeasurementInvalid(

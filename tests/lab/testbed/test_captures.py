@@ -121,6 +121,6 @@ def test_stamps_after_the_queue_are_set_for_a_slot_that_asks_for_them(bed: Bed) 
 
 
 def test_the_journal_holds_what_the_stamps_setting_was(bed: Bed) -> None:
-    lines = (bed.lab.client.folder.parent / "journal.jsonl").read_text().splitlines()
+    lines = Path(bed.lab.client.scratch).with_name("journal.jsonl").read_text().splitlines()
     entries = [json.loads(line) for line in lines]
     assert [entry["value"] for entry in entries if entry.get("path") == str(STAMP_BEFORE_QUEUE)]

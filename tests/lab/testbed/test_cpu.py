@@ -10,7 +10,7 @@ import pytest
 
 from bench.lab.hosts.readings import read_files
 from bench.lab.instruments.cpu import Watch
-from bench.measure.settings import hold_idle_states
+from bench.lab.instruments.idle_states import hold_idle_states
 from bench.measure.testbed import Bed
 from bench.procfs import TICK_US
 from bench.scenario.model import Load

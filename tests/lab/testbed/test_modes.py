@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.lab.hosts.host import read_one
+from bench.lab.hosts.lab import Lab
 from bench.measure.availability import find_gaps
 from bench.measure.testbed import Bed
 from bench.records.run import SlotRecord
@@ -259,6 +260,7 @@ def test_an_injected_wait_is_inside_the_server_and_nowhere_without_being_asked_f
 
 def test_an_injected_link_rate_is_a_queue_on_the_client_s_link_until_it_is_taken_away(bed: Bed) -> None:
     def queue() -> str:
+        assert isinstance(bed.lab, Lab)
         return bed.lab.switch.run_in_network(["tc", "qdisc", "show", "dev", "p-client"])
 
     bed.arrange(LabSettings(link_mbit=100))

@@ -1,0 +1,220 @@
+"""A machine of a person's own, for as long as a run has it: connection, engine, agent, and again if lost."""
+
+import ipaddress
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from docker import DockerClient
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from bench.errors import EnvironmentLacks
+from bench.lab.hosts import ssh
+from bench.lab.instruments.activity import Activity
+from bench.lab.remote.agent_link import AgentLink, Berth, HostGone, agent_link
+from bench.lab.remote.host import RemoteHost
+from bench.lab.remote.labels import remove_labelled
+from bench.lab.servers.docker_client import connect
+from bench.lab.servers.image import provide_host_image
+from bench.records.environment import MachineFacts, RealHostFacts
+from bench.scenario.hosts import RealHost
+
+OLDEST_API = (1, 41)
+"""Of Docker 20.10."""
+OURS = ("dockerd", "containerd", "containerd-shim", "docker-proxy", "sshd", "sshd-session")
+"""Programs that work for a load, or for us, and are nobody's children: not taken for a neighbour."""
+CLOCK_ROUNDS = 10
+
+
+@dataclass
+class RealMachine:
+    """One machine of the hosts file."""
+
+    name: str
+    role: Literal["docker", "load"]
+    asked: RealHost
+    target: str
+    """The address under test: its own, or the one that its load goes to."""
+    run_id: str
+    folder: Path
+    """Here, for what is fetched from there."""
+    descriptors: int
+    """Open files that any program there may need."""
+    logins: int = 0
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def open(self) -> None:
+        """Connect, and start the agent. Raises EnvironmentLacks, saying what is missing there."""
+        self._stack = ExitStack()
+        try:
+            self.connection = self._stack.enter_context(ssh.connect(self.name, self.asked.ssh_words))
+            self.logins += 1
+            self.client = self._reach_engine()
+            self._stack.callback(self.client.close)
+            berth = Berth(self.name, self.client, self.asked.socket, self._provide_image(), self.run_id)
+            self.link: AgentLink = self._stack.enter_context(agent_link(berth))
+            # The agent's name is the lock: whatever else carries a label is of a run that is dead.
+            remove_labelled(self.client, None)
+            self.link.ask("allow_descriptors", {"wanted": self.descriptors})
+            self.host = self._find_host()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """The agent removes what is ours, and the connection ends. Idempotent."""
+        self._stack.close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its connection stands and its agent answers."""
+        return self.connection.is_alive and self.link.is_alive and self._answers()
+
+    def _answers(self) -> bool:
+        try:
+            self.link.ask("clock")
+        except HostGone:
+            return False
+        return True
+
+    def _reach_engine(self) -> DockerClient:
+        """Docker's client on the engine's forwarded socket."""
+        doing = f"Reaching the Docker Engine of {self.name} at {self.asked.socket}"
+        try:
+            client = connect(self.connection.forward(self.asked.socket))
+            version = client.version()
+        except (DockerException, RequestException, OSError) as fault:
+            said = self.connection.last_words()
+            raise EnvironmentLacks(
+                doing, f"no answer ({said or fault})", _advise_on_engine(said, self.asked)
+            ) from fault
+        if tuple(map(int, version["ApiVersion"].split("."))) < OLDEST_API:
+            raise EnvironmentLacks(
+                doing,
+                f"it is Docker {version['Version']} (API {version['ApiVersion']})",
+                "Docker 20.10 or newer is needed.",
+            )
+        return client
+
+    def _provide_image(self) -> str:
+        try:
+            return provide_host_image(self.client)
+        except (DockerException, RequestException, OSError) as fault:
+            raise EnvironmentLacks(
+                f"Loading bench's image into the Docker Engine of {self.name}",
+                f"{fault}",
+                "It needs about half a GB of room where Docker keeps its data (`docker info`, Root Dir).",
+            ) from fault
+
+    def _find_host(self) -> RemoteHost:
+        probe = RemoteHost(self.name, (), "0", "", self.link, self.folder)
+        may = self.link.ask("cores")
+        cores = self.asked.cores or ",".join(map(str, may))
+        addresses = json.loads(self.link.ask("run", {"argv": ["ip", "-j", "address"], "timeout_s": 10.0}))
+        links = {
+            link["ifname"]: [f"{info['local']}/{info['prefixlen']}" for info in link["addr_info"]]
+            for link in addresses
+        }
+        if self.role == "docker":
+            own = [name for name, has in links.items() if any(_is(at, self.target) for at in has)]
+            if not own:
+                known = [at for name, has in links.items() if name != "lo" for at in has]
+                raise EnvironmentLacks(
+                    f"Looking for the address {self.target} on {self.name}",
+                    f"none of its links has it; it has {', '.join(known) or 'none'}",
+                    "Give `address` as the machine itself knows it, without a translation on the way.",
+                )
+            uplink = own[0]
+        else:
+            argv = ["ip", "-j", "route", "get", self.target]
+            [route, *_] = json.loads(self.link.ask("run", {"argv": argv, "timeout_s": 10.0}))
+            uplink = route["dev"]
+            if uplink == "lo":
+                raise EnvironmentLacks(
+                    f"Looking for the way from {self.name} to {self.target}",
+                    "the address is its own: the load host and the Docker host are one machine",
+                    "Name another machine to load from. On one machine, `bench run` without --hosts has a"
+                    " lab that keeps the two apart.",
+                )
+        own_addresses = tuple(at for at in links[uplink] if ":" not in at)
+        return RemoteHost(probe.name, own_addresses, cores, uplink, self.link, self.folder)
+
+    def describe(self) -> RealHostFacts:
+        """As it is now."""
+        folder = f"/sys/class/net/{self.host.uplink}"
+        read = self.host.read(f"{folder}/mtu", f"{folder}/speed", "/proc/loadavg")
+        kinds = json.loads(self.host.run(["ip", "-j", "-d", "link", "show", self.host.uplink]))
+        speed = read.get(f"{folder}/speed", "").strip()
+        apart_ms, error_ms = self._compare_clocks()
+        return RealHostFacts(
+            role=self.role,
+            machine=MachineFacts(**self.link.ask("describe")),
+            engine=self.client.version()["Version"],
+            link=self.host.uplink,
+            link_kind=kinds[0].get("linkinfo", {}).get("info_kind", "physical"),
+            mtu=int(read[f"{folder}/mtu"]),
+            speed_mbit=int(speed) if speed.isdigit() and int(speed) else None,
+            load_average=float(read["/proc/loadavg"].split()[0]),
+            clock_apart_ms=apart_ms,
+            clock_error_ms=error_ms,
+        )
+
+    def boot(self) -> str:
+        """Which boot of which kernel it is."""
+        return str(self.link.ask("clock")["boot_id"])
+
+    def _compare_clocks(self) -> tuple[float, float]:
+        """(its wall clock less ours, by how much that may be wrong), ms: by the quickest answer."""
+        found = []
+        own_offset_ns = time.time_ns() - time.monotonic_ns()
+        for _ in range(CLOCK_ROUNDS):
+            asked_ns = time.monotonic_ns()
+            told = self.link.ask("clock")
+            round_ns = time.monotonic_ns() - asked_ns
+            theirs_ns = told["monotonic_ns"] + told["realtime_offset_ns"]
+            ours_ns = asked_ns + round_ns / 2 + own_offset_ns
+            found.append((round_ns / 2e6, (theirs_ns - ours_ns) / 1e6))
+        error_ms, apart_ms = min(found)
+        return apart_ms, error_ms
+
+    # What is watched while something is measured: the protocol `Watch`.
+
+    def begin_activity(self) -> None:
+        """By the agent."""
+        self.link.ask("begin_activity")
+
+    def end_activity(self) -> Activity:
+        """Containers of ours are not strays."""
+        containers = self.client.containers.list(filters={"label": f"bench.run={self.run_id}"})
+        pids = [container.attrs["State"]["Pid"] for container in containers]
+        return Activity(**self.link.ask("end_activity", {"own_pids": pids, "own_names": OURS}))
+
+    def time_fixed_work(self) -> float:
+        """By the agent."""
+        return float(self.link.ask("time_fixed_work"))
+
+    @contextmanager
+    def hold_idle_states(self) -> Iterator[bool]:
+        """By a file that the agent holds."""
+        held = bool(self.link.ask("hold_idle_states"))
+        try:
+            yield held
+        finally:
+            if self.link.is_alive:
+                self.link.ask("release_idle_states")
+
+
+def _is(with_prefix: str, address: str) -> bool:
+    return ipaddress.ip_interface(with_prefix).ip == ipaddress.ip_address(address)
+
+
+def _advise_on_engine(said: str, asked: RealHost) -> str:
+    if "Permission denied" in said:
+        advice = "The user there may not use Docker: as root, `usermod -aG docker USER`, then log in anew"
+        return f"{advice} ({asked.ssh})."
+    return "Install Docker there and start it; where its socket is another, say `socket` in the hosts file."

@@ -1,0 +1,133 @@
+"""The part of this controller's Python environment that travels to hosts, which have Docker and no Python.
+
+Its packages are copied as they are installed, so that the same code drives a load here and there, and no
+package index is asked.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import sys
+import tarfile
+from collections.abc import Iterable, Iterator
+from importlib.metadata import Distribution, PackageNotFoundError, PackagePath
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from bench.errors import EnvironmentLacks
+from bench.lab.hosts import command
+
+ROOTS = ("docker", "locust", "numpy", "pydantic")
+"""What the load generator and a host's agent import; all else is there because one of these needs it."""
+PACKAGE = Path(__file__).parents[2]
+INSIDE = "/opt/bench"
+COMPILED_IN = "__pycache__"
+LOOP = """
+import sys
+from pathlib import Path
+from bench.generator.compiled_loop import provide_library
+sys.exit(provide_library(Path(sys.argv[1])).lacks or None)
+"""
+"""Python script, since the generator stands above the lab: puts the compiled loop into the folder given."""
+STAND_IN = """#!/bin/sh
+# There is no compiler here. What bench would compile is in its cache, named by the compiler that made it.
+if [ "$*" != --version ]; then echo "this image has no compiler" >&2; exit 1; fi
+cat <<'END'
+{version}
+END
+"""
+DOING = "Copying this Python environment for other hosts"
+COMPILING_S = 120.0
+
+
+def put_environment(folder: Path) -> None:
+    """Put packages, bench itself, its compiled loop and a stand-in for the compiler into `folder`.
+
+    Raises EnvironmentLacks where the loop cannot be compiled.
+    """
+    packages, own = folder / "packages", folder / "own"
+    for distribution in distributions(ROOTS):
+        for file in _files(distribution):
+            copy = packages / file
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(str(file.locate()), copy)
+    shutil.copytree(PACKAGE, own / "bench", ignore=shutil.ignore_patterns(COMPILED_IN))
+    (folder / "cache").mkdir()
+    _python("-c", LOOP, str(folder / "cache"))
+    # Nobody changes a file in an image: its bytecode is never compared with it.
+    compileall = ("-m", "compileall", "-qq", "-j", "0", "--invalidation-mode", "unchecked-hash")
+    for path in (str(packages), str(own)):
+        _python(*compileall, "-s", path, "-p", INSIDE, path)
+    stand_in = folder / "cc"
+    stand_in.write_text(STAND_IN.format(version=command.run(["cc", "--version"]).removesuffix("\n")))
+    stand_in.chmod(0o755)
+
+
+def _python(*arguments: str) -> None:
+    done = command.attempt([sys.executable, *arguments], timeout_s=COMPILING_S, environment=os.environ)
+    if done.status:
+        raise EnvironmentLacks(DOING, done.output.strip()[-2000:], "`make setup` installs what is missing.")
+
+
+def digest_environment() -> str:
+    """Of all that `put_environment` copies: what pip recorded of every package, and bench's own files."""
+    packages = {
+        f"{found.name} {found.version}": sorted(
+            (str(file), file.hash.value) for file in _files(found) if file.hash
+        )
+        for found in distributions(ROOTS)
+    }
+    return hashlib.sha256(json.dumps([packages, digest_of_tree(PACKAGE)]).encode()).hexdigest()
+
+
+def digest_of_tree(folder: Path) -> str:
+    """Of the names and contents of all files in `folder`, but for Python's own."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and COMPILED_IN not in path.parts)
+    digests = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+
+
+def distributions(roots: Iterable[str]) -> list[Distribution]:
+    """What `roots` and all that they need have installed here, by name."""
+    wanted = [Requirement(root) for root in roots]
+    seen: set[tuple[str, str]] = set()
+    found: dict[str, Distribution] = {}
+    while wanted:
+        requirement = wanted.pop()
+        name = canonicalize_name(requirement.name)
+        for extra in {"", *requirement.extras} - {extra for known, extra in seen if known == name}:
+            seen.add((name, extra))
+            try:
+                found[name] = importlib.metadata.distribution(name)
+            except PackageNotFoundError as fault:
+                raise EnvironmentLacks(
+                    DOING, f"{name} is not installed", "`make setup` installs what is missing."
+                ) from fault
+            needs = map(Requirement, found[name].requires or ())
+            wanted += (each for each in needs if not each.marker or each.marker.evaluate({"extra": extra}))
+    return [found[name] for name in sorted(found)]
+
+
+def _files(distribution: Distribution) -> Iterator[PackagePath]:
+    """Its files that Python imports from: no programs, which lie outside, and no bytecode."""
+    for file in distribution.files or ():
+        if not {"..", COMPILED_IN} & set(file.parts):
+            yield file
+
+
+def require_same_python(base: Path) -> None:
+    """Raise EnvironmentLacks unless the python3 of `base` can import what is compiled for this one."""
+    with tarfile.open(base) as archive:
+        theirs = archive.getmember("./usr/bin/python3").linkname.removeprefix("python")
+    ours = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if theirs != ours:
+        raise EnvironmentLacks(
+            DOING,
+            f"it is of Python {ours}, and its compiled packages cannot be imported by Python {theirs},"
+            " which this machine's Debian has",
+            "Make it with Debian's own: remove .venv, then `make setup PYTHON=/usr/bin/python3`.",
+        )

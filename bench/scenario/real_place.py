@@ -1,0 +1,76 @@
+"""What of a scenario can be asked on machines of a person's own: whatever changes nothing of theirs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.scenario.conditions import conditions
+from bench.scenario.engine_source import OWN_ENGINE
+from bench.scenario.model import Arm
+from bench.scenario.modes.model import NetworkMode, Vantage
+from bench.scenario.placement import DockerHost
+from bench.scenario.scenario import Scenario
+
+ON_THE_WIRE = ("macvlan", "ipvlan")
+
+
+@dataclass(frozen=True)
+class RealPlace(DockerHost):
+    """The Docker host of a hosts file: one for all arms, at one address."""
+
+    real_name: str = ""
+    real_address: str = ""
+
+    @property
+    def name(self) -> str:
+        """As the hosts file calls it."""
+        return self.real_name
+
+    def address(self, arm: Arm) -> str:  # noqa: ARG002 - it has one
+        """The address under test, whichever of the lab's two an arm names."""
+        return self.real_address
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The address under test."""
+        return (self.real_address,)
+
+    @property
+    def description(self) -> str:
+        """For a person."""
+        return "its owner's engine"
+
+
+def real_place(name: str, address: str) -> RealPlace:
+    """Where every arm is put."""
+    return RealPlace(0, OWN_ENGINE, {}, name, address)
+
+
+def find_arms_lacking(scenario: Scenario) -> dict[str, str]:
+    """Arm -> why it cannot be had on a machine of a person's own."""
+    reasons = {arm.name: _lacks(scenario.network(arm)) for arm in scenario.arms}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _lacks(network: NetworkMode) -> str:
+    if network.docker is None:
+        return "without an engine, which its owner would have to stop: see docs/real-hosts.md"
+    if network.engine_options:
+        return "it needs an engine that is set otherwise, and the engine is its owner's"
+    if network.network and network.network.driver in ON_THE_WIRE:
+        return "it needs an address of its own in its owner's network"
+    if network.ipv6:
+        return "a hosts file names no IPv6 address"
+    if any(not step.undo or step.where == "client" or "iptables" in step.argv for step in network.steps):
+        return "it needs links, routes and rules that are made by hand on its owner's machines"
+    return ""
+
+
+def find_load_lacking(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Settings of its load and schedule that cannot be had there, each with the reason."""
+    found = conditions(scenario)
+    if any(condition.load.vantage is not Vantage.CLIENT for condition in found):
+        yield "load.vantage", "load is sent by load hosts, not by the Docker host"
+    if any(condition.load.measures_cpu for condition in found):
+        yield "CPU a request (load.model open, load.pacing sleep)", "it is not measured across machines yet"
+    if scenario.schedule.sessions > 1:
+        yield "schedule.sessions", "another session restarts the engine, which is its owner's"
