@@ -1,40 +1,54 @@
 """Commands about the machine and its lab: `clean`, `doctor`, `calibrate`, `walkthrough`."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.options import JsonOption, ResultsOption, read_engines
+from bench.cli.options import HostsOption, JsonOption, ResultsOption, read_engines, read_hosts
 from bench.cli.terminal import err, out, print_json, print_table
 from bench.errors import ExitCode
 
 if TYPE_CHECKING:
-    from bench.measure.doctor import Examination
+    from bench.measure.doctor import Availability, Examination
     from bench.records.calibration import Calibration
+    from bench.scenario.hosts import HostsFile
 
 app = typer.Typer()
 
 
 @app.command(epilog="Example: bench clean")
-def clean() -> None:
-    """Remove what dead runs left on this machine, from their journals, and nothing else."""
+def clean(hosts: HostsOption = None) -> None:
+    """Remove what dead runs left on this machine, from their journals, and nothing else; with --hosts on
+    those machines too, by its label, and the images that runs keep there.
+    """
     from bench.lab.hosts.journal import undo_dead_runs
     from bench.lab.hosts.lock import machine_lock
 
+    machines = read_hosts(hosts)
     with machine_lock("bench clean"):
         removed = undo_dead_runs()
+        if machines:
+            from bench.measure.real_hosts import clean_hosts
+
+            removed += clean_hosts(machines, _tell)
     for line in removed:
         out.print(f"removed {line}")
     out.print(f"{len(removed)} things removed" if removed else "nothing was left behind")
 
 
 @app.command(epilog="Example: bench doctor --json")
-def doctor(as_json: JsonOption = False) -> None:
-    """Say what this machine can measure: what a run needs, and each network mode, by trying it."""
+def doctor(hosts: HostsOption = None, as_json: JsonOption = False) -> None:
+    """Say what this machine, or those of --hosts, can measure: what a run needs, and each network mode, by
+    trying it.
+    """
     from bench.measure.doctor import examine
 
+    if machines := read_hosts(hosts):
+        _examine_hosts(machines, as_json)
+        return
     found = examine(_tell)
     if as_json:
         print_json(asdict(found))
@@ -44,16 +58,39 @@ def doctor(as_json: JsonOption = False) -> None:
         raise typer.Exit(ExitCode.ENVIRONMENT)
 
 
+def _examine_hosts(hosts: "HostsFile", as_json: bool) -> None:
+    from bench.measure.real_hosts import examine_hosts
+
+    found = examine_hosts(hosts, _tell)
+    if as_json:
+        print_json({**asdict(found), "hosts": {n: each.model_dump() for n, each in found.hosts.items()}})
+    else:
+        if found.hosts:
+            from bench.report.run.hosts import describe_vantage, tabulate_hosts
+
+            table = tabulate_hosts(found.hosts)
+            print_table(table.columns, table.rows)
+            out.print(f"\n{describe_vantage(found.vantage, found.hosts)}", soft_wrap=True)
+        _print_available("modes", found.modes)
+    if found.fault:
+        err.print(found.fault, soft_wrap=True)
+        raise typer.Exit(ExitCode.ENVIRONMENT)
+
+
+def _print_available(title: str, things: "Sequence[Availability]") -> None:
+    out.print(f"\n{title}", style="bold")
+    for thing in things:
+        state = "available" if thing.available else f"NOT AVAILABLE: {thing.reason}"
+        out.print(f"{thing.name:16} {state}{f' ({thing.what})' if thing.what else ''}")
+
+
 def _print_examination(found: "Examination") -> None:
     for need in found.requirements:
         remedy = "" if need.met else f", for {need.purpose}  ->  {need.remedy}"
         state = "ok" if need.met else "MISSING" if need.always else "absent"
         out.print(f"{state:8}{need.name}: {need.seen}{remedy}")
-    for title, things in (("modes", found.modes), ("engines besides the machine's own", found.engines)):
-        out.print(f"\n{title}", style="bold")
-        for thing in things:
-            state = "available" if thing.available else f"NOT AVAILABLE: {thing.reason}"
-            out.print(f"{thing.name:16} {state}{f' ({thing.what})' if thing.what else ''}")
+    _print_available("modes", found.modes)
+    _print_available("engines besides the machine's own", found.engines)
 
 
 @app.command(epilog="Example: bench calibrate --seconds 1 --rounds 3")

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -123,12 +124,13 @@ def plan(
         str | None, typer.Option(metavar="PERCENT", help="Say how long that takes, by an earlier run: 1%.")
     ] = None,
     results: Annotated[Path, typer.Option(help="Folder that has the earlier runs.")] = Path("results"),
+    hosts: HostsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a run would do: arms, slots, time, and every change to this machine."""
+    """Say what a run would do: arms, slots, time, and every change to this machine or to the hosts."""
     from bench.measure.preview import preview
 
-    asked = read_asked(scenario)
+    asked, machines = read_asked(scenario), read_hosts(hosts)
     precise_to = parse_percent(precision) if precision else None
     budget_s = parse_duration(budget) if budget else None
     if asked.is_suite:
@@ -138,6 +140,11 @@ def plan(
         return
     [(_, single)] = asked.scenarios
     found = preview(single, seed, precise_to, results, budget_s)
+    if machines:
+        from bench.measure.real_hosts import find_unavailable, planned_changes
+
+        changes, lacking = planned_changes(single, machines), find_unavailable(single)
+        found = replace(found, changes=changes, unavailable=lacking)
     if as_json:
         print_json(found.as_dict())
     else:
@@ -165,7 +172,9 @@ def _print_plan(found: "Preview") -> None:
         out.print(found.forecast)
     if found.first_block:
         out.print("first block: " + ", ".join(found.first_block))
-    out.print("\nChanges to this machine, in order:")
+    for name, reason in found.unavailable.items():
+        out.print(f"NOT AVAILABLE on real hosts: {name} ({reason})", soft_wrap=True)
+    out.print("\nChanges, in order:")
     for change in found.changes:
         out.print(f"  - {change}")
 

@@ -111,16 +111,24 @@ class Generator:
         """See that the server at `endpoint` is the one that this run started, from everywhere that load comes
         from: it alone knows the `word`. Raises NotOurs where it is another's.
         """
-        order = Prove(address=endpoint.address, port=endpoint.port, word=word)
-        proved = self._ask(order, Proved)
+        proved = self._ask_word(endpoint, word)
         if proved.failure:
             raise _lost(proved.failure)
+
+    def refuse_stranger(self, endpoint: Endpoint, word: str) -> None:
+        """Raise NotOurs where somebody else answers at `endpoint`; nothing where nobody does."""
+        self._ask_word(endpoint, word)
+
+    def _ask_word(self, endpoint: Endpoint, word: str) -> Proved:
+        order = Prove(address=endpoint.address, port=endpoint.port, word=word)
+        proved = self._ask(order, Proved)
         if proved.stranger:
             raise NotOurs(
                 f"Asking who serves at {endpoint.address}:{endpoint.port}",
                 f"it is not the server that this run started: {proved.stranger}",
                 "No load was sent. Look what listens there (`ss -ltnp`), and give the arm another `port`.",
             )
+        return proved
 
     def load(
         self,

@@ -63,7 +63,7 @@ class Executor:
                 first_200_ns, attempts = await_ready(order.address, order.port, order.path, order.timeout_s)
                 return Probed(first_200_ns=first_200_ns, attempts=attempts)
             case Prove():
-                return Proved(stranger=find_stranger(order.address, order.port, order.word))
+                return _prove(order)
             case Drive():
                 return self._drive(order)
             case DriveCells():
@@ -158,6 +158,13 @@ class Executor:
         missing = users - self._runner.user_classes_count[name]
         if missing > 0:
             self._runner.spawn_users({name: missing})
+
+
+def _prove(order: Prove) -> Proved:
+    try:
+        return Proved(stranger=find_stranger(order.address, order.port, order.word))
+    except OSError as fault:
+        return Proved(stranger="", failure=f"nobody answers ({fault})")
 
 
 def write_report(environment: OrderedEnvironment, order: Report) -> Reported:

@@ -24,9 +24,9 @@ def ask_word(address: str, port: int) -> str:
 
 
 def find_stranger(address: str, port: int, word: str) -> str:
-    """Who answers there where it is not the server of that `word`; empty where it is."""
-    try:
-        told = ask_word(address, port)
-    except OSError as fault:
-        return f"nobody answers there ({fault})"
+    """Who answers there where it is not the server of that `word`; empty where it is.
+
+    Raises OSError where nobody does.
+    """
+    told = ask_word(address, port)
     return "" if told == word else f"somebody else answers there, and says {told.strip()[:80]!r}"

@@ -162,7 +162,7 @@ class Team:
             except WorkerLostError as fault:
                 self._replace_lost()
                 return Proved(stranger="", failure=str(fault))
-            if proved.stranger:
+            if proved.stranger or proved.failure:
                 return proved
         return Proved(stranger="")
 

@@ -90,7 +90,9 @@ def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
                 asker = bed.sender(bed.site(arm, condition))
                 _let_it_give_up(asker)
                 where = f"from {server.endpoint.address}:{server.endpoint.port} to {asker.name}"
-                return f"it starts, but no answer came {where}; {server.last_words()}".rstrip("; ")
+                bed.generator.refuse_stranger(server.endpoint, server.word)
+                why = f"{bed.explain_silence(server.endpoint)}; {server.last_words()}"
+                return f"it starts, but no answer came {where}{why}".rstrip("; ")
             bed.generator.prove(server.endpoint, server.word)
     except GeneratorDied:
         raise  # That is no fault of the arm's.

@@ -74,10 +74,11 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
         # yet leaves an unanswered ARP request behind, and the kernel's next one comes a second later.
         first_200_ns = bed.generator.first_200_ns(server.endpoint, f"/{condition.load.page_bytes}")
         if first_200_ns is None:
-            bed.generator.prove(server.endpoint, server.word)  # Somebody else's answer is the better reason.
+            bed.generator.refuse_stranger(server.endpoint, server.word)  # That is the better reason.
             raise MeasurementInvalid(
                 f"Waiting for {arm.name} at {server.endpoint.address}:{server.endpoint.port}",
-                f"no 200 came; Apache's last words: {server.last_words() or 'none'}",
+                f"no 200 came{bed.explain_silence(server.endpoint)}; Apache's last words:"
+                f" {server.last_words() or 'none'}",
                 "The slot is INVALID.",
             )
         yield Deployment(

@@ -1,6 +1,6 @@
 """What this machine can measure: what a run needs, and each network mode, found by trying it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -60,15 +60,6 @@ def examine(tell: Callable[[str], None]) -> Examination:
             fault = str(seen)
         if fault:
             gaps = dict.fromkeys(MODES, f"no lab could be made: {fault}")
-    modes = [
-        Availability(
-            "container:<arm>" if mode is Mode.CONTAINER else mode,
-            mode not in gaps,
-            gaps.get(mode, ""),
-            network.summary,
-        )
-        for mode, network in MODES.items()
-    ]
     cached = cached_suites()
     engines = [
         Availability(
@@ -79,20 +70,38 @@ def examine(tell: Callable[[str], None]) -> Examination:
         )
         for suite in SUITES
     ]
-    return Examination(needs, modes, engines, fault)
+    return Examination(needs, list_modes(gaps), engines, fault)
 
 
-def _try_modes(tell: Callable[[str], None]) -> dict[Mode, str]:
-    """Mode -> why it cannot be had, of those that cannot."""
+def list_modes(gaps: Mapping[Mode, str]) -> list[Availability]:
+    """Every mode; `gaps`: why some cannot be had."""
+    return [
+        Availability(
+            "container:<arm>" if mode is Mode.CONTAINER else mode,
+            mode not in gaps,
+            gaps.get(mode, ""),
+            network.summary,
+        )
+        for mode, network in MODES.items()
+    ]
+
+
+def scenario_of_modes() -> Scenario:
+    """An arm a mode."""
     arms = [
         Arm(name=mode, mode=f"{mode}:{Mode.BRIDGE}" if mode is Mode.CONTAINER else mode) for mode in MODES
     ]
-    scenario = Scenario(
+    return Scenario(
         name="doctor",
         question="Which modes can be had on this machine?",
         baseline=Mode.HOST,
         arms=tuple(arms),
     )
+
+
+def _try_modes(tell: Callable[[str], None]) -> dict[Mode, str]:
+    """Mode -> why it cannot be had, of those that cannot."""
+    scenario = scenario_of_modes()
     with machine_lock("bench doctor"):
         undo_dead_runs()
         with prepare_bed(scenario, files.new_run_id(datetime.now(UTC)), tell) as bed:

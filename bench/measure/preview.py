@@ -1,6 +1,6 @@
 """What a run would do, before it does it: slots, time, and every change to this machine."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -63,6 +63,8 @@ class Preview:
     budget_blocks: int | None
     """Blocks that a budget is enough for; None where there is none."""
     changes: list[str]
+    unavailable: dict[str, str] = field(default_factory=dict)
+    """What of it real hosts cannot have -> why; what the lab cannot have is found by trying."""
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""

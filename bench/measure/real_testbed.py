@@ -9,10 +9,11 @@ from pathlib import Path
 from bench.errors import BenchError, EnvironmentLacks
 from bench.generator.elsewhere import Seat, generator_elsewhere
 from bench.lab.hosts import waiting
-from bench.lab.hosts.host import parse_cpus
+from bench.lab.hosts.host import Endpoint, parse_cpus
 from bench.lab.hosts.journal import Journal, undo
 from bench.lab.hosts.requirements import require_descriptors
 from bench.lab.remote.engine import PersonsEngine
+from bench.lab.remote.firewall import explain_silence
 from bench.lab.remote.host import RemoteHost
 from bench.lab.remote.machine import RealMachine
 from bench.lab.servers.image import provide_image
@@ -94,6 +95,12 @@ class RealBed(Bed):
 
     def arrange(self, wanted: LabSettings) -> None:
         """Nothing is altered for a slot: what would have to be was refused before there was one."""
+
+    def explain_silence(self, endpoint: Endpoint) -> str:
+        """By asking on the Docker host itself."""
+        assert self.real
+        senders = [at.partition("/")[0] for load in self.real.load_machines for at in load.host.addresses]
+        return explain_silence(self.real.docker_machine.host, endpoint, senders)
 
     def describe_machines(self) -> dict[str, RealHostFacts]:
         """For the record."""

@@ -10,7 +10,7 @@ from requests.exceptions import RequestException
 from bench.errors import EnvironmentLacks
 from bench.generator.client import Generator, count_workers, generator
 from bench.lab.hosts import machine
-from bench.lab.hosts.host import Host, Hosts, network_of
+from bench.lab.hosts.host import Endpoint, Host, Hosts, network_of
 from bench.lab.hosts.journal import Journal, undo
 from bench.lab.hosts.lab import Lab, hosts_of_lab, lab
 from bench.lab.hosts.requirements import require_descriptors
@@ -111,6 +111,10 @@ class Bed:
     def time_fixed_work(self) -> float:
         """Microseconds of a fixed loop on the slowest core of all machines."""
         return max(watch.time_fixed_work() for watch in self.watches.values())
+
+    def explain_silence(self, endpoint: Endpoint) -> str:  # noqa: ARG002 - the lab's ways are its own
+        """What is known of why no answer of `endpoint` came; it begins with `; `, or is empty."""
+        return ""
 
     def describe_dead_engines(self) -> str:
         """Each engine that ended by itself, with its last words; empty while all live."""

@@ -26,11 +26,10 @@ def _lock(holder: str) -> Iterator[None]:
         paths.STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(paths.STATE / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as fault:
-        advice = "A lab needs root: run the command as root (sudo)."
-        if not isinstance(fault, PermissionError):
-            advice = "What a run makes is written down there: make room, and let it be written to."
         raise EnvironmentLacks(
-            f"Taking the lock of this machine's lab in {paths.STATE}", str(fault), advice
+            f"Taking the lock of this machine's lab in {paths.STATE}",
+            str(fault),
+            "What a run makes is written down there: make room, and let it be written to.",
         ) from fault
     try:
         try:

@@ -54,7 +54,7 @@ class RealMachine:
         try:
             self.connection = self._stack.enter_context(ssh.connect(self.name, self.asked.ssh_words))
             self.logins += 1
-            self.client = self._reach_engine()
+            self.client = reach_engine(self.name, self.asked, self.connection)
             self._stack.callback(self.client.close)
             berth = Berth(self.name, self.client, self.asked.socket, self._provide_image(), self.run_id)
             self.link: AgentLink = self._stack.enter_context(agent_link(berth))
@@ -81,25 +81,6 @@ class RealMachine:
         except HostGone:
             return False
         return True
-
-    def _reach_engine(self) -> DockerClient:
-        """Docker's client on the engine's forwarded socket."""
-        doing = f"Reaching the Docker Engine of {self.name} at {self.asked.socket}"
-        try:
-            client = connect(self.connection.forward(self.asked.socket))
-            version = client.version()
-        except (DockerException, RequestException, OSError) as fault:
-            said = self.connection.last_words()
-            raise EnvironmentLacks(
-                doing, f"no answer ({said or fault})", _advise_on_engine(said, self.asked)
-            ) from fault
-        if tuple(map(int, version["ApiVersion"].split("."))) < OLDEST_API:
-            raise EnvironmentLacks(
-                doing,
-                f"it is Docker {version['Version']} (API {version['ApiVersion']})",
-                "Docker 20.10 or newer is needed.",
-            )
-        return client
 
     def _provide_image(self) -> str:
         try:
@@ -207,6 +188,26 @@ class RealMachine:
         finally:
             if self.link.is_alive:
                 self.link.ask("release_idle_states")
+
+
+def reach_engine(name: str, asked: RealHost, connection: ssh.Connection) -> DockerClient:
+    """Docker's client on the forwarded socket of a host's engine. Raises EnvironmentLacks."""
+    doing = f"Reaching the Docker Engine of {name} at {asked.socket}"
+    try:
+        client = connect(connection.forward(asked.socket))
+        version = client.version()
+    except (DockerException, RequestException, OSError) as fault:
+        said = connection.last_words()
+        raise EnvironmentLacks(
+            doing, f"no answer ({said or fault})", _advise_on_engine(said, asked)
+        ) from fault
+    if tuple(map(int, version["ApiVersion"].split("."))) < OLDEST_API:
+        raise EnvironmentLacks(
+            doing,
+            f"it is Docker {version['Version']} (API {version['ApiVersion']})",
+            "Docker 20.10 or newer is needed.",
+        )
+    return client
 
 
 def _is(with_prefix: str, address: str) -> bool:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.judgement.comparison import Compared, Comparison, Word
-from bench.records.environment import UNKNOWN
+from bench.records.environment import REMOTE, UNKNOWN
 from bench.report.text import count, format_interval, format_number, format_percent, format_share, join_words
 from bench.results.run import Run
 from bench.results.verification import describe_faults
@@ -72,8 +72,10 @@ def describe_workload(run: Run) -> str:
 
 
 def describe_vantage(run: Run) -> str:
-    """Whose latency it is: `a client in a same-kernel lab`."""
+    """Whose latency it is: `a client in a same-kernel lab`, or `a client on another machine (remote)`."""
     lab = run.record.lab.vantage or UNKNOWN
+    if run.record.on_real_hosts:
+        return f"a client {'on another machine' if lab == REMOTE else 'of the same kernel'} ({lab})"
     if run.vantages == (Vantage.CLIENT,):
         return f"a client in a {lab}"
     return f"{join_words([vantage.label for vantage in run.vantages])}, in a {lab}"

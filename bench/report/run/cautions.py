@@ -7,6 +7,7 @@ from statistics import median
 from bench.judgement.comparison import Comparison, Size, Word
 from bench.judgement.samples import describe_loss, describe_shortage
 from bench.records.run import Status
+from bench.report.run import hosts
 from bench.report.run.answer import comparisons_of_arms
 from bench.report.run.noise import describe_splits
 from bench.report.table import NOT_AVAILABLE
@@ -41,6 +42,7 @@ def find_cautions(run: Run) -> list[str]:
         *_cautions_of_faults(run),
         *_cautions_of_ending(run),
         *_cautions_of_gaps(run),
+        *hosts.find_cautions(run),
         *run.verdict.warnings,
         *_cautions_of_slots(run),
         *_cautions_of_cores(run),

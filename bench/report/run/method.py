@@ -7,7 +7,7 @@ from typing import Any
 from bench.judgement.change import ChangeWord
 from bench.judgement.claim import ClaimWord
 from bench.judgement.comparison import Word
-from bench.records.environment import UNKNOWN
+from bench.records.environment import REMOTE, UNKNOWN
 from bench.report.run import attestation
 from bench.report.run.answer import describe_workload
 from bench.report.run.instrument import describe_instrument
@@ -277,9 +277,17 @@ def _describe_lab(run: Run) -> str:
     settings |= {field: f"{size:,} {what}" for field, (size, what) in controls.items() if size}
     fixed = [words for field, words in settings.items() if field not in scenario.factors]
     varied = [field.split(".")[1] for field in scenario.factors]
+    where = "Client and Docker host are network namespaces of one machine, without an uplink."
+    if run.record.on_real_hosts:
+        where = (
+            "Load hosts and Docker host are machines of their owner's, reached over SSH; the engine is the"
+            " one that runs there, and nothing of them was altered: what the lab sets is as it was found."
+        )
+        settings.pop("lab.receive_steering", None)
+        fixed = [words for field, words in settings.items() if field not in scenario.factors]
     return " ".join(
         [
-            "Client and Docker host are network namespaces of one machine, without an uplink.",
+            where,
             *([f"Throughout, the scenario asked for {join_words(fixed)}."] if fixed else []),
             *([f"Varied by condition: {join_words(varied)}."] if varied else []),
             *([] if run.vantages == (Vantage.CLIENT,) else [SAME_STACK]),
@@ -298,12 +306,19 @@ def describe_limits(run: Run) -> list[str]:
     load = run.record.scenario.load
     one_connection = not load.is_open and any(c.load.connections == 1 for c in run.conditions)
     other = "how much could be served at most" if load.is_open else "a fixed arrival rate"
+    vantage = run.record.lab.vantage or UNKNOWN
+    place = (
+        f"Client and server share a machine and a kernel ({vantage}), so no network card and no wire is in"
+        " the path. Where a request takes longer, the ratio is nearer to 1; the difference in microseconds"
+        " travels better than the ratio."
+    )
+    if vantage == REMOTE:
+        place = (
+            "Between client and server are these machines' network cards, and this wire and these switches:"
+            " over another network the ratio is another. The difference in microseconds travels better."
+        )
     return [
-        (
-            f"Client and server share a machine and a kernel ({run.record.lab.vantage or UNKNOWN}),"
-            " so no network card and no wire is in the path. Where a request takes longer, the ratio is"
-            " nearer to 1; the difference in microseconds travels better than the ratio."
-        ),
+        place,
         (
             "The intervals hold for this machine in this hour, not for other machines, kernels or"
             f" {'engines than those named' if engines else 'versions'}."

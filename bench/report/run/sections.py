@@ -14,6 +14,7 @@ from bench.report.run import (
     changes,
     comparisons,
     cpu,
+    hosts,
     method,
     noise,
     quantiles,
@@ -126,6 +127,7 @@ SECTIONS = (
         tell=statements.tell_statements,
     ),
     Section(name="method", title="How it was measured", tell=method.tell_method),
+    Section(name="hosts", title="The machines, and how far the path is proved", tell=hosts.tell_hosts),
     Section(
         name="environment",
         title="What it was measured on",
