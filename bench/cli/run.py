@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -139,12 +140,14 @@ def plan(
         print_plan(asked, precise_to, budget_s, results, as_json)
         return
     [(_, single)] = asked.scenarios
-    found = preview(single, seed, precise_to, results, budget_s)
     if machines:
         from bench.measure.real_hosts import find_unavailable, planned_changes
 
-        changes, lacking = planned_changes(single, machines), find_unavailable(single)
-        found = replace(found, changes=changes, unavailable=lacking)
+        there = partial(planned_changes, machines)
+        found = preview(single, seed, precise_to, results, budget_s, there)
+        found = replace(found, unavailable=find_unavailable(single))
+    else:
+        found = preview(single, seed, precise_to, results, budget_s)
     if as_json:
         print_json(found.as_dict())
     else:

@@ -1,5 +1,6 @@
 """What a run would do, before it does it: slots, time, and every change to this machine."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -77,10 +78,12 @@ def preview(
     precision: float | None = None,
     results: Path = Path("results"),
     budget_s: float | None = None,
+    plan_changes: Callable[[Scenario], list[str]] | None = None,
 ) -> Preview:
     """Describe the run of `scenario` with `seed`. Changes nothing and needs no right.
 
     How long a `precision` (a fraction) takes is forecast from the newest run of it below `results`.
+    `plan_changes`: what a run changes where it is not the lab that it is made in.
     """
     if scenario.capacity:
         return _preview_capacity(scenario, seed)
@@ -105,7 +108,7 @@ def preview(
         expected_s=expected_seconds(scenario, slots) + (0 if image.is_cached() else IMAGE_BUILD_S),
         forecast=_forecast(scenario, precision, results) if precision else "",
         budget_blocks=_count_blocks(scenario, slots, budget_s) if budget_s else None,
-        changes=planned_changes(scenario),
+        changes=(plan_changes or planned_changes)(scenario),
     )
 
 

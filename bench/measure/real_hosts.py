@@ -69,7 +69,7 @@ def find_unavailable(scenario: Scenario) -> dict[str, str]:
     return arms | find_lacking(scenario)
 
 
-def planned_changes(scenario: Scenario, hosts: HostsFile) -> list[str]:
+def planned_changes(hosts: HostsFile, scenario: Scenario) -> list[str]:
     """Every change to this machine and to the hosts, in order, with how each ends."""
     docker, workers, all_hosts = hosts.docker_name, hosts.workers(), ", ".join(hosts.hosts)
     most = max(condition.load.connections for condition in conditions(scenario))

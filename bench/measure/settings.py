@@ -144,8 +144,8 @@ def make_queue_room(packets: int, journal: Journal) -> None:
 
 
 def lacks_queue_room(packets: int) -> bool:
-    """Whether fewer packets may wait for a core."""
-    return int(QUEUE_ROOM.read_text()) < packets
+    """Whether fewer packets may wait for a core; not where a network of its own hides the setting."""
+    return QUEUE_ROOM.exists() and int(QUEUE_ROOM.read_text()) < packets
 
 
 SETTINGS = (

@@ -44,6 +44,7 @@ def _served(bed: Bed, scenario: Scenario, step: Step, condition: Condition) -> I
             raise MeasurementInvalid(
                 f"Waiting for {arm.name}", f"no answer came; {server.last_words()}", "See Apache's messages."
             )
+        bed.generator.prove(server.endpoint, server.word)
         yield server
 
 

@@ -6,6 +6,7 @@ user has no shell, is as good as any (docs/decisions/0026).
 """
 
 import contextlib
+import os
 import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -38,7 +39,7 @@ OPTIONS = {
     "ForwardX11": "no",
     "ForwardAgent": "no",
     "ClearAllForwardings": "yes",
-    "LogLevel": "ERROR",
+    "LogLevel": "INFO",
 }
 
 
@@ -73,6 +74,12 @@ class Connection:
     def forward_back(self, port: int) -> int:
         """A port on the host's loopback behind which `port` of this one's loopback listens."""
         return int(self._control("forward", "-R", f"0:127.0.0.1:{port}"))
+
+    def ask(self, script: str) -> str:
+        """What a shell of the host says to `script`, a line; empty where none can be had."""
+        argv = ["ssh", "-S", str(self.folder / "master"), "-T", *self.words, script]
+        done = command.attempt(argv, timeout_s=CONTROL_S, environment=dict(os.environ))
+        return done.output.strip() if done.status == 0 else ""
 
     def last_words(self) -> str:
         """What ssh said last."""

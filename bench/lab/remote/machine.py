@@ -197,10 +197,8 @@ def reach_engine(name: str, asked: RealHost, connection: ssh.Connection) -> Dock
         client = connect(connection.forward(asked.socket))
         version = client.version()
     except (DockerException, RequestException, OSError) as fault:
-        said = connection.last_words()
-        raise EnvironmentLacks(
-            doing, f"no answer ({said or fault})", _advise_on_engine(said, asked)
-        ) from fault
+        seen, advice = _find_why(asked, connection)
+        raise EnvironmentLacks(doing, seen or f"no answer ({fault})", advice) from fault
     if tuple(map(int, version["ApiVersion"].split("."))) < OLDEST_API:
         raise EnvironmentLacks(
             doing,
@@ -214,8 +212,29 @@ def _is(with_prefix: str, address: str) -> bool:
     return ipaddress.ip_interface(with_prefix).ip == ipaddress.ip_address(address)
 
 
-def _advise_on_engine(said: str, asked: RealHost) -> str:
-    if "Permission denied" in said:
-        advice = "The user there may not use Docker: as root, `usermod -aG docker USER`, then log in anew"
-        return f"{advice} ({asked.ssh})."
-    return "Install Docker there and start it; where its socket is another, say `socket` in the hosts file."
+LOOK = "if [ ! -S {0} ]; then echo absent; elif [ ! -w {0} ]; then echo closed; else echo there; fi"
+FORWARDING = (
+    "Dockerd must answer there (`docker version`), and sshd must forward, as it does by default:"
+    " AllowTcpForwarding, AllowStreamLocalForwarding."
+)
+WHY = {
+    "absent": (
+        "there is no such socket",
+        "Install Docker there and start it; where its socket is another, say `socket` in the hosts file.",
+    ),
+    "closed": (
+        "the user there may not use it",
+        "As root there: `usermod -aG docker USER`; then log in anew.",
+    ),
+    "there": (
+        "the socket is there, and nothing comes through to it",
+        FORWARDING,
+    ),
+}
+"""What a look from a shell shows, since sshd does not say why it forwards nothing -> what to say and do."""
+
+
+def _find_why(asked: RealHost, connection: ssh.Connection) -> tuple[str, str]:
+    """(what was seen, what helps), where the engine does not answer on its forwarded socket."""
+    found = connection.ask(LOOK.format(asked.socket))
+    return WHY.get(found, (connection.last_words(), " ".join(advice for _, advice in WHY.values())))

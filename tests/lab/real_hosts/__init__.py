@@ -1,0 +1,1 @@
+"""Machines with sshd and dockerd of their own, reached over SSH alone."""

@@ -1,0 +1,144 @@
+"""A scenario on machines of a person's own, by nothing but ssh: what is measured, kept, said and left."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tests.lab.conftest import DONE
+from tests.lab.machines import Machines
+from tests.lab.real_hosts.conftest import Desk, differences
+
+SHARED = "load.connections = 8\n"
+
+
+def test_who_is_not_root_measures_to_a_verdict_and_leaves_the_hosts_as_they_were(
+    persons_desk: Desk, living: Machines
+) -> None:
+    desk, before = persons_desk, living.look()
+    done = desk.run(desk.write_scenario(), desk.write_hosts("docker1", "load1"))
+    assert done.status in DONE, done.stderr
+    assert differences(before, living.look()) == []
+    record = desk.record()
+    assert record["on_real_hosts"]
+    assert set(record["hosts"]) == {"docker1", "load1"}
+    assert record["machine"] == record["hosts"]["docker1"]["machine"]
+    assert len(record["slots"]) == len(record["planned"])
+    assert (
+        desk.bench("verify", str(desk.home + "/results/small/" + desk.only_run().name), "--deep").status == 0
+    )
+    desk.forget()
+
+
+def test_hosts_of_one_kernel_are_found_out_and_never_called_remote(desk: Desk) -> None:
+    desk.forget()
+    desk.run(desk.write_scenario(), desk.write_hosts("docker1", "load1"))
+    record = desk.record()
+    assert record["lab"]["vantage"] == "same-kernel lab"
+    assert record["hosts"]["load1"]["same_kernel_as"] == "docker1"
+    report = (desk.only_run() / "report.md").read_text()
+    assert "load1 and docker1 are one machine" in report
+    assert "remote" not in report
+    desk.forget()
+
+
+def test_every_slot_s_path_is_proved_by_the_docker_host_s_counters(desk: Desk) -> None:
+    desk.forget()
+    desk.run(desk.write_scenario(), desk.write_hosts("docker1", "load1"))
+    for slot in desk.record()["slots"]:
+        failed = [gate["name"] for gate in slot["gates"] if not gate["passed"]]
+        assert not [name for name in failed if name.startswith("path")]
+        assert slot["counters"]["served_connections"] == slot["connections_opened"]
+        assert bool(slot["counters"]["dnat_connections"]) is (slot["slot"]["arm"] == "bridge")
+    desk.forget()
+
+
+def test_two_load_hosts_share_a_load_whose_merged_rows_are_the_sum_and_locust_s_count(desk: Desk) -> None:
+    desk.forget()
+    scenario = desk.write_scenario(2, '[factors]\n"load.connections" = [8]\n', "shared.toml")
+    desk.run(scenario, desk.write_hosts("docker1", "load1", "load2;workers = 1"))
+    folder, record = desk.only_run(), desk.record()
+    assert record["slots"]
+    for slot in record["slots"]:
+        assert slot["evidence"]["workers"].startswith("2")
+        assert int(slot["evidence"]["requests by Locust's count"]) == slot["requests_recorded"]
+        [rows] = folder.glob(f"slots/{slot['slot']['index']:03d}-*/requests.parquet")
+        table = pq.read_table(rows)
+        assert table.num_rows == slot["requests_recorded"]
+        connections = np.unique(table.column("connection").to_numpy())
+        assert connections.tolist() == list(range(8))
+    desk.forget()
+
+
+def test_arms_take_turns_over_ssh_as_they_do_in_the_lab(desk: Desk) -> None:
+    desk.forget()
+    extra = "[schedule.interleave]\nlife_s = 0.2\n"
+    done = desk.run(desk.write_scenario(2, extra, "turns.toml"), desk.write_hosts("docker1", "load1"))
+    assert done.status in DONE, done.stderr
+    for slot in desk.record()["slots"]:
+        assert slot["turns"]["turns"] > 1
+        assert slot["requests"] > 100
+    desk.forget()
+
+
+def test_a_host_is_reached_over_a_jump_and_where_one_session_is_all_that_is_allowed(desk: Desk) -> None:
+    desk.forget()
+    done = desk.run(desk.write_scenario(2), desk.write_hosts("docker1-via-jump", "load1-via-jump"))
+    assert done.status in DONE, done.stderr
+    desk.forget()
+
+
+def test_a_plan_names_every_change_on_every_host_and_what_cannot_be_had_there(desk: Desk) -> None:
+    done = desk.bench("plan", "ladder", "--hosts", desk.write_hosts("docker1", "load1"), "--json")
+    plan = json.loads(done.stdout)
+    assert {"arm native", "arm macvlan", "arm wired"} <= set(plan["unavailable"])
+    told = "\n".join(plan["changes"])
+    for word in ("docker1", "load1", "bench-agent", "bench.run", "nothing else is altered"):
+        assert word in told
+
+
+@pytest.mark.parametrize(
+    ("extra", "named"),
+    [
+        ("[lab]\nforward_rules = 100\n", "lab.forward_rules"),
+        ("[lab]\nlink_mbit = 100\n", "lab.link_mbit"),
+        ('[load]\nvantage = "host-address"\n', "load.vantage"),
+    ],
+)
+def test_a_setting_that_only_the_lab_has_is_refused_before_any_host_is_reached(
+    desk: Desk, extra: str, named: str
+) -> None:
+    text = extra if "[load]" not in extra else ""
+    scenario = desk.write_scenario(2, text, "only-lab.toml")
+    if not text:
+        shown = (
+            desk.machines.path(scenario)
+            .read_text()
+            .replace("measure_s = 0.3", 'measure_s = 0.3, vantage = "host-address"')
+        )
+        desk.write("only-lab.toml", shown)
+    done = desk.run(scenario, desk.write_hosts("nowhere", "nowhere"))
+    assert done.status == 3
+    assert f"NOT AVAILABLE there: {named}" in done.stderr
+
+
+def test_clean_takes_away_what_a_dead_run_left_and_its_images_and_nothing_else(
+    desk: Desk, living: Machines
+) -> None:
+    client = living["docker1"].docker
+    image = client.images.list(name="bench")[0]
+    theirs = client.containers.create(image, name="of-the-person")
+    left = client.containers.create(image, name="bench-dead-000-host", labels={"bench.run": "dead"})
+    network = client.networks.create("bench-user", labels={"bench.run": "dead"})
+    try:
+        theirs_before = theirs.id
+        done = desk.bench("clean", "--hosts", desk.write_hosts("docker1", "load1"))
+        assert done.status in (0, 3), done.stderr
+        names = {container.name for container in client.containers.list(all=True)}
+        assert "of-the-person" in names
+        assert left.name not in names
+        assert network.name not in {each.name for each in client.networks.list()}
+        assert client.containers.get("of-the-person").id == theirs_before
+    finally:
+        theirs.remove(force=True)
