@@ -72,15 +72,13 @@ def run(
     asked, machines = read_asked(scenario), read_hosts(hosts)
     budget_s = parse_duration(budget) if budget else None
     precise_to = parse_percent(precision) if precision else None
-    if machines and asked.is_suite:
-        raise InputError("Reading the options", "--hosts goes with one scenario", "Run one after another.")
     if decide and (precise_to or asked.is_suite):
         advice = "Give --decide for one scenario, or --precision."
         raise InputError("Reading the options", "--decide goes with neither --precision nor a suite", advice)
     if asked.is_suite:
         from bench.cli.suite import run_suite
 
-        run_suite(asked, seed, budget_s, precise_to, results, web_ui, as_json)
+        run_suite(asked, seed, budget_s, precise_to, results, web_ui, machines, as_json)
         return
     [(_, single)] = asked.scenarios
     drawn = secrets.randbelow(2**31) if seed is None else seed
@@ -98,7 +96,7 @@ def resume(
     if files.is_suite(run):
         from bench.cli.suite import go_on
 
-        go_on(run, web_ui, as_json)
+        go_on(run, web_ui, read_hosts(hosts), as_json)
         return
     if files.is_capacity(run):
         from bench.cli.capacity import go_on as go_on_with_capacity

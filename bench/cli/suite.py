@@ -14,6 +14,7 @@ from bench.measure.suite import Watcher, begin_suite, resume_suite
 from bench.records.suite import Entry
 from bench.results import files, store, sums
 from bench.results.run import Run
+from bench.scenario.hosts import HostsFile
 from bench.scenario.suite import Asked
 
 
@@ -24,18 +25,19 @@ def run_suite(
     precision: float | None,
     results: Path,
     web_ui: int | None,
+    hosts: HostsFile | None,
     as_json: bool,
 ) -> None:
     """Run what is `asked` for, print the end of it, and exit with the suite's code."""
     index = Index()
-    folder = begin_suite(asked, seed, budget_s, precision, results, _watcher(web_ui, index))
+    folder = begin_suite(asked, seed, budget_s, precision, results, _watcher(web_ui, index, hosts))
     print_end(folder, index, as_json)
 
 
-def go_on(folder: Path, web_ui: int | None, as_json: bool) -> None:
+def go_on(folder: Path, web_ui: int | None, hosts: HostsFile | None, as_json: bool) -> None:
     """Resume the suite in `folder`, print the end of it, and exit with the suite's code."""
     index = Index()
-    resume_suite(folder, _watcher(web_ui, index))
+    resume_suite(folder, _watcher(web_ui, index, hosts))
     print_end(folder, index, as_json)
 
 
@@ -138,7 +140,7 @@ def print_end(folder: Path, index: Index, as_json: bool) -> None:
         raise typer.Exit(record.exit_code)
 
 
-def _watcher(web_ui: int | None, index: Index) -> Watcher:
+def _watcher(web_ui: int | None, index: Index, hosts: HostsFile | None) -> Watcher:
     return Watcher(
         say=lambda what: err.print(what, soft_wrap=not err.is_terminal),
         progress=lambda: show_progress(err),
@@ -146,6 +148,7 @@ def _watcher(web_ui: int | None, index: Index) -> Watcher:
         publish=publish_run,
         publish_index=index.publish,
         web_ui_port=web_ui,
+        hosts=hosts,
     )
 
 

@@ -30,11 +30,10 @@ class Found:
 
 
 def begin_capture(
-    client: Host, docker_host: Host, server_pid: int, endpoint: Endpoint
+    client: Host | None, docker_host: Host, server_pid: int, endpoint: Endpoint, cpus: str
 ) -> AbstractContextManager[Capture]:
-    """Capture on the way from `client` to the server, on the client's cores: where the server's are not."""
-    taps = find_taps(client, docker_host, server_pid, endpoint)
-    return capture(taps, client.cpus)
+    """Capture on the way from `client` (None: from another machine) to the server, on `cpus`."""
+    return capture(find_taps(client, docker_host, server_pid, endpoint), cpus)
 
 
 def read_captures(captured: Sequence[Captured], path: str, result: LoadResult) -> Found:

@@ -96,6 +96,18 @@ class RealBed(Bed):
     def arrange(self, wanted: LabSettings) -> None:
         """Nothing is altered for a slot: what would have to be was refused before there was one."""
 
+    @property
+    def tapped_client(self) -> None:
+        """Its clock is another."""
+        return
+
+    def find_tap_cores(self) -> str:
+        """Those of the Docker host that servers have not; all, where they have all."""
+        assert self.real
+        machine = self.real.docker_machine
+        others = sorted(set(machine.link.ask("cores")) - set(parse_cpus(machine.host.cpus)))
+        return ",".join(map(str, others)) or machine.host.cpus
+
     def explain_silence(self, endpoint: Endpoint) -> str:
         """By asking on the Docker host itself."""
         assert self.real

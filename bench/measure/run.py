@@ -118,10 +118,8 @@ def resume_run(folder: Path, watch: Watch, hosts: HostsFile | None = None) -> Ru
     all of its slots measured is finished.
     """
     record = store.read_run(folder)
-    if _remains(_without_unmeasured(record)):
-        _require_same_place(record, hosts)
-        if not hosts:
-            requirements.require_all(record.scenario)
+    if _remains(_without_unmeasured(record)) and not hosts:
+        requirements.require_all(record.scenario)
     with machine_lock(f"bench resume {record.id} ({record.scenario.name})"):
         return resume_locked(folder, watch, hosts)
 
@@ -145,6 +143,8 @@ def resume_locked(folder: Path, watch: Watch, hosts: HostsFile | None = None) ->
     if not remains and stored.status in ENDED:
         raise recording.refuse_ended(doing, f"it has ended ({stored.status})", folder)
     recording.require_unchanged(doing, tuple(find_faults(folder, stored)))
+    if remains:
+        _require_same_place(record, hosts)
     if remains and not hosts:
         recording.require_same_machine(doing, record.machine)
     files.remove_partials(folder)

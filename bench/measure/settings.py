@@ -213,7 +213,6 @@ SETTINGS = (
             if any(levels)
             else ""
         ),
-        of_lab="captures across machines are not made yet",
     ),
     Setting(
         "stamp_before_queue",

@@ -2,7 +2,7 @@
 
 import secrets
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,16 @@ from bench.lab.hosts.lock import machine_lock
 from bench.measure import recording
 from bench.measure.budget import divide_budget
 from bench.measure.progress import Progress, Watch
+from bench.measure.real_testbed import require_possible
 from bench.measure.run import Wanted, begin_locked, exit_code_of, resume_locked
 from bench.records.run import Status
 from bench.records.suite import ENDED, SUITE_SCHEMA_VERSION, Entry, SuiteRecord
 from bench.results import files, store, sums
 from bench.results.derived import write_results
 from bench.results.run import Run, load
+from bench.scenario.hosts import HostsFile
 from bench.scenario.plan import expected_seconds, plan_slots
+from bench.scenario.scenario import Scenario
 from bench.scenario.suite import Asked
 
 
@@ -39,6 +42,8 @@ class Watcher:
     """Writes what a person reads of the suite into its folder, after every step; given the run that the
     step ended, if it did."""
     web_ui_port: int | None = None
+    hosts: HostsFile | None = None
+    """Machines to measure on; None: in the lab."""
 
 
 def begin_suite(
@@ -57,7 +62,7 @@ def begin_suite(
     """
     scenarios = [scenario for _, scenario in asked.scenarios]
     shares = divide_budget(scenarios, budget_s) if budget_s else [None] * len(scenarios)
-    requirements.require_all(*scenarios)
+    _require(scenarios, watcher.hosts)
     record = SuiteRecord(
         schema_version=SUITE_SCHEMA_VERSION,
         id=recording.new_id(),
@@ -92,9 +97,17 @@ def resume_suite(folder: Path, watcher: Watcher) -> None:
     if not remains and record.status is Status.COMPLETE:
         raise recording.refuse_ended(f"Resuming the suite {record.id}", "all of its runs have ended", folder)
     if remains:
-        requirements.require_all(*(entry.scenario for entry in record.entries if not entry.has_ended))
+        _require([entry.scenario for entry in record.entries if not entry.has_ended], watcher.hosts)
     with machine_lock(f"bench resume, suite {record.id} ({record.name})"):
         _run_entries(folder, record, watcher)
+
+
+def _require(scenarios: Sequence[Scenario], hosts: HostsFile | None) -> None:
+    """Raise EnvironmentLacks where what is to be measured cannot be, there or here."""
+    if not hosts:
+        requirements.require_all(*scenarios)
+    for scenario in scenarios if hosts else ():
+        require_possible(scenario)
 
 
 def _run_entries(folder: Path, record: SuiteRecord, watcher: Watcher) -> None:
@@ -181,11 +194,11 @@ def _measure(place: Path, entry: Entry, precision: float | None, watcher: Watche
     with watcher.progress() as progress:
         watch = Watch(progress, watcher.publish, watcher.web_ui_port)
         if not (place / files.RUN_FILE).exists():
-            wanted = Wanted(entry.scenario, entry.seed, entry.budget_s, precision)
+            wanted = Wanted(entry.scenario, entry.seed, entry.budget_s, precision, hosts=watcher.hosts)
             return begin_locked(place.name, wanted, place.parents[1], watch)
         if store.read_run(place).status in ENDED:
             # Killed after its last slot, or resumed by itself in the meantime.
             run = load(place)
             write_results(run, watcher.publish)
             return run
-        return resume_locked(place, watch)
+        return resume_locked(place, watch, watcher.hosts)

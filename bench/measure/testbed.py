@@ -95,6 +95,15 @@ class Bed:
         settings.arrange(self.lab, wanted, self.arranged)
         self.arranged = wanted
 
+    @property
+    def tapped_client(self) -> Host | None:
+        """Whose link has a tap too: the client's, of whose kernel the Docker host is."""
+        return self.lab.client
+
+    def find_tap_cores(self) -> str:
+        """Cores for what captures: where the server's are not."""
+        return self.lab.client.cpus
+
     def hold_idle_states(self, *, wanted: bool) -> AbstractContextManager[bool]:
         """Keep the cores of every machine awake for the duration; yields whether they are held."""
         return hold_all(self.watches.values(), wanted=wanted)

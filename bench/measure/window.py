@@ -103,7 +103,13 @@ def _drive(
         capturing = None
         if condition.lab.taps:
             capturing = taps.enter_context(
-                begin_capture(bed.lab.client, deployment.docker_host, server.pid, server.endpoint)
+                begin_capture(
+                    bed.tapped_client,
+                    deployment.docker_host,
+                    server.pid,
+                    server.endpoint,
+                    bed.find_tap_cores(),
+                )
             )
         bed.begin_activity()
         try:

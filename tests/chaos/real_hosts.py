@@ -67,7 +67,7 @@ def _kill_program(host: NamespaceHost, word: str) -> None:
                 host.run(["kill", "-9", path.split("/")[2]])
 
 
-def _kill_worker(machine: Machine) -> None:
+def kill_worker(machine: Machine) -> None:
     _kill_program(machine.host, "bench.generator.worker")
 
 
@@ -121,7 +121,7 @@ CASES = (
     ),
     Case("dockerd of docker1: killed", _on("docker1", Machine.kill_dockerd), _on("docker1", _start_engine)),
     Case("dockerd of load1: killed", _on("load1", Machine.kill_dockerd), _on("load1", _start_engine)),
-    Case("worker of load1: killed", _on("load1", _kill_worker)),
+    Case("worker of load1: killed", _on("load1", kill_worker)),
     Case("container of docker1: killed", _on("docker1", _kill_server)),
 )
 

@@ -1,6 +1,7 @@
 """tcpdump at every link that an arm's packets pass: the taps of a capture slot.
 
-All taps are on one machine, so their time stamps are of one clock and may be subtracted.
+All taps are on one machine, so their time stamps are of one clock and may be subtracted. Where the client is
+another machine, there is none at its link.
 """
 
 import json
@@ -78,16 +79,19 @@ def set_stamp_before_queue(before: bool) -> None:
     STAMP_BEFORE_QUEUE.write_text(f"{before:d}")
 
 
-def find_taps(client: Host, docker_host: Host, server_pid: int, endpoint: Endpoint) -> tuple[TapPlace, ...]:
+def find_taps(
+    client: Host | None, docker_host: Host, server_pid: int, endpoint: Endpoint
+) -> tuple[TapPlace, ...]:
     """The taps of the path to the server, in the order in which requests pass them.
 
-    `server_pid` is Apache's first process, as the Docker host numbers it. What lies between the uplink
-    and the server is read off the links themselves: no veth, no bridge, no tap there.
+    `client`: None where its clock is another than the Docker host's. `server_pid` is Apache's first process,
+    as the Docker host numbers it. What lies between the uplink and the server is read off the links
+    themselves: no veth, no bridge, no tap there.
     """
-    client_side = TapPlace("client", client, 1, client.uplink, endpoint.port)
+    client_side = [TapPlace("client", client, 1, client.uplink, endpoint.port)] if client else []
     uplink = TapPlace("uplink", docker_host, 1, docker_host.uplink, endpoint.port)
     if docker_host.namespace(server_pid) == network_of(docker_host):
-        return client_side, uplink
+        return *client_side, uplink
     of_host = {link["ifindex"]: link for link in _links(docker_host, 1)}
     inside = _links(docker_host, server_pid)
     [own] = [link for link in inside if "link_index" in link and "UP" in link["flags"]]
@@ -98,7 +102,7 @@ def find_taps(client: Host, docker_host: Host, server_pid: int, endpoint: Endpoi
             between.append(TapPlace("bridge", docker_host, 1, far_end["master"], CONTAINER_PORT))
         between.append(TapPlace("veth", docker_host, 1, far_end["ifname"], CONTAINER_PORT))
     container = TapPlace("container", docker_host, server_pid, own["ifname"], CONTAINER_PORT)
-    return client_side, uplink, *between, container
+    return *client_side, uplink, *between, container
 
 
 def _links(host: Host, pid: int) -> list[dict[str, Any]]:

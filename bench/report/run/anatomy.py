@@ -56,6 +56,12 @@ UNEXPLAINED = (
 )
 
 
+def name_outside(run: Run) -> str:
+    """What lies before the first tap: the client; of real hosts, whose taps are all on the Docker host, the
+    wire as well."""
+    return "Wire and client" if run.record.on_real_hosts else "Client"
+
+
 def tapped_conditions(run: Run) -> list[int]:
     """Conditions under which any slot with taps was measured, by index."""
     return sorted({record.slot.condition for record in run.tapped})

@@ -10,6 +10,7 @@ from bench.report.run.anatomy import (
     format_us,
     label_of,
     name_explanation,
+    name_outside,
     name_side,
     tapped_conditions,
 )
@@ -106,7 +107,7 @@ def tabulate_shares(run: Run) -> Table:
     """A request's time from sent to done, in parts that add up to it."""
     return Table(
         caption="A request's time from sent to done, and its parts (means of the middle half, 95 %)",
-        columns=("Arm", "Sent to done", "Client", "Request's way", "Server", "Response's way"),
+        columns=("Arm", "Sent to done", name_outside(run), "Request's way", "Server", "Response's way"),
         rows=tuple(
             (
                 name_side(run, arm.arm, arm.condition),

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from bench.report.panels import lay_lines, make_panels
-from bench.report.run.anatomy import format_range, name_side
+from bench.report.run.anatomy import format_range, name_outside, name_side
 from bench.report.run.figures.drawing import Drawing
 from bench.report.svg import INK, STYLE
 from bench.report.symbols import ARROWS, GROUP_COLOURS, INK_ON
@@ -58,7 +58,7 @@ def draw_shares(run: Run) -> Figure:
         axes.set_xlabel("us from sent to done, with taps")
         keys = [
             *make_group_keys(),
-            Patch(**CLIENT_LOOK, linewidth=0, label="client, outside of the taps"),
+            Patch(**CLIENT_LOOK, linewidth=0, label=f"{name_outside(run).lower()}, outside of the taps"),
         ]
         figure.legend(handles=keys, loc="outside upper left", ncols=4)
         return figure
@@ -77,8 +77,8 @@ def _caption(run: Run) -> str:
     server = format_range([arm.shares.server.us for arm in arms])
     network = format_range([arm.shares.network_us for arm in arms])
     return (
-        f"The server's part is {server} over the arms, the way there and back {network}; grey is the"
-        " client's own time, outside of the taps. All of it with taps, whose cost is in it."
+        f"The server's part is {server} over the arms, the way there and back {network}; grey is the time of"
+        f" {name_outside(run).lower()}, outside of the taps. All of it with taps, whose cost is in it."
     )
 
 
