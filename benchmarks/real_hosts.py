@@ -3,7 +3,7 @@
     python -m benchmarks.real_hosts [--scenario quick] [--rounds 3]
 
 Whatever differs is the instrument's: there is one kernel, one page, one server, one pair of cores. The links
-of the machines are steered as the lab's are (receive steering), which on a network card is its owner's matter.
+of the machines are steered as the lab's are (receive steering): on a network card that is its owner's.
 """
 
 import argparse
