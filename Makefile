@@ -8,7 +8,7 @@ TEST_PACKAGES := chromium openssh-server uidmap
 # Files of tests beside each other, a core each. The lab's are not among them: a machine has one.
 PYTEST_BESIDE := $(BIN)/pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile --shuffle=new
 
-.PHONY: help quick test test-pure watch-report check setup docs benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-workers benchmark-report benchmark-slots differential distributions fuzz chaos rules rates lock clean
+.PHONY: help quick test test-pure watch-report check setup docs image benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-workers benchmark-report benchmark-slots differential distributions fuzz chaos rules rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
@@ -31,6 +31,9 @@ check: .venv/installed  ## formatting, lint, types and the direction of imports
 
 docs: .venv/installed  ## build the documentation into site/; a broken link or reference is an error
 	$(BIN)/mkdocs build --quiet
+
+image: setup  ## write bench as an image for any Linux with Docker to bench-image.tar.gz, for `docker load`
+	$(BIN)/python -m bench.lab.servers.bench_image bench-image.tar.gz
 
 benchmark: setup  ## what this machine can tell: ceilings, noise floor, smallest effect
 	$(BIN)/bench calibrate

@@ -105,12 +105,13 @@ def test_another_python_than_debians_is_refused(tmp_path: Path) -> None:
         environment.require_same_python(base_of(f"{ours}9"))
 
 
-def test_apaches_recipe_has_nothing_of_the_hosts() -> None:
-    apache, host = image._stages()
-    assert image.dockerfile().read_text() == f"{apache}\n{host}"
-    assert apache.count("FROM") == host.count("FROM") == 1
+def test_each_images_recipe_has_nothing_of_anothers() -> None:
+    apache, host, bench = image._stages()
+    assert image.dockerfile().read_text() == f"{apache}\n{host}\n{bench}"
+    assert apache.count("FROM") == host.count("FROM") == bench.count("FROM") == 1
     assert "httpd.conf" in apache
     assert "FROM ${BASE} AS host" in host
+    assert "FROM ${BASE} AS bench" in bench
 
 
 class _Images:

@@ -10,18 +10,23 @@ from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
 
 COMPILE_S = 60.0
+DIGITS = 16
+"""Of a digest in a name."""
 
 
 def compile_once(source: Path, flags: Sequence[str], cache: Path) -> Path:
     """The program or library that `cc` makes of `source` with `flags`, from `cache` if it is there.
 
-    Its name holds a digest of the source, the compiler and the flags. Two processes may do this at once.
-    A cache that cannot be written is replaced by a temporary folder. Raises EnvironmentLacks where there
-    is no compiler, or where it refuses.
+    Its name holds a digest of source and flags, and one of the compiler. Two processes may do this at once.
+    Where there is no compiler, that of any serves: an image has what was compiled when it was made. A cache
+    that cannot be written is replaced by a temporary folder. Raises EnvironmentLacks where there is neither
+    compiler nor cached result, or where the compiler refuses.
     """
-    compiler = command.run(["cc", "--version"])
-    digest = hashlib.sha256("\0".join((source.read_text(), compiler, *flags)).encode()).hexdigest()[:16]
-    made = cache / f"{source.stem.replace('_', '-')}-{digest}"
+    name = f"{source.stem.replace('_', '-')}-{_digest(source.read_text(), *flags)}"
+    if not command.find("cc"):
+        for made in cache.glob(f"{name}-{'?' * DIGITS}"):
+            return made
+    made = cache / f"{name}-{_digest(command.run(['cc', '--version']))}"
     if made.exists():
         return made
     if not _is_writable(cache):
@@ -37,6 +42,10 @@ def compile_once(source: Path, flags: Sequence[str], cache: Path) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return made
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:DIGITS]
 
 
 def _is_writable(folder: Path) -> bool:

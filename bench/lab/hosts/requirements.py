@@ -5,16 +5,21 @@ import platform
 import resource
 import sys
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
 from bench.lab.hosts.machine import MIN_CORES, usable_cores
 from bench.lab.hosts.packages import how_to_install, is_debian
+from bench.paths import CACHE
 from bench.scenario.conditions import conditions
 from bench.scenario.scenario import Scenario
 
 WRK = "wrk"
+RIGHTS = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
+"""For links, and for namespaces and mounts: capability -> its bit (capability.h of the kernel)."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,14 @@ class Tool:
     purpose: str
     always: bool = True
     """Whether every run needs it."""
+    makes: tuple[str, ...] = ()
+    """What it is needed for alone, as it is named in the cache: where all of it lies there, none needs it."""
+
+    @property
+    def is_always_needed(self) -> bool:
+        """Whether every run needs it here."""
+        is_made = bool(self.makes) and all(any(CACHE.glob(pattern)) for pattern in self.makes)
+        return self.always and not is_made
 
 
 TOOLS = (
@@ -39,11 +52,21 @@ TOOLS = (
     Tool("taskset", "util-linux", "each host's cores"),
     Tool("setpriv", "util-linux", "that nothing outlives a run"),
     Tool("mount", "mount", "a host's own /proc, /sys and /run"),
-    Tool("mmdebstrap", "mmdebstrap", "making the image and other engines"),
+    Tool(
+        "mmdebstrap",
+        "mmdebstrap",
+        "making the image, where the cache has none, and other engines",
+        makes=("image-*.tar",),
+    ),
     Tool("ethtool", "ethtool", "what a link offloads"),
     Tool("tcpdump", "tcpdump", "taps"),
     Tool("curl", "curl", "asking inside a container"),
-    Tool("cc", "gcc", "the null server and the image's busy wait"),
+    Tool(
+        "cc",
+        "gcc",
+        "the loop, the image's busy wait and the null server, where the cache has none",
+        makes=("loop-*", "busy-wait-*", "null-server-*"),
+    ),
     Tool(
         WRK, "wrk", "load.wrk_witness_s, `bench capacity` and `bench calibrate`, as a witness", always=False
     ),
@@ -74,9 +97,7 @@ def requirements() -> list[Requirement]:
     """What a run needs of this machine, and whether it is there."""
     cores = usable_cores()
     found = [
-        Requirement(
-            "root", os.geteuid() == 0, f"user id {os.geteuid()}", "run as root (sudo)", "making a lab"
-        ),
+        _root(),
         Requirement(
             "linux",
             platform.system() == "Linux",
@@ -101,11 +122,31 @@ def requirements() -> list[Requirement]:
                 path or "not found",
                 how_to_install([tool.package]),
                 tool.purpose,
-                always=tool.always,
+                always=tool.is_always_needed,
                 package=tool.package,
             )
         )
     return found
+
+
+def _root() -> Requirement:
+    """Root's rights; a container's root has them where it is told so."""
+    lacking = [name for name, bit in RIGHTS.items() if not _effective_rights() >> bit & 1]
+    if os.geteuid() != 0 or not lacking:
+        seen, remedy = f"user id {os.geteuid()}", "run as root (sudo)"
+    else:
+        seen = f"root without {' and '.join(lacking)}"
+        remedy = "give this container the rights of the machine's root (docker run --privileged)"
+    return Requirement("root", os.geteuid() == 0 and not lacking, seen, remedy, "making a lab")
+
+
+def _effective_rights() -> int:
+    """Bit field of this process's capabilities; all of them where the kernel does not tell."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("CapEff:"):
+                return int(line.split()[1], 16)
+    return -1
 
 
 def require_all(*scenarios: Scenario, also: Collection[str] = ()) -> None:

@@ -50,6 +50,12 @@ def make_archive(doing: str, options: Sequence[str], archive: Path) -> None:
             "this is not root, and there is no newuidmap, by which another user can own files of several",
             f"Run it as root, or {how_to_install(['uidmap'])}.",
         )
+    if not command.find("mmdebstrap"):
+        raise EnvironmentLacks(
+            doing,
+            "mmdebstrap is not installed here (bench's own image has none)",
+            f"{how_to_install(['mmdebstrap'])}, or do without.",
+        )
     with building_folder() as folder:
         log, made = folder / "mmdebstrap.log", folder / archive.name
         # A session of its own: where it fails, mmdebstrap sends HUP to its whole process group.

@@ -1,4 +1,5 @@
-"""The part of this controller's Python environment that travels to hosts, which have Docker and no Python.
+"""The part of this controller's Python environment that travels in images: to hosts, which have Docker and
+no Python, and with bench as a whole.
 
 Its packages are copied as they are installed, so that the same code drives a load here and there, and no
 package index is asked.
@@ -23,6 +24,8 @@ from bench.lab.hosts import command
 
 ROOTS = ("docker", "locust", "numpy", "pydantic")
 """What the load generator and a host's agent import; all else is there because one of these needs it."""
+BENCH = "bench"
+"""As pip knows it: it needs all that any of its commands imports."""
 PACKAGE = Path(__file__).parents[2]
 INSIDE = "/opt/bench"
 COMPILED_IN = "__pycache__"
@@ -33,24 +36,19 @@ from bench.generator.compiled_loop import provide_library
 sys.exit(provide_library(Path(sys.argv[1])).lacks or None)
 """
 """Python script, since the generator stands above the lab: puts the compiled loop into the folder given."""
-STAND_IN = """#!/bin/sh
-# There is no compiler here. What bench would compile is in its cache, named by the compiler that made it.
-if [ "$*" != --version ]; then echo "this image has no compiler" >&2; exit 1; fi
-cat <<'END'
-{version}
-END
-"""
-DOING = "Copying this Python environment for other hosts"
+DOING = "Copying this Python environment into an image"
 COMPILING_S = 120.0
 
 
-def put_environment(folder: Path) -> None:
-    """Put packages, bench itself, its compiled loop and a stand-in for the compiler into `folder`.
+def put_environment(folder: Path, roots: Iterable[str] = ROOTS) -> None:
+    """Put what `roots` need, bench itself and its compiled loop into `folder`.
 
     Raises EnvironmentLacks where the loop cannot be compiled.
     """
     packages, own = folder / "packages", folder / "own"
-    for distribution in distributions(ROOTS):
+    for distribution in distributions(roots):
+        if canonicalize_name(distribution.name) == BENCH:
+            continue  # Its files are `own`; what pip wrote of it may be where this checkout lies.
         for file in _files(distribution):
             copy = packages / file
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -62,9 +60,6 @@ def put_environment(folder: Path) -> None:
     compileall = ("-m", "compileall", "-qq", "-j", "0", "--invalidation-mode", "unchecked-hash")
     for path in (str(packages), str(own)):
         _python(*compileall, "-s", path, "-p", INSIDE, path)
-    stand_in = folder / "cc"
-    stand_in.write_text(STAND_IN.format(version=command.run(["cc", "--version"]).removesuffix("\n")))
-    stand_in.chmod(0o755)
 
 
 def _python(*arguments: str) -> None:

@@ -1,15 +1,17 @@
 """The one image that every arm runs, and the one that hosts run of bench: built once, cached by content.
+And that of bench as a whole, which has the first in its cache.
 
 mmdebstrap makes a base from the machine's own package mirror, so no registry is asked; Docker
 builds a stage of Dockerfile.bench on it. Both results are kept under CACHE, named by what went into them.
 """
 
+import gzip
 import hashlib
 import json
 import platform
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -18,17 +20,22 @@ import docker
 from docker.errors import BuildError, ImageNotFound
 
 from bench.errors import EnvironmentLacks
-from bench.lab.hosts import command
+from bench.lab.hosts.compiler import compile_once
 from bench.lab.servers.debian_root import NOT_CURRENT, building_folder, make_archive
 from bench.lab.servers.environment import (
+    BENCH,
+    PACKAGE,
     digest_environment,
     digest_of_tree,
     put_environment,
     require_same_python,
 )
+from bench.lab.servers.null_server import compile_null_server
 from bench.paths import CACHE
 from bench.records.environment import ImageFacts
 
+GZIP_LEVEL = 1
+"""A third of the size in a quarter of a minute; the usual level takes a minute for a tenth less."""
 PAGE_SIZES = (1024, 65536, 1048576)
 BASE_PACKAGES = ("apache2-bin", "iproute2", "iptables")
 """Apache, and the tools with which a container can look at (and try to change) its own network."""
@@ -37,12 +44,22 @@ HOST_PACKAGES = (
     *("util-linux", "mount", "procps"),
 )
 """Python, with a library of numpy's, and what generator, instruments and settings of a host start."""
+BENCH_PACKAGES = (*HOST_PACKAGES, "docker.io", "tini")
+"""And a Docker Engine. There is no mmdebstrap and no compiler: what they make is in the cache."""
 BASE_OPTIONS = (
     "--variant=essential",
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
 )
+FORGET = '--customize-hook=cd "$1/etc" && rm -f hostname resolv.conf apt/sources.list'
+"""Where an image was made is nobody's business who is given it."""
+WITHOUT = tuple(
+    f"--dpkgopt=path-exclude=/usr/{program}"
+    for program in ("bin/docker", "bin/ctr", "bin/dnet", "sbin/ovrouter", "bin/containerd-stress")
+)
+"""Programs beside the engine that nobody starts: 100 MB."""
+BUSY_WAIT = ("-O2", "-shared", "-fPIC")
 
 
 @dataclass(frozen=True)
@@ -71,7 +88,7 @@ def provide_image(client: docker.DockerClient) -> Image:
     suite, base, base_sha256 = _begin(BASE_PACKAGES)
     with _build_context() as context:
         recipe_sha256 = digest_of_tree(context)
-        archive = CACHE / f"image-{_key(base_sha256, recipe_sha256)}.tar"
+        archive = _archive(base_sha256, recipe_sha256)
         if not archive.exists():
             _build(client, base, context, f"bench:{archive.stem}", archive)
     return Image(_load(client, archive), suite, base_sha256, recipe_sha256)
@@ -83,7 +100,7 @@ def provide_host_image(client: docker.DockerClient) -> str:
     Raises EnvironmentLacks where this Python environment is none that Debian's own python3 could use.
     """
     _, base, base_sha256 = _begin(HOST_PACKAGES)
-    _, stage = _stages()
+    _, stage, _ = _stages()
     key = _key(base_sha256, stage, digest_environment())
     archive = CACHE / f"host-{key}.tar"
     if not archive.exists():
@@ -96,6 +113,33 @@ def provide_host_image(client: docker.DockerClient) -> str:
             if other.stem != archive.stem:
                 other.unlink()  # Of other code: a third of a gigabyte for every change of it.
     return _load(client, archive)
+
+
+def write_bench_image(client: docker.DockerClient, archive: Path) -> None:
+    """Write the image of bench itself to `archive`, made in the engine of `client`.
+
+    Raises EnvironmentLacks as `provide_host_image` does.
+    """
+    apache = provide_image(client)
+    _, base, _ = _begin(BENCH_PACKAGES, *WITHOUT)
+    require_same_python(base)
+    with building_folder() as context:
+        *_, stage = _stages()
+        (context / "Dockerfile").write_text(stage)
+        put_environment(context, [BENCH])
+        if not (PACKAGE / "scenarios").exists():  # In a checkout they lie above the package.
+            shutil.copy(dockerfile(), context / "own")
+            shutil.copytree(PACKAGE.parent / "scenarios", context / "own" / "scenarios")
+        with _asset("enter.sh") as script:
+            shutil.copy(script, context)
+            (context / script.name).chmod(0o755)
+        cache = context / "cache"
+        shutil.copy(_archive(apache.base_sha256, apache.recipe_sha256), cache)
+        shutil.copy(_provide_base(apache.suite).with_suffix(".sha256"), cache)
+        with _asset("busy_wait.c") as source:
+            shutil.copy2(compile_once(source, BUSY_WAIT, CACHE), cache)
+        compile_null_server(cache)
+        _build(client, base, context, "bench:latest", archive)
 
 
 def is_cached() -> bool:
@@ -115,16 +159,16 @@ def _debian_suite() -> str:
     return release["VERSION_CODENAME"]
 
 
-def _begin(packages: Sequence[str]) -> tuple[str, Path, str]:
-    """Debian's suite, a base of its `packages`, and that one's digest."""
+def _begin(packages: Sequence[str], *options: str) -> tuple[str, Path, str]:
+    """Debian's suite, a base of its `packages` made with `options`, and that one's digest."""
     CACHE.mkdir(parents=True, exist_ok=True)
     suite = _debian_suite()
-    base = _provide_base(suite, packages)
+    base = _provide_base(suite, packages, *options)
     return suite, base, base.with_suffix(".sha256").read_text()
 
 
-def _provide_base(suite: str, packages: Sequence[str] = BASE_PACKAGES) -> Path:
-    options = [*BASE_OPTIONS, *NOT_CURRENT.get(suite, ())]
+def _provide_base(suite: str, packages: Sequence[str] = BASE_PACKAGES, *more: str) -> Path:
+    options = [*BASE_OPTIONS, FORGET, *NOT_CURRENT.get(suite, ()), *more]
     base = CACHE / f"base-{_key(suite, platform.machine(), *packages, *options)}.tar"
     if not base.with_suffix(".sha256").exists():
         make_archive("Making the image's base", [*options, f"--include={','.join(packages)}", suite], base)
@@ -138,29 +182,36 @@ def _provide_base(suite: str, packages: Sequence[str] = BASE_PACKAGES) -> Path:
 @contextmanager
 def _build_context() -> Iterator[Path]:
     with building_folder() as context:
-        apache, _ = _stages()
+        apache, _, _ = _stages()
         (context / "Dockerfile").write_text(apache)
-        with resources.as_file(resources.files("bench") / "image" / "httpd.conf") as configuration:
+        with _asset("httpd.conf") as configuration:
             shutil.copy(configuration, context / "httpd.conf")
-        with resources.as_file(resources.files("bench") / "image" / "busy_wait.c") as source:
-            command.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(context / "busy_wait.so"), str(source)])
+        with _asset("busy_wait.c") as source:
+            shutil.copy(compile_once(source, BUSY_WAIT, CACHE), context / "busy_wait.so")
         (context / "pages").mkdir()
         for size in PAGE_SIZES:
             (context / "pages" / str(size)).write_bytes(b"bench" * (size // 5) + b"." * (size % 5))
         yield context
 
 
+def _asset(name: str) -> AbstractContextManager[Path]:
+    return resources.as_file(resources.files("bench") / "image" / name)
+
+
+def _archive(base_sha256: str, recipe_sha256: str) -> Path:
+    return CACHE / f"image-{_key(base_sha256, recipe_sha256)}.tar"
+
+
 def dockerfile() -> Path:
     """Dockerfile.bench: at the top of a checkout, beside httpd.conf in an installed package."""
-    package = Path(__file__).parents[2]
-    installed = package / "image" / "Dockerfile.bench"
-    return installed if installed.exists() else package.parent / "Dockerfile.bench"
+    installed = PACKAGE / "image" / "Dockerfile.bench"
+    return installed if installed.exists() else PACKAGE.parent / "Dockerfile.bench"
 
 
-def _stages() -> tuple[str, str]:
-    """Apache's and the host's: each is built alone, and neither is another when the other changes."""
-    apache, host = dockerfile().read_text().split("\n\n")
-    return f"{apache}\n", host
+def _stages() -> tuple[str, str, str]:
+    """Apache's, the host's and bench's: each is built alone, and none is another when another changes."""
+    apache, host, bench = dockerfile().read_text().split("\n\n")
+    return f"{apache}\n", f"{host}\n", bench
 
 
 def _build(client: docker.DockerClient, base: Path, context: Path, tag: str, archive: Path) -> None:
@@ -175,11 +226,10 @@ def _build(client: docker.DockerClient, base: Path, context: Path, tag: str, arc
         raise EnvironmentLacks(
             f"Building {tag}", said.strip()[-2000:], "This is a bug of bench: report it."
         ) from fault
-    partial = archive.with_suffix(".partial")
-    with partial.open("wb") as stream:
+    partial = archive.with_name(f"{archive.name}.partial")
+    with gzip.open(partial, "wb", GZIP_LEVEL) if archive.suffix == ".gz" else partial.open("wb") as stream:
         for chunk in image.save(named=True):
             stream.write(chunk)
-    archive.with_suffix(".ids").write_text(f"{image.id}\n")
     partial.replace(archive)
 
 
