@@ -192,14 +192,15 @@ def prepare_real_bed(
     try:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-            machines = []
+            machines: list[RealMachine] = []
+            taken: dict[str, str] = {}
             for name, asked in hosts.hosts.items():
                 tell(f"host: {name} (ssh {asked.ssh}): connection, engine, agent")
                 role = "docker" if name in hosts.docker else "load"
                 here = folder / name
                 here.mkdir()
                 descriptors = most_descriptors(scenario)
-                machine = RealMachine(name, role, asked, target, run_id, here, descriptors)  # type: ignore[arg-type]
+                machine = RealMachine(name, role, asked, target, run_id, here, descriptors, taken)  # type: ignore[arg-type]
                 journal.write("real host", name=name, ssh=asked.ssh)
                 stack.callback(machine.close)
                 machine.open()

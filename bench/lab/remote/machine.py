@@ -29,6 +29,10 @@ OLDEST_API = (1, 41)
 OURS = ("dockerd", "containerd", "containerd-shim", "docker-proxy", "sshd", "sshd-session")
 """Programs that work for a load, or for us, and are nobody's children: not taken for a neighbour."""
 CLOCK_ROUNDS = 10
+ANOTHER_MACHINE = (
+    "Name another machine to load from. On one machine, `bench run` without --hosts has a lab that keeps"
+    " the two apart."
+)
 
 
 @dataclass
@@ -45,6 +49,8 @@ class RealMachine:
     """Here, for what is fetched from there."""
     descriptors: int
     """Open files that any program there may need."""
+    engines: dict[str, str]
+    """Id of an engine -> the machine of the hosts file that has it; of all machines of the run."""
     logins: int = 0
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -56,6 +62,7 @@ class RealMachine:
             self.logins += 1
             self.client = reach_engine(self.name, self.asked, self.connection)
             self._stack.callback(self.client.close)
+            self._require_own_engine()
             berth = Berth(self.name, self.client, self.asked.socket, self._provide_image(), self.run_id)
             self.link: AgentLink = self._stack.enter_context(agent_link(berth))
             # The agent's name is the lock: whatever else carries a label is of a run that is dead.
@@ -81,6 +88,15 @@ class RealMachine:
         except HostGone:
             return False
         return True
+
+    def _require_own_engine(self) -> None:
+        other = self.engines.setdefault(str(self.client.info()["ID"]), self.name)
+        if other != self.name:
+            raise EnvironmentLacks(
+                f"Looking at the Docker Engine of {self.name}",
+                f"it is that of {other}: they are one machine",
+                ANOTHER_MACHINE,
+            )
 
     def _provide_image(self) -> str:
         try:
@@ -119,8 +135,7 @@ class RealMachine:
                 raise EnvironmentLacks(
                     f"Looking for the way from {self.name} to {self.target}",
                     "the address is its own: the load host and the Docker host are one machine",
-                    "Name another machine to load from. On one machine, `bench run` without --hosts has a"
-                    " lab that keeps the two apart.",
+                    ANOTHER_MACHINE,
                 )
         own_addresses = tuple(at for at in links[uplink] if ":" not in at)
         return RemoteHost(probe.name, own_addresses, cores, uplink, self.link, self.folder)

@@ -42,9 +42,12 @@ class Desk:
         address = self.machines["docker1"].address
         return self.write(name, write_hosts(address, docker, loads or ("load1",)))
 
-    def write_scenario(self, blocks: int = 3, extra: str = "", name: str = "small.toml") -> str:
-        text = SCENARIO.replace("BLOCKS", str(blocks)).replace("SESSIONS", "1")
-        return self.write(name, text + extra)
+    def write_scenario(
+        self, blocks: int = 3, extra: str = "", name: str = "small.toml", load: str = "", schedule: str = ""
+    ) -> str:
+        """The small scenario; `load` and `schedule` are more of these tables, `extra` more of the file."""
+        text = SCENARIO.replace("BLOCKS", str(blocks)).replace("SESSIONS", f"1{schedule}")
+        return self.write(name, text.replace("measure_s = 0.3", f"measure_s = 0.3{load}") + extra)
 
     def bench(self, *options: str, timeout_s: float = 300.0) -> Done:
         return self.machines.run(["bench", *options], self.user, timeout_s=timeout_s)  # type: ignore[arg-type]

@@ -1,6 +1,9 @@
 """A scenario on machines of a person's own, by nothing but ssh: what is measured, kept, said and left."""
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,50 +16,65 @@ from tests.lab.real_hosts.conftest import Desk, differences
 SHARED = "load.connections = 8\n"
 
 
+@dataclass(frozen=True)
+class Ran:
+    """A run by somebody who is not root, and what it left on the hosts."""
+
+    status: int
+    messages: str
+    folder: Path
+    record: dict[str, Any]
+    left: list[str]
+
+
+@pytest.fixture(scope="module")
+def ran(persons_desk: Desk, living: Machines) -> Ran:
+    before = living.look()
+    done = persons_desk.run(persons_desk.write_scenario(), persons_desk.write_hosts("docker1", "load1"))
+    left = differences(before, living.look())
+    return Ran(done.status, done.stderr, persons_desk.only_run(), persons_desk.record(), left)
+
+
 def test_who_is_not_root_measures_to_a_verdict_and_leaves_the_hosts_as_they_were(
-    persons_desk: Desk, living: Machines
+    ran: Ran, persons_desk: Desk
 ) -> None:
-    desk, before = persons_desk, living.look()
-    done = desk.run(desk.write_scenario(), desk.write_hosts("docker1", "load1"))
-    assert done.status in DONE, done.stderr
-    assert differences(before, living.look()) == []
-    record = desk.record()
-    assert record["on_real_hosts"]
-    assert set(record["hosts"]) == {"docker1", "load1"}
-    assert record["machine"] == record["hosts"]["docker1"]["machine"]
-    assert len(record["slots"]) == len(record["planned"])
-    assert (
-        desk.bench("verify", str(desk.home + "/results/small/" + desk.only_run().name), "--deep").status == 0
-    )
-    desk.forget()
+    assert ran.status in DONE, ran.messages
+    assert ran.left == []
+    assert ran.record["on_real_hosts"]
+    assert set(ran.record["hosts"]) == {"docker1", "load1"}
+    assert ran.record["machine"] == ran.record["hosts"]["docker1"]["machine"]
+    assert len(ran.record["slots"]) == len(ran.record["planned"])
+    run = f"{persons_desk.home}/results/small/{ran.folder.name}"
+    assert persons_desk.bench("verify", run, "--deep").status == 0
 
 
-def test_hosts_of_one_kernel_are_found_out_and_never_called_remote(desk: Desk) -> None:
-    desk.forget()
-    desk.run(desk.write_scenario(), desk.write_hosts("docker1", "load1"))
-    record = desk.record()
-    assert record["lab"]["vantage"] == "same-kernel lab"
-    assert record["hosts"]["load1"]["same_kernel_as"] == "docker1"
-    report = (desk.only_run() / "report.md").read_text()
+def test_hosts_of_one_kernel_are_found_out_and_never_called_remote(ran: Ran) -> None:
+    assert ran.record["lab"]["vantage"] == "same-kernel lab"
+    assert ran.record["hosts"]["load1"]["same_kernel_as"] == "docker1"
+    report = (ran.folder / "report.md").read_text()
     assert "load1 and docker1 are one machine" in report
     assert "remote" not in report
-    desk.forget()
 
 
-def test_every_slot_s_path_is_proved_by_the_docker_host_s_counters(desk: Desk) -> None:
-    desk.forget()
-    desk.run(desk.write_scenario(), desk.write_hosts("docker1", "load1"))
-    for slot in desk.record()["slots"]:
+def test_every_slot_s_path_is_proved_by_the_docker_host_s_counters(ran: Ran) -> None:
+    for slot in ran.record["slots"]:
         failed = [gate["name"] for gate in slot["gates"] if not gate["passed"]]
         assert not [name for name in failed if name.startswith("path")]
         assert slot["counters"]["served_connections"] == slot["connections_opened"]
         assert bool(slot["counters"]["dnat_connections"]) is (slot["slot"]["arm"] == "bridge")
-    desk.forget()
+
+
+def test_how_a_person_reaches_a_host_is_in_no_file_of_a_run(ran: Ran) -> None:
+    told = "".join(
+        path.read_text() for path in ran.folder.glob("*.*") if path.suffix in (".json", ".md", ".html")
+    )
+    assert "ssh docker1" not in told
+    assert "[load.load1]" not in told
 
 
 def test_two_load_hosts_share_a_load_whose_merged_rows_are_the_sum_and_locust_s_count(desk: Desk) -> None:
     desk.forget()
-    scenario = desk.write_scenario(2, '[factors]\n"load.connections" = [8]\n', "shared.toml")
+    scenario = desk.write_scenario(2, name="shared.toml", load=", connections = 8")
     desk.run(scenario, desk.write_hosts("docker1", "load1", "load2;workers = 1"))
     folder, record = desk.only_run(), desk.record()
     assert record["slots"]
@@ -73,8 +91,8 @@ def test_two_load_hosts_share_a_load_whose_merged_rows_are_the_sum_and_locust_s_
 
 def test_arms_take_turns_over_ssh_as_they_do_in_the_lab(desk: Desk) -> None:
     desk.forget()
-    extra = "[schedule.interleave]\nlife_s = 0.2\n"
-    done = desk.run(desk.write_scenario(2, extra, "turns.toml"), desk.write_hosts("docker1", "load1"))
+    scenario = desk.write_scenario(3, name="turns.toml", schedule=", interleave = {life_s = 0.2}")
+    done = desk.run(scenario, desk.write_hosts("docker1", "load1"))
     assert done.status in DONE, done.stderr
     for slot in desk.record()["slots"]:
         assert slot["turns"]["turns"] > 1

@@ -24,7 +24,7 @@ def test_one_of_two_load_hosts_that_is_lost_in_a_slot_voids_that_slot_and_comes_
     desk: Desk, living: Machines
 ) -> None:
     before = living.look()
-    scenario = desk.write_scenario(3, '[factors]\n"load.connections" = [8]\n', "shared.toml")
+    scenario = desk.write_scenario(3, name="shared.toml", load=", connections = 8")
     hosts = desk.write_hosts("docker1", "load1", "load2")
     running = living.start(["bench", "run", scenario, "--hosts", hosts, "--results", f"{desk.home}/lost"])
     assert running.says("slot 2/")
