@@ -8,7 +8,7 @@ TEST_PACKAGES := chromium openssh-server uidmap
 # Files of tests beside each other, a core each. The lab's are not among them: a machine has one.
 PYTEST_BESIDE := $(BIN)/pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile --shuffle=new
 
-.PHONY: help quick test test-pure watch-report check setup docs image benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-workers benchmark-report benchmark-slots differential distributions fuzz chaos rules rates lock clean
+.PHONY: help quick test test-pure watch-report check setup docs image benchmark benchmark-pcap benchmark-naive benchmark-stall benchmark-interleaving benchmark-workers benchmark-real-hosts benchmark-report benchmark-slots differential distributions fuzz chaos chaos-hosts rules rates lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 28
 
@@ -53,6 +53,9 @@ benchmark-interleaving: setup  ## the same question by slots and by arms that ta
 benchmark-workers: setup  ## one, two and four workers against a server that rests
 	$(BIN)/python benchmarks/workers.py
 
+benchmark-real-hosts: setup  ## the same scenario in the lab and over SSH, three times each, in turn
+	$(BIN)/python -m benchmarks.real_hosts
+
 RUN ?= $(lastword $(sort $(wildcard results/*/*/)))
 benchmark-report: .venv/installed  ## time and memory of the report of RUN, multiplied to 10 million requests
 	$(BIN)/python benchmarks/report_scale.py $(RUN)
@@ -71,6 +74,9 @@ distributions: setup  ## make quick in a smallest root of each Debian suite, or 
 
 fuzz: .venv/installed  ## feed COUNT changed scenarios, runs, tables and captures to what reads them, from SEED on
 	$(BIN)/python -m tests.fuzz --count $(or $(COUNT),10000) --seed $(or $(SEED),1)
+
+chaos-hosts: setup  ## strike at COUNT runs over SSH, their hosts and connections, and look at what is left
+	$(BIN)/python -m tests.chaos.real_hosts --count $(or $(COUNT),20) --seed $(or $(SEED),1)
 
 chaos: setup  ## strike at COUNT runs while they go on, from SEED on, and look at what is left
 	$(BIN)/python -m tests.chaos --count $(or $(COUNT),100) --seed $(or $(SEED),1)

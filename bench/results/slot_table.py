@@ -61,6 +61,7 @@ def slot_row(record: SlotRecord) -> dict[str, object]:
         "set": slot.life,
         "port": slot.port,
         "turns": record.turns.turns if record.turns else None,
+        "path": record.path if record.requests else None,
     }
 
 

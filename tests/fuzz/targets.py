@@ -17,9 +17,11 @@ from typing import Any
 import bench
 from bench.errors import BenchError
 from bench.measure.preview import preview
+from bench.measure.real_hosts import planned_changes
 from bench.report.run import page
 from bench.results import columns
 from bench.results.sums import NotAsWritten
+from bench.scenario.hosts import parse_hosts
 from bench.scenario.parsing import parse_scenario
 from bench.scenario.plan import plan_slots
 from bench.scenario.suite import parse_suite
@@ -31,6 +33,11 @@ from .mutations import mutate, mutate_bytes, mutate_text, write_toml
 
 ROOT = Path(__file__).parents[2]
 REFUSED, SAME, ANOTHER, WARNED = "refused", "accepted, same", "accepted, another", "warned of"
+HOSTS = {
+    "docker": {"web": {"ssh": "web", "address": "198.18.0.100", "cores": "0-1"}},
+    "load": {"gen": {"ssh": "-p 22 me@gen", "workers": 2}, "other": {"ssh": "other"}},
+}
+"""A hosts file."""
 Target = Callable[[random.Random], str]
 
 
@@ -47,12 +54,21 @@ class Fuzz:
         return {
             "scenario": (self.scenario, 30),
             "suite": (self.suite, 5),
+            "hosts": (self.hosts, 5),
             "run.json": (self.run_record, 25),
             "slot.json": (self.slot_record, 10),
             "Parquet, bytes": (self.parquet_bytes, 15),
             "Parquet, columns": (self.parquet_columns, 5),
             "capture": (self.capture, 10),
         }
+
+    def hosts(self, dice: random.Random) -> str:
+        """A hosts file: parsed, and a run on its machines planned."""
+        with refusing() as refused:
+            changed = parse_hosts(write_toml(mutate(HOSTS, dice, dice.choice([1, 2]))), "fuzz.toml")
+            planned_changes(changed, make_scenario())
+            return SAME if changed.model_dump(mode="json", exclude_unset=True) == HOSTS else ANOTHER
+        return refused[0]
 
     def scenario(self, dice: random.Random) -> str:
         """A scenario that comes with bench: parsed, planned, previewed."""

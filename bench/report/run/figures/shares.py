@@ -76,9 +76,10 @@ def _caption(run: Run) -> str:
     arms = run.anatomy.arms
     server = format_range([arm.shares.server.us for arm in arms])
     network = format_range([arm.shares.network_us for arm in arms])
+    whose = "time of wire and client" if run.record.on_real_hosts else "client's own time"
     return (
-        f"The server's part is {server} over the arms, the way there and back {network}; grey is the time of"
-        f" {name_outside(run).lower()}, outside of the taps. All of it with taps, whose cost is in it."
+        f"The server's part is {server} over the arms, the way there and back {network}; grey is the"
+        f" {whose}, outside of the taps. All of it with taps, whose cost is in it."
     )
 
 
