@@ -147,6 +147,7 @@ def _read(deployment: Deployment) -> NetworkCounters:
         deployment.docker_host,
         deployment.server.pid,
         ipv6=deployment.network.ipv6,
+        writes_rules=deployment.site.engine.writes_rules,
     )
 
 
@@ -185,6 +186,7 @@ class _Set:
             core_busy=result.core_busy,
             fixed_work_us=self.together.fixed_work_us,
             counters=proof.counted.path,
+            unread=proof.counted.unread,
             turns=TurnsRecord(
                 turns=len(turns),
                 settled_s=sum_settled_s(turns),

@@ -136,6 +136,7 @@ def _judge(
         core_busy=result.core_busy,
         fixed_work_us=window.fixed_work_us,
         counters=window.counted.path,
+        unread=window.counted.unread,
         capture=capture,
         gates=tuple(gates),
         evidence={

@@ -63,11 +63,12 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
         watch = watch_cpu(docker_host, deployment.site.engine.cgroup, bed.generator.process.pid)
         idle = _watch_idle(watch)
     ipv6 = deployment.network.ipv6
-    before = read_network_counters(sender, docker_host, server.pid, ipv6=ipv6)
+    rules = deployment.site.engine.writes_rules
+    before = read_network_counters(sender, docker_host, server.pid, ipv6=ipv6, writes_rules=rules)
     result, quiet, captured = _drive(bed, deployment, arrival_seed, watch.files if watch else ())
     deployment.require_alive()
     try:
-        after = read_network_counters(sender, docker_host, server.pid, ipv6=ipv6)
+        after = read_network_counters(sender, docker_host, server.pid, ipv6=ipv6, writes_rules=rules)
     except (FileNotFoundError, ProcessLookupError):
         deployment.require_alive()  # It ended between the two lines above.
         raise

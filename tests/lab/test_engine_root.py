@@ -115,9 +115,13 @@ def test_an_engine_of_each_suite_serves_in_both_modes_and_leaves_its_root_unwrit
             with apache(site, arm, MODES[mode], mode) as server:
                 assert network_inode(server, living) != network_of(host)
                 wait_until(lambda: answers(found.client, server.endpoint), f"an answer in {mode} mode")
-                before = read_network_counters(found.client, host, server.pid, ipv6=False)
+                before = read_network_counters(found.client, host, server.pid, ipv6=False, writes_rules=True)
                 assert answers(found.client, server.endpoint)
-                counted = read_network_counters(found.client, host, server.pid, ipv6=False).since(before).path
+                counted = (
+                    read_network_counters(found.client, host, server.pid, ipv6=False, writes_rules=True)
+                    .since(before)
+                    .path
+                )
             # The machine's iptables reads what the root's has written.
             assert counted[Counter.DNAT] == (1 if mode is Mode.BRIDGE else 0)
             assert counted[Counter.FILTER] == counted[Counter.FORWARDED] > 1

@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.lab.hosts.command import CommandFailed
 from bench.lab.hosts.host import Host, network_of
 from bench.scenario.modes.footprint import Counter
 from bench.slots.gates.network import Losses, Room
 
 FORWARDING_CHAINS = ("FORWARD", "DOCKER")
 """A rule of the filter table counts if its chain's name begins with one of these."""
+DOCKER_CHAIN = ":DOCKER "
+"""In what iptables-save prints, where Docker writes its rules by iptables and not by nftables itself."""
+LEGACY = "legacy tables present"
 STACK = ("dev", "snmp", "snmp6", "netstat", "stat/nf_conntrack", "tcp", "tcp6", "softnet_stat")
 """Of /proc/<pid>/net: what is read of a network."""
 Stack = Mapping[str, str]
@@ -20,21 +24,33 @@ class NetworkCounters:
     """Counters of the hosts' network stacks at one moment."""
 
     path: Mapping[Counter, int]
+    """Without those that could not be read."""
     losses: Losses
     room: Room
+    unread: Mapping[Counter, str]
+    """Counters that could not be read -> why."""
 
     def since(self, start: "NetworkCounters") -> "NetworkCounters":
         """What was counted from `start` to here, and the room that is left here."""
         return NetworkCounters(
-            {counter: value - start.path[counter] for counter, value in self.path.items()},
+            {
+                counter: value - start.path[counter]
+                for counter, value in self.path.items()
+                if counter in start.path
+            },
             # At least 0: what was sent again before may be reported as needless after.
             Losses(*(max(now - before, 0) for now, before in zip(self.losses, start.losses, strict=True))),
             self.room,
+            {**start.unread, **self.unread},
         )
 
 
-def read_network_counters(sender: Host, docker_host: Host, server_pid: int, *, ipv6: bool) -> NetworkCounters:
+def read_network_counters(
+    sender: Host, docker_host: Host, server_pid: int, *, ipv6: bool, writes_rules: bool
+) -> NetworkCounters:
     """Counters of the load's host, the Docker host, and the namespace of the server (`server_pid` there).
+
+    `writes_rules`: whether the engine writes firewall rules, which must then be seen.
 
     Nothing enters a namespace but iptables. Only with `ipv6` are the IPv6 rules read: reading them loads
     their tables, which would then cost every packet. Raises ProcessLookupError where the server ended.
@@ -42,10 +58,7 @@ def read_network_counters(sender: Host, docker_host: Host, server_pid: int, *, i
     host, server = _read_stack(docker_host, 1), _read_stack(docker_host, server_pid)
     links = _links(host)
     tcp, ip, ip6 = _snmp(host, "Tcp"), _snmp(host, "Ip"), _snmp6(host)
-    dnat, accepts = 0, 0
-    for tool in ("iptables-save", *(["ip6tables-save"] if ipv6 else [])):
-        found = _rules(docker_host.run([tool, "-c"]))
-        dnat, accepts = dnat + found[0], accepts + found[1]
+    hits, lacks = read_rules(docker_host, ipv6=ipv6, writes_rules=writes_rules)
     bridges = {link for link in links if link == "docker0" or link.startswith("br-")}
     tracked, trackable = _tracking(docker_host)
     # Two or three of them may be one.
@@ -55,8 +68,7 @@ def read_network_counters(sender: Host, docker_host: Host, server_pid: int, *, i
     ports = _ephemeral_ports(sender)
     return NetworkCounters(
         path={
-            Counter.DNAT: dnat,
-            Counter.FILTER: accepts,
+            **hits,
             Counter.FORWARDED: ip["ForwDatagrams"] + ip6.get("Ip6OutForwDatagrams", 0),
             Counter.BRIDGE: sum(packets for link, packets in links.items() if link in bridges),
             Counter.VETH: sum(packets for link, packets in links.items() if link.startswith("veth")),
@@ -82,6 +94,7 @@ def read_network_counters(sender: Host, docker_host: Host, server_pid: int, *, i
             tracked=tracked,
             trackable=trackable,
         ),
+        unread=dict.fromkeys((Counter.DNAT, Counter.FILTER), lacks) if lacks else {},
     )
 
 
@@ -102,6 +115,23 @@ def _links(stack: Stack) -> dict[str, int]:
         fields = numbers.split()
         found[name.strip()] = int(fields[1]) + int(fields[9])
     return found
+
+
+def read_rules(host: Host, *, ipv6: bool, writes_rules: bool) -> tuple[dict[Counter, int], str]:
+    """Hits of the host's firewall rules; none, and why, where they cannot be read."""
+    dnat, accepts = 0, 0
+    for tool in ("iptables", *(["ip6tables"] if ipv6 else [])):
+        try:
+            saved = host.run([f"{tool}-save", "-c"])
+            if LEGACY in saved:  # That program sees one of the kernel's two firewalls, and says so.
+                saved += host.run([f"{tool}-legacy-save", "-c"])
+        except CommandFailed as fault:
+            return {}, f"{tool}-save: {fault.seen[:200]}"
+        if writes_rules and DOCKER_CHAIN not in saved:
+            return {}, f"{tool} shows no rule of Docker's"
+        found = _rules(saved)
+        dnat, accepts = dnat + found[0], accepts + found[1]
+    return {Counter.DNAT: dnat, Counter.FILTER: accepts}, ""
 
 
 def _rules(saved: str) -> tuple[int, int]:

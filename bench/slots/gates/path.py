@@ -16,7 +16,8 @@ def check_path(
     forwarding_rules: bool,
     stray_packets: int = 0,
 ) -> list[Gate]:
-    """A gate a counter: that it moved as `path` (of `NetworkMode.path_from`) says, or not at all.
+    """A gate a counter: that it moved as `path` (of `NetworkMode.path_from`) says, or not at all; no gate of a
+    counter that could not be read.
 
     `connections` opened and `requests` measured are the load's own counts. Without
     `forwarding_rules` (an engine with iptables off) nothing is filtered, so FILTER must stay still.
@@ -26,6 +27,7 @@ def check_path(
     return [
         _path_gate(counter, expected.get(counter), counters[counter], connections, requests, stray_packets)
         for counter in UNITS
+        if counter in counters
     ]
 
 
@@ -51,7 +53,7 @@ def check_shared_path(
     `in_host_network`, is in a namespace of its own, where it alone accepts.
     """
     gates = []
-    for counter in UNITS:
+    for counter in (counter for counter in UNITS if counter in counters):
         parts = [own, *others]
         if counter is Counter.SERVED:
             if in_host_network:
