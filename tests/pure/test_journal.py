@@ -1,4 +1,3 @@
-import errno
 import os
 import shutil
 import signal
@@ -202,7 +201,7 @@ def test_the_lock_is_free_again_after_a_run_that_failed() -> None:
         pass
 
 
-def test_a_folder_that_cannot_be_made_for_another_reason_than_rights_is_not_answered_with_root(
+def test_a_folder_that_cannot_be_made_is_named_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -210,18 +209,7 @@ def test_a_folder_that_cannot_be_made_for_another_reason_than_rights_is_not_answ
 
     with pytest.raises(EnvironmentLacks, match="Not a directory") as caught, machine_lock("this test"):
         pass
-    assert "as root" not in str(caught.value)
-
-
-def test_a_folder_that_may_not_be_made_is_answered_with_root(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(EnvironmentLacks, match="as root"), machine_lock("this test"):
-        pass
+    assert str(tmp_path) in str(caught.value)
 
 
 def test_what_cannot_be_written_down_is_not_done_and_says_so(tmp_path: Path) -> None:

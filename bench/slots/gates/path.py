@@ -16,12 +16,11 @@ def check_path(
     forwarding_rules: bool,
     stray_packets: int = 0,
 ) -> list[Gate]:
-    """A gate a counter: that it moved as `path` (of `NetworkMode.path_from`) says, or not at all; no gate of a
-    counter that could not be read.
+    """A gate a counter: that it moved as `path` (of `NetworkMode.path_from`) says, or not at all.
 
-    `connections` opened and `requests` measured are the load's own counts. Without
-    `forwarding_rules` (an engine with iptables off) nothing is filtered, so FILTER must stay still.
-    `stray_packets` move no still counter, however few the requests.
+    A counter that could not be read has none. `connections` opened and `requests` measured are the load's own
+    counts. Without `forwarding_rules` (an engine with iptables off) nothing is filtered, so FILTER must stay
+    still. `stray_packets` move no still counter, however few the requests.
     """
     expected = _expect(path, forwarding_rules=forwarding_rules)
     return [
