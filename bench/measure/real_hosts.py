@@ -1,5 +1,6 @@
 """Machines of a person's own without a measurement: what is there, what would be done, what was left."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from datetime import UTC, datetime
 
 from docker import DockerClient
 from docker.errors import APIError, DockerException, NotFound
+from requests.exceptions import RequestException
 
 from bench.errors import BenchError, EnvironmentLacks
 from bench.lab.hosts import ssh
@@ -30,8 +32,8 @@ from bench.scenario.scenario import Scenario
 KEPT = "kept for later runs, until `bench clean --hosts`"
 ENDS_ITSELF = "when its connection ends, it removes all that is the run's, and itself"
 Tell = Callable[[str], None]
-IMAGES = ("bench-host", "bench", "bench-base")
-"""Repositories of the images that a run leaves on a host for the next one."""
+OUR_IMAGE = re.compile(r"(bench:image|bench-base:[a-z]+|bench-host:)-?[0-9a-f-]*[0-9a-f]{16}")
+"""Tags of the images that a run leaves on a host for the next one: each ends with a digest of what it is."""
 
 
 @dataclass(frozen=True)
@@ -147,13 +149,16 @@ def _clean(name: str, client: DockerClient) -> list[str]:
             )
     removed = remove_labelled(client, None, agents=True)
     try:
-        for repository in IMAGES:
-            for image in client.images.list(name=repository):
-                for tag in image.tags:
-                    client.images.remove(tag, force=True)
-                    removed.append(f"image {tag}")
-    except (APIError, DockerException) as fault:
+        tags = [tag for image in client.images.list() for tag in image.tags]
+        for tag in filter(OUR_IMAGE.fullmatch, tags):
+            try:
+                client.images.remove(tag)
+                removed.append(f"image {tag}")
+            except APIError as fault:
+                if fault.status_code != 409:  # A container of somebody's was made of it: then it stays.
+                    raise
+    except (DockerException, RequestException) as fault:
         raise EnvironmentLacks(
-            f"Removing images of {name}", str(fault), "Look at `docker ps -a` there."
+            f"Removing images of {name}", str(fault), "Look at `docker images` there."
         ) from fault
     return removed

@@ -147,6 +147,7 @@ def test_clean_takes_away_what_a_dead_run_left_and_its_images_and_nothing_else(
     client = living["docker1"].docker
     image = client.images.list(name="bench")[0]
     theirs = client.containers.create(image, name="of-the-person")
+    image.tag("bench", "latest")  # A name that a person may give as well.
     left = client.containers.create(image, name="bench-dead-000-host", labels={"bench.run": "dead"})
     network = client.networks.create("bench-user", labels={"bench.run": "dead"})
     try:
@@ -158,5 +159,9 @@ def test_clean_takes_away_what_a_dead_run_left_and_its_images_and_nothing_else(
         assert left.name not in names
         assert network.name not in {each.name for each in client.networks.list()}
         assert client.containers.get("of-the-person").id == theirs_before
+        tags = {tag for each in client.images.list() for tag in each.tags}
+        assert "bench:latest" in tags
+        assert not [tag for tag in tags if tag.startswith("bench-host:")]
     finally:
         theirs.remove(force=True)
+        client.images.remove("bench:latest", force=True)
