@@ -97,11 +97,13 @@ class Generator:
             self._ask(Enter(network=str(host.network_file)), Entered)
             self.sender = host
 
-    def first_200_ns(self, endpoint: Endpoint, path: str, timeout_s: float = PROBE_TIMEOUT_S) -> int | None:
+    def first_200_ns(
+        self, endpoint: Endpoint, path: str, timeout_s: float = PROBE_TIMEOUT_S, word: str | None = None
+    ) -> int | None:
         """Ask a started server for `path` until it answers: CLOCK_MONOTONIC of the first of three
-        200s in a row; None if none came in time.
+        200s in a row; None if none came in time. A server with a `word` is asked for that first.
         """
-        order = Probe(address=endpoint.address, port=endpoint.port, path=path, timeout_s=timeout_s)
+        order = Probe(address=endpoint.address, port=endpoint.port, path=path, timeout_s=timeout_s, word=word)
         probed = self._ask(order, Probed)
         if probed.failure:
             raise _lost(probed.failure)

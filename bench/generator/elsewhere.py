@@ -32,6 +32,13 @@ class Seat:
         """Of who sits there now."""
         return f"{self.number}, hired as number {self.hires}"
 
+    def leave(self) -> None:
+        """End who sits there, alive or not."""
+        with suppress(BenchError, OSError):  # A host that is gone took its worker along.
+            if self.program:
+                self.program.kill()
+        self.program = None
+
     def hire(self, master_port: int, *, watched: bool) -> None:
         """Start a worker there."""
         self.hires += 1
@@ -63,8 +70,14 @@ class GeneratorElsewhere(Generator):
 
     def revive(self) -> list[str]:
         """Start those workers again that have ended. Raises EnvironmentLacks where one does not join."""
-        lost = [seat for seat in self.seats if not seat.program or not seat.program.is_alive]
+        given_up = self._ask(Gather(names={}), Gathered).missing
+        lost = [
+            seat
+            for seat in self.seats
+            if seat.number in given_up or not seat.program or not seat.program.is_alive
+        ]
         for seat in lost:
+            seat.leave()
             seat.hire(self.port, watched=self.watched)
         gathered = self._ask(Gather(names={seat.number: seat.name for seat in lost}), Gathered)
         for number in gathered.missing:
@@ -104,7 +117,5 @@ def generator_elsewhere(
         yield found
     finally:
         for seat in seats:
-            with suppress(BenchError, OSError):  # A host that is gone took its worker along.
-                if seat.program:
-                    seat.program.kill()
+            seat.leave()
         command.stop(process, timeout_s=2)

@@ -17,7 +17,7 @@ from locust.html import get_html_report
 from locust.runners import Runner
 
 from bench.generator.networks import enter  # isort: skip
-from bench.generator.ownership import find_stranger  # isort: skip
+from bench.generator.ownership import await_word, find_stranger  # isort: skip
 from bench.generator.protocol import (
     Drive,
     DriveCells,
@@ -60,8 +60,7 @@ class Executor:
                 enter(order.network)
                 return Entered(network=order.network)
             case Probe():
-                first_200_ns, attempts = await_ready(order.address, order.port, order.path, order.timeout_s)
-                return Probed(first_200_ns=first_200_ns, attempts=attempts)
+                return _probe(order)
             case Prove():
                 return _prove(order)
             case Drive():
@@ -158,6 +157,15 @@ class Executor:
         missing = users - self._runner.user_classes_count[name]
         if missing > 0:
             self._runner.spawn_users({name: missing})
+
+
+def _probe(order: Probe) -> Probed:
+    until_s = time.monotonic() + order.timeout_s
+    if order.word is not None and not await_word(order.address, order.port, order.word, until_s):
+        return Probed(first_200_ns=0, attempts=0)
+    left_s = max(until_s - time.monotonic(), 0.0)
+    first_200_ns, attempts = await_ready(order.address, order.port, order.path, left_s)
+    return Probed(first_200_ns=first_200_ns, attempts=attempts)
 
 
 def _prove(order: Prove) -> Proved:

@@ -46,13 +46,16 @@ class Probed(Message):
 
 
 class Probe(Message):
-    """Wait until three requests in a row, a connection each, are answered with 200."""
+    """Wait until three requests in a row, a connection each, are answered with 200. A server with a `word` is
+    asked for that first, and for nothing more once somebody says another.
+    """
 
     do: Literal["probe"] = "probe"
     address: str
     port: int
     path: str
     timeout_s: float
+    word: str | None = None
 
 
 class Proved(Message):
@@ -83,7 +86,7 @@ class Gathered(Message):
     """The answer to `Gather`."""
 
     missing: list[int]
-    """Numbers of those that did not join."""
+    """Numbers of those that did not join, or that were given up since."""
 
 
 class Gather(Message):

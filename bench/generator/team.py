@@ -145,7 +145,9 @@ class Team:
                 self._hear(self._members[number], JOIN_S, Clock)
             except WorkerLostError:
                 missing.append(number)
-        return Gathered(missing=missing)
+        known = list(self._hired.values())
+        given_up = [each.number for each in self._members if not any(each is other for other in known)]
+        return Gathered(missing=sorted({*missing, *given_up}))
 
     def _probe(self, asked: Probe) -> Probed:
         try:

@@ -86,7 +86,7 @@ def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
             if not bed.scenario.network(arm).reachable:
                 return None
             path = f"/{condition.load.page_bytes}"
-            if bed.generator.first_200_ns(server.endpoint, path, TRIAL_S) is None:
+            if bed.generator.first_200_ns(server.endpoint, path, TRIAL_S, server.word) is None:
                 asker = bed.sender(bed.site(arm, condition))
                 _let_it_give_up(asker)
                 where = f"from {server.endpoint.address}:{server.endpoint.port} to {asker.name}"

@@ -72,7 +72,8 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
     with bed.serve(arm, condition, name) as server:
         # Not before the engine says that it has started: a packet to a container whose link is not up
         # yet leaves an unanswered ARP request behind, and the kernel's next one comes a second later.
-        first_200_ns = bed.generator.first_200_ns(server.endpoint, f"/{condition.load.page_bytes}")
+        path = f"/{condition.load.page_bytes}"
+        first_200_ns = bed.generator.first_200_ns(server.endpoint, path, word=server.word)
         if first_200_ns is None:
             bed.generator.refuse_stranger(server.endpoint, server.word)  # That is the better reason.
             raise MeasurementInvalid(

@@ -14,6 +14,7 @@ from bench.errors import BenchError, EnvironmentLacks
 from bench.lab.hosts import ssh
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
+from bench.lab.instruments.idle_states import CPU_DMA_LATENCY
 from bench.lab.remote.agent_link import NAME
 from bench.lab.remote.labels import RUN, remove_labelled
 from bench.lab.remote.machine import reach_engine
@@ -31,6 +32,8 @@ from bench.scenario.scenario import Scenario
 
 KEPT = "kept for later runs, until `bench clean --hosts`"
 ENDS_ITSELF = "when its connection ends, it removes all that is the run's, and itself"
+BUILT = "built by the first Docker Engine where this machine has none yet"
+UNTOUCHED = "packages, rules, routes, sysctls"
 Tell = Callable[[str], None]
 OUR_IMAGE = re.compile(r"(bench:image|bench-base:[a-z]+|bench-host:)-?[0-9a-f-]*[0-9a-f]{16}")
 """Tags of the images that a run leaves on a host for the next one: each ends with a digest of what it is."""
@@ -83,7 +86,7 @@ def planned_changes(hosts: HostsFile, scenario: Scenario) -> list[str]:
             f"{name}: one login (`ssh {host.ssh}`), without a session: {host.socket} is forwarded"
             for name, host in hosts.hosts.items()
         ),
-        f"{all_hosts}: the image bench-host (0.3 GB), where the Docker Engine lacks it; {KEPT}",
+        f"{all_hosts}: the image bench-host (0.3 GB), where it is not; {BUILT}; {KEPT}",
         f"{all_hosts}: a container {NAME}, in the host's network and process namespaces; {ENDS_ITSELF}",
         f"{docker}: the image bench (Apache, 0.2 GB), where it is not; {KEPT}",
         *(
@@ -99,7 +102,12 @@ def planned_changes(hosts: HostsFile, scenario: Scenario) -> list[str]:
             for name in hosts.load
         ),
         f"load comes from {senders}, for the scenario's seconds, when the server has proved that it is ours",
-        f"nothing else is altered (packages, rules, routes, sysctls); all carries the label {RUN}=<run>",
+        *(
+            [f"{all_hosts}, during slots: {CPU_DMA_LATENCY} held at 0 us, where there is one"]
+            if any(condition.lab.hold_idle_states for condition in conditions(scenario))
+            else []
+        ),
+        f"nothing else is altered ({UNTOUCHED}); containers and networks carry the label {RUN}=<run>",
     ]
 
 
@@ -129,6 +137,8 @@ def clean_hosts(hosts: HostsFile, tell: Tell) -> list[str]:
                 removed += [f"{line} of {name}" for line in _clean(name, client)]
         except BenchError as fault:
             faults.append(fault)
+        except (DockerException, RequestException, OSError) as fault:
+            faults.append(EnvironmentLacks(f"Cleaning {name}", str(fault), "Look at `docker ps -a` there."))
     if faults:
         raise EnvironmentLacks(
             f"Cleaning {len(faults)} of {len(hosts.hosts)} hosts",
@@ -148,17 +158,12 @@ def _clean(name: str, client: DockerClient) -> list[str]:
                 "Wait for its end. Where its controller has died, its agent ends within a minute.",
             )
     removed = remove_labelled(client, None, agents=True)
-    try:
-        tags = [tag for image in client.images.list() for tag in image.tags]
-        for tag in filter(OUR_IMAGE.fullmatch, tags):
-            try:
-                client.images.remove(tag)
-                removed.append(f"image {tag}")
-            except APIError as fault:
-                if fault.status_code != 409:  # A container of somebody's was made of it: then it stays.
-                    raise
-    except (DockerException, RequestException) as fault:
-        raise EnvironmentLacks(
-            f"Removing images of {name}", str(fault), "Look at `docker images` there."
-        ) from fault
+    tags = [tag for image in client.images.list() for tag in image.tags]
+    for tag in filter(OUR_IMAGE.fullmatch, tags):
+        try:
+            client.images.remove(tag)
+            removed.append(f"image {tag}")
+        except APIError as fault:
+            if fault.status_code != 409:  # A container of somebody's was made of it: then it stays.
+                raise
     return removed

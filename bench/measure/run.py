@@ -124,14 +124,14 @@ def resume_run(folder: Path, watch: Watch, hosts: HostsFile | None = None) -> Ru
         return resume_locked(folder, watch, hosts)
 
 
-def _require_same_place(record: RunRecord, hosts: HostsFile | None) -> None:
-    """Raise InputError where a run of the lab would go on on real hosts, or the other way round."""
-    if record.on_real_hosts is (hosts is not None):
+def require_same_place(doing: str, on_real_hosts: bool, hosts: HostsFile | None) -> None:
+    """Raise InputError where what was begun in the lab would go on on real hosts, or the other way round."""
+    if on_real_hosts is (hosts is not None):
         return
     seen, advice = "it was begun in the lab", "Leave --hosts out."
-    if record.on_real_hosts:
+    if on_real_hosts:
         seen, advice = "it was begun on real hosts", "Give their file again: --hosts FILE."
-    raise InputError(f"Resuming the run {record.id}", seen, advice)
+    raise InputError(doing, seen, advice)
 
 
 def resume_locked(folder: Path, watch: Watch, hosts: HostsFile | None = None) -> Run:
@@ -144,7 +144,7 @@ def resume_locked(folder: Path, watch: Watch, hosts: HostsFile | None = None) ->
         raise recording.refuse_ended(doing, f"it has ended ({stored.status})", folder)
     recording.require_unchanged(doing, tuple(find_faults(folder, stored)))
     if remains:
-        _require_same_place(record, hosts)
+        require_same_place(doing, record.on_real_hosts, hosts)
     if remains and not hosts:
         recording.require_same_machine(doing, record.machine)
     files.remove_partials(folder)
@@ -240,6 +240,14 @@ def _describe_hosts(record: RunRecord, bed: RealBed) -> dict[str, Any]:
         raise EnvironmentLacks(doing, seen, "Name the same machines, or begin a new run.")
     for name, before in record.hosts.items():
         recording.require_same_machine(f"{doing} on {name}", before.machine, found[name].machine)
+    there = bed.lab.describe()
+    if record.lab.hosts and record.lab != there:
+        seen = "; ".join(f"{name}: {fact}" for name, fact in record.lab.stated().items())
+        raise EnvironmentLacks(
+            doing,
+            f"its hosts were {seen}, and are otherwise now",
+            "Give the hosts file as it was, or begin a new run.",
+        )
     [place] = bed.places
     return {
         "hosts": found,

@@ -15,7 +15,7 @@ from bench.measure import recording
 from bench.measure.budget import divide_budget
 from bench.measure.progress import Progress, Watch
 from bench.measure.real_testbed import require_possible
-from bench.measure.run import Wanted, begin_locked, exit_code_of, resume_locked
+from bench.measure.run import Wanted, begin_locked, exit_code_of, require_same_place, resume_locked
 from bench.records.run import Status
 from bench.records.suite import ENDED, SUITE_SCHEMA_VERSION, Entry, SuiteRecord
 from bench.results import files, store, sums
@@ -73,6 +73,7 @@ def begin_suite(
         started_at=recording.say_time(),
         budget_s=budget_s,
         precision=precision,
+        on_real_hosts=watcher.hosts is not None,
         entries=tuple(
             Entry(
                 source=source,
@@ -97,6 +98,7 @@ def resume_suite(folder: Path, watcher: Watcher) -> None:
     if not remains and record.status is Status.COMPLETE:
         raise recording.refuse_ended(f"Resuming the suite {record.id}", "all of its runs have ended", folder)
     if remains:
+        require_same_place(f"Resuming the suite {record.id}", record.on_real_hosts, watcher.hosts)
         _require([entry.scenario for entry in record.entries if not entry.has_ended], watcher.hosts)
     with machine_lock(f"bench resume, suite {record.id} ({record.name})"):
         _run_entries(folder, record, watcher)

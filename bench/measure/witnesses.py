@@ -40,7 +40,10 @@ def _served(bed: Bed, scenario: Scenario, step: Step, condition: Condition) -> I
         bed.hold_idle_states(wanted=condition.lab.hold_idle_states),
         bed.serve(arm, condition, f"bench-{step.kind.replace(' ', '-')}-{arm.name}") as server,
     ):
-        if bed.generator.first_200_ns(server.endpoint, f"/{condition.load.page_bytes}") is None:
+        if (
+            bed.generator.first_200_ns(server.endpoint, f"/{condition.load.page_bytes}", word=server.word)
+            is None
+        ):
             raise MeasurementInvalid(
                 f"Waiting for {arm.name}", f"no answer came; {server.last_words()}", "See Apache's messages."
             )

@@ -58,6 +58,8 @@ class SuiteRecord(Stored):
     finished_at: Moment | None = None
     budget_s: float | None = Field(gt=0)
     precision: float | None
+    on_real_hosts: bool = False
+    """As of each of its runs."""
     entries: tuple[Entry, ...]
 
     def with_entry(self, index: int, entry: Entry) -> "SuiteRecord":

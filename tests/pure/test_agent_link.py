@@ -55,6 +55,7 @@ def test_a_container_s_two_streams_are_told_apart(frames: list[tuple[int, bytes]
         MeasurementInvalid("Doing", "this was seen", "Do that."),
         CommandFailed("Doing", "this was seen", "Do that."),
         FileNotFoundError("/proc/9/ns/net"),
+        ProcessLookupError("process 9"),
     ],
 )
 def test_a_failure_there_is_the_same_failure_here(fault: Exception) -> None:
@@ -64,6 +65,6 @@ def test_a_failure_there_is_the_same_failure_here(fault: Exception) -> None:
     assert str(raised.value) == str(fault)
 
 
-def test_a_failure_that_nobody_knows_is_the_host_s_own_error() -> None:
-    with pytest.raises(OSError, match="KeyError: 'worker-9'"):
+def test_a_failure_that_nobody_knows_voids_a_slot_and_ends_no_run() -> None:
+    with pytest.raises(MeasurementInvalid, match="KeyError: 'worker-9'"):
         raise_fault(name="KeyError", told=["'worker-9'"])

@@ -25,15 +25,18 @@ def divide_cores() -> tuple[str, str]:
     return ",".join(map(str, cores[:half])), ",".join(map(str, cores[half:]))
 
 
-def describe_machine() -> MachineFacts:
-    """Facts that a figure depends on; one that cannot be read says why."""
-    release = platform.freedesktop_os_release()
+def describe_machine(release_file: Path | None = None) -> MachineFacts:
+    """Facts that a figure depends on; one that cannot be read says why.
+
+    `release_file`: the machine's os-release, where that of this file system is another's.
+    """
+    release = _read_release(release_file) if release_file else platform.freedesktop_os_release()
     return MachineFacts(
         host=socket.gethostname(),
         kernel=platform.release(),
         kernel_version=platform.version(),
         architecture=platform.machine(),
-        distribution=release.get("PRETTY_NAME", release["ID"]),
+        distribution=release.get("PRETTY_NAME", release.get("ID", "unknown")),
         cpu=_cpu_model(),
         cores=str(os.cpu_count()),
         usable_cores=",".join(map(str, usable_cores())),
@@ -68,6 +71,12 @@ def tool_versions(run: Callable[[list[str]], str]) -> dict[str, str]:
         with suppress(command.CommandFailed):
             found[name] = run(argv).splitlines()[0]
     return found
+
+
+def _read_release(file: Path) -> dict[str, str]:
+    """Of os-release(5): a line a name, its value perhaps quoted."""
+    lines = (line.partition("=") for line in _read(file).splitlines())
+    return {name: value.strip("\"'") for name, _, value in lines}
 
 
 def _cpu_model() -> str:

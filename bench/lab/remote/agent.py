@@ -22,7 +22,6 @@ from typing import Any
 from docker import DockerClient
 from docker.errors import DockerException
 
-from bench.errors import BenchError
 from bench.lab.hosts import command, machine
 from bench.lab.hosts.leader import start_leader
 from bench.lab.hosts.requirements import require_descriptors
@@ -33,6 +32,8 @@ from bench.lab.remote.link import LEASE_S, Framer, Parser, say_fault
 SCRATCH = Path("/run/bench")
 """In memory, and gone with the container."""
 SOCKET = "unix:///run/docker.sock"
+RELEASE = Path("/proc/1/root/etc/os-release")
+"""Of the machine, not of this container."""
 CLEANING_S = 60.0
 """Patience with an engine that is being started again."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -119,7 +120,7 @@ class Agent:
 
     def do_describe(self) -> dict[str, str]:
         """The machine."""
-        return machine.describe_machine().stated()
+        return machine.describe_machine(RELEASE).stated()
 
     def do_begin_activity(self) -> None:
         """From here on."""
@@ -157,18 +158,24 @@ def serve() -> None:
     agent, parser, framer = Agent(), Parser(), Framer(sys.stdout.fileno())
     while True:
         for number, order, body in parser.messages():
+            told, more = _answer(agent, order, body)
             try:
-                value, more = agent.answer(order, body)
-                framer.send(number, {"value": value}, more)
-            except BrokenPipeError:
-                return
-            except (BenchError, OSError, LookupError) as fault:
-                framer.send(number, say_fault(fault))
+                framer.send(number, told, more)
+            except OSError:
+                return  # Nobody reads.
         ready, _, _ = select.select([sys.stdin.fileno()], [], [], LEASE_S)
         part = os.read(sys.stdin.fileno(), 1 << 20) if ready else b""
         if not part:
             break
         parser.feed(part)
+
+
+def _answer(agent: Agent, order: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    try:
+        value, more = agent.answer(order, body)
+    except Exception as fault:  # noqa: BLE001 - whatever it is, the controller is told and the agent lives
+        return say_fault(fault), b""
+    return {"value": value}, more
 
 
 def _clean_up(run_id: str) -> None:

@@ -92,6 +92,7 @@ class AgentLink:
             part = socket.socket.recv(self.stream, PART_BYTES)
             if not part:
                 raise self._lost("its connection has ended")
+            until_s = max(until_s, time.monotonic() + ANSWER_S)  # However long it is, it comes.
             self._parser.feed(self._streams.feed(part))
 
     def _lost(self, why: str) -> HostGone:
@@ -164,8 +165,10 @@ def _board(berth: Berth) -> tuple[str, socket.socket]:
             berth.client.api.start(container_id)
         except APIError as fault:
             refused = fault
-            with contextlib.suppress(APIError):
-                berth.client.api.remove_container(container_id, force=True)
+            _remove(berth, container_id)
+        except BaseException:
+            _remove(berth, container_id)
+            raise
         else:
             return container_id, stream._sock
     raise EnvironmentLacks(
@@ -173,6 +176,12 @@ def _board(berth: Berth) -> tuple[str, socket.socket]:
         str(refused.explanation),
         "Its Docker must let a container be in the host's network and processes.",
     ) from refused
+
+
+def _remove(berth: Berth, container_id: str) -> None:
+    """An agent that never came to live."""
+    with contextlib.suppress(DockerException, RequestException):
+        berth.client.api.remove_container(container_id, force=True)
 
 
 def _create(berth: Berth, devices: list[str]) -> str:
@@ -196,11 +205,17 @@ def _make_way(berth: Berth, *, must: bool) -> None:
         other = berth.client.containers.get(NAME)
     except NotFound:
         return
+    if AGENT not in other.labels:
+        raise EnvironmentLacks(
+            f"Taking the machine {berth.host}",
+            f"a container there is called {NAME} and is none of bench's",
+            "Rename it for the time of the run.",
+        )
     theirs = other.labels.get(RUN, "")
     if other.status == "running" and theirs == berth.run_id and not must:
         sleep(0.5)
         return
-    if other.status == "running" and theirs != berth.run_id:
+    if other.status in ("running", "paused", "restarting") and theirs != berth.run_id:
         raise EnvironmentLacks(
             f"Taking the machine {berth.host}",
             f"the run {theirs or 'of another'} has it: its agent {NAME} runs there",
@@ -247,5 +262,6 @@ def _see_off(berth: Berth, container_id: str) -> None:
                 return True
             return False
 
-        if not wait_until(is_gone, ANSWER_S, step_s=0.05):
-            remove_labelled(berth.client, berth.run_id, agents=True)
+        wait_until(is_gone, ANSWER_S, step_s=0.05)
+        # It may have been killed, or have found its engine dead.
+        remove_labelled(berth.client, berth.run_id, agents=True)

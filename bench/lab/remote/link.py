@@ -6,6 +6,7 @@ part of what a container says on a stream without a terminal, and `Streams` take
 
 import json
 import os
+import select
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ LEASE_S = 45.0
 """Without a word from its controller an agent gives up: three heartbeats and more were missed."""
 HEARTBEAT_S = 10.0
 STDOUT = 1
+PIPE_BYTES = 4096
+"""That a pipe takes at once where it takes anything (PIPE_BUF)."""
 HEADER_BYTES = 8
 
 
@@ -52,12 +55,15 @@ class Framer:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        os.set_blocking(descriptor, False)
 
     def send(self, number: int, content: dict[str, Any], body: bytes = b"") -> None:
-        """All of it. Raises OSError where nobody reads any more."""
+        """All of it. Raises OSError where nobody reads any more: for as long as the lease is."""
         left = memoryview(write_message(number, content, body))
         while left:
-            left = left[os.write(self._descriptor, left) :]
+            if not select.select([], [self._descriptor], [], LEASE_S)[1]:
+                raise TimeoutError("nobody reads")
+            left = left[os.write(self._descriptor, left[:PIPE_BYTES]) :]
 
 
 class Streams:
@@ -95,12 +101,14 @@ def say_fault(fault: Exception) -> dict[str, Any]:
 
 
 def raise_fault(name: str, told: list[str]) -> None:
-    """Raise a failure of the agent's here, as the same class where it is one that callers know."""
-    known: dict[str, type[Exception]] = {
-        "FileNotFoundError": FileNotFoundError,
-        "CommandFailed": CommandFailed,
-    }
+    """Raise a failure of the agent's here, as the same class where it is one that callers know.
+
+    What they do not know is a MeasurementInvalid: it voids a slot, and ends no run.
+    """
+    kinds = (FileNotFoundError, ProcessLookupError, CommandFailed)
+    known: dict[str, type[Exception]] = {kind.__name__: kind for kind in kinds}
     kind = known.get(name) or getattr(errors, name, None)
     if kind is not None and len(told) in (1, 3):
         raise kind(*told)
-    raise OSError(f"{name}: {'; '.join(told)}")
+    seen = f"its agent could not do it: {name}: {'; '.join(told)}"
+    raise errors.MeasurementInvalid("Asking a host", seen, "The slot is void.")

@@ -4,7 +4,7 @@ import ipaddress
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ from requests.exceptions import RequestException
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import ssh
+from bench.lab.hosts.host import parse_cpus
 from bench.lab.instruments.activity import Activity
 from bench.lab.remote.agent_link import AgentLink, Berth, HostGone, agent_link
 from bench.lab.remote.host import RemoteHost
@@ -22,7 +23,7 @@ from bench.lab.remote.labels import remove_labelled
 from bench.lab.servers.docker_client import connect
 from bench.lab.servers.image import provide_host_image
 from bench.records.environment import MachineFacts, RealHostFacts
-from bench.scenario.hosts import RealHost
+from bench.scenario.hosts import LoadHost, RealHost
 
 OLDEST_API = (1, 41)
 """Of Docker 20.10."""
@@ -56,6 +57,16 @@ class RealMachine:
 
     def open(self) -> None:
         """Connect, and start the agent. Raises EnvironmentLacks, saying what is missing there."""
+        try:
+            self._open()
+        except (DockerException, RequestException, OSError) as fault:
+            raise EnvironmentLacks(
+                f"Preparing the host {self.name}",
+                f"its Docker Engine, or the way to it, failed: {fault}",
+                "Look at it there (`docker info`), then try again.",
+            ) from fault
+
+    def _open(self) -> None:
         self._stack = ExitStack()
         try:
             self.connection = self._stack.enter_context(ssh.connect(self.name, self.asked.ssh_words))
@@ -75,7 +86,8 @@ class RealMachine:
 
     def close(self) -> None:
         """The agent removes what is ours, and the connection ends. Idempotent."""
-        self._stack.close()
+        with suppress(DockerException, RequestException, OSError):  # Of a host that is gone.
+            self._stack.close()
 
     @property
     def is_alive(self) -> bool:
@@ -94,7 +106,7 @@ class RealMachine:
         if other != self.name:
             raise EnvironmentLacks(
                 f"Looking at the Docker Engine of {self.name}",
-                f"it is that of {other}: they are one machine",
+                f"it is that of {other}: they are one machine (or were cloned, with Docker's own identity)",
                 ANOTHER_MACHINE,
             )
 
@@ -137,6 +149,19 @@ class RealMachine:
                     "the address is its own: the load host and the Docker host are one machine",
                     ANOTHER_MACHINE,
                 )
+        if lacks := set(parse_cpus(cores)) - set(may):
+            raise EnvironmentLacks(
+                f"Looking for the cores {cores} of {self.name}",
+                f"a container there may not have {', '.join(map(str, sorted(lacks)))}; it may have"
+                f" {', '.join(map(str, may))}",
+                "Give others as `cores`, or none.",
+            )
+        if isinstance(self.asked, LoadHost) and self.asked.workers > len(parse_cpus(cores)):
+            raise EnvironmentLacks(
+                f"Placing the workers of {self.name}",
+                f"{self.asked.workers} are asked for, and it has the cores {cores}",
+                "Each worker needs a core of its own: ask for fewer.",
+            )
         own_addresses = tuple(at for at in links[uplink] if ":" not in at)
         return RemoteHost(probe.name, own_addresses, cores, uplink, self.link, self.folder)
 

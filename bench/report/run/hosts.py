@@ -69,7 +69,7 @@ def find_cautions(run: Run) -> Iterator[str]:
     """What to know of the machines before the numbers."""
     hosts = run.record.hosts
     for name, host in hosts.items():
-        if host.same_kernel_as:
+        if host.same_kernel_as and hosts[host.same_kernel_as].role == "docker":
             yield (
                 f"{name} and {host.same_kernel_as} are one machine (one boot of one kernel): what a wire"
                 " would add is not in these numbers."
