@@ -165,3 +165,20 @@ def test_clean_takes_away_what_a_dead_run_left_and_its_images_and_nothing_else(
     finally:
         theirs.remove(force=True)
         client.images.remove("bench:latest", force=True)
+
+
+def test_captures_take_the_docker_host_s_inside_apart(desk: Desk) -> None:
+    desk.forget()
+    load = ', model = "open", rate_rps = 5000.0, connections = 8'
+    taps = '[factors]\n"lab.taps" = [false, true]\n'
+    done = desk.run(
+        desk.write_scenario(2, taps, "tapped.toml", load=load), desk.write_hosts("docker1", "load1")
+    )
+    assert done.status in DONE, done.stderr
+    captures = {
+        slot["slot"]["arm"]: [tap["name"] for tap in slot["capture"]["taps"]]
+        for slot in desk.record()["slots"]
+        if slot["capture"]
+    }
+    assert captures == {"host": ["uplink"], "bridge": ["uplink", "bridge", "veth", "container"]}
+    desk.forget()
