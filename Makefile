@@ -95,11 +95,13 @@ setup: .venv/installed system  ## virtual environment and system packages; idemp
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Tests start an sshd of their own, in namespaces. Installing its package must not start one on this machine.
 .PHONY: system install
 system:
 	@command -v apt-get >/dev/null || exec $(BIN)/python -m bench.lab.hosts.requirements; \
 	missing=$$(for package in $(PACKAGES); do \
 	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
+	case " $$(echo $$missing) " in *" openssh-server "*) systemctl mask --quiet ssh.service ssh.socket 2>/dev/null;; esac; \
 	[ -z "$$missing" ] || $(MAKE) --no-print-directory install PACKAGES="$$(echo $$missing)"
 
 install:
