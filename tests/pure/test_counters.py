@@ -86,6 +86,11 @@ def test_rules_that_cannot_be_read_are_named_and_no_rules_without_hits(host: Any
     assert told in lacks
 
 
+def test_an_engine_that_writes_rules_of_ipv4_alone_has_none_of_ipv6_to_be_seen() -> None:
+    host: Any = Host(iptables_save=SAVED, ip6tables_save="*filter\n")
+    assert read_rules(host, ipv6=True, writes_rules=True) == ({Counter.DNAT: 7, Counter.FILTER: 3}, "")
+
+
 def test_an_engine_that_writes_no_rules_has_none_to_be_seen() -> None:
     host: Any = Host(iptables_save="*filter\n")
     assert read_rules(host, ipv6=False, writes_rules=False) == ({Counter.DNAT: 0, Counter.FILTER: 0}, "")
