@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import BenchError, EnvironmentLacks
@@ -81,7 +81,6 @@ class RealBed(Bed):
 
     real: RealHosts | None = None
     where: RealPlace | None = None
-    reopened: list[str] = field(default_factory=list)
 
     @property
     def places(self) -> tuple[DockerHost, ...]:

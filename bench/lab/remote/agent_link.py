@@ -41,8 +41,6 @@ class AgentLink:
     """A living agent."""
 
     host: str
-    client: DockerClient
-    container_id: str
     stream: socket.socket
     _streams: Streams
     _parser: Parser
@@ -138,9 +136,7 @@ def agent_link(berth: Berth) -> Iterator[AgentLink]:
     container_id, stream = _board(berth)
     ended = threading.Event()
     try:
-        link = AgentLink(
-            berth.host, berth.client, container_id, stream, Streams(), Parser(), threading.Lock()
-        )
+        link = AgentLink(berth.host, stream, Streams(), Parser(), threading.Lock())
         link.ask("clock", timeout_s=READY_S)
         beating = threading.Thread(target=link.beat, args=(ended,), daemon=True)
         beating.start()

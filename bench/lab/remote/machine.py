@@ -52,7 +52,6 @@ class RealMachine:
     """Open files that any program there may need."""
     engines: dict[str, str]
     """Id of an engine -> the machine of the hosts file that has it; of all machines of the run."""
-    logins: int = 0
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def open(self) -> None:
@@ -70,7 +69,6 @@ class RealMachine:
         self._stack = ExitStack()
         try:
             self.connection = self._stack.enter_context(ssh.connect(self.name, self.asked.ssh_words))
-            self.logins += 1
             self.client = reach_engine(self.name, self.asked, self.connection)
             self._stack.callback(self.client.close)
             self._require_own_engine()
