@@ -10,6 +10,7 @@ from requests.exceptions import RequestException
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts.host import Host
 from bench.lab.remote.labels import RUN, remove_labelled
+from bench.lab.servers.engine import describe_engine
 from bench.records.environment import EngineFacts
 
 
@@ -61,13 +62,7 @@ class PersonsEngine:
 
     def describe(self, what: str | None = None) -> EngineFacts:
         """As it says of itself."""
-        version = self.client.version()
-        return EngineFacts(
-            what=what,
-            version=version["Version"],
-            api=version["ApiVersion"],
-            storage_driver=self.client.info()["Driver"],
-        )
+        return describe_engine(self.client, what)
 
     def start(self) -> None:
         """Its owner starts it; what is left of ours is removed."""

@@ -19,7 +19,7 @@ from bench.lab.hosts.host import parse_cpus
 from bench.lab.instruments.activity import Activity
 from bench.lab.remote.agent_link import AgentLink, Berth, HostGone, agent_link
 from bench.lab.remote.host import RemoteHost
-from bench.lab.remote.labels import remove_labelled
+from bench.lab.remote.labels import RUN, remove_labelled
 from bench.lab.servers.docker_client import connect
 from bench.lab.servers.image import provide_host_image
 from bench.records.environment import MachineFacts, RealHostFacts
@@ -209,7 +209,7 @@ class RealMachine:
 
     def end_activity(self) -> Activity:
         """Containers of ours are not strays."""
-        containers = self.client.containers.list(filters={"label": f"bench.run={self.run_id}"})
+        containers = self.client.containers.list(filters={"label": f"{RUN}={self.run_id}"})
         pids = [container.attrs["State"]["Pid"] for container in containers]
         return Activity(**self.link.ask("end_activity", {"own_pids": pids, "own_names": OURS}))
 

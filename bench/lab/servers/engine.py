@@ -118,14 +118,7 @@ class PrivateEngine:
 
     def describe(self, what: str | None = None) -> EngineFacts:
         """Version, API, storage driver and origin, of what is `what` for a person."""
-        version = self.client.version()
-        return EngineFacts(
-            what=what,
-            version=version["Version"],
-            api=version["ApiVersion"],
-            storage_driver=self.client.info()["Driver"],
-            root_sha256=self.root_sha256,
-        )
+        return describe_engine(self.client, what, self.root_sha256)
 
     def restart(self) -> None:
         """Stop dockerd and its containerd and start them again: a new session.
@@ -153,6 +146,20 @@ class PrivateEngine:
                 f"dockerd did not end within {STOP_S:g} s: {self.last_words()}",
                 "Try again; if it stays so, report it with `dockerd --version`.",
             )
+
+
+def describe_engine(
+    client: docker.DockerClient, what: str | None, root_sha256: str | None = None
+) -> EngineFacts:
+    """What the engine of `client` says of itself."""
+    version = client.version()
+    return EngineFacts(
+        what=what,
+        version=version["Version"],
+        api=version["ApiVersion"],
+        storage_driver=client.info()["Driver"],
+        root_sha256=root_sha256,
+    )
 
 
 def engine_argv(host_folder: str, cgroup: str) -> list[str]:
