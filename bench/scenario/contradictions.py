@@ -13,6 +13,8 @@ from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.tables import Tables
 from bench.spelling import suggest
 
+WITH_COMPANIONS = (Mode.HOST, Mode.BRIDGE, Mode.USER_BRIDGE, Mode.PROXY)
+"""Modes in which a service is known to find its companions."""
 MAX_ARMS = 50
 MAX_CONDITIONS = 100
 """More combinations than this cannot be measured in a day, with any useful number of blocks."""
@@ -52,6 +54,8 @@ def _faults_of_networks(asked: Tables) -> Iterator[str]:
         elif arm.target and (arms[arm.target].target or arms[arm.target].kind is Mode.NATIVE):
             yield f"{place}: {arm.target} has no container of its own, whose network could be shared"
         elif arm.kind is Mode.HOST:
+            if asked.is_fixed(arm):
+                continue  # They are never alive together but where they take turns.
             other = bound.setdefault((arm.address, arm.port), arm.name)
             if other != arm.name:
                 yield (
@@ -139,6 +143,49 @@ def _faults_of_thinking(asked: Tables) -> Iterator[str]:
         yield "load.think_us: an open loop's requests leave at their times, and nobody thinks"
     if not {load.engine, *factors.get("load.engine", ())} <= RAW_ENGINES:
         yield "load.think_us: the raw engines alone think"
+
+
+def _faults_of_service(asked: Tables) -> Iterator[str]:
+    """What only the built-in Apache can do, and what a service of one's own needs."""
+    if asked.service is None:
+        for table in ("requests", "companions"):
+            if getattr(asked, table):
+                yield f"{table}: are of a service of your own, and there is no [service]"
+        return
+    load, lab, factors = asked.load, asked.lab, asked.factors
+    own = {
+        "load.page_bytes": load.page_bytes != 1024 or "load.page_bytes" in factors,
+        "lab.server_wait_us": lab.server_wait_us or "lab.server_wait_us" in factors,
+        "load.wrk_witness_s": load.wrk_witness_s,
+        "lab.taps": lab.taps or "lab.taps" in factors,
+        "capacity": asked.capacity is not None,
+    }
+    reasons = {
+        "load.page_bytes": "its pages are the built-in Apache's; say what is asked for as [[requests]]",
+        "lab.server_wait_us": "the library that waits is in the built-in image",
+        "load.wrk_witness_s": "wrk asks for one page of the built-in Apache",
+        "lab.taps": "captures follow requests by a number in their path, which your service may not take",
+        "capacity": "knees are found with the built-in Apache, so far",
+    }
+    yield from (f"{name}: {reasons[name]}" for name, given in own.items() if given)
+    engines = {load.engine, *factors.get("load.engine", ())}
+    if asked.requests and not engines <= RAW_ENGINES:
+        yield "requests: are sent by the raw engines only"
+    if asked.service.tls and not engines <= RAW_ENGINES:
+        yield "service.tls: only the raw engines ask by https"
+    for index, arm in enumerate(asked.arms):
+        if arm.kind is Mode.NATIVE:
+            yield f"arms.{index}.mode: native runs the built-in Apache's own files, without Docker"
+    names = [companion.name for companion in asked.companions]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"companions: the name {name} is used twice"
+    if asked.companions:
+        if asked.schedule.interleave is not None:
+            yield "schedule.interleave: a service with companions has its host's ports to itself; leave it away"
+        for index, arm in enumerate(asked.arms):
+            if arm.kind not in WITH_COMPANIONS:
+                known = ", ".join(WITH_COMPANIONS)
+                yield f"arms.{index}.mode: a service with companions is measured in {known}"
 
 
 def _faults_of_vantage(asked: Tables) -> Iterator[str]:
@@ -233,6 +280,7 @@ FAULTS = (
     _faults_of_thinking,
     _faults_of_taps,
     _faults_of_vantage,
+    _faults_of_service,
     _faults_of_capacity,
     faults_of_interleaving,
 )

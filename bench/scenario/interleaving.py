@@ -74,18 +74,19 @@ def _faults_of_set(asked: Tables) -> Iterator[str]:
     holders: dict[tuple[str, str], str] = {}
     for arm in arms:
         network = asked.network(arm)
-        if network.holds and arm.name == asked.baseline:
+        if network.holds and arm.name == asked.baseline:  # Of a service with a fixed port, others have theirs.
             yield (
                 f"schedule.interleave: only one container in {arm.mode} mode can be alive at a time, so that"
                 f" the baseline {arm.name} would have no A/A pair{INSTEAD}, or take another baseline"
             )
         # Arms of different engine options are on Docker hosts of their own.
         host = repr(sorted(network.engine_options.items()))
-        others = {holders.setdefault((host, held), arm.name) for held in network.holds} - {arm.name}
+        holds = network.holds | ({f"port {asked.served.port}"} if asked.is_fixed(arm) else set())
+        others = {holders.setdefault((host, held), arm.name) for held in holds} - {arm.name}
         if others:
             yield (
                 f"schedule.interleave: {arm.name} and {', '.join(sorted(others))} cannot be alive together:"
-                f" both need {', '.join(sorted(network.holds))}{INSTEAD}"
+                f" both need {', '.join(sorted(holds))}{INSTEAD}"
             )
     alive = sum(asked.repeats(arm) for arm in arms)
     if alive > MOST_ALIVE:

@@ -128,13 +128,17 @@ def _places(scenario: Scenario, shuffled: random.Random) -> list[_Place]:
     order = list(levels)
     shuffled.shuffle(order)
     reachable = {arm.name for arm in scenario.compared}
+    held_by = {arm.name: scenario.port(arm) for arm in scenario.compared if scenario.is_fixed(arm)}
+    held = set(held_by.values())
     found = []
     for condition in order:
         members = [place for place in places if place.condition == condition and place.arm in reachable]
-        ports = list(range(FIRST_PORT, FIRST_PORT + len(members)))
+        # One more than are needed, for the service's own may be among them.
+        ports = [port for port in range(FIRST_PORT, FIRST_PORT + len(members) + 1) if port not in held]
+        ports = ports[: len(members)]
         shuffled.shuffle(ports)
         found += [
-            _Place(place.arm, condition, place.repeat, condition, port)
+            _Place(place.arm, condition, place.repeat, condition, held_by.get(place.arm, port))
             for place, port in zip(members, ports, strict=True)
         ]
     # A control, which nothing reaches, takes no turns.

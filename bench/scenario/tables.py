@@ -18,6 +18,7 @@ from bench.scenario.model import (
 )
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import NetworkMode
+from bench.scenario.service import APACHE, MOST_REQUESTS, Companion, Request, Service
 
 
 def _single_values(levels: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -37,6 +38,12 @@ class Tables(Frozen):
     """The arm that the others are compared with; a ratio above 1 means that it is better."""
     arms: tuple[Arm, ...]
     """Network modes that are compared; they differ in nothing else."""
+    service: Service | None = None
+    """What serves, in every arm the same; absent: bench's own Apache with its pages."""
+    requests: Annotated[tuple[Request, ...], Field(max_length=MOST_REQUESTS)] = ()
+    """What the load asks for; absent: the page of load.page_bytes, or `/` of a service of one's own."""
+    companions: tuple[Companion, ...] = ()
+    """What the service needs beside it, in every arm."""
     load: Load = Load()
     lab: LabSettings = LabSettings()
     schedule: Schedule = Schedule()
@@ -60,12 +67,44 @@ class Tables(Frozen):
         """The mode whose network `arm` is in: its own, or that of the arm whose network it shares."""
         return MODES[self.arm(arm.target).kind if arm.target else arm.kind]
 
+    @property
+    def served(self) -> Service:
+        """What serves."""
+        return self.service or APACHE
+
+    def port(self, arm: Arm) -> int:
+        """At which `arm` is served: a service that cannot be told where to listen has its own in host mode."""
+        return self.served.port if self.is_fixed(arm) else arm.port
+
+    def is_fixed(self, arm: Arm) -> bool:
+        """Whether `arm` shares its host's ports with a service that cannot be told where to listen."""
+        return self.network(arm).in_host_network and not self.served.moves
+
+    def is_single(self, arm: Arm) -> bool:
+        """Whether only one container of `arm` can be alive at a time."""
+        return bool(self.network(arm).holds) or self.is_fixed(arm)
+
     def repeats(self, arm: Arm) -> int:
         """Slots of `arm` in a block under a condition. Where arms take turns, a mode of which only one
         container can be alive has one."""
         known = arm.target is None or any(other.name == arm.target for other in self.arms)
-        alone = self.schedule.interleave and known and self.network(arm).holds
+        alone = self.schedule.interleave and known and self.is_single(arm)
         return 1 if alone else self.schedule.slots_per_arm
+
+    @property
+    def asked(self) -> tuple[Request, ...]:
+        """What the load asks for, where it is not the built-in service's page."""
+        return self.requests or (() if self.service is None else (Request(),))
+
+    @property
+    def own_files(self) -> frozenset[str]:
+        """Files and folders of the scenario's own folder that it needs, by their names there."""
+        containers = (*([self.service] if self.service else []), *self.companions)
+        found = {file for container in containers for file in container.own_files}
+        found |= {request.body_file for request in self.requests if request.body_file}
+        if self.service and self.service.tls and self.service.tls.trust:
+            found.add(self.service.tls.trust)
+        return frozenset(found)
 
     @property
     def compared(self) -> tuple[Arm, ...]:

@@ -1,0 +1,301 @@
+"""What serves, in every arm the same: a container as `docker run` takes it, and the requests that it gets.
+
+The built-in Apache is an entry in the same words (APACHE); a scenario's `[service]` is another.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from bench.scenario.model import Frozen, Name
+
+LARGEST_BODY = 16 * 1024 * 1024
+"""Bytes of a request's body: it is held in memory by every worker."""
+MOST_REQUESTS = 100
+FIELD = re.compile(r"\{([a-z]+)\}")
+MOVING = frozenset({"port", "listen"})
+"""Fields by which a service can be told to listen elsewhere."""
+
+
+def _inside(path: str) -> str:
+    """A path in the scenario's folder: what a run needs goes along with it."""
+    parts = PurePosixPath(path)
+    if not path or parts.is_absolute() or ".." in parts.parts:
+        raise ValueError(f"{path!r:.80} should be in the scenario's own folder: relative, without ..")
+    return path
+
+
+def _absolute(path: str) -> str:
+    if not PurePosixPath(path).is_absolute() or ":" in path:
+        raise ValueError(f"{path!r:.80} should be an absolute path inside the container")
+    return path
+
+
+def _known_fields(text: str) -> str:
+    strange = {name for name in FIELD.findall(text)} - set(FIELDS)
+    if strange:
+        known = ", ".join(f"{{{name}}}" for name in FIELDS)
+        raise ValueError(f"{{{sorted(strange)[0]}}} stands for nothing (there are {known})")
+    return text
+
+
+def _require_expression(name: str, text: str) -> None:
+    try:
+        re.compile(text)
+    except re.error as fault:
+        raise ValueError(f"{name}: {text!r:.80} is no regular expression: {fault}") from None
+
+
+FIELDS: Mapping[str, str] = {
+    "address": "at which it shall listen: in host mode the one that is asked, else all",
+    "port": "on which it shall listen: in host mode the arm's, else the service's",
+    "listen": "`{address}:{port}` in host mode, else `{port}`: as Apache's Listen and nginx' listen take it",
+    "threads": "connections that it must have room for, and one more; 128 at least",
+    "workers": "twice as many",
+    "backlog": "connections that may wait to be accepted; 511 at least",
+    "word": "an unguessable word, another for each container: see `word_path`",
+}
+"""What a `{name}` in a command or in the environment stands for."""
+InsidePath = Annotated[str, AfterValidator(_inside)]
+"""Of a file in the scenario's folder."""
+ContainerPath = Annotated[str, AfterValidator(_absolute)]
+Word = Annotated[str, AfterValidator(_known_fields)]
+"""In which `{port}`, `{listen}`, ... may stand."""
+Variable = Annotated[str, Field(pattern=r"^[^=\x00]+$")]
+Path = Annotated[str, Field(pattern=r"^/[\x21-\x7e]*$", max_length=8000)]
+"""Of a URL, with its query: as it is sent, so percent-encoded."""
+Capability = Annotated[str, Field(pattern=r"^[A-Z_]+$")]
+
+
+class Ready(Frozen):
+    """How it is known that a container serves."""
+
+    path: Path | None = None
+    """That is asked for until three answers in a row are right; absent: the first request's own."""
+    status: int = Field(default=200, ge=200, le=599)
+    """Of the right answer to `path`."""
+    timeout_s: float = Field(default=15.0, gt=0, le=600)
+    """From its start."""
+    log: str | None = Field(default=None, min_length=1, max_length=500)
+    """A regular expression for a line of its log, which is waited for before anything is asked."""
+
+    @model_validator(mode="after")
+    def _log_is_an_expression(self) -> Self:
+        if self.log is not None:
+            _require_expression("log", self.log)
+        return self
+
+
+class Container(Frozen):
+    """A container, in the words of `docker run`; where its image comes from is one of the first three."""
+
+    image: str | None = Field(default=None, min_length=1, max_length=500, pattern=r"^[^\s-][^\s]*$")
+    """Name or id of an image of your own Docker, which is read and not changed (`docker save`)."""
+    archive: InsidePath | None = None
+    """Or a file that holds one, as `docker save` or an OCI tool writes it."""
+    build: InsidePath | None = None
+    """Or a folder with a Dockerfile; it is built without a network."""
+    port: int = Field(default=80, ge=1, le=65535)
+    """On which it listens inside."""
+    entrypoint: tuple[Word, ...] | None = None
+    command: tuple[Word, ...] | None = None
+    """Both: the image's own, where they are absent."""
+    environment: Mapping[Variable, Word] = {}
+    mounts: Mapping[ContainerPath, InsidePath] = {}
+    """Path inside the container -> file or folder of the scenario's folder; read-only."""
+    user: str | None = Field(default=None, pattern=r"^[\w.:-]+$")
+    memory_mb: int | None = Field(default=None, ge=6, le=10_000_000)
+    """Limit in MiB."""
+    open_files: int | None = Field(default=None, ge=16, le=1_048_576)
+    """Limit of its file descriptors; absent: the engine's."""
+    cap_add: tuple[Capability, ...] = ()
+    cap_drop: tuple[Capability, ...] = ()
+    read_only: bool = False
+    """Its root file system."""
+    tmpfs: tuple[ContainerPath, ...] = ()
+    """Folders in memory."""
+    shm_mb: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Of /dev/shm, in MiB."""
+    ready: Ready = Ready()
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if sum(source is not None for source in (self.image, self.archive, self.build)) != 1:
+            raise ValueError("give one of image, archive and build: where its image comes from")
+        return self
+
+    @property
+    def source(self) -> str:
+        """Where its image comes from, for a person."""
+        return self.image or self.archive or self.build or "built in"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All in which fields may stand."""
+        return *(self.entrypoint or ()), *(self.command or ()), *self.environment.values()
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Fields that stand in it."""
+        return frozenset(name for word in self.words for name in FIELD.findall(word))
+
+    @property
+    def own_files(self) -> frozenset[str]:
+        """Of the scenario's folder."""
+        return frozenset(filter(None, (self.archive, self.build, *self.mounts.values())))
+
+
+def fill(word: str, values: Mapping[str, object]) -> str:
+    """`word` with its fields filled in; anything else in braces stays as it is."""
+    return FIELD.sub(lambda found: str(values.get(found[1], found[0])), word)
+
+
+class Tls(Frozen):
+    """Of a service that is asked by https."""
+
+    server_name: str = Field(default="bench.test", pattern=r"^[A-Za-z0-9.-]+$", max_length=200)
+    """That is asked for, and that its certificate must have."""
+    certificate_at: ContainerPath | None = None
+    key_at: ContainerPath | None = None
+    """Files inside the container, to which the run writes a certificate and a key that it makes."""
+    trust: InsidePath | None = None
+    """Or, of a service with a certificate of its own: the PEM file by which it is checked."""
+    resume: bool = True
+    """Whether a new connection takes up the session of an earlier one."""
+
+    @model_validator(mode="after")
+    def _has_a_certificate(self) -> Self:
+        made = {self.certificate_at is not None, self.key_at is not None}
+        if made == {True, False} or (self.trust is None) is (made == {False}):
+            raise ValueError("give certificate_at and key_at, for one that is made, or trust, for its own")
+        return self
+
+
+class Service(Container):
+    """The container that is measured."""
+
+    name: Name | None = None
+    """That the reports call it by; absent: where its image comes from."""
+    tls: Tls | None = None
+    """Absent: http."""
+    word_path: Path | None = None
+    """That it answers with the value of `{word}`, which one of its variables has. By that the load knows,
+    before it begins, that nobody else has the address: without it, load is sent in the lab only."""
+    rate_rps: float | None = Field(default=None, gt=0, le=10_000_000)
+    """Requests a second of your own: what a mode's microseconds come to is told for it, too."""
+
+    @model_validator(mode="after")
+    def _can_say_its_word(self) -> Self:
+        if self.word_path and "word" not in self.fields:
+            raise ValueError('word_path: no variable has the word; as environment = { BENCH_WORD = "{word}" }')
+        return self
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether it is bench's own."""
+        return self is APACHE
+
+    @property
+    def called(self) -> str:
+        """For reports."""
+        return self.name or PurePosixPath(self.source).name
+
+    @property
+    def moves(self) -> bool:
+        """Whether it can be told where to listen; if not, one alone can have its port in host mode."""
+        return bool(self.fields & MOVING)
+
+
+class Companion(Container):
+    """A container that the service needs: its database, its cache. Reached by its name, in every mode."""
+
+    name: Name
+    """In host mode an entry of the service's hosts file for 127.0.0.1, for it is in host mode as well. It serves
+    once its port takes connections and, where there is one, a line matches `ready.log`."""
+
+    @model_validator(mode="after")
+    def _is_not_asked(self) -> Self:
+        if self.ready.path is not None:
+            raise ValueError("ready.path: nobody asks a companion by HTTP; give ready.log, or nothing")
+        return self
+
+
+class Expected(Frozen):
+    """What a whole answer must be, seen before the first slot and after the last."""
+
+    text: str | None = None
+    """The body, equal."""
+    bytes: int | None = Field(default=None, ge=0)
+    """Its length."""
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    same_json: str | None = None
+    """JSON that it is the same as, whatever its spaces and the order of its keys."""
+    pattern: str | None = Field(default=None, min_length=1, max_length=2000)
+    """A regular expression that some part of it matches."""
+
+    @model_validator(mode="after")
+    def _can_be_compared(self) -> Self:
+        if self.pattern is not None:
+            _require_expression("pattern", self.pattern)
+        if self.same_json is not None:
+            try:
+                json.loads(self.same_json)
+            except ValueError as fault:
+                raise ValueError(f"same_json: {self.same_json!r:.80} is no JSON: {fault}") from None
+        return self
+
+
+class Request(Frozen):
+    """One of the requests that a load is made of."""
+
+    path: Path = "/"
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    headers: Mapping[
+        Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")],
+        Annotated[str, Field(pattern=r"^[\x20-\x7e\t]*$")],
+    ] = {}
+    body: str | None = None
+    body_file: InsidePath | None = None
+    body_bytes: int | None = Field(default=None, ge=0, le=LARGEST_BODY)
+    """So many bytes of nothing in particular."""
+    weight: int = Field(default=1, ge=1, le=1000)
+    """How often it is sent, beside the others."""
+    status: int = Field(default=200, ge=200, le=599)
+    """Of its answer; any other is an error. Redirects are answers."""
+    expect: Expected = Expected()
+
+    @model_validator(mode="after")
+    def _has_one_body(self) -> Self:
+        if sum(body is not None for body in (self.body, self.body_file, self.body_bytes)) > 1:
+            raise ValueError("give one of body, body_file and body_bytes")
+        framing = {name.lower() for name in self.headers} & {"content-length", "transfer-encoding"}
+        if framing:
+            raise ValueError(f"headers: {framing.pop()} is said by the load itself")
+        return self
+
+    @property
+    def called(self) -> str:
+        """For tables: `POST /upload`."""
+        return f"{self.method} {self.path}"
+
+
+APACHE_WORD = "/bench-word"
+"""That Apache does not have, and answers with its word (image/httpd.conf: ErrorDocument)."""
+APACHE = Service.model_construct(
+    name="apache",
+    port=80,
+    environment={
+        "BENCH_LISTEN": "{listen}",
+        "BENCH_WORD": "{word}",
+        "BENCH_THREADS": "{threads}",
+        "BENCH_WORKERS": "{workers}",
+        "BENCH_BACKLOG": "{backlog}",
+    },
+    word_path=APACHE_WORD,
+    ready=Ready(timeout_s=4.0),
+)
+"""The built-in service, of Dockerfile.bench: it has the one image source that nobody can name."""
