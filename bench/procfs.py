@@ -7,8 +7,10 @@ whole for what it happens to interrupt. See docs/decisions/0015-cpu-per-request.
 """
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import NamedTuple
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -126,3 +128,20 @@ def busy_shares(before: Mapping[int, CoreTime], after: Mapping[int, CoreTime]) -
             share = 1 - (now.unused - then.unused) / (now.ours - then.ours)
             shares[core] = min(max(share, 0.0), 1.0)
     return shares
+
+
+LISTEN = "0A"
+"""State of a listening socket (TCP_LISTEN of include/net/tcp_states.h)."""
+
+
+def parse_listeners(text: str) -> Iterator[tuple[str, int]]:
+    """(address, port) of each listening socket of /proc/PID/net/tcp or tcp6, as
+    Documentation/networking/proc_net_tcp.rst has them: words of 32 bits in the machine's own byte order.
+    """
+    for line in text.splitlines()[1:]:
+        _, local, _, state, *_ = line.split()
+        if state == LISTEN:
+            address, port = local.split(":")
+            words = [bytes.fromhex(address[at : at + 8]) for at in range(0, len(address), 8)]
+            packed = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
+            yield str(ip_address(packed)), int(port, 16)

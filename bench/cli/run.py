@@ -22,7 +22,7 @@ from bench.cli.options import (
     read_hosts,
 )
 from bench.cli.publishing import publish_run
-from bench.cli.scenario_files import read_asked
+from bench.cli.scenario_files import folder_of, read_asked
 from bench.cli.terminal import err, out, print_json, print_prose, print_whole
 from bench.errors import ExitCode, InputError
 from bench.results import files
@@ -80,9 +80,9 @@ def run(
 
         run_suite(asked, seed, budget_s, precise_to, results, web_ui, machines, as_json)
         return
-    [(_, single)] = asked.scenarios
+    [(source, single)] = asked.scenarios
     drawn = secrets.randbelow(2**31) if seed is None else seed
-    wanted = Wanted(single, drawn, budget_s, precise_to, decide, machines)
+    wanted = Wanted(single, drawn, budget_s, precise_to, decide, machines, folder_of(source))
     with show_progress(err) as progress:
         found = begin_run(wanted, results, Watch(progress, publish_run, web_ui))
     _print_verdict(found, as_json)

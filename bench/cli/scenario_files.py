@@ -42,6 +42,11 @@ def read_scenario(named: str) -> "Scenario":
     return parse_scenario(text, named)
 
 
+def folder_of(named: str) -> Path:
+    """The folder of the scenario `named`, from which it names its own files."""
+    return _find(named).parent
+
+
 def read_asked(named: Sequence[str]) -> "Asked":
     """What `named` ask for together: scenarios, and those that suites list in their place.
 

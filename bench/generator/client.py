@@ -109,17 +109,21 @@ class Generator:
             raise _lost(probed.failure)
         return probed.first_200_ns or None
 
-    def prove(self, endpoint: Endpoint, word: str) -> None:
+    def prove(self, endpoint: Endpoint, word: str | None) -> None:
         """See that the server at `endpoint` is the one that this run started, from everywhere that load comes
-        from: it alone knows the `word`. Raises NotOurs where it is another's.
+        from: it alone knows the `word`. Raises NotOurs where it is another's. One without a word is in the lab
+        alone, where nobody else's is.
         """
+        if word is None:
+            return
         proved = self._ask_word(endpoint, word)
         if proved.failure:
             raise _lost(proved.failure)
 
-    def refuse_stranger(self, endpoint: Endpoint, word: str) -> None:
+    def refuse_stranger(self, endpoint: Endpoint, word: str | None) -> None:
         """Raise NotOurs where somebody else answers at `endpoint`; nothing where nobody does."""
-        self._ask_word(endpoint, word)
+        if word is not None:
+            self._ask_word(endpoint, word)
 
     def _ask_word(self, endpoint: Endpoint, word: str) -> Proved:
         order = Prove(address=endpoint.address, port=endpoint.port, word=word)

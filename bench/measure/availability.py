@@ -6,12 +6,10 @@ from bench.errors import BenchError, EnvironmentLacks, MeasurementInvalid
 from bench.generator.client import GeneratorDied
 from bench.lab.hosts import waiting
 from bench.lab.hosts.host import Host
+from bench.measure.readiness import await_answer
 from bench.measure.testbed import Bed
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.model import Arm
-
-TRIAL_S = 4.0
-"""Patience with one answer of a mode that is tried."""
 
 GIVING_UP_S = 10.0
 """Patience with a kernel that asks for a neighbour: three times, a second apart (neigh's mcast_solicit)."""
@@ -85,14 +83,14 @@ def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
         with bed.serve(arm, condition, f"bench-try-{arm.name}") as server:
             if not bed.scenario.network(arm).reachable:
                 return None
-            path = f"/{condition.load.page_bytes}"
-            if bed.generator.first_200_ns(server.endpoint, path, TRIAL_S, server.word) is None:
-                asker = bed.sender(bed.site(arm, condition))
+            site, patience_s = bed.site(arm, condition), bed.scenario.served.ready.timeout_s
+            try:
+                await_answer(bed, site, server, arm, condition, patience_s)
+            except MeasurementInvalid as fault:
+                asker = bed.sender(site)
                 _let_it_give_up(asker)
                 where = f"from {server.endpoint.address}:{server.endpoint.port} to {asker.name}"
-                bed.generator.refuse_stranger(server.endpoint, server.word)
-                why = f"{bed.explain_silence(server.endpoint)}; {server.last_words()}"
-                return f"it starts, but no answer came {where}{why}".rstrip("; ")
+                return f"it starts, but no right answer came {where}: {fault.seen}"
             bed.generator.prove(server.endpoint, server.word)
     except GeneratorDied:
         raise  # That is no fault of the arm's.

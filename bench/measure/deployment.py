@@ -6,9 +6,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from bench.errors import MeasurementInvalid
+from bench.generator.client import PROBE_TIMEOUT_S
 from bench.lab.hosts.host import Host, link_state
 from bench.lab.instruments.surroundings import read_surroundings
-from bench.lab.servers.server import Apache, Site, network_inode
+from bench.lab.servers.parity import describe_start
+from bench.lab.servers.server import Server, Site, network_inode
+from bench.measure.readiness import await_answer
 from bench.measure.testbed import CONTROL_S, Bed
 from bench.scenario.conditions import Condition
 from bench.scenario.model import Arm
@@ -17,6 +20,8 @@ from bench.slots.gates.gate import Gate
 from bench.slots.gates.identity import check_control
 from bench.slots.surroundings import Facts
 
+BUILT_IN_FILES = {"httpd configuration": "/etc/bench/httpd.conf"}
+FETCH_S = 10.0
 IDLE_PORT = 9001
 """Of the first container that is asked nothing, and so on."""
 
@@ -31,7 +36,7 @@ class Deployment:
     site: Site
     sender: Host
     """Where the load on it comes from."""
-    server: Apache
+    server: Server
     first_200_ns: int
     """CLOCK_MONOTONIC of the client."""
     inode: int
@@ -56,7 +61,7 @@ class Deployment:
         if (state, link) != ("running", "up"):
             raise MeasurementInvalid(
                 "Looking at the server after its load",
-                f"Apache is {state}, {host.name}'s uplink is {link}; Apache's last words:"
+                f"it is {state}, {host.name}'s uplink is {link}; its last words:"
                 f" {self.server.last_words() or 'none'}",
                 "The slot is INVALID.",
             )
@@ -72,16 +77,8 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
     with bed.serve(arm, condition, name) as server:
         # Not before the engine says that it has started: a packet to a container whose link is not up
         # yet leaves an unanswered ARP request behind, and the kernel's next one comes a second later.
-        path = f"/{condition.load.page_bytes}"
-        first_200_ns = bed.generator.first_200_ns(server.endpoint, path, word=server.word)
-        if first_200_ns is None:
-            bed.generator.refuse_stranger(server.endpoint, server.word)  # That is the better reason.
-            raise MeasurementInvalid(
-                f"Waiting for {arm.name} at {server.endpoint.address}:{server.endpoint.port}",
-                f"no 200 came{bed.explain_silence(server.endpoint)}; Apache's last words:"
-                f" {server.last_words() or 'none'}",
-                "The slot is INVALID.",
-            )
+        patience_s = max(PROBE_TIMEOUT_S, bed.scenario.served.ready.timeout_s)
+        first_200_ns = await_answer(bed, site, server, arm, condition, patience_s)
         yield Deployment(
             arm=arm,
             condition=condition,
@@ -91,8 +88,17 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
             server=server,
             first_200_ns=first_200_ns,
             inode=network_inode(server, site.engine),
-            facts=read_surroundings(site.engine.host, server.pid),
+            facts=_describe_facts(site, server),
         )
+
+
+def _describe_facts(site: Site, server: Server) -> Facts:
+    """What is around it, and how it was started."""
+    service = site.provided.service
+    files = {f"mounted {path}": path for path in service.mounts}
+    files = BUILT_IN_FILES if service.is_built_in else files
+    around = read_surroundings(site.engine.host, server.pid, files)
+    return {**around, **describe_start(server, service)}
 
 
 @contextmanager
@@ -101,7 +107,7 @@ def deploy_idle(bed: Bed, condition: Condition, number: int) -> Iterator[None]:
     (`lab.idle_containers`): of the scenario's modes in turn, as far as several can be alive together.
     """
     scenario = bed.scenario
-    arms = [arm for arm in scenario.compared if not scenario.network(arm).holds]
+    arms = [arm for arm in scenario.compared if not scenario.is_single(arm)]
     with ExitStack() as alive:
         for place in range(condition.lab.idle_containers if arms else 0):
             arm = arms[place % len(arms)].model_copy(update={"port": IDLE_PORT + place})
@@ -110,13 +116,17 @@ def deploy_idle(bed: Bed, condition: Condition, number: int) -> Iterator[None]:
 
 
 def try_control(bed: Bed, arm: Arm, condition: Condition, name: str) -> list[Gate]:
-    """A container that nobody shall reach: Apache answers inside it, and the client gets nothing."""
-    path = f"/{condition.load.page_bytes}"
+    """A container that nobody shall reach: its server answers inside it, and the client gets nothing."""
+    ready = bed.ready(condition)
     docker_host = bed.site(arm, condition).engine.host
     with bed.serve(arm, condition, name) as server:
         inside = ["nsenter", "-t", str(server.pid), "--net"]
         links = [link["ifname"] for link in json.loads(docker_host.run([*inside, "ip", "-j", "link"]))]
         fetch = ["curl", "-s", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}"]
-        status = docker_host.run([*inside, *fetch, f"http://127.0.0.1{path}"])
-        answered = bed.generator.first_200_ns(server.endpoint, path, CONTROL_S) is not None
-    return check_control(links, status, answered)
+        scheme, port = "https" if bed.scenario.served.tls else "http", bed.scenario.served.port
+        url = f"{scheme}://127.0.0.1:{port}{ready.path}"
+        done = docker_host.attempt(
+            [*inside, *fetch, "-k", "-X", ready.method, url], timeout_s=FETCH_S, environment={}
+        )
+        answered = bed.probe(server, condition, CONTROL_S) is not None
+    return check_control(links, done.output.strip(), answered, str(ready.status))

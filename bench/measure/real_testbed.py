@@ -16,9 +16,10 @@ from bench.lab.remote.engine import PersonsEngine
 from bench.lab.remote.firewall import explain_silence
 from bench.lab.remote.host import RemoteHost
 from bench.lab.remote.machine import RealMachine
-from bench.lab.servers.image import provide_image
 from bench.measure import settings
-from bench.measure.testbed import Bed, explained, verify_host_mode
+from bench.lab.servers.own_image import Own
+from bench.measure.provision import gather
+from bench.measure.testbed import Bed, describe_images, explained, verify_host_mode
 from bench.records.environment import REMOTE, SAME_KERNEL_LAB, HostFacts, LabFacts, RealHostFacts
 from bench.scenario.conditions import conditions
 from bench.scenario.hosts import HostsFile
@@ -179,6 +180,7 @@ def prepare_real_bed(
     run_id: str,
     tell: Callable[[str], None],
     web_ui_port: int | None = None,
+    own: Own | None = None,
 ) -> Iterator[RealBed]:
     """Reach the machines, prove what is there, and take away what is ours on the way out.
 
@@ -209,8 +211,8 @@ def prepare_real_bed(
             engine = PersonsEngine(run_id, lambda: machines[0].host, lambda: machines[0].client)
             engines = {place.name: engine}
             stack.enter_context(explained(engines))  # type: ignore[arg-type]
-            tell("image: Apache, from the cache or built anew (about a minute, once)")
-            image = provide_image(engine.client)
+            tell(describe_images(scenario))
+            images, provided = gather(scenario, own).bring(engine)
             tell("workers: Locust's, on the load hosts")
             load_generator = stack.enter_context(
                 generator_elsewhere(_take_seats(hosts, real.load_machines), journal, web_ui_port)
@@ -220,7 +222,8 @@ def prepare_real_bed(
                 real,
                 engines,  # type: ignore[arg-type]
                 {},
-                image,
+                images,
+                {place.name: provided},
                 load_generator,
                 {machine.name: machine for machine in machines},
                 find_arms_lacking(scenario),

@@ -15,6 +15,7 @@ from bench.errors import EnvironmentLacks, InputError, Interrupted, MeasurementI
 from bench.lab.hosts import machine
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.servers.image import Image
+from bench.lab.servers.own_image import Own
 from bench.measure.progress import Progress
 from bench.measure.real_testbed import prepare_real_bed
 from bench.measure.testbed import Bed, prepare_bed
@@ -52,13 +53,14 @@ def lay_bed(
     progress: Progress,
     web_ui: int | None = None,
     hosts: HostsFile | None = None,
+    own: Own | None = None,
 ) -> Iterator[Bed]:
     """The bed of a recording, in the lab or on `hosts`, on a machine that keeps nothing of runs that died.
     Needs the machine's lock.
     """
     undo_dead_runs()
     place = partial(prepare_real_bed, hosts) if hosts else prepare_bed
-    with place(scenario, record_id, progress.stage, web_ui) as bed:
+    with place(scenario, record_id, progress.stage, web_ui, own) as bed:
         progress.stage("modes: each arm is tried")
         yield bed
 

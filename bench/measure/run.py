@@ -13,7 +13,8 @@ from bench.judgement.precision import extend
 from bench.lab.hosts import command, machine, requirements
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
-from bench.measure import recording
+from bench.lab.servers.own_image import Own
+from bench.measure import provision, recording
 from bench.measure.availability import find_gaps
 from bench.measure.interleaving import measure_set
 from bench.measure.measured import Measured, is_enough
@@ -52,6 +53,8 @@ class Wanted:
     """End once every p50 ratio is told to be beyond its margin or inside it."""
     hosts: HostsFile | None = None
     """Machines to measure on; None: in the lab."""
+    sources: Path | None = None
+    """The scenario's own folder: where its images and files are, of a service of a person's own."""
 
 
 def begin_run(wanted: Wanted, results: Path, watch: Watch) -> Run:
@@ -71,6 +74,7 @@ def begin_run(wanted: Wanted, results: Path, watch: Watch) -> Run:
         require_possible(scenario)
     else:
         requirements.require_all(scenario)
+    provision.list_kept(scenario, wanted.sources)  # What is missing is told before anything is begun.
     run_id = recording.new_id()
     with machine_lock(f"bench run {run_id} ({scenario.name})"):
         return begin_locked(run_id, wanted, results, watch)
@@ -106,9 +110,10 @@ def begin_locked(run_id: str, wanted: Wanted, results: Path, watch: Watch) -> Ru
         on_real_hosts=is_real,
     )
     folder = files.create_run_folder(results, scenario.name, run_id)
+    provision.keep(scenario, wanted.sources, folder / files.INPUTS_FOLDER)
     store.write_run(folder, record)
     watch.progress.stage(f"plan: {len(planned)} slots, seed {wanted.seed}, SHA-256 {record.plan_sha256}")
-    return _execute(folder, record, watch, wanted.hosts)
+    return _execute(folder, record, watch, wanted.hosts, wanted.sources)
 
 
 def resume_run(folder: Path, watch: Watch, hosts: HostsFile | None = None) -> Run:
@@ -158,7 +163,13 @@ def exit_code_of(run: Run) -> ExitCode:
     return ExitCode.DONE if usable else ExitCode.INVALID_MEASUREMENT
 
 
-def _execute(folder: Path, record: RunRecord, watch: Watch, hosts: HostsFile | None = None) -> Run:
+def _execute(
+    folder: Path,
+    record: RunRecord,
+    watch: Watch,
+    hosts: HostsFile | None = None,
+    sources: Path | None = None,
+) -> Run:
     """Measure the slots that remain; every one is on the disk before the next begins."""
     measured = Measured(folder, record)
     ended: list[Run] = []
@@ -176,8 +187,9 @@ def _execute(folder: Path, record: RunRecord, watch: Watch, hosts: HostsFile | N
         if _remains(record):
             if not hosts:  # Its statements are tried in the lab.
                 _walk_through(folder, record, watch)
+            own = _find_own(folder, record, sources)
             bed_of_run = recording.lay_bed(
-                record.scenario, record.id, watch.progress, watch.web_ui_port, hosts
+                record.scenario, record.id, watch.progress, watch.web_ui_port, hosts, own
             )
             with bed_of_run as bed:
                 measured.reopen(_describe_bed(measured.record, bed))
@@ -186,6 +198,17 @@ def _execute(folder: Path, record: RunRecord, watch: Watch, hosts: HostsFile | N
                 bed.generator.write_report(folder / "locust.html")
         ending.status = _status_of(measured.whole())
     return ended[-1]
+
+
+def _find_own(folder: Path, record: RunRecord, sources: Path | None) -> Own:
+    """Where a person's own things are; of a run that goes on, the very images that it began with."""
+    scenario = record.scenario
+    containers = {scenario.served.source: record.image.id}
+    for companion in scenario.companions:
+        if companion.name in record.companion_images:
+            containers[companion.source] = record.companion_images[companion.name].id
+    known = {source: identity for source, identity in containers.items() if identity}
+    return Own(folder / files.INPUTS_FOLDER, sources, known)
 
 
 def _status_of(record: RunRecord) -> Status:
@@ -224,6 +247,7 @@ def _describe_bed(record: RunRecord, bed: Bed) -> RunRecord:
                 name: living.describe(places[name].description) for name, living in bed.engines.items()
             },
             "image": bed.image.describe(),
+            "companion_images": {name: image.describe() for name, image in bed.images.companions.items()},
             "unavailable": gaps.arms,
             "unavailable_conditions": gaps.conditions,
             "unavailable_under": gaps.cells,

@@ -196,7 +196,10 @@ def _measure(place: Path, entry: Entry, precision: float | None, watcher: Watche
     with watcher.progress() as progress:
         watch = Watch(progress, watcher.publish, watcher.web_ui_port)
         if not (place / files.RUN_FILE).exists():
-            wanted = Wanted(entry.scenario, entry.seed, entry.budget_s, precision, hosts=watcher.hosts)
+            sources = Path(entry.source).parent
+            wanted = Wanted(
+                entry.scenario, entry.seed, entry.budget_s, precision, hosts=watcher.hosts, sources=sources
+            )
             return begin_locked(place.name, wanted, place.parents[1], watch)
         if store.read_run(place).status in ENDED:
             # Killed after its last slot, or resumed by itself in the meantime.

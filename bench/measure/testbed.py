@@ -17,18 +17,21 @@ from bench.lab.hosts.requirements import require_descriptors
 from bench.lab.instruments.activity import Activity
 from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE
 from bench.lab.instruments.watch import OwnWatch, Watch, hold_all, sum_up
+from bench.lab.servers.containers import create_container, start_container
 from bench.lab.servers.engine import Engine, engine
-from bench.lab.servers.image import Image, provide_image
-from bench.lab.servers.server import Apache, Site, apache, network_inode
+from bench.lab.servers.image import Image
+from bench.lab.servers.own_image import Own
+from bench.lab.servers.server import MEANWHILE, Provided, Server, Site, serve
 from bench.measure import settings
+from bench.measure.provision import Images, gather, require_same
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.engine_source import OWN_ENGINE
 from bench.scenario.model import Arm, LabSettings
-from bench.scenario.modes.catalogue import MODES
-from bench.scenario.modes.model import Mode, Vantage
+from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
 from bench.scenario.scenario import Scenario
 from bench.scenario.server_limits import limit_server, most_descriptors, most_queued
+from bench.scenario.service import Request, page_of
 
 CONTROL_S = 0.3
 """How long a control is asked in vain."""
@@ -44,7 +47,9 @@ class Bed:
     """By Docker host; without those that cannot be had."""
     missing: dict[str, str]
     """Docker host -> why its engine cannot be had."""
-    image: Image
+    images: Images
+    provided: Mapping[str, Provided]
+    """By Docker host: what is served, as its engine has it."""
     generator: Generator
     watches: dict[str, Watch]
     """Of each machine that it is on, by name."""
@@ -52,6 +57,11 @@ class Bed:
     """Arm -> why it cannot be had here, of those that need no trying."""
     arranged: LabSettings | None = field(default=None)
     """The settings that the hosts have now; None before they were set."""
+
+    @property
+    def image(self) -> Image:
+        """That every arm runs."""
+        return self.images.service
 
     @property
     def places(self) -> tuple[DockerHost, ...]:
@@ -69,7 +79,7 @@ class Bed:
             self.engines[place.name],
             self.lab.client,
             place,
-            self.image.id,
+            self.provided[place.name],
             condition.load.vantage,
             limit_server(self.scenario),
             condition.lab.server_wait_us,
@@ -82,12 +92,26 @@ class Bed:
         return site.engine.host.on_cores(self.lab.client.cpus)
 
     @contextmanager
-    def serve(self, arm: Arm, condition: Condition, name: str) -> Iterator[Apache]:
-        """Apache in the arm's mode, under `name`, and the generator where the load on it comes from."""
+    def serve(self, arm: Arm, condition: Condition, name: str) -> Iterator[Server]:
+        """A server in the arm's mode, under `name`, and the generator where the load on it comes from."""
         network, site = self.scenario.network(arm), self.site(arm, condition)
         self.generator.send_from(self.sender(site))
-        with apache(site, arm, network, name, shared=arm.target is not None) as server:
+        port, shared = self.scenario.port(arm), arm.target is not None
+        with serve(site, arm, network, name, port=port, shared=shared) as server:
             yield server
+
+    def ready(self, condition: Condition) -> Request:
+        """By whose answers it is known that a server serves."""
+        ready = self.scenario.served.ready
+        if ready.path is not None:
+            return Request(path=ready.path, status=ready.status)
+        return self.scenario.asked[0] if self.scenario.asked else page_of(condition.load)
+
+    def probe(self, server: Server, condition: Condition, timeout_s: float) -> int | None:
+        """CLOCK_MONOTONIC ns of the first of three right answers in a row; None if none came in time."""
+        return self.generator.first_200_ns(
+            server.endpoint, self.ready(condition).path, timeout_s, word=server.word
+        )
 
     def arrange(self, wanted: LabSettings) -> None:
         """Set what a slot wants of the hosts, where it is not set so already."""
@@ -144,11 +168,15 @@ class Bed:
 
 @contextmanager
 def prepare_bed(
-    scenario: Scenario, run_id: str, tell: Callable[[str], None], web_ui_port: int | None = None
+    scenario: Scenario,
+    run_id: str,
+    tell: Callable[[str], None],
+    web_ui_port: int | None = None,
+    own: Own | None = None,
 ) -> Iterator[Bed]:
     """Start all that `scenario` needs, prove it, and take it away on the way out.
 
-    `tell` is told each stage. An engine of another distribution that cannot be had is `missing`;
+    `tell` is told each stage. `own`: where a service of a person's own, and its files, are. An engine of another distribution that cannot be had is `missing`;
     the machine's own must be there, or EnvironmentLacks is raised.
     """
     client_cpus, docker_cpus = machine.divide_cores()
@@ -185,19 +213,18 @@ def prepare_bed(
                     "; ".join(f"{name}: {reason}" for name, reason in missing.items()),
                     "Name an engine that can be had here: `bench doctor` tries them.",
                 )
-            tell("image: Apache, from the cache or built anew (about a minute, once)")
-            [image, *others] = [provide_image(living.client) for living in engines.values()]
-            for other in others:
-                if other.id != image.id:
-                    raise EnvironmentLacks(
-                        "Loading one image into every engine",
-                        f"its id is {image.id} in one and {other.id} in another",
-                        "Slots of different images cannot be compared; this is a bug of bench: report it.",
-                    )
+            tell(describe_images(scenario))
+            supplies = gather(scenario, own)
+            brought = {name: supplies.bring(living) for name, living in engines.items()}
+            images = require_same(
+                "Loading one image into every engine", [pair[0] for pair in brought.values()]
+            )
+            provided = {name: pair[1] for name, pair in brought.items()}
             watch = OwnWatch(
                 lambda: {load_generator.process.pid}.union(*(host.roots for host in found.hosts))
             )
-            bed = Bed(scenario, found, engines, missing, image, load_generator, {"this machine": watch})
+            watches: dict[str, Watch] = {"this machine": watch}
+            bed = Bed(scenario, found, engines, missing, images, provided, load_generator, watches)
             for place in places:
                 if place.name in engines:
                     verify_host_mode(bed, place)
@@ -212,16 +239,29 @@ def verify_host_mode(bed: Bed, place: DockerHost) -> None:
     An engine whose containerd lives elsewhere would put it there, and every host-mode figure
     would be of another network (containerd issue 10280).
     """
-    arm = Arm(name="host", mode=Mode.HOST)
-    site = Site(bed.engines[place.name], bed.lab.client, place, bed.image.id)
-    with apache(site, arm, MODES[Mode.HOST], "bench-verify-host-mode") as server:
-        inode = network_inode(server, site.engine)
-    if inode != network_of(site.engine.host):
+    engine = bed.engines[place.name]
+    stand_in = {"command": MEANWHILE, "network_mode": "host"}
+    doing = f"Starting a container in host mode on {place.name}"
+    name, image_id = "bench-verify-host-mode", bed.provided[place.name].stand_in_id
+    with create_container(engine, doing, name, image_id, stand_in) as container:
+        start_container(container, doing)
+        container.reload()
+        inode = engine.host.namespace(int(container.attrs["State"]["Pid"]))
+    host = engine.host
+    if inode != network_of(host):
         raise EnvironmentLacks(
             f"Proving that host mode is {place.name}'s network",
-            f"the container is in namespace {inode}, {place.name} in {network_of(site.engine.host)}",
+            f"the container is in namespace {inode}, {place.name} in {network_of(host)}",
             "This engine cannot be measured in a lab; report it with `dockerd --version`.",
         )
+
+
+def describe_images(scenario: Scenario) -> str:
+    """The stage at which they are had, for who waits."""
+    if scenario.service is None:
+        return "image: Apache, from the cache or built anew (about a minute, once)"
+    beside = "".join(f", and {companion.source}" for companion in scenario.companions)
+    return f"image: {scenario.service.source}{beside}"
 
 
 @contextmanager

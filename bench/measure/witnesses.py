@@ -12,7 +12,7 @@ from bench.errors import BenchError, MeasurementInvalid
 from bench.generator.client import GeneratorDied
 from bench.generator.wrk import measure_with_wrk
 from bench.judgement.capacity.record import PROBE_S, CapacityRecord, SecondWorker, Step, WrkReading
-from bench.lab.servers.server import Apache
+from bench.lab.servers.server import Server
 from bench.measure.testbed import Bed
 from bench.scenario.conditions import Condition
 from bench.scenario.scenario import Scenario
@@ -32,7 +32,7 @@ def find_condition(scenario: Scenario, step: Step, measure_s: float = PROBE_S) -
 
 
 @contextmanager
-def _served(bed: Bed, scenario: Scenario, step: Step, condition: Condition) -> Iterator[Apache]:
+def _served(bed: Bed, scenario: Scenario, step: Step, condition: Condition) -> Iterator[Server]:
     """An arm's fresh container that answers, with the cores held awake as in a slot."""
     arm = scenario.arm(step.workload.arm)
     bed.arrange(condition.lab)

@@ -81,6 +81,9 @@ class ImageFacts(Described):
     base_sha256: str | None = None
     recipe_sha256: str | None = None
     """Of all that was added to the base."""
+    source: str | None = None
+    """Of a person's own: the name, archive or folder that the scenario gives; and for what it is made."""
+    architecture: str | None = None
 
 
 class HostFacts(Stored):

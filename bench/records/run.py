@@ -18,13 +18,13 @@ from bench.slots.surroundings import Facts
 from bench.slots.turns_record import TurnsRecord
 from bench.stored import Amount, Count, Moment, MomentIfAny, Stored, digest_plain
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Of run.json and of everything beside it; raised when an older reader would misread a run."""
 SLOTS_OF_THEIR_OWN = 5
 """Version since which every slot has a slot.json."""
 WHOLE_TAILS = 6
 """Version since which a slot has a p10, a p99 however few its requests, and a sum of its own record."""
-READABLE_VERSIONS = (2, 3, 4, 5, SCHEMA_VERSION)
+READABLE_VERSIONS = (2, 3, 4, 5, 6, SCHEMA_VERSION)
 """What a later version added has a default here, so that runs of these versions load as they are."""
 
 
@@ -124,7 +124,7 @@ class SlotRecord(Stored):
     unread: Mapping[Counter, str] = {}
     """Counters that could not be read on the Docker host, and why: its path is partly proved."""
     surroundings: str = ""
-    """Digest of what Apache found around it: a key of the run's `surroundings`."""
+    """Digest of what the server found around it: a key of the run's `surroundings`."""
     capture: CaptureRecord | None = None
     """Of a slot with taps."""
     cpu: CpuRecord | None = None
@@ -214,6 +214,8 @@ class RunRecord(Stored):
     engines: Mapping[str, EngineFacts]
     """Of each Docker host."""
     image: ImageFacts
+    companion_images: Mapping[str, ImageFacts] = {}
+    """Of what the service needs beside it, by name."""
     on_real_hosts: bool = False
     """Whether it is measured on machines of the person's own; else in the lab."""
     hosts: Mapping[str, RealHostFacts] = {}
@@ -227,7 +229,7 @@ class RunRecord(Stored):
     unavailable_under: Mapping[int, Mapping[str, str]] = {}
     """The same index -> arm -> why, of arms that can be had under another condition."""
     surroundings: Mapping[str, Facts] = {}
-    """By digest: what slots found around their Apache."""
+    """By digest: what slots found around their server."""
     warnings: tuple[str, ...] = ()
     slots: tuple[SlotRecord, ...] = ()
 

@@ -16,6 +16,8 @@ CAPACITY_FILE = "capacity.json"
 PARTIAL = ".partial"
 """Ending of what is being written: its name is drawn, so that nobody can lay a link there beforehand, and
 two who write the same file do not meet."""
+INPUTS_FOLDER = "inputs"
+"""Files of the scenario's own: what its service mounts, bodies of requests."""
 WALKTHROUGH_FILE, WALKTHROUGH_PAGE = "walkthrough.json", "walkthrough.md"
 
 

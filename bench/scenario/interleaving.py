@@ -74,7 +74,9 @@ def _faults_of_set(asked: Tables) -> Iterator[str]:
     holders: dict[tuple[str, str], str] = {}
     for arm in arms:
         network = asked.network(arm)
-        if network.holds and arm.name == asked.baseline:  # Of a service with a fixed port, others have theirs.
+        if (
+            network.holds and arm.name == asked.baseline
+        ):  # Of a service with a fixed port, others have theirs.
             yield (
                 f"schedule.interleave: only one container in {arm.mode} mode can be alive at a time, so that"
                 f" the baseline {arm.name} would have no A/A pair{INSTEAD}, or take another baseline"

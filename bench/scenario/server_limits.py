@@ -1,4 +1,4 @@
-"""How many threads the server has: they follow from the scenario's connections, the same in every arm."""
+"""How much room a server needs: they follow from the scenario's connections, the same in every arm."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ USUAL_BACKLOG = 511
 
 @dataclass(frozen=True)
 class ServerLimits:
-    """What Apache is configured to (image/httpd.conf)."""
+    """What Apache is configured to (image/httpd.conf), and any service may be."""
 
     threads: int = FEWEST_THREADS
     """Of its one process: more than there are connections. With all busy, mpm_event closes idle ones."""
@@ -26,12 +26,12 @@ class ServerLimits:
     """Of its listener. The kernel takes net.core.somaxconn where that is less."""
 
     @property
-    def environment(self) -> dict[str, str]:
-        """By which its configuration learns of it."""
+    def fields(self) -> dict[str, str]:
+        """By which a service's command and environment learn of it (`service.FIELDS`)."""
         return {
-            "BENCH_THREADS": f"{self.threads}",
-            "BENCH_WORKERS": f"{2 * self.threads}",
-            "BENCH_BACKLOG": f"{self.backlog}",
+            "threads": f"{self.threads}",
+            "workers": f"{2 * self.threads}",
+            "backlog": f"{self.backlog}",
         }
 
 

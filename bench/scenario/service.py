@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bench.scenario.model import Frozen, Name
+from bench.scenario.model import Frozen, Load, Name
 
 LARGEST_BODY = 16 * 1024 * 1024
 """Bytes of a request's body: it is held in memory by every worker."""
@@ -191,7 +191,9 @@ class Service(Container):
     @model_validator(mode="after")
     def _can_say_its_word(self) -> Self:
         if self.word_path and "word" not in self.fields:
-            raise ValueError('word_path: no variable has the word; as environment = { BENCH_WORD = "{word}" }')
+            raise ValueError(
+                'word_path: no variable has the word; as environment = { BENCH_WORD = "{word}" }'
+            )
         return self
 
     @property
@@ -281,6 +283,11 @@ class Request(Frozen):
     def called(self) -> str:
         """For tables: `POST /upload`."""
         return f"{self.method} {self.path}"
+
+
+def page_of(load: Load) -> Request:
+    """What the built-in service is asked for."""
+    return Request(path=f"/{load.page_bytes}")
 
 
 APACHE_WORD = "/bench-word"

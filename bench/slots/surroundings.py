@@ -64,9 +64,9 @@ EXPLANATIONS = (
         "the link is a macvlan or ipvlan, whose offloads follow the link below it",
     ),
     Explanation(
-        r"limit .*|process (CapEff|Seccomp|NoNewPrivs)",
+        r"limit .*|process (CapEff|Seccomp|NoNewPrivs)|process limit, .*|log driver|started as",
         _is_without_docker,
-        "without Docker there are no control group, capability set or system call filter of a container",
+        "without Docker there are no control group, limits, log or system call filter of a container",
     ),
     Explanation(r"net\.ipv6\..*", _is_ipv6, "IPv6 is the mode's subject"),
 )

@@ -17,7 +17,7 @@ from bench.lab.hosts.host import Endpoint, Host, network_of
 from bench.lab.instruments.counters import read_network_counters
 from bench.lab.servers import engine, engine_root, image
 from bench.lab.servers.engine_root import SUITES, EngineRoot, provide_engine_root
-from bench.lab.servers.server import Site, apache, network_inode
+from bench.lab.servers.server import Provided, Site, network_inode, serve
 from bench.measure.settings import set_receive_steering
 from bench.scenario.engine_source import EngineSource
 from bench.scenario.model import Arm
@@ -25,6 +25,7 @@ from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import Counter
 from bench.scenario.modes.model import Mode
 from bench.scenario.placement import DockerHost
+from bench.scenario.service import APACHE
 from tests.lab.conftest import PATIENCE_S, wait_until
 from tests.lab.world import snapshot
 
@@ -103,16 +104,17 @@ def test_an_engine_of_each_suite_serves_in_both_modes_and_leaves_its_root_unwrit
     with sealed_lab(suite) as (found, notes, [place, _]), engine_of(place, found, notes) as living:
         assert living.client.version()["Version"] == root.dockerd_version
         host = found.docker[place.name]
-        site = Site(living, found.client, place, image.provide_image(living.client).id)
+        image_id = image.provide_image(living.client).id
+        site = Site(living, found.client, place, Provided(APACHE, image_id, image_id))
 
-        with apache(site, HOST, MODES[Mode.HOST], "host-mode") as server:
+        with serve(site, HOST, MODES[Mode.HOST], "host-mode", port=HOST.port) as server:
             assert network_inode(server, living) == network_of(host)
             wait_until(lambda: answers(found.client, server.endpoint), "an answer in host mode")
         set_receive_steering(host, on=True)  # The host's sysfs may still be written.
 
         for mode in (Mode.BRIDGE, Mode.BRIDGE_ROUTED):
             arm = Arm(name=mode, mode=mode)
-            with apache(site, arm, MODES[mode], mode) as server:
+            with serve(site, arm, MODES[mode], mode, port=arm.port) as server:
                 assert network_inode(server, living) != network_of(host)
                 wait_until(lambda: answers(found.client, server.endpoint), f"an answer in {mode} mode")
                 before = read_network_counters(found.client, host, server.pid, ipv6=False, writes_rules=True)

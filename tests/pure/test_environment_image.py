@@ -136,7 +136,7 @@ def test_an_engine_is_sent_an_image_once_whatever_it_calls_it(tmp_path: Path) ->
     engines = [_Images("sha256:configuration"), _Images("sha256:manifest"), _Images("sha256:configuration")]
     for _ in range(2):
         for images in engines:
-            assert image._load(SimpleNamespace(images=images), archive) == images.name  # type: ignore[arg-type]
+            assert image.load_archive(SimpleNamespace(images=images), archive) == images.name  # type: ignore[arg-type]
     assert [images.sent for images in engines] == [1, 1, 1]
     assert archive.with_suffix(".ids").read_text().split() == ["sha256:configuration", "sha256:manifest"]
 

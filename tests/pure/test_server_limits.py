@@ -20,10 +20,10 @@ def test_a_scenario_of_few_connections_has_the_usual_server(connections: int) ->
 def test_a_server_has_a_thread_more_than_any_condition_has_connections() -> None:
     scenario = make_scenario(factors={"load.connections": (64, 4096, 128)})
 
-    assert limit_server(scenario).environment == {
-        "BENCH_THREADS": "4097",
-        "BENCH_WORKERS": "8194",
-        "BENCH_BACKLOG": "4096",
+    assert limit_server(scenario).fields == {
+        "threads": "4097",
+        "workers": "8194",
+        "backlog": "4096",
     }
 
 

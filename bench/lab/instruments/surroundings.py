@@ -1,11 +1,11 @@
-"""What Apache finds around it, seen from inside: link, offloads, sysctls, limits, configuration.
+"""What a server finds around it, seen from inside: link, offloads, sysctls, limits, configuration.
 
 Arms may differ in nothing but the network, so this is read in every slot and compared between arms.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.lab.hosts.host import Host, network_of, read_one
@@ -20,7 +20,8 @@ LIMITS_V1 = (
     "pids.max",
     "cpuset.effective_cpus",
 )
-PROCESS_FACTS = ("Cpus_allowed_list", "CapEff", "Seccomp", "NoNewPrivs")
+PROCESS_FACTS = ("Cpus_allowed_list", "CapEff", "Seccomp", "NoNewPrivs", "Uid")
+PROCESS_LIMITS = ("open files", "processes", "stack size", "locked memory", "core file size")
 SERVING_LINK = "<link>"
 """Stands for the link that serves, in the names of its sysctls."""
 COUNTERS = {"net.netfilter.nf_conntrack_count"}
@@ -35,21 +36,42 @@ CONTAINER_LINK = "eth0"
 """As Docker calls a container's own."""
 
 
-def read_surroundings(host: Host, pid: int) -> Facts:
-    """Facts by name around the process `pid` of `host`, in its own network namespace."""
+def read_surroundings(host: Host, pid: int, files: Mapping[str, str]) -> Facts:
+    """Facts by name around the process `pid` of `host`, in its own network namespace.
+
+    `files`: of its configuration, as it sees them, by what they are called.
+    """
     process = f"/proc/{pid}"
     link = host.uplink if host.namespace(pid) == network_of(host) else CONTAINER_LINK
     text = host.run(["nsenter", "-t", str(pid), "--net", "sh", "-c", IN_NETWORK, link])
     links, offloads, sysctls = text.split(SEPARATOR)
-    configuration = read_one(host, f"{process}/root/etc/bench/httpd.conf")
     return {
-        "httpd configuration": hashlib.sha256(configuration.encode()).hexdigest(),
+        **{name: _digest_tree(host, f"{process}/root{path}") for name, path in files.items()},
         **dict(_process_facts(read_one(host, f"{process}/status"))),
+        **dict(_process_limits(read_one(host, f"{process}/limits"))),
         **dict(_limits(host, read_one(host, f"{process}/cgroup"))),
         **dict(_link_facts(links, link)),
         **dict(_offloads(offloads)),
         **dict(_sysctls(sysctls, link)),
     }
+
+
+def _digest_tree(host: Host, path: str) -> str:
+    """Of the file or of all files of the folder `path`, by their names in it; `absent` without one."""
+    found = host.read(path) or host.read(f"{path}/**")
+    if not found:
+        return "absent"
+    whole = json.dumps({name.removeprefix(path): text for name, text in found.items()}, sort_keys=True)
+    return hashlib.sha256((found[path] if path in found else whole).encode()).hexdigest()
+
+
+def _process_limits(text: str) -> Iterator[tuple[str, str]]:
+    """Of /proc/PID/limits (proc_pid_limits(5)): `Max open files  1048576  1048576  files`."""
+    for line in text.splitlines():
+        for name in PROCESS_LIMITS:
+            if line.startswith(f"Max {name} "):
+                soft, hard = line.removeprefix(f"Max {name} ").split()[:2]
+                yield f"process limit, {name}", f"{soft} (hard {hard})"
 
 
 def _process_facts(status: str) -> Iterator[tuple[str, str]]:

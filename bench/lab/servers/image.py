@@ -68,10 +68,14 @@ class Image:
 
     id: str
     """Docker's image id, the digest of its configuration, or manifest: equal ids are equal images."""
-    suite: str
-    base_sha256: str
-    recipe_sha256: str
+    suite: str | None = None
+    """Of the built-in one, as the next two."""
+    base_sha256: str | None = None
+    recipe_sha256: str | None = None
     """Of Dockerfile, httpd.conf and pages."""
+    source: str | None = None
+    """Of a person's own: where it came from, as the scenario says it; and for what."""
+    architecture: str | None = None
 
     def describe(self) -> ImageFacts:
         """As it is stored."""
@@ -80,6 +84,8 @@ class Image:
             suite=self.suite,
             base_sha256=self.base_sha256,
             recipe_sha256=self.recipe_sha256,
+            source=self.source,
+            architecture=self.architecture,
         )
 
 
@@ -91,7 +97,7 @@ def provide_image(client: docker.DockerClient) -> Image:
         archive = _archive(base_sha256, recipe_sha256)
         if not archive.exists():
             _build(client, base, context, f"bench:{archive.stem}", archive)
-    return Image(_load(client, archive), suite, base_sha256, recipe_sha256)
+    return Image(load_archive(client, archive), suite, base_sha256, recipe_sha256)
 
 
 def provide_host_image(client: docker.DockerClient) -> str:
@@ -112,7 +118,7 @@ def provide_host_image(client: docker.DockerClient) -> str:
         for other in CACHE.glob("host-*"):
             if other.stem != archive.stem:
                 other.unlink()  # Of other code: a third of a gigabyte for every change of it.
-    return _load(client, archive)
+    return load_archive(client, archive)
 
 
 def write_bench_image(client: docker.DockerClient, archive: Path) -> None:
@@ -121,6 +127,9 @@ def write_bench_image(client: docker.DockerClient, archive: Path) -> None:
     Raises EnvironmentLacks as `provide_host_image` does.
     """
     apache = provide_image(client)
+    assert apache.suite
+    assert apache.base_sha256
+    assert apache.recipe_sha256
     _, base, _ = _begin(BENCH_PACKAGES, *WITHOUT)
     require_same_python(base)
     with building_folder() as context:
@@ -233,7 +242,7 @@ def _build(client: docker.DockerClient, base: Path, context: Path, tag: str, arc
     partial.replace(archive)
 
 
-def _load(client: docker.DockerClient, archive: Path) -> str:
+def load_archive(client: docker.DockerClient, archive: Path) -> str:
     """Id of the image in `archive`, which is sent only where the engine has not got it: it may be far.
 
     An id is a digest, but not every engine's is of the same: containerd's store takes the manifest's and

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from bench.slots.gates.gate import Demand, Gate, GateKind
 
 
-def check_control(links: Sequence[str], status_inside: str, answered: bool) -> list[Gate]:
+def check_control(
+    links: Sequence[str], status_inside: str, answered: bool, expected_status: str = "200"
+) -> list[Gate]:
     """Gates that a control is what it must be: alive, and out of everybody's reach."""
     return [
         Gate(
@@ -18,9 +20,9 @@ def check_control(links: Sequence[str], status_inside: str, answered: bool) -> l
         ),
         Gate(
             name=GateKind.CONTROL_ALIVE,
-            passed=status_inside == "200",
+            passed=status_inside == expected_status,
             seen=status_inside,
-            limit="200",
+            limit=expected_status,
             unit="HTTP status on its own loopback",
         ),
         Gate(
