@@ -11,6 +11,7 @@ from bench.scenario.metric import Metric
 from bench.scenario.modes.footprint import Counter
 from bench.scenario.plan import Slot
 from bench.scenario.scenario import Scenario
+from bench.slots.answers import AnswerRecord
 from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Blame, Gate, GateKind, is_valid
 from bench.slots.observation import SlotMetrics
@@ -108,6 +109,8 @@ class SlotRecord(Stored):
     """By the load, warm-up and drain included; None where it was not counted, as of the next."""
     requests_recorded: Count | None = None
     """Warm-up and drain included."""
+    answers: tuple[AnswerRecord, ...] = ()
+    """Of each request of a service of a person's own, seen whole before the load."""
     generator_busy: Amount | None = None
     """Share of its core that the generator worked; looking out for the next arrival is no work."""
     core_busy: Mapping[int, float] = {}

@@ -176,6 +176,12 @@ def _begin(packages: Sequence[str], *options: str) -> tuple[str, Path, str]:
     return suite, base, base.with_suffix(".sha256").read_text()
 
 
+def provide_packages(packages: Sequence[str]) -> Path:
+    """A root file system of Debian's `packages`, as an archive in the cache."""
+    _, base, _ = _begin(packages)
+    return base
+
+
 def _provide_base(suite: str, packages: Sequence[str] = BASE_PACKAGES, *more: str) -> Path:
     options = [*BASE_OPTIONS, FORGET, *NOT_CURRENT.get(suite, ()), *more]
     base = CACHE / f"base-{_key(suite, platform.machine(), *packages, *options)}.tar"
