@@ -16,7 +16,7 @@ import typer
 from typer._completion_classes import completion_init
 
 from bench import __version__, interrupts
-from bench.cli import capacity, check, compare, lab, listing, report, run, verify
+from bench.cli import capacity, check, compare, lab, listing, quick, report, run, verify
 from bench.cli.scenario import scenario_app
 from bench.cli.streams import open_streams
 from bench.cli.terminal import err, out, print_json
@@ -27,9 +27,9 @@ app = typer.Typer(
     add_completion=False,  # `bench completion` prints it; typer's own writes to the shell's start-up file.
     pretty_exceptions_enable=False,
     help="What does a Docker network mode cost an HTTP service, on this machine? Answers with evidence.",
-    epilog="Begin with: bench run quick. Each command has an example: bench run --help",
+    epilog="Begin with: bench quick, or bench quick --image IMAGE. Each has an example: bench run --help",
 )
-for group in (run, capacity, report, lab, compare, check, verify, listing):
+for group in (run, quick, capacity, report, lab, compare, check, verify, listing):
     app.add_typer(group.app)
 app.add_typer(scenario_app, name="scenario")
 

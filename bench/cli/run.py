@@ -85,7 +85,7 @@ def run(
     wanted = Wanted(single, drawn, budget_s, precise_to, decide, machines, folder_of(source))
     with show_progress(err) as progress:
         found = begin_run(wanted, results, Watch(progress, publish_run, web_ui))
-    _print_verdict(found, as_json)
+    print_verdict(found, as_json)
 
 
 @app.command(epilog="Example: bench resume results/quick/20261124T202906Z-d62b")
@@ -109,7 +109,7 @@ def resume(
 
     with show_progress(err) as progress:
         found = resume_run(run, Watch(progress, publish_run, web_ui), read_hosts(hosts))
-    _print_verdict(found, as_json)
+    print_verdict(found, as_json)
 
 
 @app.command(epilog="Example: bench plan ladder; all of them: bench plan scenarios/*.toml")
@@ -180,7 +180,8 @@ def _print_plan(found: "Preview") -> None:
         out.print(f"  - {change}")
 
 
-def _print_verdict(found: "Run", as_json: bool) -> None:
+def print_verdict(found: "Run", as_json: bool) -> None:
+    """What came of a run; exits with the contract's code where that is not 0."""
     from bench.measure.run import exit_code_of
     from bench.report.run.answer import answer_sentence
     from bench.report.run.summary import list_claims, list_gaps, summarise

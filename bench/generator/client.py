@@ -111,8 +111,8 @@ class Generator:
 
     def prove(self, endpoint: Endpoint, word: str | None) -> None:
         """See that the server at `endpoint` is the one that this run started, from everywhere that load comes
-        from: it alone knows the `word`. Raises NotOurs where it is another's. One without a word is in the lab
-        alone, where nobody else's is.
+        from: it alone knows the `word`. Raises NotOurs where it is another's. One without a word is in the
+        lab alone, where nobody else's is.
         """
         if word is None:
             return

@@ -34,6 +34,13 @@ def await_answer(
         waiting.wait_until(
             lambda: has_said(container, pattern) or not _lives(server, site), patience_s, step_s=LOOK_S
         )
+        if _lives(server, site) and not has_said(container, pattern):
+            raise MeasurementInvalid(
+                _doing(arm, server),
+                f"no line of its log is like {pattern!r} after {patience_s:g} s; its last words:"
+                f" {server.last_words() or 'none'}",
+                "See service.ready.",
+            )
     while (left_s := deadline_s - time.monotonic()) > 0 and _lives(server, site):
         probed = bed.probe(server, condition, min(SLICE_S, left_s))
         if probed is not None:
@@ -41,11 +48,15 @@ def await_answer(
         bed.generator.refuse_stranger(server.endpoint, server.word)  # That is the better reason.
     lives = server.state(host) == "running"
     raise MeasurementInvalid(
-        f"Waiting for {arm.name} at {authority(server.endpoint.address, server.endpoint.port)}",
+        _doing(arm, server),
         f"{_explain(bed, site, server, condition) if lives else f'it is {server.state(host)}'}; its last"
         f" words: {server.last_words() or 'none'}",
         "The slot is INVALID.",
     )
+
+
+def _doing(arm: Arm, server: Server) -> str:
+    return f"Waiting for {arm.name} at {authority(server.endpoint.address, server.endpoint.port)}"
 
 
 def _lives(server: Server, site: Site) -> bool:
@@ -54,7 +65,6 @@ def _lives(server: Server, site: Site) -> bool:
 
 def _explain(bed: Bed, site: Site, server: Server, condition: Condition) -> str:
     """Why a server that lives gives no right answer: by its sockets, and by asking once more."""
-    service = site.provided.service
     port = int(server.filled["port"])
     listening = read_listeners(site.engine.host, server.pid)
     here = [(address, number) for address, number in listening if number == port]

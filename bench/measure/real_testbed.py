@@ -16,8 +16,8 @@ from bench.lab.remote.engine import PersonsEngine
 from bench.lab.remote.firewall import explain_silence
 from bench.lab.remote.host import RemoteHost
 from bench.lab.remote.machine import RealMachine
-from bench.measure import settings
 from bench.lab.servers.own_image import Own
+from bench.measure import settings
 from bench.measure.provision import gather
 from bench.measure.testbed import Bed, describe_images, explained, verify_host_mode
 from bench.records.environment import REMOTE, SAME_KERNEL_LAB, HostFacts, LabFacts, RealHostFacts

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from bench.scenario.interleaving import faults_of_interleaving
 from bench.scenario.messages import describe_fault, suggest_factor
-from bench.scenario.model import FACTORS, RAW_ENGINES
+from bench.scenario.model import FACTORS, RAW_ENGINES, LabSettings, Load
 from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.tables import Tables
 from bench.spelling import suggest
@@ -145,6 +145,15 @@ def _faults_of_thinking(asked: Tables) -> Iterator[str]:
         yield "load.think_us: the raw engines alone think"
 
 
+OF_APACHE = {
+    "load.page_bytes": "its pages are the built-in Apache's; say what is asked for as [[requests]]",
+    "lab.server_wait_us": "the library that waits is in the built-in image",
+    "load.wrk_witness_s": "wrk asks for one page of the built-in Apache",
+    "lab.taps": "captures follow requests by a number in their path, which your service may not take",
+}
+"""Settings that go with the built-in service alone, and why."""
+
+
 def _faults_of_service(asked: Tables) -> Iterator[str]:
     """What only the built-in Apache can do, and what a service of one's own needs."""
     if asked.service is None:
@@ -152,23 +161,14 @@ def _faults_of_service(asked: Tables) -> Iterator[str]:
             if getattr(asked, table):
                 yield f"{table}: are of a service of your own, and there is no [service]"
         return
-    load, lab, factors = asked.load, asked.lab, asked.factors
-    own = {
-        "load.page_bytes": load.page_bytes != 1024 or "load.page_bytes" in factors,
-        "lab.server_wait_us": lab.server_wait_us or "lab.server_wait_us" in factors,
-        "load.wrk_witness_s": load.wrk_witness_s,
-        "lab.taps": lab.taps or "lab.taps" in factors,
-        "capacity": asked.capacity is not None,
-    }
-    reasons = {
-        "load.page_bytes": "its pages are the built-in Apache's; say what is asked for as [[requests]]",
-        "lab.server_wait_us": "the library that waits is in the built-in image",
-        "load.wrk_witness_s": "wrk asks for one page of the built-in Apache",
-        "lab.taps": "captures follow requests by a number in their path, which your service may not take",
-        "capacity": "knees are found with the built-in Apache, so far",
-    }
-    yield from (f"{name}: {reasons[name]}" for name, given in own.items() if given)
-    engines = {load.engine, *factors.get("load.engine", ())}
+    usual = {"load": Load(), "lab": LabSettings()}
+    for key, reason in OF_APACHE.items():
+        table, field = key.split(".")
+        if key in asked.factors or getattr(getattr(asked, table), field) != getattr(usual[table], field):
+            yield f"{key}: {reason}"
+    if asked.capacity is not None:
+        yield "capacity: knees are found with the built-in Apache, so far"
+    engines = {asked.load.engine, *asked.factors.get("load.engine", ())}
     if asked.requests and not engines <= RAW_ENGINES:
         yield "requests: are sent by the raw engines only"
     if asked.service.tls and not engines <= RAW_ENGINES:
@@ -176,16 +176,19 @@ def _faults_of_service(asked: Tables) -> Iterator[str]:
     for index, arm in enumerate(asked.arms):
         if arm.kind is Mode.NATIVE:
             yield f"arms.{index}.mode: native runs the built-in Apache's own files, without Docker"
+    yield from _faults_of_companions(asked)
+
+
+def _faults_of_companions(asked: Tables) -> Iterator[str]:
     names = [companion.name for companion in asked.companions]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"companions: the name {name} is used twice"
-    if asked.companions:
-        if asked.schedule.interleave is not None:
-            yield "schedule.interleave: a service with companions has its host's ports to itself; leave it away"
-        for index, arm in enumerate(asked.arms):
-            if arm.kind not in WITH_COMPANIONS:
-                known = ", ".join(WITH_COMPANIONS)
-                yield f"arms.{index}.mode: a service with companions is measured in {known}"
+    if asked.companions and asked.schedule.interleave is not None:
+        yield "schedule.interleave: a service with companions has its host to itself; leave it away, for slots"
+    for index, arm in enumerate(asked.arms if asked.companions else ()):
+        if arm.kind not in WITH_COMPANIONS:
+            known = ", ".join(WITH_COMPANIONS)
+            yield f"arms.{index}.mode: a service with companions is measured in {known}"
 
 
 def _faults_of_vantage(asked: Tables) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -29,15 +31,24 @@ def parse_file(model: type[Parsed], text: str, doing: str, described_in: str = "
             doing, f"it is larger than {MAX_SCENARIO_BYTES:,} characters", "Give a scenario file."
         )
     try:
-        # By way of JSON, so that strict validation (which keeps "1" from passing as 1) still takes a
-        # list for a tuple and a word for an enum's member. A date, which JSON lacks, fits no field.
-        table = json.dumps(tomllib.loads(text), default=lambda date: {"a date": str(date)})
+        table = tomllib.loads(text)
+        return validate(model, table, doing, described_in)
     except (ValueError, TypeError, RecursionError) as fault:
         raise InputError(
             doing, f"it is not valid TOML for a scenario ({fault})", "Correct the file and try again."
         ) from fault
+
+
+def validate(
+    model: type[Parsed], table: Mapping[str, Any], doing: str, described_in: str = "docs/scenarios.md"
+) -> Parsed:
+    """A `model` of plain tables. Raises InputError with every fault, by dotted field; ValueError, TypeError
+    or RecursionError for what is not plain."""
+    # By way of JSON, so that strict validation (which keeps "1" from passing as 1) still takes a
+    # list for a tuple and a word for an enum's member. A date, which JSON lacks, fits no field.
+    text = json.dumps(table, default=lambda date: {"a date": str(date)})
     try:
-        return model.model_validate_json(table)
+        return model.model_validate_json(text)
     except ValidationError as fault:
         described = [describe_fault(error, model) for error in fault.errors(include_url=False)]
         faults = [line.strip() for fault_ in described for line in fault_.splitlines()]

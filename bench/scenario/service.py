@@ -36,10 +36,10 @@ def _absolute(path: str) -> str:
 
 
 def _known_fields(text: str) -> str:
-    strange = {name for name in FIELD.findall(text)} - set(FIELDS)
+    strange = set(FIELD.findall(text)) - set(FIELDS)
     if strange:
         known = ", ".join(f"{{{name}}}" for name in FIELDS)
-        raise ValueError(f"{{{sorted(strange)[0]}}} stands for nothing (there are {known})")
+        raise ValueError(f"{{{min(strange)}}} stands for nothing (there are {known})")
     return text
 
 

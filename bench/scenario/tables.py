@@ -73,7 +73,7 @@ class Tables(Frozen):
         return self.service or APACHE
 
     def port(self, arm: Arm) -> int:
-        """At which `arm` is served: a service that cannot be told where to listen has its own in host mode."""
+        """At which `arm` is served: a service that cannot be told where to listen has its own on its host."""
         return self.served.port if self.is_fixed(arm) else arm.port
 
     def is_fixed(self, arm: Arm) -> bool:

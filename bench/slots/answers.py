@@ -1,6 +1,6 @@
 """What a server answered to each request, seen whole before a slot's load and after it.
 
-Arms that differ in their network alone answer alike; where they do not, it is something else that is measured.
+Arms that differ in their network alone answer alike; where they do not, something else is measured.
 """
 
 import hashlib
@@ -50,9 +50,9 @@ class AnswerRecord(Stored):
         ]
         names = sorted(self.headers.keys() | other.headers.keys())
         return found + [
-            f"header {name} {self.headers.get(name, 'absent')!r:.80} and {other.headers.get(name, 'absent')!r:.80}"
+            f"header {name} {ours!r:.80} and {theirs!r:.80}"
             for name in names
-            if self.headers.get(name) != other.headers.get(name)
+            if (ours := self.headers.get(name, "absent")) != (theirs := other.headers.get(name, "absent"))
         ]
 
 
@@ -74,19 +74,22 @@ def find_fault(request: Request, status: int, body: bytes) -> str:
     """Why it is not the answer that `request` expects; empty where it is."""
     expected = request.expect
     text = body.decode(errors="replace")
-    if status != request.status:
-        return f"its status is {status}, not {request.status}"
-    if expected.text is not None and text != expected.text:
-        return f"its body is {text[:SHOWN]!r}, not {expected.text[:SHOWN]!r}"
-    if expected.bytes is not None and len(body) != expected.bytes:
-        return f"its body has {len(body):,} bytes, not {expected.bytes:,}"
-    if expected.sha256 is not None and hashlib.sha256(body).hexdigest() != expected.sha256:
-        return f"its body's SHA-256 is {hashlib.sha256(body).hexdigest()}, not {expected.sha256}"
-    if expected.same_json is not None and not _is_same_json(text, expected.same_json):
-        return f"its body is {text[:SHOWN]!r}, which is not the same JSON as {expected.same_json[:SHOWN]!r}"
-    if expected.pattern is not None and not re.search(expected.pattern, text):
-        return f"its body is {text[:SHOWN]!r}, in which nothing matches {expected.pattern!r:.80}"
-    return ""
+    shown, digest = repr(text[:SHOWN]), hashlib.sha256(body).hexdigest()
+    checks = (
+        (status == request.status, f"its status is {status}, not {request.status}"),
+        (expected.text in (None, text), f"its body is {shown}, not {(expected.text or '')[:SHOWN]!r}"),
+        (expected.bytes in (None, len(body)), f"its body has {len(body):,} bytes, not {expected.bytes}"),
+        (expected.sha256 in (None, digest), f"its body's SHA-256 is {digest}, not {expected.sha256}"),
+        (
+            expected.same_json is None or _is_same_json(text, expected.same_json),
+            f"its body is {shown}, which is not the same JSON as {expected.same_json!r:.80}",
+        ),
+        (
+            expected.pattern is None or re.search(expected.pattern, text) is not None,
+            f"its body is {shown}, in which nothing matches {expected.pattern!r:.80}",
+        ),
+    )
+    return next((fault for is_met, fault in checks if not is_met), "")
 
 
 def _is_same_json(text: str, wanted: str) -> bool:

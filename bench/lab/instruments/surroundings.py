@@ -62,7 +62,7 @@ def _digest_tree(host: Host, path: str) -> str:
     if not found:
         return "absent"
     whole = json.dumps({name.removeprefix(path): text for name, text in found.items()}, sort_keys=True)
-    return hashlib.sha256((found[path] if path in found else whole).encode()).hexdigest()
+    return hashlib.sha256((found.get(path, whole)).encode()).hexdigest()
 
 
 def _process_limits(text: str) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """What a service needs beside it, in the way that a person would run it in the same network mode.
 
-By name everywhere: on a user-defined network Docker's own DNS knows it; on the default bridge, which has none,
-and in host mode, the name stands in the service's hosts file.
+By name everywhere: on a user-defined network Docker's own DNS knows it; on the default bridge, which has
+none, and in host mode, the name stands in the service's hosts file.
 """
 
 import re

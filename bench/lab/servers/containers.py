@@ -25,7 +25,7 @@ def container_options(
 ) -> dict[str, Any]:
     """Docker's options for what a scenario asks of a container, whatever its network.
 
-    `filled`: by field, what stands for it. `files`: of a file of the scenario, where it is on the Docker host.
+    `filled`: by field, what stands for it. `files`: of a file of the scenario, where it is on that host.
     """
     options: dict[str, Any] = {
         "environment": {name: service.fill(value, filled) for name, value in asked.environment.items()},
@@ -84,8 +84,8 @@ def start_container(container: Container, doing: str) -> None:
         raise MeasurementInvalid(
             doing,
             str(fault.explanation),
-            "A port that is in use on the Docker host: give the arm another `port`. A program that is not found"
-            " or cannot be run: see the image, its command, and for which architecture it is made.",
+            "Of a port that is in use on the Docker host: give the arm another `port`. Of a program that"
+            " cannot be run: see the image, its command, and for which architecture it is made.",
         ) from fault
 
 

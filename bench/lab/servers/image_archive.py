@@ -1,4 +1,4 @@
-"""Image archives, as `docker save` and OCI tools write them: what is in one is told before an engine gets it."""
+"""Image archives, as `docker save` and OCI tools write them: what is in one, before an engine gets it."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""A person's image, for the engines of the lab: of their own Docker, of an archive, or built from a Dockerfile.
+"""A person's image, for the engines of the lab: of their own Docker, an archive, or built from a Dockerfile.
 
 Their Docker is read only: one image is looked at and saved. What comes of it is kept under CACHE by the
 image's own digest, so that a run goes on with the same one.
@@ -177,7 +177,7 @@ def _build(client: docker.DockerClient, folder: Path) -> Path:
     archive = CACHE / f"service-{key}.tar"
     if archive.exists():
         return archive
-    _bring_bases(client, doing, (folder / "Dockerfile").read_text())
+    _bring_bases(client, (folder / "Dockerfile").read_text())
     tag = f"bench-service:{key}"
     try:
         image, _ = client.images.build(path=str(folder), tag=tag, rm=True, network_mode="none")
@@ -197,7 +197,7 @@ def _build(client: docker.DockerClient, folder: Path) -> Path:
     return archive
 
 
-def _bring_bases(client: docker.DockerClient, doing: str, dockerfile: str) -> None:
+def _bring_bases(client: docker.DockerClient, dockerfile: str) -> None:
     """Have the images that a Dockerfile builds on in the lab's engine, from the person's own Docker."""
     stages: set[str] = set()
     for base, stage in FROM.findall(dockerfile):

@@ -28,6 +28,7 @@ from bench.lab.servers.containers import (
     start_container,
 )
 from bench.lab.servers.engine import Engine
+from bench.lab.servers.listening import describe_listeners, read_listeners
 from bench.scenario.model import Arm
 from bench.scenario.modes.model import NetworkMode, Step, Vantage
 from bench.scenario.placement import DockerHost
@@ -47,7 +48,7 @@ class Provided:
     service: Service
     image_id: str
     stand_in_id: str
-    """Of the built-in image, for the container whose network is shared: it has a program that does nothing."""
+    """Of the built-in image, for a container whose network is shared: it has a program that does nothing."""
     files: Mapping[str, str] = field(default_factory=dict)
     """A file or folder of the scenario's, or of the run's -> where it is on the Docker host."""
     companions: tuple[tuple[Companion, str], ...] = ()
@@ -124,6 +125,8 @@ def serve(
     options = container_options(service, filled, site.provided.files)
     if site.wait_us:
         options["environment"] |= {"LD_PRELOAD": BUSY_WAIT, "BENCH_BUSY_WAIT_NS": f"{site.wait_us * 1000}"}
+    if network.in_host_network:
+        _require_free_port(site.engine.host, doing, port)
     with ExitStack() as stack:
         if network.docker is None:
             root = native.unpack(site.engine.client, site.provided.image_id, site.engine.host)
@@ -176,6 +179,17 @@ def serve(
             told,
             filled,
             beside.containers,
+        )
+
+
+def _require_free_port(host: Host, doing: str, port: int) -> None:
+    """Raise MeasurementInvalid where somebody listens on `port` of `host` already."""
+    taken = [found for found in read_listeners(host, 1) if found[1] == port]
+    if taken:
+        raise MeasurementInvalid(
+            doing,
+            f"port {port} of {host.name} is taken before it starts, at {describe_listeners(taken)}",
+            "In host mode a service has its own port of the host: give the one or the other another.",
         )
 
 
