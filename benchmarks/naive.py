@@ -16,6 +16,7 @@ from math import log
 import numpy as np
 from scipy import stats
 
+from bench.generator.asks import page_asks
 from bench.generator.wrk import measure_with_wrk
 from bench.lab.hosts import requirements
 from bench.lab.hosts.journal import undo_dead_runs
@@ -116,10 +117,12 @@ def measure(bed: Bed, arm: Arm, condition: Condition, seconds: int) -> Measured:
         server = stack.enter_context(bed.serve(arm, condition, f"bench-naive-{arm.name}"))
         path = f"/{condition.load.page_bytes}"
         bed.generator.first_200_ns(server.endpoint, path)
+        asked = Load(warm_up_s=0.2, measure_s=seconds)
+        asks = page_asks(asked)
         stock = bed.generator.load(
-            Load(engine="fasthttp", warm_up_s=0.2, measure_s=seconds), server.endpoint, arm.name
+            asked.model_copy(update={"engine": "fasthttp"}), server.endpoint, arm.name, asks
         )
-        raw = bed.generator.load(Load(warm_up_s=0.2, measure_s=seconds), server.endpoint, arm.name)
+        raw = bed.generator.load(asked, server.endpoint, arm.name, asks)
         rate_rps = measure_with_wrk(bed.lab.client, server.endpoint, path, 1, seconds)
     of_stock, of_raw = (found.records[found.records["outcome"] == 0] for found in (stock, raw))
     window_s = (stock.window_end_ns - stock.window_start_ns) / 1e9

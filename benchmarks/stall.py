@@ -12,6 +12,7 @@ from threading import Timer
 import numpy as np
 from docker.models.containers import Container
 
+from bench.generator.asks import page_asks
 from bench.lab.hosts import requirements
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
@@ -65,7 +66,7 @@ def show(bed: Bed, load: Load, *, freeze: bool) -> int:
         stall = Timer(load.warm_up_s + WINDOW_S / 2, freeze_for_a_while, [server.container])
         if freeze:
             stall.start()
-        result = bed.generator.load(load, server.endpoint, arm.name)
+        result = bed.generator.load(load, server.endpoint, arm.name, page_asks(load))
         if freeze:
             stall.join()
     found = measure_requests(result.records, result.window_start_ns, result.window_end_ns, load)

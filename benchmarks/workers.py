@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from bench.generator.asks import page_asks
 from bench.generator.client import Generator, LoadResult, generator
 from bench.lab.hosts import machine, requirements
 from bench.lab.hosts.host import Endpoint
@@ -64,7 +65,7 @@ def measure(load: Generator, server: Endpoint, rounds: int) -> None:
     for number in range(rounds):
         for kind, workers in random.sample(lines, len(lines)):
             asked = kind.model_copy(update={"workers": workers})
-            result = load.load(asked, server, f"{kind.model}, {workers}", arrival_seed=number)
+            result = load.load(asked, server, f"{kind.model}, {workers}", page_asks(asked), number)
             seen[kind.model, workers].append(describe(result, kind))
     print(
         "load    workers  requests/s  rows - Locust  spacing: mean, sd/mean  late p50, p99 us  answer p50 ms"

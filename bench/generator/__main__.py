@@ -23,8 +23,9 @@ from locust.runners import Runner
 from locust.stats import stats_history
 
 from bench.generator.heap import keep_collector_away
+from bench.generator.membership import Listening
 from bench.generator.networks import enter
-from bench.generator.protocol import ORDERS, Listening
+from bench.generator.protocol import ORDERS
 
 
 def main() -> None:

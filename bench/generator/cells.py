@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bench.generator.connecting import Destination
 from bench.generator.cores import read_cores
 from bench.generator.protocol import DriveCells, Turn
 from bench.generator.request_log import RequestLog
@@ -41,8 +42,7 @@ class Target:
     """One of the servers, and what its turns were."""
 
     name: str
-    address: str
-    port: int
+    destination: Destination
     enter: Callable[[], None]
     """Has this thread send from where the load on it comes from; called before each of its turns."""
     log: RequestLog = field(default_factory=RequestLog)

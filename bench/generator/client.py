@@ -1,6 +1,5 @@
 """The controller's end of the load generator: starts the Locust process, gives it orders."""
 
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,15 +11,16 @@ from typing import TypeVar
 import numpy as np
 from pydantic import ConfigDict
 
-from bench.errors import EnvironmentLacks, MeasurementInvalid
+from bench.errors import MeasurementInvalid
+from bench.generator.message import Message
 from bench.generator.protocol import (
+    Ask,
     Drive,
     DriveCells,
     Driven,
     DrivenCells,
     Enter,
     Entered,
-    Message,
     Probe,
     Probed,
     Prove,
@@ -31,6 +31,7 @@ from bench.generator.protocol import (
 )
 from bench.generator.request_log import read_records
 from bench.generator.shares import merge
+from bench.generator.web_ui import web_ui_options
 from bench.lab.hosts import command
 from bench.lab.hosts.host import Endpoint, Host, parse_cpus
 from bench.lab.hosts.journal import Journal
@@ -98,12 +99,18 @@ class Generator:
             self.sender = host
 
     def first_200_ns(
-        self, endpoint: Endpoint, path: str, timeout_s: float = PROBE_TIMEOUT_S, word: str | None = None
+        self,
+        endpoint: Endpoint,
+        asked: str | Ask,
+        timeout_s: float = PROBE_TIMEOUT_S,
+        word: str | None = None,
     ) -> int | None:
-        """Ask a started server for `path` until it answers: CLOCK_MONOTONIC of the first of three
-        200s in a row; None if none came in time. A server with a `word` is asked for that first.
+        """Ask a started server until it answers: CLOCK_MONOTONIC of the first of three answers in a row;
+        None if none came in time. `asked`: the request, or the path of one that is answered with 200. A
+        server with a `word` is asked for that first.
         """
-        order = Probe(address=endpoint.address, port=endpoint.port, path=path, timeout_s=timeout_s, word=word)
+        ask = Ask(path=asked) if isinstance(asked, str) else asked
+        order = Probe(address=endpoint.address, port=endpoint.port, ask=ask, timeout_s=timeout_s, word=word)
         probed = self._ask(order, Probed)
         if probed.failure:
             raise _lost(probed.failure)
@@ -141,19 +148,21 @@ class Generator:
         load: Load,
         endpoint: Endpoint,
         name: str,
+        asks: Sequence[Ask],
         arrival_seed: int = 0,
         watched: Sequence[str] = (),
     ) -> LoadResult:
-        """Drive one window's load and wait for its end.
+        """Drive one window's load of `asks`, and wait for its end.
 
-        Of an open loop: `arrival_seed`, and files that are `watched` at the ends of its window.
+        `arrival_seed`: of the order of the asks, and of an open loop's arrivals. `watched`: of an open loop,
+        files that are read at the ends of its window.
         """
         order = Drive(
             engine=load.engine,
             name=name,
             address=endpoint.address,
             port=endpoint.port,
-            path=f"/{load.page_bytes}",
+            asks=tuple(asks),
             connections=load.connections,
             keep_alive=load.keep_alive,
             think_us=load.think_us,
@@ -182,9 +191,18 @@ class Generator:
         return LoadResult(**dict(driven), records=records)
 
     def load_in_turns(
-        self, load: Load, interleave: Interleave, servers: Sequence[Server], cells: Sequence[int]
+        self,
+        load: Load,
+        interleave: Interleave,
+        servers: Sequence[Server],
+        cells: Sequence[int],
+        asks: Sequence[Ask],
+        arrival_seed: int = 0,
     ) -> CellsResult:
-        """Let `servers` take turns in the order of `cells`, indexes of them, and wait for the end."""
+        """Let `servers` take turns in the order of `cells`, indexes of them, and wait for the end.
+
+        `arrival_seed`: of the order of the asks.
+        """
         self.send_from(servers[0].sender)
         cell_ns = round(interleave.cell_ms * 1e6)
         outputs = [f"{self.home.scratch}/records-{index}.bin" for index in range(len(servers))]
@@ -201,7 +219,8 @@ class Generator:
                 for server, output in zip(servers, outputs, strict=True)
             ),
             cells=tuple(cells),
-            path=f"/{load.page_bytes}",
+            asks=tuple(asks),
+            arrival_seed=arrival_seed,
             connections=load.connections,
             keep_alive=load.keep_alive,
             think_us=load.think_us,
@@ -268,25 +287,6 @@ def count_workers(load: Load, client: Host) -> int:
     if load.workers == "cores":
         return min(len(parse_cpus(client.cpus)), load.connections)
     return load.workers
-
-
-def _require_free_port(port: int) -> None:
-    with socket.socket() as listener:
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", port))
-        except OSError as fault:
-            raise EnvironmentLacks(
-                f"Opening Locust's web UI on port {port}", str(fault), "Give --web-ui another port."
-            ) from fault
-
-
-def web_ui_options(port: int | None) -> list[str]:
-    """Of the generator's command line. Raises EnvironmentLacks where the port is taken."""
-    if not port:
-        return []
-    _require_free_port(port)
-    return ["--web-ui", str(port)]
 
 
 @contextmanager

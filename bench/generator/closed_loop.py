@@ -1,8 +1,8 @@
 """The load path: N connections driven by one epoll loop, four stamps kept for every request.
 
 This is the product's instrument, so it is small and does nothing that is not HTTP: literal
-address, request bytes built once, TCP_NODELAY, one send a request, strict HTTP/1.1 framing, no
-retry. Imports nothing of Locust, whose import patches `select` and `socket`: import this first.
+address, request bytes built once, TCP_NODELAY, one send a request where it fits, strict HTTP/1.1 framing,
+no retry. Imports nothing of Locust, whose import patches `select` and `socket`: import this first.
 """
 
 import socket
@@ -10,44 +10,37 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from select import EPOLLIN, epoll  # Fails, as it should, once gevent has patched the module.
+from select import EPOLLIN, EPOLLOUT, epoll  # Fails, as it should, once gevent has patched the module.
 
-from bench.generator.connecting import CONNECT_S, connect, connect_many
-from bench.generator.heads import Framing, parse_head
+from bench.generator.answer import BUFFER_BYTES, Answer
+from bench.generator.asks import Asked, Mix
+from bench.generator.connecting import CONNECT_S, Destination, connect, connect_many
+from bench.generator.heads import Framing
 from bench.generator.request_log import RequestLog
 from bench.slots.requests import Outcome
 
-BUFFER_BYTES = 262_144
 YIELD_NS = 20_000_000
 """Time between two yields to other tasks. A yield delays what is in flight, so it must be rare."""
 POLL_S = 0.02
-READY_IN_A_ROW = 3
-PROBE_PAUSE_S = 0.001
-PROBE_ANSWER_S = 0.05
-"""A probe's patience for a connection and for an answer: docker-proxy may accept before the path
-behind it is complete (moby issue 48132), and a lost SYN is sent again only after a second.
-"""
+NOTHING = memoryview(b"")
 
 
 @dataclass(slots=True)
 class _Connection:
     number: int
     socket: socket.socket
+    asked: Asked
+    """Whose answer it awaits, or had last."""
     intended_ns: int = 0
     sent_ns: int = 0
     """0 while no request is in flight."""
+    is_awaited: bool = False
+    """Whether a whole request is in flight, and nothing of its answer is here."""
+    unsent: memoryview = NOTHING
+    """What the socket had no room for."""
     first_byte_ns: int = 0
     """0 until the first byte of a response that takes several reads."""
-    head: bytearray = field(default_factory=bytearray)
-    status: int = 0
-    length: int = 0
-    remaining: int = 0
-    """Bytes of the body still to come, once the head is complete."""
-
-
-def authority(address: str, port: int) -> str:
-    """`address:port` as it stands in a URL: an IPv6 address in brackets (RFC 3986, 3.2.2)."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    answer: Answer = field(default_factory=Answer)
 
 
 class Connections:
@@ -62,32 +55,36 @@ class Connections:
     """A loop whose clients do not think never looks in vain: see ThinkingConnections and Arrivals."""
 
     def __init__(
-        self, address: str, port: int, path: str, count: int, log: RequestLog, connect_s: float = CONNECT_S
+        self,
+        destination: Destination,
+        mix: Mix,
+        count: int,
+        log: RequestLog,
+        connect_s: float = CONNECT_S,
     ) -> None:
         """Open `count` connections, or as many as can be; raises OSError where that is none."""
         self._connect_s = connect_s
-        self._target = (address, port)
-        self._request = f"GET {path} HTTP/1.1\r\nHost: {authority(address, port)}\r\n\r\n".encode()
+        self._destination = destination
+        self._asked = self._prepare(mix)
+        self._turns = mix.turns(self._asked)
+        """Whose turn it is, of all connections together."""
         self._log = log
         self._epoll = epoll()
         self._open: dict[int, _Connection] = {}
         self._idle: list[_Connection] = []
         """Open connections without a request in flight."""
         self._in_flight = 0
-        self._known_head = b""
-        """Head of the last response, to its empty line: it changes once a second, with its Date."""
-        self._known: tuple[int, int] = 0, 0
-        """Its status and body length."""
-        self._known_bytes = -1
-        """Length of that whole response; no read is as long while none is known."""
         self._buffer = bytearray(BUFFER_BYTES)
         self.opened = 0
         """Connections opened so far, reconnects included."""
-        sockets = connect_many(address, port, count, connect_s)
+        sockets = connect_many(destination.address, destination.port, count, connect_s)
         self.connected = len(sockets)
         """Connections that were open when the load could begin."""
         for number, connected in enumerate(sockets):
             self._add(number, connected)
+
+    def _prepare(self, mix: Mix) -> list[Asked]:
+        return mix.prepare(self._destination.address, self._destination.port)
 
     def drive(self, until_ns: int, pause: Callable[[], None]) -> None:
         """Send the next request on every connection as its last one ends, until `until_ns`.
@@ -110,7 +107,7 @@ class Connections:
             self._disconnect(connection)
         self._epoll.close()
 
-    def _turn(  # noqa: C901, PLR0912 - the hot path: a call costs what a branch does not
+    def _turn(  # noqa: C901, PLR0912, PLR0915 - the hot path: a call costs what a branch does not
         self, send_until_ns: int, until_ns: int, pause: Callable[[], None]
     ) -> None:
         clock, poll, write = time.monotonic_ns, self._waiter(), self._log.write
@@ -124,32 +121,40 @@ class Connections:
                     break
             elif not self._in_flight:
                 break
-            for fd, _ in poll(POLL_S):
+            for fd, event in poll(POLL_S):
                 connection = self._open[fd]
+                if event != EPOLLIN and not self._is_readable(connection, event):
+                    continue
                 try:
                     received = connection.socket.recv_into(buffer)
+                except BlockingIOError:
+                    continue
                 except OSError:
                     received = 0
                 now = clock()
+                asked = connection.asked
                 # The common case by far: one whole response in one read, with the head of the one before.
                 if (
-                    received == self._known_bytes
-                    and connection.sent_ns
-                    and not connection.first_byte_ns
-                    and buffer.startswith(self._known_head)
+                    received == asked.known_bytes
+                    and connection.is_awaited
+                    and buffer.startswith(asked.known_head)
                 ):
-                    status, length = self._known
+                    status, length, closes = asked.known
                     first_byte_ns = now
                 else:
                     failure = self._take(connection, view[:received], now)
                     if failure is not None:
                         self._replace(connection, failure, now)
                         continue
-                    if connection.remaining or connection.head:
+                    answer = connection.answer
+                    if not answer.is_done:
                         continue
-                    status, length = connection.status, connection.length
+                    status, length = answer.status, answer.length
+                    # A server that answers without having read the whole request reads no next one.
+                    closes = answer.closes or bool(connection.unsent)
                     first_byte_ns = connection.first_byte_ns
-                    connection.first_byte_ns = connection.status = 0
+                    connection.first_byte_ns = 0
+                    connection.answer = Answer()
                 write(
                     connection.intended_ns,
                     connection.sent_ns,
@@ -157,8 +162,9 @@ class Connections:
                     now,
                     length,
                     connection.number,
+                    asked.index,
                     status,
-                    ok if status == 200 else http_error,
+                    ok if status == asked.status else http_error,
                 )
                 connection.intended_ns = now
                 if now >= pause_at_ns:
@@ -167,8 +173,11 @@ class Connections:
                     now = clock()
                     pause_at_ns = now + YIELD_NS
                 connection.sent_ns = 0
+                connection.is_awaited = False
                 self._in_flight -= 1
-                if now < send_until_ns:
+                if closes:
+                    self._renew(connection)
+                elif now < send_until_ns:
                     self._go_on(connection)
                 else:
                     self._idle.append(connection)
@@ -190,17 +199,46 @@ class Connections:
         return True
 
     def _send(self, connection: _Connection) -> None:
+        asked = connection.asked = next(self._turns)
         self._in_flight += 1
         connection.sent_ns = time.monotonic_ns()
         try:
-            complete = connection.socket.send(self._request) == len(self._request)
+            sent = connection.socket.send(asked.request)
+        except BlockingIOError:
+            sent = 0
         except OSError:
-            complete = False
-        if not complete:
             self._replace(connection, Outcome.CONNECTION_ERROR, connection.sent_ns)
+            return
+        if sent == len(asked.request):
+            connection.is_awaited = True
+        else:
+            connection.unsent = memoryview(asked.request)[sent:]
+            self._epoll.modify(connection.socket.fileno(), EPOLLIN | EPOLLOUT)
 
     _go_on = _send
     """What a connection does as soon as it is free. The same function, so that it costs no call more."""
+
+    def _is_readable(self, connection: _Connection, event: int) -> bool:
+        """Whether there is anything to read; having sent more of a request, where there was room for it."""
+        if event & EPOLLOUT:
+            self._send_more(connection)
+        return event != EPOLLOUT
+
+    def _send_more(self, connection: _Connection) -> None:
+        if len(connection.unsent) == len(connection.asked.request):
+            connection.sent_ns = time.monotonic_ns()  # Its first byte leaves now.
+        try:
+            sent = connection.socket.send(connection.unsent)
+        except BlockingIOError:
+            return
+        except OSError:
+            # The server has enough of it. It may have said why: the next read shows that, or its end.
+            self._epoll.modify(connection.socket.fileno(), EPOLLIN)
+            return
+        connection.unsent = connection.unsent[sent:]
+        if not connection.unsent:
+            self._epoll.modify(connection.socket.fileno(), EPOLLIN)
+            connection.is_awaited = not connection.first_byte_ns
 
     def _take(self, connection: _Connection, received: memoryview, now: int) -> Outcome | None:
         """Take bytes of a response that needs several reads or whose head is new; returns a failure."""
@@ -208,25 +246,13 @@ class Connections:
             return Outcome.CONNECTION_ERROR
         if not connection.sent_ns:
             return Outcome.FRAMING_ERROR  # Nobody asked for it.
-        if not connection.first_byte_ns:
-            connection.first_byte_ns = now
-        if connection.remaining:
-            connection.remaining -= len(received)
-        else:
-            connection.head += received
-            head, separator, body = connection.head.partition(b"\r\n\r\n")
-            if not separator:
-                return Outcome.FRAMING_ERROR if len(head) > BUFFER_BYTES else None
-            try:
-                connection.status, connection.length = parse_head(bytes(head + separator))
-            except Framing:
-                return Outcome.FRAMING_ERROR
-            self._known_head = bytes(head + separator)
-            self._known = connection.status, connection.length
-            self._known_bytes = len(self._known_head) + connection.length
-            connection.remaining = connection.length - len(body)
-            connection.head.clear()
-        return Outcome.FRAMING_ERROR if connection.remaining < 0 else None
+        connection.is_awaited = False
+        connection.first_byte_ns = connection.first_byte_ns or now
+        try:
+            connection.answer.take(received, connection.asked)
+        except Framing:
+            return Outcome.FRAMING_ERROR
+        return None
 
     def _replace(self, connection: _Connection, failure: Outcome, now: int) -> None:
         """Record the failure of what was in flight, if anything was, and open the connection anew."""
@@ -235,10 +261,16 @@ class Connections:
             self._in_flight -= 1
         else:
             self._idle.remove(connection)
+        connection.intended_ns = 0
+        self._renew(connection)
+
+    def _renew(self, connection: _Connection) -> None:
+        """Open the connection anew; its next request is intended when it was."""
         self._disconnect(connection)
         # Where it cannot be opened it stays closed; its requests stay unmade, and the rate shows it.
         with suppress(OSError):
-            self._add(connection.number, connect(*self._target, self._connect_s))
+            made = connect(self._destination.address, self._destination.port, self._connect_s)
+            self._add(connection.number, made, connection.intended_ns)
 
     def _record_failure(self, connection: _Connection, failure: Outcome, now: int) -> None:
         done_ns = 0 if failure is Outcome.UNFINISHED else now
@@ -249,13 +281,14 @@ class Connections:
             done_ns,
             0,
             connection.number,
-            connection.status,
+            connection.asked.index,
+            connection.answer.status,
             failure,
         )
 
-    def _add(self, number: int, connected: socket.socket) -> None:
+    def _add(self, number: int, connected: socket.socket, intended_ns: int = 0) -> None:
         self._epoll.register(connected.fileno(), EPOLLIN)
-        connection = _Connection(number, connected)
+        connection = _Connection(number, connected, self._asked[0], intended_ns)
         self._open[connected.fileno()] = connection
         self._idle.append(connection)
         self.opened += 1
@@ -263,36 +296,3 @@ class Connections:
     def _disconnect(self, connection: _Connection) -> None:
         del self._open[connection.socket.fileno()]
         connection.socket.close()
-
-
-def await_ready(address: str, port: int, path: str, timeout_s: float) -> tuple[int, int]:
-    """Wait for a server: (CLOCK_MONOTONIC ns of the first of three 200s in a row, attempts made).
-
-    A connection each, so that a listener that accepts before its path is complete does not pass.
-    The stamp is 0 where `timeout_s` was over first.
-    """
-    deadline_ns = time.monotonic_ns() + round(timeout_s * 1e9)
-    attempts, first_200_ns, in_a_row = 0, 0, 0
-    while time.monotonic_ns() < deadline_ns:
-        attempts += 1
-        if _answers_200(address, port, path):
-            first_200_ns = first_200_ns or time.monotonic_ns()
-            in_a_row += 1
-            if in_a_row == READY_IN_A_ROW:
-                return first_200_ns, attempts
-        else:
-            first_200_ns = in_a_row = 0
-            time.sleep(PROBE_PAUSE_S)
-    return 0, attempts
-
-
-def _answers_200(address: str, port: int, path: str) -> bool:
-    log = RequestLog()
-    try:
-        connections = Connections(address, port, path, 1, log, PROBE_ANSWER_S)
-    except OSError:
-        return False
-    connections.drive(time.monotonic_ns() + 1, lambda: None)
-    connections.drain(time.monotonic_ns() + round(PROBE_ANSWER_S * 1e9), lambda: None)
-    connections.close()
-    return bool((log.records()["outcome"] == Outcome.OK).any())

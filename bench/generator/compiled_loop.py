@@ -21,14 +21,17 @@ import numpy as np
 
 from bench.errors import EnvironmentLacks
 from bench.generator import open_loop
-from bench.generator.closed_loop import BUFFER_BYTES, POLL_S, YIELD_NS, authority
-from bench.generator.connecting import CONNECT_S, connect, connect_many
+from bench.generator.answer import BUFFER_BYTES
+from bench.generator.asks import Asked, Mix
+from bench.generator.chunks import SIZE_DIGITS, SKIPPED_BYTES
+from bench.generator.closed_loop import POLL_S, YIELD_NS
+from bench.generator.connecting import CONNECT_S, Destination, connect, connect_many
 from bench.generator.looking import LONGEST_LOOK_NS
 from bench.generator.request_log import RequestLog
 from bench.lab.hosts.compiler import compile_once
 from bench.paths import CACHE
-from bench.slots.requests import RECORD
-from bench.wire.exchanges import ID_DIGITS, request_target
+from bench.slots.requests import NO_CONNECTION, RECORD
+from bench.wire.exchanges import ID_DIGITS
 
 SOURCE = Path(__file__).with_name("loop.c")
 MACROS = {
@@ -39,6 +42,9 @@ MACROS = {
     "PAUSE_ROOM_NS": open_loop.PAUSE_ROOM_NS,
     "PAUSE_OVERDUE_NS": open_loop.PAUSE_OVERDUE_NS,
     "ID_DIGITS": ID_DIGITS,
+    "SIZE_DIGITS": SIZE_DIGITS,
+    "SKIPPED_BYTES": SKIPPED_BYTES,
+    "NO_CONNECTION": NO_CONNECTION,
 }
 """What both loops go by, said once."""
 FLAGS = ("-std=gnu11", "-O2", "-shared", "-fPIC", *(f"-D{name}={value}" for name, value in MACROS.items()))
@@ -46,6 +52,12 @@ ROOM = 2
 """Records that a step of the loop may write: `is_full` in loop.c."""
 DONE, PAUSE, FULL, BROKEN = range(4)
 """Why a call of `turn` ended; anything else: an error of the operating system."""
+
+
+class ResponseHead(ctypes.Structure):
+    """`struct head`: what `parse_head` fills."""
+
+    _fields_ = (("status", ctypes.c_int), ("closes", ctypes.c_int), ("length", ctypes.c_int64))
 
 
 class _Shared(ctypes.Structure):
@@ -61,6 +73,9 @@ class _Shared(ctypes.Structure):
         ("limit", ctypes.c_int64),
         ("first_number", ctypes.c_int64),
         ("number_step", ctypes.c_int64),
+        ("order", ctypes.c_uint64),
+        ("order_length", ctypes.c_int64),
+        ("order_at", ctypes.c_int64),
         ("draining", ctypes.c_int64),
         ("think_ns", ctypes.c_int64),
         ("to_wake", ctypes.c_int64),
@@ -101,31 +116,16 @@ def provide_library(folder: Path = CACHE) -> Library:
 def load_library(made: Path) -> ctypes.CDLL:
     """Load the compiled loop and name its functions' types."""
     functions = ctypes.CDLL(str(made), use_errno=True)
-    number, pointer = ctypes.c_int64, ctypes.c_void_p
+    number, pointer, small = ctypes.c_int64, ctypes.c_void_p, ctypes.c_int
+    content = [ctypes.c_char_p, ctypes.c_size_t]
     for name, result, arguments in (
-        (
-            "create",
-            pointer,
-            [
-                ctypes.c_int,
-                ctypes.c_int,
-                ctypes.c_int,
-                ctypes.c_char_p,
-                ctypes.c_size_t,
-                number,
-                ctypes.c_char_p,
-                ctypes.c_size_t,
-            ],
-        ),
-        ("attach", ctypes.c_int, [pointer, ctypes.c_int, ctypes.c_int]),
-        ("turn", ctypes.c_int, [pointer, number, number]),
-        ("finish", ctypes.c_int, [pointer]),
+        ("create", pointer, [small, small, small, small, *content]),
+        ("give_ask", small, [pointer, small, *content, number, small, small, small]),
+        ("attach", small, [pointer, small, small]),
+        ("turn", small, [pointer, number, number]),
+        ("finish", small, [pointer]),
         ("destroy", None, [pointer]),
-        (
-            "parse_head",
-            ctypes.c_int,
-            [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, pointer, pointer],
-        ),
+        ("parse_head", small, [*content, small, pointer]),
     ):
         function = getattr(functions, name)
         function.restype, function.argtypes = result, arguments
@@ -139,9 +139,8 @@ class CompiledLoop:
 
     def __init__(
         self,
-        address: str,
-        port: int,
-        path: str,
+        destination: Destination,
+        mix: Mix,
         count: int,
         log: RequestLog,
         connect_s: float = CONNECT_S,
@@ -159,23 +158,19 @@ class CompiledLoop:
         """
         functions = functions or provide_library().functions
         assert functions
-        self._functions, self._log, self._target = functions, log, (address, port)
+        self._functions, self._log = functions, log
+        self._target = destination.address, destination.port
         self._connect_s = connect_s
         self._keep_alive, self._is_open = keep_alive, is_open
-        numbered = is_open and keep_alive
-        target = request_target(path, 0) if numbered else path
-        close = "" if keep_alive else "Connection: close\r\n"
-        request = f"GET {target} HTTP/1.1\r\nHost: {authority(address, port)}\r\n{close}\r\n".encode()
-        number_at = len(f"GET {target}") - ID_DIGITS if numbered else -1
-        sockets = connect_many(address, port, count, connect_s) if keep_alive else []
-        server = _pack_address(address, port)
-        self._loop = functions.create(
-            count, keep_alive, sleeps, request, len(request), number_at, server, len(server)
-        )
+        sockets = connect_many(*self._target, count, connect_s) if keep_alive else []
+        asked = mix.prepare(*self._target, keep_alive=keep_alive, is_open=is_open)
+        server = _pack_address(*self._target)
+        self._loop = functions.create(count, len(asked), keep_alive, sleeps, server, len(server))
         if not self._loop:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         self._shared = _Shared.from_address(self._loop)
         self._shared.think_ns = think_ns
+        self._give(mix, asked)
         for number, connected in enumerate(sockets):
             self._attach(number, connected.detach())
         self.connected = len(sockets) if keep_alive else count
@@ -189,16 +184,31 @@ class CompiledLoop:
         if is_open:
             self.schedule(np.zeros(0, np.int64))
 
-    def schedule(self, arrivals_ns: np.ndarray, first: int = 0, step: int = 1) -> None:
-        """Have a request arrive at each of `arrivals_ns` (CLOCK_MONOTONIC, ascending): of an open loop.
+    def _give(self, mix: Mix, asked: list[Asked]) -> None:
+        """Have it send what is `asked`, in the order of the mix."""
+        for one in asked:
+            failure = self._functions.give_ask(
+                self._loop,
+                one.index,
+                one.request,
+                len(one.request),
+                one.number_at,
+                one.status,
+                one.is_head,
+                one.asks_end,
+            )
+            if failure:
+                raise OSError(failure, os.strerror(failure))
+        self._order = mix.order()
+        self._shared.order, self._shared.order_length = self._order.ctypes.data, len(self._order)
+        self._shared.first_number, self._shared.number_step = mix.worker, mix.workers
 
-        They are the arrivals `first`, `first + step`, … of all workers together, which number them.
-        """
+    def schedule(self, arrivals_ns: np.ndarray) -> None:
+        """Have a request arrive at each of `arrivals_ns` (CLOCK_MONOTONIC, ascending): of an open loop."""
         # One more, so that a schedule of none has an address too.
         self._arrivals = np.append(np.asarray(arrivals_ns, dtype=np.int64), 0)
         self._shared.arrivals = self._arrivals.ctypes.data
         self._shared.arrivals_count = self._shared.limit = len(self._arrivals) - 1
-        self._shared.first_number, self._shared.number_step = first, step
 
     def drive(self, until_ns: int, pause: Callable[[], None]) -> None:
         """Drive the load until `until_ns`; `pause` lets other tasks of the process run, every YIELD_NS."""

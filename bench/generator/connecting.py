@@ -2,6 +2,7 @@
 
 import socket
 import time
+from dataclasses import dataclass
 from errno import EINPROGRESS
 from select import EPOLLOUT, epoll  # Fails, as it should, once gevent has patched the module.
 
@@ -10,6 +11,15 @@ OPENING_AT_ONCE = 128
 """Below any server's backlog: a SYN that finds it full is sent again only after a second."""
 MORE_S = 0.001
 """Further patience for each connection of many."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """The server of a load."""
+
+    address: str
+    """A literal one."""
+    port: int
 
 
 def connect(address: str, port: int, within_s: float = CONNECT_S) -> socket.socket:

@@ -6,8 +6,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from bench.errors import BenchError, EnvironmentLacks
-from bench.generator.client import Generator, web_ui_options
-from bench.generator.protocol import Gather, Gathered, Listening
+from bench.generator.client import Generator
+from bench.generator.membership import Gather, Gathered, Listening
+from bench.generator.web_ui import web_ui_options
 from bench.lab.hosts import command
 from bench.lab.hosts.host import Host, Program
 from bench.lab.hosts.journal import Journal

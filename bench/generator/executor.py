@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 
 # First: importing locust patches select and socket, which the load path needs as they are.
-from bench.generator.closed_loop import await_ready  # isort: skip
+from bench.generator.readiness import await_ready  # isort: skip
 from bench.generator.cells import Target  # isort: skip
 from bench.generator.request_log import RequestLog  # isort: skip
+from bench.generator.connecting import Destination  # isort: skip
 from bench.generator.orders import CellsOrder, Order  # isort: skip
 from bench.generator.users import ENGINES, OrderedEnvironment  # isort: skip
 
@@ -18,6 +19,8 @@ from locust.runners import Runner
 
 from bench.generator.networks import enter  # isort: skip
 from bench.generator.ownership import await_word, find_stranger  # isort: skip
+from bench.generator.membership import Gather  # isort: skip
+from bench.generator.message import Message  # isort: skip
 from bench.generator.protocol import (
     Drive,
     DriveCells,
@@ -26,8 +29,6 @@ from bench.generator.protocol import (
     DrivenTarget,
     Enter,
     Entered,
-    Gather,
-    Message,
     Probe,
     Probed,
     Prove,
@@ -78,9 +79,8 @@ class Executor:
         self._spawn(engine, users)
         counted = environment.stats.total.num_requests
         log = RequestLog(Path(asked.output))
-        order = Order(
-            users=users, log=log, start=self._start, **asked.model_dump(exclude={"do", "engine", "output"})
-        )
+        given = {name: value for name, value in asked if name not in ("do", "engine", "output")}
+        order = Order(users=users, log=log, start=self._start, **given)
         environment.fed = 0
         cpu_ns, begun_ns = time.process_time_ns(), time.monotonic_ns()
         for _ in range(users):
@@ -119,8 +119,7 @@ class Executor:
         targets = [
             Target(
                 target.name,
-                target.address,
-                target.port,
+                Destination(target.address, target.port),
                 partial(send_from, target.network),
                 RequestLog(Path(target.output)),
             )
@@ -164,7 +163,7 @@ def _probe(order: Probe) -> Probed:
     if order.word is not None and not await_word(order.address, order.port, order.word, until_s):
         return Probed(first_200_ns=0, attempts=0)
     left_s = max(until_s - time.monotonic(), 0.0)
-    first_200_ns, attempts = await_ready(order.address, order.port, order.path, left_s)
+    first_200_ns, attempts = await_ready(Destination(order.address, order.port), order.ask, left_s)
     return Probed(first_200_ns=first_200_ns, attempts=attempts)
 
 

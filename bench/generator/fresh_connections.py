@@ -8,18 +8,18 @@ from just before the connection is asked for: the handshake is part of it.
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from errno import EADDRNOTAVAIL, EINPROGRESS
-from functools import partial
 from select import EPOLLIN, EPOLLOUT, epoll  # Before gevent patches the module, as in connections.py.
 
-from bench.generator.closed_loop import BUFFER_BYTES, POLL_S, YIELD_NS, authority
-from bench.generator.heads import Framing, parse_head
+from bench.generator.answer import BUFFER_BYTES, Answer
+from bench.generator.asks import Asked, Mix
+from bench.generator.closed_loop import POLL_S, YIELD_NS
+from bench.generator.connecting import Destination
+from bench.generator.heads import Framing
 from bench.generator.looking import count_look
 from bench.generator.request_log import RequestLog
 from bench.slots.requests import Outcome
-
-_parse_closing_head = partial(parse_head, may_close=True)
 
 
 @dataclass(slots=True)
@@ -29,15 +29,14 @@ class _Request:
     number: int
     """Of the client that makes it, from 0."""
     socket: socket.socket
+    asked: Asked
     intended_ns: int
     sent_ns: int
-    is_sent: bool = False
+    unsent: memoryview
+    """What of it has not left."""
+    is_connected: bool = False
     first_byte_ns: int = 0
-    head: bytes = b""
-    remaining: int = 0
-    """Bytes of the body still to come, once the head is complete."""
-    length: int = 0
-    status: int = 0
+    answer: Answer = field(default_factory=Answer)
     is_done: bool = False
     """The whole response is here; only the server's end of the connection is awaited."""
 
@@ -46,17 +45,16 @@ class FreshConnections:
     """N clients in a closed loop, each of which opens a connection a request."""
 
     def __init__(
-        self, address: str, port: int, path: str, count: int, log: RequestLog, *, think_ns: int = 0
+        self, destination: Destination, mix: Mix, count: int, log: RequestLog, *, think_ns: int = 0
     ) -> None:
         """`think_ns`: from the end of a client's request to its next, as `Load.think_us`."""
         self._think_ns = think_ns
         self.spun_ns = 0
         """Time spent looking in vain while clients think: no work, though the core was busy."""
-        self._target = (address, port)
-        self._family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._bytes = (
-            f"GET {path} HTTP/1.1\r\nHost: {authority(address, port)}\r\nConnection: close\r\n\r\n".encode()
-        )
+        self._target = (destination.address, destination.port)
+        self._family = socket.AF_INET6 if ":" in destination.address else socket.AF_INET
+        self._turns = mix.turns(mix.prepare(*self._target, keep_alive=False))
+        """Whose turn it is, of all clients together."""
         self._log = log
         self._epoll = epoll()
         self._open: dict[int, _Request] = {}
@@ -101,27 +99,29 @@ class FreshConnections:
             events = self._epoll.poll(0 if thinks else POLL_S)
             if thinks and not events:
                 self.spun_ns += count_look(begun_ns, clock())
-            for fd, _ in events:
-                self._turn_to(self._open[fd])
+            for fd, event in events:
+                self._turn_to(self._open[fd], event)
             now = clock()
             if now >= pause_at_ns:
                 pause()
                 now = clock()
                 pause_at_ns = now + YIELD_NS
 
-    def _turn_to(self, request: _Request) -> None:
-        """Do what can be done for a request whose connection has something to say."""
-        if request.is_sent:
-            self._receive(request)
-        else:
+    def _turn_to(self, request: _Request, event: int) -> None:
+        """Do what is next, where the connection has something to say."""
+        if event & EPOLLOUT or not request.is_connected:
             self._send(request)
+        if event != EPOLLOUT and request.is_connected:
+            self._receive(request)
 
     def _begin(self, number: int, intended_ns: int) -> None:
         """Ask for a connection, for a request that was intended at `intended_ns` (0: now)."""
         connecting = socket.socket(self._family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sent_ns = time.monotonic_ns()
-        request = _Request(number, connecting, intended_ns or sent_ns, sent_ns)
+        asked = next(self._turns)
+        unsent = memoryview(asked.request)
+        request = _Request(number, connecting, asked, intended_ns or sent_ns, sent_ns, unsent)
         self._open[connecting.fileno()] = request
         self._epoll.register(connecting.fileno(), EPOLLOUT)
         self.opened += 1
@@ -131,19 +131,27 @@ class FreshConnections:
             self._fail(request, Outcome.CONNECTION_ERROR)
 
     def _send(self, request: _Request) -> None:
+        """Send the request, or more of it, on a connection that is there or was refused."""
         try:
-            complete = request.socket.send(self._bytes) == len(self._bytes)
+            sent = request.socket.send(request.unsent)
+        except BlockingIOError:
+            sent = 0
         except OSError:
-            complete = False
-        if not complete:
-            self._fail(request, Outcome.CONNECTION_ERROR)
+            if not request.is_connected:
+                self._fail(request, Outcome.CONNECTION_ERROR)
+                return
+            # The server has enough of it. It may have said why: the next read shows that, or its end.
+            self._epoll.modify(request.socket.fileno(), EPOLLIN)
             return
-        request.is_sent = True
-        self._epoll.modify(request.socket.fileno(), EPOLLIN)
+        request.is_connected = True
+        request.unsent = request.unsent[sent:]
+        self._epoll.modify(request.socket.fileno(), EPOLLIN | EPOLLOUT if request.unsent else EPOLLIN)
 
     def _receive(self, request: _Request) -> None:
         try:
             received = request.socket.recv_into(self._buffer)
+        except BlockingIOError:
+            return
         except OSError:
             received = 0
         now = time.monotonic_ns()
@@ -159,25 +167,18 @@ class FreshConnections:
 
     def _take(self, request: _Request, received: bytes, now: int) -> None:
         request.first_byte_ns = request.first_byte_ns or now
-        if request.status:
-            request.remaining -= len(received)
-        else:
-            request.head += received
-            head, separator, body = request.head.partition(b"\r\n\r\n")
-            if not separator:
-                if len(head) > BUFFER_BYTES:
-                    self._fail(request, Outcome.FRAMING_ERROR)
-                return
-            try:
-                request.status, request.length = _parse_closing_head(head + separator)
-            except Framing:
-                self._fail(request, Outcome.FRAMING_ERROR)
-                return
-            request.remaining = request.length - len(body)
-        if request.remaining < 0:
+        answer, asked = request.answer, request.asked
+        try:
+            answer.take(received, asked)
+        except Framing:
             self._fail(request, Outcome.FRAMING_ERROR)
-        elif not request.remaining:
-            self._record(request, now, Outcome.OK if request.status == 200 else Outcome.HTTP_ERROR)
+            return
+        if not answer.is_done:
+            return
+        self._record(request, now, Outcome.OK if answer.status == asked.status else Outcome.HTTP_ERROR)
+        if request.unsent or not asked.asks_end:
+            self._rest(request)  # The server does not know that this was all.
+        else:
             request.is_done = True
 
     def _fail(self, request: _Request, failure: Outcome) -> None:
@@ -190,9 +191,10 @@ class FreshConnections:
             request.sent_ns,
             request.first_byte_ns,
             done_ns,
-            request.length,
+            request.answer.length,
             request.number,
-            request.status,
+            request.asked.index,
+            request.answer.status,
             outcome,
         )
 

@@ -1,7 +1,7 @@
 /* The load's inner loop: what closed_loop.py, open_loop.py and fresh_connections.py do, for less time a
  * request. They are its oracle: each of their rules is kept here, and tests hold the two together.
  *
- * Called by compiled_loop.py, which gives the times (*_NS, *_MS), BUFFER_BYTES and ID_DIGITS as macros.
+ * Called by compiled_loop.py, which gives the times (*_NS, *_MS), sizes and numbers of digits as macros.
  * A call of `turn` ends where Python has something to do: to let other tasks run, to give room for
  * records, to open a connection anew. What a call leaves undone, the next one goes on with: epoll is
  * level-triggered, and reports again what was not read.
@@ -25,12 +25,14 @@
 #endif
 
 #define NEVER_NS ((int64_t)1 << 62)
-#define NO_CONNECTION (-1)
+#define NONE_BROKEN (-1)
+#define CHUNKED (-1) /* in the place of a length: the body says itself where it ends */
 #define EVENTS_AT_ONCE 1023
+#define UNKNOWN_BYTES (BUFFER_BYTES + 1) /* no read is as long */
 
 struct record { /* RECORD_DTYPE of bench/slots/requests.py */
     int64_t intended_ns, sent_ns, first_byte_ns, done_ns, bytes;
-    int32_t connection;
+    uint16_t connection, request;
     int16_t status, outcome;
 };
 _Static_assert(sizeof(struct record) == 48, "RECORD_DTYPE has 48 bytes");
@@ -39,15 +41,55 @@ enum outcome { OK, HTTP_ERROR, FRAMING_ERROR, CONNECTION_ERROR, UNFINISHED };
 enum reason { DONE, PAUSE, FULL, BROKEN, FAILED }; /* why a call ended */
 enum stage { CLOSED, CONNECTING, OPEN, ANSWERED }; /* of a fresh connection; a kept one is CLOSED or OPEN */
 
+enum chunk { /* what the next byte of a chunked body is part of: _At in chunks.py */
+    SIZE,
+    BLANKS,
+    EXTENSION,
+    SIZE_END,
+    DATA,
+    DATA_CR,
+    DATA_LF,
+    LINE,
+    TRAILER,
+    TRAILER_LF,
+    LAST_LF,
+    END
+};
+
+struct head {
+    int status;     /* 0: not complete */
+    int closes;     /* whether the connection ends behind the response */
+    int64_t length; /* of the body, or CHUNKED; 0 where none follows */
+};
+
+struct ask { /* one of the load's requests: Asked in asks.py */
+    char *request;
+    size_t request_bytes;
+    int64_t number_at; /* where its number stands in it; -1: nowhere */
+    int status;        /* that its answer must have */
+    int is_head, asks_end;
+    /* Of its last answer, whose head changes once a second, with its Date. */
+    struct head known;
+    int64_t known_bytes; /* of all of it; no read is as long where its head does not say */
+    char *known_head;
+    size_t known_head_bytes;
+};
+
 struct connection {
     int fd;
     enum stage stage;
-    int32_t number;
-    int status;
+    uint16_t number;
+    struct ask *ask;      /* whose answer it awaits, or had last */
+    int64_t arrival;      /* number of the request among all workers' */
+    size_t unsent;        /* bytes of the request that the socket had no room for */
+    struct head response; /* so far */
     int64_t intended_ns; /* of one that rests: when its last request was done */
     int64_t sent_ns;     /* 0 while no request is in flight */
     int64_t first_byte_ns;
-    int64_t length, remaining; /* of the body, once its head is complete */
+    int64_t remaining; /* of a body of a stated length, or of a chunk */
+    enum chunk chunk;
+    int size_digits, skipped; /* of a chunk's size; bytes of extensions or trailers */
+    int64_t decoded;          /* bytes of a chunked body */
     char *head;                /* what has come of a head that needs several reads */
     size_t head_bytes;
     struct connection *next_idle;
@@ -60,7 +102,9 @@ struct loop {
     const int64_t *arrivals; /* NULL: a closed loop */
     int64_t arrivals_count;
     int64_t taken, limit; /* arrivals that were sent, and that may be */
-    int64_t first_number, number_step; /* of the requests: a worker's arrivals are some of all */
+    int64_t first_number, number_step; /* of the requests: a worker's are some of all */
+    const uint16_t *order;             /* whose turn it is, request after request, to begin anew at its end */
+    int64_t order_length, order_at;
     int64_t draining;
     int64_t think_ns; /* of a closed loop: between an answer and the next request of its connection */
     int64_t to_wake; /* idle connections that get a request before anything else is done */
@@ -72,14 +116,10 @@ struct loop {
     int keep_alive, sleeps, epoll, count;
     int64_t in_flight; /* requests; of fresh connections: those that are not closed */
     struct connection *connections, *first_idle, *last_idle;
-    char *request, *number_at; /* number_at: where a request's number stands in it, or NULL */
-    size_t request_bytes;
+    int asks_count;
+    struct ask *asks;
     struct sockaddr_storage server;
     socklen_t server_bytes;
-    int known_status; /* of the last response; its head changes once a second, with its Date */
-    int64_t known_length, known_bytes; /* of its body, and of all of it */
-    size_t known_head_bytes;
-    char known_head[2 * BUFFER_BYTES]; /* The longest: a buffer's bytes, and one more read. */
     char buffer[BUFFER_BYTES];
     struct epoll_event events[EVENTS_AT_ONCE];
 };
@@ -102,8 +142,10 @@ static int is_crlf(const char *at, const char *end) {
     return end - at >= 2 && at[0] == '\r' && at[1] == '\n';
 }
 
+static int is_blank(char c) { return c == ' ' || c == '\t'; }
+
 static const char *skip_blanks(const char *at, const char *end) {
-    while (at < end && (*at == ' ' || *at == '\t'))
+    while (at < end && is_blank(*at))
         at++;
     return at;
 }
@@ -118,43 +160,161 @@ static const char *after(const char *name, const char *at, const char *end) {
 
 static int is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* Whether `head`, its empty line included, is that of one response of a stated length. */
-int parse_head(const char *head, size_t size, int may_close, int *status, int64_t *length) {
-    const char *end = head + size, *at, *value, *value_end;
-    int lengths = 0;
-    /* HTTP/1\.1 ([1-5][0-9]{2}) [^\r\n]*\r\n */
-    if (size < 13 || memcmp(head, "HTTP/1.1 ", 9) || head[9] < '1' || head[9] > '5' || !is_digit(head[10])
-        || !is_digit(head[11]) || head[12] != ' ')
+/* Take one word of a Connection header: bit 1 `close`, bit 2 `keep-alive`. */
+static int read_option(const char *at, const char *end) {
+    at = skip_blanks(at, end);
+    while (end > at && is_blank(end[-1]))
+        end--;
+    return after("close", at, end) == end ? 1 : after("keep-alive", at, end) == end ? 2 : 0;
+}
+
+static int read_options(const char *at, const char *end) {
+    int options = 0;
+    for (const char *comma; at <= end; at = comma + 1) {
+        if (!(comma = memchr(at, ',', (size_t)(end - at))))
+            comma = end;
+        options |= read_option(at, comma);
+    }
+    return options;
+}
+
+/* [0-9]{1,15}; -1: it is none. */
+static int64_t read_number(const char *at, const char *end) {
+    int64_t number = 0;
+    if (at == end || end - at > 15)
+        return -1;
+    for (; at < end; at++) {
+        if (!is_digit(*at))
+            return -1;
+        number = number * 10 + (*at - '0');
+    }
+    return number;
+}
+
+/* Whether `content`, its empty line included, is a head of one response whose end it states; `to_head`: of an
+ * answer to HEAD. */
+int parse_head(const char *content, size_t size, int to_head, struct head *head) {
+    const char *end = content + size, *at, *value, *value_end, *line_end;
+    int lengths = 0, codings = 0, options = 0, is_old, has_none;
+    head->length = 0;
+    /* HTTP/1\.([01]) ([2-5][0-9]{2}) [^\r\n]*\r\n */
+    if (size < 15 || memcmp(content, "HTTP/1.", 7) || (content[7] != '0' && content[7] != '1') || content[8] != ' '
+        || content[9] < '2' || content[9] > '5' || !is_digit(content[10]) || !is_digit(content[11])
+        || content[12] != ' ')
         return 0;
-    at = find_line_end(head + 13, end);
-    if (!is_crlf(at, end))
-        return 0;
-    *status = (head[9] - '0') * 100 + (head[10] - '0') * 10 + (head[11] - '0');
-    for (; at; at = memmem(at + 2, end - at - 2, "\r\n", 2)) {
-        /* \r\ncontent-length:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n), one of them, and [0-9]{1,15} */
-        if ((value = after("content-length:", at + 2, end))) {
-            value = skip_blanks(value, end);
-            value_end = find_line_end(value, end);
-            if (!is_crlf(value_end, end))
-                continue;
-            while (value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t'))
-                value_end--;
-            lengths++;
-            if (value == value_end || value_end - value > 15)
-                return 0;
-            for (*length = 0; value < value_end; value++) {
-                if (!is_digit(*value))
-                    return 0;
-                *length = *length * 10 + (*value - '0');
-            }
-        } else if (after("transfer-encoding:", at + 2, end)) {
+    is_old = content[7] == '0';
+    head->status = (content[9] - '0') * 100 + (content[10] - '0') * 10 + (content[11] - '0');
+    line_end = find_line_end(content + 13, end);
+    for (;;) {
+        if (!is_crlf(line_end, end))
             return 0;
-        } else if (!may_close && (value = after("connection:", at + 2, end))) {
-            if (after("close", skip_blanks(value, end), end))
+        at = line_end + 2;
+        if (is_crlf(at, end))
+            break;
+        /* [!-9;-~]+:[^\r\n]*\r\n */
+        for (value = at; value < end && *value > ' ' && *value <= '~' && *value != ':';)
+            value++;
+        if (value == at || value == end || *value != ':')
+            return 0;
+        value = skip_blanks(value + 1, end);
+        value_end = line_end = find_line_end(value, end);
+        while (value_end > value && is_blank(value_end[-1]))
+            value_end--;
+        if (after("content-length:", at, end)) {
+            lengths++;
+            if ((head->length = read_number(value, value_end)) < 0)
                 return 0;
+        } else if (after("transfer-encoding:", at, end)) {
+            codings++;
+            if (after("chunked", value, value_end) != value_end || is_old)
+                return 0;
+            head->length = CHUNKED;
+        } else if (after("connection:", at, end)) {
+            options |= read_options(value, value_end);
         }
     }
-    return lengths == 1;
+    has_none = to_head || head->status == 204 || head->status == 304;
+    if (at + 2 != end || lengths + codings > 1 || (lengths + codings == 0 && !has_none)
+        || (head->status == 204 && head->length))
+        return 0;
+    if (has_none)
+        head->length = 0;
+    head->closes = options & 1 || (is_old && !(options & 2));
+    return 1;
+}
+
+/* Chunks: chunks.py. */
+
+static int read_digit(char c) {
+    return is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* What follows a byte that is no data; -1: it is wrong. */
+static int step_chunk(struct connection *c, char byte) {
+    int digit, skips = EXTENSION;
+    switch (c->chunk) {
+    case SIZE:
+        if ((digit = read_digit(byte)) >= 0) {
+            if (++c->size_digits > SIZE_DIGITS)
+                return -1;
+            c->remaining = c->remaining * 16 + digit;
+            return SIZE;
+        }
+        if (!c->size_digits)
+            return -1;
+        /* fall through */
+    case BLANKS:
+        if (byte == '\r')
+            return SIZE_END;
+        if (is_blank(byte))
+            skips = BLANKS;
+        else if (byte != ';')
+            return -1;
+        break;
+    case EXTENSION:
+        if (byte == '\r')
+            return SIZE_END;
+        break;
+    case SIZE_END:
+        c->size_digits = c->skipped = 0;
+        return byte != '\n' ? -1 : c->remaining ? DATA : LINE;
+    case DATA_CR:
+        return byte == '\r' ? DATA_LF : -1;
+    case DATA_LF:
+        return byte == '\n' ? SIZE : -1;
+    case LINE:
+    case TRAILER:
+        if (byte == '\r')
+            return c->chunk == LINE ? LAST_LF : TRAILER_LF;
+        skips = TRAILER;
+        break;
+    case TRAILER_LF:
+        return byte == '\n' ? LINE : -1;
+    case LAST_LF:
+        return byte == '\n' ? END : -1;
+    default: /* END */
+        return -1;
+    }
+    return byte == '\n' || ++c->skipped > SKIPPED_BYTES ? -1 : skips;
+}
+
+/* Whether the `size` bytes at `at` go on with the chunked body, and end no later than it does. */
+static int take_chunks(struct connection *c, const char *at, size_t size) {
+    for (const char *end = at + size; at < end;) {
+        if (c->chunk == DATA) {
+            int64_t taken = end - at < c->remaining ? end - at : c->remaining;
+            at += taken;
+            c->decoded += taken;
+            if (!(c->remaining -= taken))
+                c->chunk = DATA_CR;
+        } else {
+            int next = step_chunk(c, *at++);
+            if (next < 0)
+                return 0;
+            c->chunk = (enum chunk)next;
+        }
+    }
+    return 1;
 }
 
 /* What a request keeps. */
@@ -164,12 +324,20 @@ static int is_full(const struct loop *l) { return l->end - l->next < 2; } /* No 
 static void write_record(struct loop *l, const struct connection *c, int64_t first_byte_ns, int64_t done_ns,
                          int64_t bytes, int status, enum outcome outcome) {
     *l->next++ = (struct record){c->intended_ns, c->sent_ns, first_byte_ns, done_ns, bytes, c->number,
-                                 (int16_t)status, (int16_t)outcome};
+                                 (uint16_t)(c->ask - l->asks), (int16_t)status, (int16_t)outcome};
+}
+
+/* Of a body in chunks the length is known at its end. */
+static int64_t known_length(const struct connection *c) {
+    return c->response.length != CHUNKED ? c->response.length : c->chunk == END ? c->decoded : 0;
 }
 
 static void write_failure(struct loop *l, const struct connection *c, int64_t done_ns, enum outcome outcome) {
-    write_record(l, c, c->first_byte_ns, done_ns, l->keep_alive ? 0 : c->length, c->status, outcome);
+    int64_t bytes = l->keep_alive ? 0 : known_length(c);
+    write_record(l, c, c->first_byte_ns, done_ns, bytes, c->response.status, outcome);
 }
+
+static enum outcome judge(const struct ask *ask, int status) { return status == ask->status ? OK : HTTP_ERROR; }
 
 /* Connections without a request, the one that has rested longest first. */
 
@@ -195,11 +363,21 @@ static void remove_idle(struct loop *l, struct connection *gone) {
     }
 }
 
+/* Forget what has come of an answer. */
+static void forget(struct connection *c) {
+    c->response = (struct head){0};
+    c->head_bytes = 0;
+    c->first_byte_ns = c->remaining = c->decoded = 0;
+    c->size_digits = c->skipped = 0;
+    c->chunk = SIZE;
+}
+
 static void disconnect(struct connection *c) {
     close(c->fd); /* epoll forgets what is closed. */
     c->stage = CLOSED;
-    c->head_bytes = 0;
-    c->sent_ns = c->first_byte_ns = c->length = c->remaining = c->status = 0;
+    c->sent_ns = 0;
+    c->unsent = 0;
+    forget(c);
 }
 
 static int watch(struct loop *l, struct connection *c, int operation, uint32_t events) {
@@ -207,114 +385,190 @@ static int watch(struct loop *l, struct connection *c, int operation, uint32_t e
     return epoll_ctl(l->epoll, operation, c->fd, &event);
 }
 
-static int send_whole(struct loop *l, struct connection *c) {
-    return send(c->fd, l->request, l->request_bytes, MSG_NOSIGNAL) == (ssize_t)l->request_bytes;
+/* Have the connection's next request be of the ask whose turn it is. */
+static void take_turn(struct loop *l, struct connection *c) {
+    c->ask = &l->asks[l->order[l->order_at]];
+    if (++l->order_at == l->order_length)
+        l->order_at = 0;
+    c->unsent = c->ask->request_bytes;
+}
+
+/* Send what is left of a request, or a part of it; -1: the connection takes no more. */
+static int send_more(struct connection *c) {
+    const struct ask *ask = c->ask;
+    ssize_t sent;
+    if (ask->number_at >= 0 && c->unsent == ask->request_bytes) {
+        int64_t number = c->arrival;
+        for (int digit = ID_DIGITS - 1; digit >= 0; digit--, number /= 10)
+            ask->request[ask->number_at + digit] = (char)('0' + number % 10);
+    }
+    sent = send(c->fd, ask->request + ask->request_bytes - c->unsent, c->unsent, MSG_NOSIGNAL);
+    if (sent < 0)
+        return errno == EAGAIN ? 0 : -1;
+    c->unsent -= (size_t)sent;
+    return 0;
+}
+
+/* Go on with a request where there is room again. Where the server has enough of it, it may have said why: the
+ * next read shows that, or its end. */
+static void go_on_sending(struct loop *l, struct connection *c) {
+    if (send_more(c) < 0 || !c->unsent)
+        watch(l, c, EPOLL_CTL_MOD, EPOLLIN);
+}
+
+/* Bytes of the body at `body`; whether they are no more than it has. */
+static int take_body(struct connection *c, const char *body, size_t size) {
+    if (c->response.length == CHUNKED)
+        return take_chunks(c, body, size);
+    c->remaining -= (int64_t)size;
+    return c->remaining >= 0;
+}
+
+static int is_complete(const struct connection *c) {
+    return c->response.length == CHUNKED ? c->chunk == END : c->response.status && !c->remaining;
+}
+
+/* Keep the head of an answer, for those that are like it; 0: no memory. */
+static int know(struct ask *ask, const char *content, size_t size, const struct head *head) {
+    char *grown = size > ask->known_head_bytes ? realloc(ask->known_head, size) : ask->known_head;
+    if (!grown)
+        return 0;
+    ask->known_head = memcpy(grown, content, size);
+    ask->known_head_bytes = size;
+    ask->known = *head;
+    ask->known_bytes = head->length == CHUNKED || head->closes ? UNKNOWN_BYTES : (int64_t)size + head->length;
+    return 1;
 }
 
 /* Take `size` bytes in the buffer as (part of) a head and of what follows it. */
 static enum outcome take_head(struct loop *l, struct connection *c, size_t size) {
-    char *head = l->buffer, *blank, *grown;
+    struct ask *ask = c->ask;
+    char *content = l->buffer, *blank, *grown;
     size_t head_bytes;
     if (c->head_bytes) {
         if (!(grown = realloc(c->head, c->head_bytes + size)))
             return FRAMING_ERROR; /* Out of memory: nobody sends such heads. */
         memcpy(grown + c->head_bytes, l->buffer, size);
-        head = c->head = grown;
+        content = c->head = grown;
         size += c->head_bytes;
     }
-    if (!(blank = memmem(head, size, "\r\n\r\n", 4))) {
-        if (size > BUFFER_BYTES)
-            return FRAMING_ERROR;
-        if (head == l->buffer) {
-            if (!(grown = realloc(c->head, size)))
+    if (ask->known_head_bytes && size >= ask->known_head_bytes
+        && !memcmp(content, ask->known_head, ask->known_head_bytes)) {
+        head_bytes = ask->known_head_bytes;
+        c->response = ask->known;
+    } else {
+        if (!(blank = memmem(content, size, "\r\n\r\n", 4))) {
+            if (size > BUFFER_BYTES)
                 return FRAMING_ERROR;
-            memcpy(c->head = grown, head, size);
+            if (content == l->buffer) {
+                if (!(grown = realloc(c->head, size)))
+                    return FRAMING_ERROR;
+                memcpy(c->head = grown, content, size);
+            }
+            c->head_bytes = size;
+            return OK;
         }
-        c->head_bytes = size;
-        return OK;
+        head_bytes = (size_t)(blank + 4 - content);
+        if (!parse_head(content, head_bytes, ask->is_head, &c->response)
+            || !know(ask, content, head_bytes, &c->response)) {
+            c->response = (struct head){0};
+            return FRAMING_ERROR;
+        }
     }
-    head_bytes = blank + 4 - head;
     c->head_bytes = 0;
-    if (!parse_head(head, head_bytes, !l->keep_alive, &c->status, &c->length)) {
-        c->status = 0;
-        c->length = 0;
-        return FRAMING_ERROR;
-    }
-    c->remaining = c->length - (int64_t)(size - head_bytes);
-    memcpy(l->known_head, head, head_bytes);
-    l->known_head_bytes = head_bytes;
-    l->known_status = c->status;
-    l->known_length = c->length;
-    l->known_bytes = (int64_t)head_bytes + c->length;
-    return OK;
+    c->remaining = c->response.length == CHUNKED ? 0 : c->response.length;
+    return take_body(c, content + head_bytes, size - head_bytes) ? OK : FRAMING_ERROR;
+}
+
+/* Take a read of an answer, of `size` bytes, in the buffer; OK: so far. */
+static enum outcome take(struct loop *l, struct connection *c, size_t size, int64_t t) {
+    if (!c->first_byte_ns)
+        c->first_byte_ns = t;
+    if (c->response.status)
+        return take_body(c, l->buffer, size) ? OK : FRAMING_ERROR;
+    return take_head(l, c, size);
 }
 
 /* Kept-alive connections: closed_loop.Connections, open_loop.OpenConnections. */
 
-/* Record the failure of what was in flight, if anything was; Python opens the connection anew. */
-static void replace(struct loop *l, struct connection *c, enum outcome failure, int64_t t) {
+/* Have Python open the connection anew; its next request is intended when it was. */
+static enum reason renew(struct loop *l, struct connection *c) {
+    disconnect(c);
+    l->broken = c->number;
+    return BROKEN;
+}
+
+/* Record the failure of what was in flight, if anything was. */
+static enum reason replace(struct loop *l, struct connection *c, enum outcome failure, int64_t t) {
     if (c->sent_ns) {
         write_failure(l, c, t, failure);
         l->in_flight--;
     } else {
         remove_idle(l, c);
     }
-    disconnect(c);
-    l->broken = c->number;
+    c->intended_ns = 0;
+    return renew(l, c);
 }
 
-static void send_next(struct loop *l, struct connection *c) {
+static enum reason send_next(struct loop *l, struct connection *c) {
+    take_turn(l, c);
     l->in_flight++;
     c->sent_ns = now();
-    if (!send_whole(l, c))
-        replace(l, c, CONNECTION_ERROR, c->sent_ns);
+    if (send_more(c) < 0)
+        return replace(l, c, CONNECTION_ERROR, c->sent_ns);
+    if (c->unsent)
+        watch(l, c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+    return DONE;
 }
 
-/* Bytes of a response that needs several reads or whose head is new; OK: so far. */
-static enum outcome take(struct loop *l, struct connection *c, ssize_t received, int64_t t) {
-    enum outcome failure = OK;
-    if (received <= 0)
-        return CONNECTION_ERROR;
-    if (!c->sent_ns)
-        return FRAMING_ERROR; /* Nobody asked for it. */
-    if (!c->first_byte_ns)
-        c->first_byte_ns = t;
-    if (c->remaining)
-        c->remaining -= received;
-    else
-        failure = take_head(l, c, (size_t)received);
-    return failure ? failure : c->remaining < 0 ? FRAMING_ERROR : OK;
+/* Send more of a request; its first byte may leave only now. */
+static void resume_kept(struct loop *l, struct connection *c) {
+    if (c->unsent == c->ask->request_bytes)
+        c->sent_ns = now();
+    go_on_sending(l, c);
 }
 
 /* Read what a connection has to say; where its request is done, send the next one in a closed loop. */
-static enum reason turn_to_kept(struct loop *l, struct connection *c, int64_t send_until_ns) {
+static enum reason turn_to_kept(struct loop *l, struct connection *c, uint32_t event, int64_t send_until_ns) {
+    const struct ask *ask = c->ask;
+    int closes = 0;
+    if (event & EPOLLOUT)
+        resume_kept(l, c);
+    if (event == EPOLLOUT)
+        return DONE;
     ssize_t received = recv(c->fd, l->buffer, BUFFER_BYTES, 0);
     int64_t t = now();
     /* The common case by far: one whole response in one read, with the head of the one before. */
-    if (received == l->known_bytes && c->sent_ns && !c->first_byte_ns
-        && !memcmp(l->buffer, l->known_head, l->known_head_bytes)) {
-        write_record(l, c, t, t, l->known_length, l->known_status, l->known_status == 200 ? OK : HTTP_ERROR);
+    if (received == ask->known_bytes && c->sent_ns && !c->first_byte_ns && !c->unsent
+        && !memcmp(l->buffer, ask->known_head, ask->known_head_bytes)) {
+        write_record(l, c, t, t, ask->known.length, ask->known.status, judge(ask, ask->known.status));
     } else {
-        enum outcome failure = take(l, c, received, t);
-        if (failure) {
-            replace(l, c, failure, t);
-            return BROKEN;
-        }
-        if (c->remaining || c->head_bytes)
+        if (received < 0 && errno == EAGAIN)
             return DONE;
-        write_record(l, c, c->first_byte_ns, t, c->length, c->status, c->status == 200 ? OK : HTTP_ERROR);
-        c->first_byte_ns = c->status = 0;
+        enum outcome failure = received <= 0 ? CONNECTION_ERROR
+            : !c->sent_ns                    ? FRAMING_ERROR /* Nobody asked for it. */
+                                             : take(l, c, (size_t)received, t);
+        if (failure)
+            return replace(l, c, failure, t);
+        if (!is_complete(c))
+            return DONE;
+        write_record(l, c, c->first_byte_ns, t, known_length(c), c->response.status,
+                     judge(ask, c->response.status));
+        /* A server that answers without having read the whole request reads no next one. */
+        closes = c->response.closes || c->unsent;
+        forget(c);
     }
     c->intended_ns = t + l->think_ns;
     c->sent_ns = 0;
     l->in_flight--;
+    if (closes)
+        return renew(l, c);
     if (l->arrivals || l->think_ns || t >= send_until_ns || t >= l->pause_at_ns) {
         /* A pause comes between two requests of this connection: its own latency holds none. */
         push_idle(l, c);
         return !l->arrivals && t >= l->pause_at_ns ? PAUSE : DONE;
     }
-    send_next(l, c);
-    return l->broken == NO_CONNECTION ? DONE : BROKEN;
+    return send_next(l, c);
 }
 
 /* A connection a request: fresh_connections.FreshConnections, open_loop.OpenFreshConnections. */
@@ -340,6 +594,7 @@ static enum reason begin(struct loop *l, struct connection *c, int64_t intended_
         return FAILED;
     }
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    take_turn(l, c);
     c->stage = CONNECTING;
     c->sent_ns = now();
     c->intended_ns = intended_ns ? intended_ns : c->sent_ns;
@@ -353,21 +608,32 @@ static enum reason begin(struct loop *l, struct connection *c, int64_t intended_
     return DONE;
 }
 
-static void turn_to_fresh(struct loop *l, struct connection *c) {
-    enum outcome failure = OK;
+/* Send the request, on a connection that is there or was refused. */
+static void send_first(struct loop *l, struct connection *c) {
+    if (send_more(c) < 0) {
+        fail(l, c, CONNECTION_ERROR);
+        return;
+    }
+    c->stage = OPEN;
+    watch(l, c, EPOLL_CTL_MOD, c->unsent ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void turn_to_fresh(struct loop *l, struct connection *c, uint32_t event) {
+    enum outcome failure;
     ssize_t received;
     int64_t t;
     if (c->stage == CONNECTING) {
-        if (!send_whole(l, c)) {
-            fail(l, c, CONNECTION_ERROR);
-            return;
-        }
-        c->stage = OPEN;
-        watch(l, c, EPOLL_CTL_MOD, EPOLLIN);
-        return;
+        send_first(l, c);
+        return; /* What else is to be done is reported again. */
     }
+    if (event & EPOLLOUT)
+        go_on_sending(l, c);
+    if (event == EPOLLOUT)
+        return;
     received = recv(c->fd, l->buffer, BUFFER_BYTES, 0);
     t = now();
+    if (received < 0 && errno == EAGAIN)
+        return;
     if (c->stage == ANSWERED) {
         if (received > 0) /* Its record is written: that more came than was stated is an error of its own. */
             write_failure(l, c, t, FRAMING_ERROR);
@@ -376,19 +642,14 @@ static void turn_to_fresh(struct loop *l, struct connection *c) {
     }
     if (received <= 0) {
         fail(l, c, CONNECTION_ERROR);
-        return;
-    }
-    if (!c->first_byte_ns)
-        c->first_byte_ns = t;
-    if (c->status)
-        c->remaining -= received;
-    else
-        failure = take_head(l, c, (size_t)received);
-    if (failure || c->remaining < 0) {
-        fail(l, c, FRAMING_ERROR);
-    } else if (c->status && !c->remaining) {
-        write_failure(l, c, t, c->status == 200 ? OK : HTTP_ERROR);
-        c->stage = ANSWERED; /* Only the server's end of the connection is awaited. */
+    } else if ((failure = take(l, c, (size_t)received, t))) {
+        fail(l, c, failure);
+    } else if (is_complete(c)) {
+        write_failure(l, c, t, judge(c->ask, c->response.status));
+        if (c->unsent || !c->ask->asks_end)
+            rest(l, c); /* The server does not know that this was all. */
+        else
+            c->stage = ANSWERED; /* Only the server's end of the connection is awaited. */
     }
 }
 
@@ -451,8 +712,7 @@ static enum reason wake(struct loop *l) {
         }
         if (!c->intended_ns)
             c->intended_ns = now();
-        send_next(l, c);
-        if (l->broken != NO_CONNECTION)
+        if (send_next(l, c))
             return BROKEN;
     }
     return DONE;
@@ -462,20 +722,18 @@ static enum reason wake(struct loop *l) {
  * answer does not wait behind a queue of requests. */
 static enum reason send_arrival(struct loop *l) {
     struct connection *c = pop_idle(l);
-    int64_t intended_ns = next_arrival(l), number = l->first_number + l->taken++ * l->number_step;
+    int64_t intended_ns = next_arrival(l);
+    c->arrival = l->first_number + l->taken++ * l->number_step;
     if (!l->keep_alive)
         return begin(l, c, intended_ns);
-    for (int digit = ID_DIGITS - 1; digit >= 0; digit--, number /= 10)
-        l->number_at[digit] = (char)('0' + number % 10);
     c->intended_ns = intended_ns;
-    send_next(l, c);
-    return l->broken == NO_CONNECTION ? DONE : BROKEN;
+    return send_next(l, c);
 }
 
 /* Drive the load until `until_ns`; DONE: it is, or there is nothing left to do. */
 enum reason turn(struct loop *l, int64_t send_until_ns, int64_t until_ns) {
     enum reason reason;
-    l->broken = NO_CONNECTION;
+    l->broken = NONE_BROKEN;
     for (;;) {
         if ((reason = wake(l)))
             return reason;
@@ -516,8 +774,8 @@ enum reason turn(struct loop *l, int64_t send_until_ns, int64_t until_ns) {
             if (is_full(l))
                 return FULL;
             if (!l->keep_alive)
-                turn_to_fresh(l, c);
-            else if ((reason = turn_to_kept(l, c, send_until_ns)))
+                turn_to_fresh(l, c, l->events[i].events);
+            else if ((reason = turn_to_kept(l, c, l->events[i].events, send_until_ns)))
                 return reason;
         }
     }
@@ -531,6 +789,7 @@ enum reason finish(struct loop *l) {
         struct connection never = {.number = NO_CONNECTION, .intended_ns = l->arrivals[l->taken]};
         if (is_full(l))
             return FULL;
+        take_turn(l, &never);
         write_record(l, &never, 0, 0, 0, 0, UNFINISHED);
     }
     for (int i = 0; i < l->count; i++) {
@@ -551,8 +810,12 @@ void destroy(struct loop *l) {
         free(l->connections[i].head);
     if (l->epoll >= 0)
         close(l->epoll);
+    for (int i = 0; l->asks && i < l->asks_count; i++) {
+        free(l->asks[i].request);
+        free(l->asks[i].known_head);
+    }
     free(l->connections);
-    free(l->request);
+    free(l->asks);
     free(l);
 }
 
@@ -563,37 +826,51 @@ int attach(struct loop *l, int number, int fd) {
     if (watch(l, c, EPOLL_CTL_ADD, EPOLLIN))
         return errno;
     c->stage = OPEN;
-    c->intended_ns = 0;
     push_idle(l, c);
     l->opened++;
     return 0;
 }
 
-/* A loop of `count` connections; NULL with errno set where there can be none.
- * number_at: where in `request` each gets its number; -1: nowhere. server: a struct sockaddr. */
-struct loop *create(int count, int keep_alive, int sleeps, const char *request, size_t request_bytes,
-                    int64_t number_at, const char *server, size_t server_bytes) {
+/* Have the loop send `request` where it is the turn of the ask `index`; nonzero: errno. Of each, before anything
+ * else. number_at: where in it each gets its number; -1: nowhere. status: that its answer must have. */
+int give_ask(struct loop *l, int index, const char *request, size_t request_bytes, int64_t number_at, int status,
+             int is_head, int asks_end) {
+    struct ask *ask = &l->asks[index];
+    if (!(ask->request = malloc(request_bytes)))
+        return ENOMEM;
+    memcpy(ask->request, request, request_bytes);
+    ask->request_bytes = request_bytes;
+    ask->number_at = number_at;
+    ask->status = status;
+    ask->is_head = is_head;
+    ask->asks_end = asks_end;
+    ask->known_bytes = UNKNOWN_BYTES;
+    return 0;
+}
+
+/* A loop of `count` connections and so many asks; NULL with errno set where there can be none.
+ * server: a struct sockaddr. */
+struct loop *create(int count, int asks_count, int keep_alive, int sleeps, const char *server,
+                    size_t server_bytes) {
     struct loop *l = calloc(1, sizeof *l);
     if (!l)
         return NULL;
     l->count = count;
+    l->asks_count = asks_count;
     l->keep_alive = keep_alive;
     l->sleeps = sleeps;
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     l->connections = calloc((size_t)count, sizeof *l->connections);
-    l->request = malloc(request_bytes);
-    if (l->epoll < 0 || !l->connections || !l->request) {
+    l->asks = calloc((size_t)asks_count, sizeof *l->asks);
+    if (l->epoll < 0 || !l->connections || !l->asks) {
         destroy(l);
         return NULL;
     }
-    l->request_bytes = request_bytes;
-    memcpy(l->request, request, request_bytes);
-    l->number_at = number_at < 0 ? NULL : l->request + number_at;
     l->server_bytes = (socklen_t)server_bytes;
     memcpy(&l->server, server, server_bytes);
-    l->known_bytes = BUFFER_BYTES + 1; /* No read is as long. */
     for (int i = 0; i < count; i++) {
-        l->connections[i].number = i;
+        l->connections[i].number = (uint16_t)i;
+        l->connections[i].ask = l->asks;
         if (!keep_alive)
             push_idle(l, &l->connections[i]);
     }

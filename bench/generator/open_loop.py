@@ -9,18 +9,18 @@ the moment at which it was intended.
 import time
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from select import epoll, select  # Before gevent patches the module, as in connections.py.
 
 import numpy as np
 
+from bench.generator.asks import Asked, Mix
 from bench.generator.closed_loop import POLL_S, YIELD_NS, Connections, _Connection
-from bench.generator.connecting import CONNECT_S
+from bench.generator.connecting import CONNECT_S, Destination
 from bench.generator.fresh_connections import FreshConnections
 from bench.generator.looking import count_look
 from bench.generator.request_log import RequestLog
-from bench.slots.requests import Outcome
-from bench.wire.exchanges import ID_DIGITS, request_target
+from bench.slots.requests import NO_CONNECTION, Outcome
 
 NEVER_NS = 1 << 62
 SPIN_NS = 2_000_000
@@ -35,8 +35,6 @@ PAUSE_ROOM_NS = 200_000
 """Other tasks get their turn where nothing is in flight and the next arrival is farther off than this."""
 PAUSE_OVERDUE_NS = 80_000_000
 """After YIELD_NS and this time without such a gap, they get it all the same."""
-NO_CONNECTION = -1
-"""In the record of a request that was never sent."""
 
 
 class Arrivals:
@@ -47,6 +45,7 @@ class Arrivals:
 
     _epoll: epoll
     _log: RequestLog
+    _turns: Iterator[Asked]
     _turn: Callable[[int, int, Callable[[], None]], None]
     _idle: Collection[object]
     """What can take a request now."""
@@ -61,7 +60,6 @@ class Arrivals:
         self._taken = 0
         """Arrivals that were sent; the next one is due at `_next_ns`."""
         self._next_ns = NEVER_NS
-        self._first_number, self._number_step = 0, 1
         self._limit = 0
         """Arrivals that may be sent: none that comes after the drain's begin."""
         self._until_ns = 0
@@ -71,12 +69,8 @@ class Arrivals:
         self.spun_ns = 0
         """Time spent looking in vain instead of sleeping: no work, though the core was busy."""
 
-    def schedule(self, arrivals_ns: np.ndarray, first: int = 0, step: int = 1) -> None:
-        """Have a request arrive at each of `arrivals_ns` (CLOCK_MONOTONIC, ascending). Call it once.
-
-        They are the arrivals `first`, `first + step`, … of all workers together, which number them.
-        """
-        self._first_number, self._number_step = first, step
+    def schedule(self, arrivals_ns: np.ndarray) -> None:
+        """Have a request arrive at each of `arrivals_ns` (CLOCK_MONOTONIC, ascending). Call it once."""
         self._arrivals = array("q", np.ascontiguousarray(arrivals_ns, dtype=np.int64).tobytes())
         self._limit = len(self._arrivals)
         self._look_ahead()
@@ -99,8 +93,8 @@ class Arrivals:
         self._turn_until(until_ns, pause)
 
     def _record_unsent(self) -> None:
-        for arrival_ns in self._arrivals[self._taken :]:
-            self._log.write(arrival_ns, 0, 0, 0, 0, NO_CONNECTION, 0, Outcome.UNFINISHED)
+        for arrival_ns, asked in zip(self._arrivals[self._taken :], self._turns, strict=False):
+            self._log.write(arrival_ns, 0, 0, 0, 0, NO_CONNECTION, asked.index, 0, Outcome.UNFINISHED)
 
     def _turn_until(self, until_ns: int, pause: Callable[[], None]) -> None:
         self._until_ns, self._pause = until_ns, pause
@@ -146,17 +140,17 @@ class Arrivals:
 class OpenConnections(Arrivals, Connections):
     """N keep-alive connections that take requests at given times, first come, first served.
 
-    In its target each carries its number, from 0 in the order of the arrivals, by which captures find it.
+    A numbered one carries its number, from 0 in the order of the arrivals, by which captures find it.
     """
 
     _idle: list[_Connection]
     _in_flight: int
+    _turns: Iterator[Asked]
 
     def __init__(
         self,
-        address: str,
-        port: int,
-        path: str,
+        destination: Destination,
+        mix: Mix,
         count: int,
         log: RequestLog,
         connect_s: float = CONNECT_S,
@@ -165,11 +159,10 @@ class OpenConnections(Arrivals, Connections):
     ) -> None:
         """Open `count` connections, or as many as can be; raises OSError where that is none."""
         Arrivals.__init__(self, sleeps=sleeps)
-        target = request_target(path, 0)
-        Connections.__init__(self, address, port, target, count, log, connect_s)
-        number_at = len(f"GET {target}") - ID_DIGITS
-        self._before_number = self._request[:number_at]
-        self._after_number = self._request[number_at + ID_DIGITS :]
+        Connections.__init__(self, destination, mix, count, log, connect_s)
+
+    def _prepare(self, mix: Mix) -> list[Asked]:
+        return mix.prepare(self._destination.address, self._destination.port, is_open=True)
 
     def close(self) -> None:
         """Close every connection; what is in flight, or was never sent, is recorded as unfinished."""
@@ -186,8 +179,6 @@ class OpenConnections(Arrivals, Connections):
             return self._in_flight > 0 or not self._draining
         connection = self._idle.pop(0)
         connection.intended_ns = self._next_ns
-        number = self._first_number + self._taken * self._number_step
-        self._request = b"%b%0*d%b" % (self._before_number, ID_DIGITS, number, self._after_number)
         self._taken += 1
         self._look_ahead()
         self._send(connection)
@@ -204,10 +195,10 @@ class OpenFreshConnections(Arrivals, FreshConnections):
     """A new connection for every request, at given times; at most N at a time."""
 
     def __init__(
-        self, address: str, port: int, path: str, count: int, log: RequestLog, *, sleeps: bool = False
+        self, destination: Destination, mix: Mix, count: int, log: RequestLog, *, sleeps: bool = False
     ) -> None:
         Arrivals.__init__(self, sleeps=sleeps)
-        FreshConnections.__init__(self, address, port, path, count, log)
+        FreshConnections.__init__(self, destination, mix, count, log)
 
     @property
     def _idle(self) -> Collection[object]:  # type: ignore[override]
@@ -234,8 +225,8 @@ class OpenFreshConnections(Arrivals, FreshConnections):
                 self._begin(number, intended_ns)
             elif self._draining and self._next_ns == NEVER_NS and not self._open:
                 break
-            for fd, _ in self._wait(POLL_S):
-                self._turn_to(self._open[fd])
+            for fd, event in self._wait(POLL_S):
+                self._turn_to(self._open[fd], event)
             now = clock()
 
 

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Literal
 
 # The load path first, as in users.py.
+from bench.generator.asks import Mix
 from bench.generator.cells import Target
-from bench.generator.protocol import DriveCells, Turn
+from bench.generator.protocol import Ask, DriveCells, Turn
 from bench.generator.request_log import RequestLog
 from bench.lab.hosts.readings import Reading
 
@@ -22,7 +24,7 @@ class Order:
     """Under which Locust's own statistics list it: the arm."""
     address: str
     port: int
-    path: str
+    asks: tuple[Ask, ...]
     connections: int
     warm_up_s: float
     measure_s: float
@@ -34,13 +36,14 @@ class Order:
     """Of an open loop; None: closed."""
     arrivals: Literal["poisson", "uniform"] = "poisson"
     arrival_seed: int = 0
+    """Of the arrivals, and of the order of the asks."""
     pacing: Literal["spin", "sleep"] = "spin"
     """Of an open loop."""
     watched: Sequence[str] = ()
     """Files that are read as the window opens and as it closes; of an open loop."""
     worker: int = 0
     workers: int = 1
-    """Of the `arrivals`, this process takes every `workers`-th, from number `worker` on."""
+    """Of the requests, this process takes every `workers`-th, from number `worker` on."""
     start: Callable[[], int] = time.monotonic_ns
     """Called when the connections are open: when the warm-up begins. May wait; raises OSError."""
     readings: list[Reading] = field(default_factory=list)
@@ -61,6 +64,12 @@ class Order:
     """Core -> busy share, from the warm-up's begin to the window's end; of the raw engine."""
     finished: Event = field(default_factory=Event)
     failure: str = ""
+
+    def __post_init__(self) -> None:
+        self.mix = Mix(self.asks, self.arrival_seed, self.worker, self.workers)
+        """The asks in the order in which this process sends them."""
+        self.turns = cycle(self.mix.order().tolist())
+        """Whose turn it is, of all of Locust's own clients together."""
 
     def begin(self) -> None:
         """Fix the window: it opens after the warm-up, whose requests are kept as well.

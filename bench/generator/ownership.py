@@ -4,7 +4,7 @@ import socket
 import time
 from contextlib import suppress
 
-from bench.generator.closed_loop import authority
+from bench.generator.asks import authority
 
 ABSENT = "/bench-word"
 """Of no server of ours: so it answers with its word."""

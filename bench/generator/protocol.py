@@ -4,21 +4,46 @@ Typed at both ends, and without anything that only one machine could understand 
 which are of the generator's.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
+from bench.generator.membership import Gather
+from bench.generator.message import Message
 from bench.lab.hosts.readings import Reading
 
+NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+"""A method's or a header's name (RFC 9110, 5.6.2)."""
+VALUE = r"^[^\x00\r\n]*$"
+MOST_BODY_BYTES = 16_777_216
+MOST_WEIGHT = 10_000
+FRAMING_HEADERS = ("content-length", "transfer-encoding")
 
-class Message(BaseModel):
-    """One line, of either side."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+class Ask(Message):
+    """One of a load's requests."""
 
-    def line(self) -> str:
-        """As it is sent."""
-        return self.model_dump_json() + "\n"
+    method: str = Field(default="GET", pattern=NAME)
+    path: str = Field(pattern=r"^[!-~]+$")
+    """The target, query included, as it is sent."""
+    headers: tuple[tuple[Annotated[str, Field(pattern=NAME)], Annotated[str, Field(pattern=VALUE)]], ...] = ()
+    """In their order. `Host` and `Connection` take the place of the loop's own; the length is never given."""
+    body: bytes | None = Field(default=None, max_length=MOST_BODY_BYTES)
+    status: int = Field(default=200, ge=200, le=599)
+    """That its answer must have; any other is an error."""
+    weight: int = Field(default=1, ge=1, le=MOST_WEIGHT)
+    """Its part of the load's requests, beside the other asks' weights."""
+    numbered: bool = False
+    """Whether it carries its number in its target in an open loop, by which captures find it."""
+
+    @model_validator(mode="after")
+    def _is_framed_by_the_loop(self) -> Self:
+        for name, _ in self.headers:
+            if name.lower() in FRAMING_HEADERS:
+                raise ValueError(f"{name} follows from the body, and is not given")
+        if self.method == "CONNECT":
+            raise ValueError("CONNECT asks for a tunnel, not for an answer")
+        return self
 
 
 class Entered(Message):
@@ -39,21 +64,21 @@ class Probed(Message):
     """The answer to `Probe`. Stamps are the generator's CLOCK_MONOTONIC."""
 
     first_200_ns: int
-    """Of the first of three 200s in a row; 0: none came in time."""
+    """Of the first of three such answers in a row; 0: none came in time."""
     attempts: int
     failure: str = ""
     """Why nobody could ask; empty where somebody did."""
 
 
 class Probe(Message):
-    """Wait until three requests in a row, a connection each, are answered with 200. A server with a `word` is
-    asked for that first, and for nothing more once somebody says another.
+    """Wait until three requests in a row, a connection each, have the answer that `ask` is to have. A server
+    with a `word` is asked for that first, and for nothing more once somebody says another.
     """
 
     do: Literal["probe"] = "probe"
     address: str
     port: int
-    path: str
+    ask: Ask
     timeout_s: float
     word: str | None = None
 
@@ -74,27 +99,6 @@ class Prove(Message):
     address: str
     port: int
     word: str
-
-
-class Listening(Message):
-    """The first word of a master whose workers are started by others: where they find it."""
-
-    port: int
-
-
-class Gathered(Message):
-    """The answer to `Gather`."""
-
-    missing: list[int]
-    """Numbers of those that did not join, or that were given up since."""
-
-
-class Gather(Message):
-    """Wait until workers that others started have joined, each under its name."""
-
-    do: Literal["gather"] = "gather"
-    names: dict[int, str]
-    """By number."""
 
 
 class Records(Message):
@@ -163,7 +167,7 @@ class Drive(Message):
     """Under which Locust's own statistics list it: the arm."""
     address: str
     port: int
-    path: str
+    asks: tuple[Ask, ...] = Field(min_length=1)
     connections: int
     keep_alive: bool
     think_us: float
@@ -173,6 +177,7 @@ class Drive(Message):
     """Of an open loop; None: closed."""
     arrivals: Literal["poisson", "uniform"]
     arrival_seed: int
+    """Of the arrivals, and of the order of the asks."""
     pacing: Literal["spin", "sleep"]
     watched: tuple[str, ...]
     """Files that are read as the window opens and as it closes; of an open loop."""
@@ -181,25 +186,6 @@ class Drive(Message):
     """Processes that share the connections and the arrivals."""
     worker: int = 0
     """Of these, the one that the order is for; `connections` are its own then."""
-
-
-class Armed(Message):
-    """A worker's word that its connections are open, and that it waits for `Start`."""
-
-
-class Start(Message):
-    """Begin the warm-up."""
-
-    at_ns: int | None
-    """By the worker's clock; None: never, for another worker could not begin."""
-
-
-class Clock(Message):
-    """What a worker's clock says, told when it joins and when it is asked."""
-
-    monotonic_ns: int
-    boot_id: str
-    """Two processes of one boot of a kernel have one clock."""
 
 
 class Turn(Message):
@@ -266,7 +252,9 @@ class DriveCells(Message):
     targets: tuple[Target, ...]
     cells: tuple[int, ...]
     """Whose turn it is: indexes into `targets`."""
-    path: str
+    asks: tuple[Ask, ...] = Field(min_length=1)
+    arrival_seed: int
+    """Of the order of the asks, which is the same for each target."""
     connections: int
     """To each target."""
     keep_alive: bool

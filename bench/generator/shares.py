@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.generator.protocol import Driven, Records, Turn
-from bench.slots.requests import RECORD_DTYPE
+from bench.slots.requests import NO_CONNECTION, RECORD_DTYPE
 
 STAMPS = [name for name in RECORD_DTYPE.names or () if name.endswith("_ns")]
 
@@ -88,7 +88,7 @@ def merge(parts: Sequence[np.ndarray], connections: Sequence[int], offsets_ns: S
     for part, count, offset_ns in zip(parts, connections, offsets_ns, strict=True):
         target = merged[begin : begin + len(part)]
         target[:] = part
-        target["connection"][target["connection"] >= 0] += first
+        target["connection"][target["connection"] != NO_CONNECTION] += first
         for stamp in STAMPS:
             target[stamp][target[stamp] > 0] += offset_ns
         begin, first = begin + len(part), first + count

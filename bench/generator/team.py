@@ -26,24 +26,20 @@ from pydantic import TypeAdapter
 
 from bench.generator import protocol
 from bench.generator.connecting import CONNECT_S
+from bench.generator.membership import Armed, Clock, Gather, Gathered, Start
+from bench.generator.message import Message
 from bench.generator.protocol import (
-    Armed,
-    Clock,
     Drive,
     DriveCells,
     Driven,
     DrivenCells,
     Enter,
     Entered,
-    Gather,
-    Gathered,
-    Message,
     Probe,
     Probed,
     Prove,
     Proved,
     Report,
-    Start,
 )
 from bench.generator.shares import SAME_CLOCK, Offset, share, shift_turn, sum_up
 from bench.lab.hosts import command

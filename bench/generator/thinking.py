@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 
+from bench.generator.asks import Mix
 from bench.generator.closed_loop import Connections, _Connection
-from bench.generator.connecting import CONNECT_S
+from bench.generator.connecting import CONNECT_S, Destination
 from bench.generator.looking import count_look
 from bench.generator.request_log import RequestLog
 
@@ -17,9 +18,8 @@ class ThinkingConnections(Connections):
 
     def __init__(
         self,
-        address: str,
-        port: int,
-        path: str,
+        destination: Destination,
+        mix: Mix,
         count: int,
         log: RequestLog,
         connect_s: float = CONNECT_S,
@@ -27,7 +27,7 @@ class ThinkingConnections(Connections):
         think_ns: int,
     ) -> None:
         """Open `count` connections, or as many as can be; raises OSError where that is none."""
-        super().__init__(address, port, path, count, log, connect_s)
+        super().__init__(destination, mix, count, log, connect_s)
         self._think_ns = think_ns
         self._send_until_ns = 0
 
@@ -44,6 +44,11 @@ class ThinkingConnections(Connections):
     def _go_on(self, connection: _Connection) -> None:
         connection.intended_ns += self._think_ns
         self._idle.append(connection)
+
+    def _renew(self, connection: _Connection) -> None:
+        if connection.intended_ns:
+            connection.intended_ns += self._think_ns
+        super()._renew(connection)
 
     def _wake_idle(self) -> bool:
         """Send on the connection that has rested longest, where its rest is over."""

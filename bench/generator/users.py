@@ -8,9 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.generator.asks import Mix, authority
+
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.generator.cells import Loop, Target, drive_cells
-from bench.generator.closed_loop import Connections, authority
+from bench.generator.closed_loop import Connections
+from bench.generator.connecting import Destination
 from bench.generator.cores import read_cores
 from bench.slots.requests import Outcome
 
@@ -133,7 +136,7 @@ class RawHttpUser(OrderedUser):
         try:
             order.begin()
             begun_ns = order.window_start_ns - round(order.warm_up_s * 1e9)
-            loop.schedule(begun_ns + offsets_ns, order.worker, order.workers)
+            loop.schedule(begun_ns + offsets_ns)
             for moment_ns in (order.window_start_ns, order.window_end_ns):
                 loop.drive(moment_ns, pause)
                 if order.watched:
@@ -148,7 +151,8 @@ class RawHttpUser(OrderedUser):
         asked, order.loop = order.asked, self._name_loop()
 
         def open_loop(target: Target) -> Loop:
-            at = (target.address, target.port, asked.path, asked.connections, target.log)
+            mix = Mix(asked.asks, asked.arrival_seed)
+            at = (target.destination, mix, asked.connections, target.log)
             think_ns = round(asked.think_us * 1e3)
             found: Loop = self._open(at, keep_alive=asked.keep_alive, think_ns=think_ns)
             return found
@@ -161,14 +165,14 @@ class RawHttpUser(OrderedUser):
 
     def _open_for(self, order: Order) -> Any:
         order.loop = self._name_loop()
-        at = (order.address, order.port, order.path, order.connections, order.log)
+        at = (Destination(order.address, order.port), order.mix, order.connections, order.log)
         is_open, sleeps = order.rate_rps is not None, order.pacing == "sleep"
         think_ns = round(order.think_us * 1e3)
         return self._open(at, keep_alive=order.keep_alive, is_open=is_open, sleeps=sleeps, think_ns=think_ns)
 
     def _open(
         self,
-        at: tuple[str, int, str, int, RequestLog],
+        at: tuple[Destination, Mix, int, RequestLog],
         *,
         keep_alive: bool,
         is_open: bool = False,
@@ -228,18 +232,22 @@ class ClientUser(OrderedUser):
             order.begin()
         number, order.opened = order.opened, order.opened + 1
         clock = time.monotonic_ns
-        url = f"http://{authority(order.address, order.port)}{order.path}"
+        root = f"http://{authority(order.address, order.port)}"
+        how = {"name": order.name, "timeout": CLIENT_TIMEOUT_S, "allow_redirects": False}
         done_ns = clock()
         while (intended_ns := done_ns) < order.window_end_ns:
+            turn = next(order.turns)
+            ask = order.asks[turn]
             sent_ns = clock()
-            response = self.client.get(url, name=order.name, timeout=CLIENT_TIMEOUT_S)
+            response = self.client.request(
+                ask.method, root + ask.path, data=ask.body, headers=dict(ask.headers), **how
+            )
             done_ns = clock()
             status = response.status_code or 0
-            outcome = (
-                Outcome.OK if status == 200 else Outcome.HTTP_ERROR if status else Outcome.CONNECTION_ERROR
-            )
+            wrong = Outcome.HTTP_ERROR if status else Outcome.CONNECTION_ERROR
+            outcome = Outcome.OK if status == ask.status else wrong
             length = len(response.content or b"")
-            order.log.write(intended_ns, sent_ns, done_ns, done_ns, length, number, status, outcome)
+            order.log.write(intended_ns, sent_ns, done_ns, done_ns, length, number, turn, status, outcome)
 
 
 class HttpClientUser(ClientUser, HttpUser):

@@ -23,8 +23,10 @@ from locust.log import setup_logging
 from locust.runners import WorkerRunner
 
 from bench.generator.heap import keep_collector_away
+from bench.generator.membership import Armed, Clock, Start
+from bench.generator.message import Message
 from bench.generator.networks import enter
-from bench.generator.protocol import ORDERS, Armed, Clock, Driven, DrivenCells, Message, Start
+from bench.generator.protocol import ORDERS, Driven, DrivenCells
 
 ORDER, START, CLOCK, ANSWER = "bench order", "bench start", "bench clock", "bench answer"
 """Messages to a worker, and from it. All but the question for its clock carry a line of the protocol."""

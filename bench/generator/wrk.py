@@ -3,7 +3,7 @@
 import re
 
 from bench.errors import MeasurementInvalid
-from bench.generator.closed_loop import authority
+from bench.generator.asks import authority
 from bench.lab.hosts.host import Endpoint, Host
 
 _RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)$", re.MULTILINE)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import bench
 from bench.errors import BenchError, InputError, MeasurementInvalid
+from bench.generator.asks import page_asks
 from bench.generator.client import GeneratorDied, LoadResult
 from bench.judgement.capacity.bound import name_workload, plan_comparisons
 from bench.judgement.capacity.knee import Outcome
@@ -265,6 +266,6 @@ def _load_null_server(bed: Bed, condition: Condition, seed: int) -> tuple[LoadRe
     ):
         if bed.generator.first_200_ns(endpoint, "/") is None:
             raise MeasurementInvalid("Starting the null server", "no answer came", "Try again.")
-        result = bed.generator.load(condition.load, endpoint, NULL_SERVER, seed)
+        result = bed.generator.load(condition.load, endpoint, NULL_SERVER, page_asks(condition.load), seed)
     metrics = measure_requests(result.records, result.window_start_ns, result.window_end_ns, condition.load)
     return result, metrics

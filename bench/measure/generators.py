@@ -10,6 +10,7 @@ from math import exp, log
 from statistics import median
 
 from bench.errors import MeasurementInvalid
+from bench.generator.asks import page_asks
 from bench.generator.client import Generator, generator
 from bench.generator.wrk import measure_with_wrk
 from bench.lab.hosts import machine, requirements
@@ -114,7 +115,7 @@ def _measure(row: _Row, load: Generator, client: Host, server: Endpoint, seconds
         row.rates_rps.append(measure_with_wrk(client, server, "/", row.connections, seconds))
         return ""
     asked = Load(engine=row.engine, connections=row.connections, warm_up_s=0.2, measure_s=seconds)  # type: ignore[arg-type]
-    result = load.load(asked, server, row.engine)
+    result = load.load(asked, server, row.engine, page_asks(asked))
     inside = result.records["done_ns"] >= result.window_start_ns
     inside &= result.records["done_ns"] < result.window_end_ns
     row.rates_rps.append(float((inside & (result.records["outcome"] == 0)).sum()) / seconds)
@@ -134,7 +135,7 @@ def _measure_lateness(
         warm_up_s=0.2,
         measure_s=seconds,
     )
-    result = load.load(asked, server, f"{schedule.engine} open", seed)
+    result = load.load(asked, server, f"{schedule.engine} open", page_asks(asked), seed)
     found = measure_requests(result.records, result.window_start_ns, result.window_end_ns, asked)
     if found.open_loop and found.open_loop.lateness_us:
         schedule.p50_us.append(found.open_loop.lateness_us[0])

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import MeasurementInvalid
+from bench.generator.asks import page_asks
 from bench.generator.client import CellsResult, LoadResult, Server
 from bench.lab.hosts.host import network_of
 from bench.lab.instruments.activity import Activity
@@ -114,19 +115,19 @@ def _prove(bed: Bed, deployment: Deployment) -> Proof:
     bed.generator.send_from(deployment.sender)
     bed.generator.prove(deployment.server.endpoint, deployment.server.word)
     before = _read(deployment)
-    result = bed.generator.load(warm_up, deployment.server.endpoint, deployment.arm.name)
+    result = bed.generator.load(warm_up, deployment.server.endpoint, deployment.arm.name, page_asks(warm_up))
     return Proof(result, _read(deployment).since(before))
 
 
 def _drive_in_turns(bed: Bed, deployments: Sequence[Deployment], cells: Sequence[int]) -> Together:
-    interleave = bed.scenario.schedule.interleave
+    interleave, load = bed.scenario.schedule.interleave, deployments[0].condition.load
     assert interleave
     fixed_work_us = bed.time_fixed_work()
     servers = [Server(found.arm.name, found.server.endpoint, found.sender) for found in deployments]
     before = [_read(deployment) for deployment in deployments]
     bed.begin_activity()
     try:
-        result = bed.generator.load_in_turns(deployments[0].condition.load, interleave, servers, cells)
+        result = bed.generator.load_in_turns(load, interleave, servers, cells, page_asks(load))
     except MeasurementInvalid:
         _require_alive(deployments)  # If one ended, that is the reason.
         raise

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bench.errors import MeasurementInvalid
+from bench.generator.asks import page_asks
 from bench.generator.client import LoadResult
 from bench.generator.wrk import measure_with_wrk
 from bench.lab.hosts import waiting
@@ -115,7 +116,12 @@ def _drive(
         bed.begin_activity()
         try:
             result = bed.generator.load(
-                condition.load, server.endpoint, deployment.arm.name, arrival_seed, watched
+                condition.load,
+                server.endpoint,
+                deployment.arm.name,
+                page_asks(condition.load),
+                arrival_seed,
+                watched,
             )
         except MeasurementInvalid:
             deployment.require_alive()  # If it ended, that is the reason.

@@ -9,6 +9,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from bench.errors import BenchError, MeasurementInvalid
+from bench.generator.asks import page_asks
 from bench.generator.client import GeneratorDied
 from bench.generator.wrk import measure_with_wrk
 from bench.judgement.capacity.record import PROBE_S, CapacityRecord, SecondWorker, Step, WrkReading
@@ -107,7 +108,9 @@ def _add_worker(bed: Bed, record: CapacityRecord, step: Step) -> SecondWorker:
             return rate_rps, begun_ns, time.monotonic_ns()
 
         beside = pool.submit(run_wrk)
-        result = bed.generator.load(condition.load, server.endpoint, arm, record.seed)
+        result = bed.generator.load(
+            condition.load, server.endpoint, arm, page_asks(condition.load), record.seed
+        )
         wrk_rps, begun_ns, ended_ns = beside.result()
     done = result.records[result.records["outcome"] == 0]["done_ns"]
     ended_ns = min(ended_ns, result.window_end_ns)

@@ -12,10 +12,12 @@ import pyarrow.parquet as pq
 from bench.errors import InputError
 from bench.results.files import RUN_FILE, describe_fault, make_subfolder, write_atomically
 from bench.results.sums import NotAsWritten, digest
-from bench.slots.requests import RECORD_DTYPE, TURN_DTYPE, Outcome
+from bench.slots.requests import NO_CONNECTION, RECORD_DTYPE, TURN_DTYPE, Outcome
 from bench.wire.pcap import FILE_HEADER_BYTES, read_records
 
 REQUESTS_FILE, HOPS_FILE, TURNS_FILE = "requests.parquet", "hops.parquet", "turns.parquet"
+REQUEST_COLUMNS = tuple(name for name in RECORD_DTYPE.names or () if name != "request")
+"""Those that every slot's file has; `request` is there where a load had several."""
 ROWS_AT_ONCE = 1_048_576
 """Of a file's groups of rows: what is held twice while it is written."""
 KEPT_PACKETS = 64
@@ -27,13 +29,15 @@ def write_requests(
 ) -> None:
     """Write a slot's requests.parquet from RECORD_DTYPE, warm-up included, in order of ending.
 
-    `cell`, of a slot that took turns: the number of the cell that each counts in, -1 of none.
+    `cell`, of a slot that took turns: the number of the cell that each counts in, -1 of none. The column
+    `request` is there where one is another than the load's first.
     """
     target = make_subfolder(folder, slot_directory) / REQUESTS_FILE
     names = pa.array([outcome.name.lower() for outcome in Outcome])
+    kept = [*REQUEST_COLUMNS, *["request"] * bool(records["request"].any())]
 
     def tabulate(part: slice) -> pa.Table:
-        columns = {name: np.ascontiguousarray(records[name][part]) for name in records.dtype.names or ()}
+        columns = {name: _widen(name, records[name][part]) for name in kept}
         outcome = pa.DictionaryArray.from_arrays(pa.array(columns.pop("outcome").astype(np.int8)), names)
         cells = {} if cell is None else {"cell": pa.array(cell[part])}
         return pa.table({**columns, "outcome": outcome, **cells})
@@ -41,6 +45,16 @@ def write_requests(
     # A part at a time: there may be tens of millions.
     begins = range(0, max(len(records), 1), ROWS_AT_ONCE)
     _write_parquet(target, (tabulate(slice(begin, begin + ROWS_AT_ONCE)) for begin in begins))
+
+
+def _widen(name: str, values: np.ndarray) -> np.ndarray:
+    """Values of a record as a file holds them: signed, and -1 for no connection."""
+    if values.dtype != np.uint16:
+        return np.ascontiguousarray(values)
+    wide = values.astype(np.int32)
+    if name == "connection":
+        wide[values == NO_CONNECTION] = -1
+    return wide
 
 
 def write_hops(folder: Path, slot_directory: str, rows: np.ndarray) -> None:
@@ -92,18 +106,19 @@ def read_requests(
 ) -> pa.Table:
     """Read a slot's requests.parquet, warm-up included; some of its `columns`, or all.
 
-    Warns NotAsWritten where its sum is not the `sealed` one. Raises InputError where it cannot be read,
-    or holds something else than requests.
+    Without the column `request` where the file has none: the load had one request only. Warns NotAsWritten
+    where its sum is not the `sealed` one. Raises InputError where it cannot be read, or holds something else
+    than requests.
     """
     path = folder / slot_directory / REQUESTS_FILE
     wanted = list(columns or RECORD_DTYPE.names or ())
-    table = _read_parquet(path, wanted, sealed)
+    table = _read_parquet(path, wanted, sealed, may_lack=["request"])
     if "outcome" in wanted:
         known = {outcome.name.lower() for outcome in Outcome}
         strange = set(_values(path, table["outcome"])) - known
         if strange:
             raise _refuse(path, f"it has outcomes that no request has: {', '.join(map(str, strange))}")
-    _require_integers(path, table, [name for name in wanted if name != "outcome"])
+    _require_integers(path, table, [name for name in table.column_names if name != "outcome"])
     return table
 
 
@@ -138,7 +153,9 @@ def read_turns(folder: Path, slot_directory: str, sealed: str | None = None) -> 
     return turns
 
 
-def _read_parquet(path: Path, columns: Sequence[str] | None, sealed: str | None) -> pa.Table:
+def _read_parquet(
+    path: Path, columns: Sequence[str] | None, sealed: str | None, may_lack: Sequence[str] = ()
+) -> pa.Table:
     try:
         # Whole and once, so that what is held against the sum is what is decoded.
         content = path.read_bytes()
@@ -146,9 +163,9 @@ def _read_parquet(path: Path, columns: Sequence[str] | None, sealed: str | None)
             warnings.warn(NotAsWritten(f"{path} is not as it was written."), stacklevel=4)
         parquet = pq.ParquetFile(pa.BufferReader(content))
         missing = [name for name in columns or () if name not in parquet.schema_arrow.names]
-        if missing:
+        if set(missing) - set(may_lack):
             raise _refuse(path, f"it lacks {', '.join(missing)}")
-        table = parquet.read(columns=columns and list(columns))
+        table = parquet.read(columns=columns and [name for name in columns if name not in missing])
     except (OSError, ValueError, MemoryError, pa.ArrowException) as fault:
         said = describe_fault(fault) if isinstance(fault, OSError) else str(fault)
         raise _refuse(path, said.split("\n")[0] or "it is no Parquet file") from fault

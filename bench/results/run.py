@@ -207,8 +207,9 @@ class Run:
         Columns: `intended_ns`, `sent_ns`, `first_byte_ns`, `done_ns` (int64, CLOCK_MONOTONIC; 0
         where the moment never came), `bytes`, `connection`, `status`, `outcome`; `response_us` (done
         minus intended), `service_us` (done minus sent) and `latency_us`, which is the one that the
-        metrics are of: response in an open loop, service in a closed one. Of a slot that took turns also
-        `cell`, the number of the cell among all of its set; -1 where it counts in none.
+        metrics are of: response in an open loop, service in a closed one. Of a load of several requests
+        also `request`, which of them it was, from 0. Of a slot that took turns also `cell`, the number of
+        the cell among all of its set; -1 where it counts in none.
 
         Warns `NotAsWritten` where its file was changed since. Raises KeyError where the slot was not
         measured, InputError where its file cannot be read.

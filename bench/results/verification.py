@@ -252,10 +252,12 @@ def _sum_up(folder: Path, name: str) -> str:
 def _to_records(table: pa.Table) -> np.ndarray:
     records = np.zeros(len(table), RECORD_DTYPE)
     numbers: Mapping[str, int] = {outcome.name.lower(): outcome for outcome in Outcome}
-    for name in RECORD_DTYPE.names or ():
+    for name in table.column_names:
         column = table[name]
         records[name] = (
-            [numbers[word] for word in column.to_pylist()] if name == "outcome" else column.to_numpy()
+            [numbers[word] for word in column.to_pylist()]
+            if name == "outcome"
+            else column.to_numpy().astype(records.dtype[name])  # -1, no connection, is 65,535 of a record.
         )
     return records
 

@@ -5,7 +5,7 @@ from enum import IntEnum
 
 import numpy as np
 
-RECORD = struct.Struct("<qqqqqihh")
+RECORD = struct.Struct("<qqqqqHHhh")
 
 
 RECORD_DTYPE = np.dtype(
@@ -15,12 +15,16 @@ RECORD_DTYPE = np.dtype(
         ("first_byte_ns", "<i8"),
         ("done_ns", "<i8"),
         ("bytes", "<i8"),
-        ("connection", "<i4"),
+        ("connection", "<u2"),
+        ("request", "<u2"),
         ("status", "<i2"),
         ("outcome", "<i2"),
     ]
 )
-"""A request as it is kept. Stamps are CLOCK_MONOTONIC; 0 where the moment never came."""
+"""A request as it is kept. Stamps are CLOCK_MONOTONIC; 0 where the moment never came. `request`: which of its
+load's requests it was, from 0."""
+NO_CONNECTION = 65_535
+"""In the record of a request that was never sent; a load has fewer connections than that."""
 
 
 TURN_DTYPE = np.dtype(
@@ -35,9 +39,9 @@ class Outcome(IntEnum):
 
     OK = 0
     HTTP_ERROR = 1
-    """A complete response whose status is not 200."""
+    """A complete response of another status than its request is to have."""
     FRAMING_ERROR = 2
-    """Bytes that are not one response of a stated length: never guessed at."""
+    """Bytes that are not one response whose end it states itself: never guessed at."""
     CONNECTION_ERROR = 3
     """The server closed or reset the connection."""
     UNFINISHED = 4

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from bench.generator.arrivals import draw_arrivals
-from bench.generator.protocol import Drive, Driven, Message, Probe, Report, Reported
+from bench.generator.message import Message
+from bench.generator.protocol import Ask, Drive, Driven, Probe, Report, Reported
 from bench.generator.request_log import read_records
 from bench.generator.shares import merge
 from bench.procfs import parse_process
@@ -65,7 +66,7 @@ def server() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def master(server: int) -> Iterator[Master]:
     started = Master()
-    started.ask(Probe(address=ADDRESS, port=server, path="/", timeout_s=60))
+    started.ask(Probe(address=ADDRESS, port=server, ask=Ask(path="/"), timeout_s=60))
     yield started
     assert started.process.stdin
     started.process.stdin.close()
@@ -79,7 +80,7 @@ def order(server: int, tmp_path: Path) -> Drive:
         name="host",
         address=ADDRESS,
         port=server,
-        path="/1024",
+        asks=(Ask(path="/1024", numbered=True),),
         connections=4,
         keep_alive=True,
         think_us=0,
@@ -191,7 +192,7 @@ def test_locust_s_report_shows_the_sum(master: Master, order: Drive, tmp_path: P
 
 def test_workers_end_with_their_master(server: int) -> None:
     started = Master()
-    started.ask(Probe(address=ADDRESS, port=server, path="/", timeout_s=60))
+    started.ask(Probe(address=ADDRESS, port=server, ask=Ask(path="/"), timeout_s=60))
     workers = started.workers()
     started.process.kill()
     started.process.wait()

@@ -91,6 +91,7 @@ def make_records(rows: Iterable[Mapping[str, int]]) -> np.ndarray:
         "done_ns": 21_000,
         "bytes": 1024,
         "connection": 0,
+        "request": 0,
         "status": 200,
         "outcome": int(Outcome.OK),
     }

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bench.generator import cells
+from bench.generator.asks import Mix
 from bench.generator.cells import Driven, Loop, StillInFlight, Target, drive_cells
 from bench.generator.closed_loop import Connections
 from bench.generator.compiled_loop import CompiledLoop
@@ -19,7 +20,7 @@ from bench.generator.protocol import DriveCells
 from bench.scenario.interleaving import order_cells
 from bench.slots.requests import Outcome
 
-from .servers import ADDRESS, PATIENCE_S, read_request, serving
+from .servers import ADDRESS, PATIENCE_S, at, page, read_request, serving
 
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 MS = 1_000_000
@@ -53,7 +54,7 @@ def servers() -> Iterator[list[Counting]]:
 
 def list_targets(servers: list[Counting]) -> list[Target]:
     return [
-        Target(name, ADDRESS, server.port, lambda: None)
+        Target(name, at(server.port), lambda: None)
         for name, server in zip(("first", "second"), servers, strict=True)
     ]
 
@@ -62,7 +63,8 @@ def ask(order: tuple[int, ...], *, keep_alive: bool = True, connections: int = 3
     return DriveCells(
         engine="raw",
         targets=(),
-        path="/",
+        asks=page("/").asks,
+        arrival_seed=0,
         connections=connections,
         keep_alive=keep_alive,
         think_us=0,
@@ -75,12 +77,12 @@ def ask(order: tuple[int, ...], *, keep_alive: bool = True, connections: int = 3
 
 def open_python(asked: DriveCells, target: Target) -> Loop:
     kind = Connections if asked.keep_alive else FreshConnections
-    return kind(target.address, target.port, asked.path, asked.connections, target.log)
+    return kind(target.destination, Mix(asked.asks), asked.connections, target.log)
 
 
 def open_compiled(asked: DriveCells, target: Target) -> Loop:
-    at = (target.address, target.port, asked.path, asked.connections, target.log)
-    return CompiledLoop(*at, keep_alive=asked.keep_alive)
+    given = (target.destination, Mix(asked.asks), asked.connections, target.log)
+    return CompiledLoop(*given, keep_alive=asked.keep_alive)
 
 
 Drive = Callable[[DriveCells, list[Target], Callable[[], None]], Driven]
@@ -194,7 +196,7 @@ def test_a_server_that_does_not_answer_gives_nobody_its_turn(
         silent.wait(PATIENCE_S)
 
     with serving(keep_silent) as port:
-        target = Target("silent", ADDRESS, port, lambda: None)
+        target = Target("silent", at(port), lambda: None)
         try:
             with pytest.raises(StillInFlight, match="silent left a request unanswered"):
                 drive(ask((0,), connections=1), [target], lambda: None)
@@ -207,7 +209,7 @@ def test_a_server_that_does_not_answer_gives_nobody_its_turn(
 def test_a_server_that_is_not_there_is_an_error(drive: Drive, servers: list[Counting]) -> None:
     with socket.create_server((ADDRESS, 0)) as listener:
         free = listener.getsockname()[1]
-    targets = [*list_targets(servers), Target("gone", ADDRESS, free, lambda: None)]
+    targets = [*list_targets(servers), Target("gone", at(free), lambda: None)]
 
     with pytest.raises(OSError, match="refused"):
         drive(ask((0, 1, 2)), targets, lambda: None)

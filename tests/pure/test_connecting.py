@@ -11,13 +11,13 @@ from bench.generator.compiled_loop import CompiledLoop
 from bench.generator.connecting import connect_many
 from bench.generator.request_log import RequestLog
 
-from .servers import ADDRESS, PATIENCE_S, after, answering, do_nothing, outcomes, response, serving
+from .servers import ADDRESS, PATIENCE_S, after, answering, at, do_nothing, outcomes, page, response, serving
 
 
 def test_a_thousand_connections_are_opened_and_each_is_driven() -> None:
     with serving(answering(response(b"x"))) as port:
         log = RequestLog()
-        loop = CompiledLoop(ADDRESS, port, "/", 1_000, log)
+        loop = CompiledLoop(at(port), page("/"), 1_000, log)
         loop.drive(after(0), do_nothing)
         loop.drain(after(PATIENCE_S), do_nothing)
         loop.close()
@@ -32,7 +32,7 @@ def test_a_load_begins_with_those_connections_that_could_be_opened_in_time(
     kind: type[Connections] | type[CompiledLoop],
 ) -> None:
     with socket.create_server((ADDRESS, 0), backlog=2) as listener:  # Nobody accepts.
-        loop = kind(ADDRESS, listener.getsockname()[1], "/", 20, RequestLog(), connect_s=0.2)
+        loop = kind(at(listener.getsockname()[1]), page("/"), 20, RequestLog(), connect_s=0.2)
         loop.close()
 
     assert 0 < loop.connected == loop.opened < 20

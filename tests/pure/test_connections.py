@@ -23,9 +23,11 @@ from .servers import (
     after,
     answering,
     assert_stamps_in_order,
+    at,
     closing_after,
     do_nothing,
     outcomes,
+    page,
     read_request,
     reset,
     response,
@@ -42,7 +44,7 @@ def _each_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 @contextmanager
 def connected(port: int, count: int = 1) -> Iterator[tuple[Connections, RequestLog]]:
     log = RequestLog()
-    opened = Connections(ADDRESS, port, "/1024", count, log, connect_s=PATIENCE_S)
+    opened = Connections(at(port), page(), count, log, connect_s=PATIENCE_S)
     try:
         yield opened, log
     finally:
@@ -233,7 +235,7 @@ def test_a_body_that_looks_like_a_head_is_a_body() -> None:
 
 
 @pytest.mark.parametrize(
-    "status", ["500 Internal Server Error", "404 Not Found", "204 No Content", "301 Moved"]
+    "status", ["500 Internal Server Error", "404 Not Found", "206 Partial Content", "301 Moved"]
 )
 def test_a_complete_answer_other_than_200_is_an_http_error_on_a_connection_that_lives_on(status: str) -> None:
     with serving(answering(response(), response(b"sorry", status=status), response())) as port:
@@ -457,7 +459,7 @@ def test_a_connection_that_is_refused_is_an_operating_system_error() -> None:
         port = listener.getsockname()[1]
 
     with pytest.raises(OSError, match="refused"):
-        Connections(ADDRESS, port, "/", 1, RequestLog(), connect_s=PATIENCE_S)
+        Connections(at(port), page("/"), 1, RequestLog(), connect_s=PATIENCE_S)
 
 
 @pytest.mark.parametrize("answers", [(response(),), ()], ids=["answers", "silence"])

@@ -12,12 +12,11 @@ import pytest
 from bench.generator.arrivals import draw_arrivals
 from bench.generator.compiled_loop import CompiledLoop
 from bench.generator.fresh_connections import FreshConnections
-from bench.generator.heads import Framing, parse_head
 from bench.generator.open_loop import OpenFreshConnections
 from bench.generator.request_log import RequestLog
 from bench.slots.requests import Outcome
 
-from .servers import ADDRESS, Handler, read_request, serving
+from .servers import ADDRESS, CHUNKED, MISCHUNKED, Handler, at, chunked, page, read_request, serving
 
 
 @pytest.fixture(params=["python", "compiled"], autouse=True)
@@ -46,7 +45,7 @@ def answer(*parts: bytes, after_s: float = 0.0) -> Handler:
 
 def load(port: int, clients: int = 1, seconds: float = 0.2) -> tuple[np.ndarray, FreshConnections]:
     log = RequestLog()
-    connections = FreshConnections(ADDRESS, port, "/1024", clients, log)
+    connections = FreshConnections(at(port), page(), clients, log)
     connections.drive(time.monotonic_ns() + round(seconds * 1e9), lambda: None)
     connections.drain(time.monotonic_ns() + 2_000_000_000, lambda: None)
     connections.close()
@@ -93,10 +92,20 @@ def test_the_stamps_of_a_request_are_in_order_and_count_from_before_its_handshak
         (answer(HEAD + b"be"), Outcome.CONNECTION_ERROR),
         (answer(b""), Outcome.CONNECTION_ERROR),
         (answer(HEAD + b"bench!"), Outcome.FRAMING_ERROR),
-        (answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), Outcome.FRAMING_ERROR),
+        (answer(b"HTTP/1.1 200 OK\r\n\r\nbench"), Outcome.FRAMING_ERROR),
+        (answer(chunked(b"bench")[:-2]), Outcome.CONNECTION_ERROR),
+        (answer(CHUNKED + MISCHUNKED["more than the size"]), Outcome.FRAMING_ERROR),
         (answer(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"), Outcome.HTTP_ERROR),
     ],
-    ids=["cut off", "no answer", "more than was stated", "of no stated length", "another status"],
+    ids=[
+        "cut off",
+        "no answer",
+        "more than was stated",
+        "of no stated length",
+        "chunks that are cut off",
+        "chunks that are none",
+        "another status",
+    ],
 )
 def test_what_is_not_one_whole_response_is_a_counted_error(handle: Handler, outcome: Outcome) -> None:
     with serving(handle) as port:
@@ -122,7 +131,7 @@ def test_a_request_that_is_never_answered_is_recorded_as_unfinished() -> None:
 
     log = RequestLog()
     with serving(silent) as port:
-        connections = FreshConnections(ADDRESS, port, "/1024", 3, log)
+        connections = FreshConnections(at(port), page(), 3, log)
         connections.drive(time.monotonic_ns() + 50_000_000, lambda: None)
         connections.drain(time.monotonic_ns() + 50_000_000, lambda: None)
         connections.close()
@@ -140,7 +149,7 @@ def test_an_address_may_be_of_either_family() -> None:
 
     log = RequestLog()
     with serving(closing, "::1") as port:
-        connections = FreshConnections("::1", port, "/1024", 2, log)
+        connections = FreshConnections(at(port, "::1"), page(), 2, log)
         connections.drive(time.monotonic_ns() + 50_000_000, lambda: None)
         connections.drain(time.monotonic_ns() + 2_000_000_000, lambda: None)
         connections.close()
@@ -156,17 +165,11 @@ def test_a_head_without_end_is_no_response_however_long_it_grows() -> None:
     assert set(records["outcome"]) == {Outcome.FRAMING_ERROR}
 
 
-def test_a_head_that_closes_is_refused_unless_it_may() -> None:
-    assert parse_head(HEAD, may_close=True) == (200, 5)
-    with pytest.raises(Framing):
-        parse_head(HEAD)
-
-
 def test_other_tasks_get_their_turn() -> None:
     turns: list[Callable[[], None]] = []
     log = RequestLog()
     with serving(answer(HEAD + b"bench")) as port:
-        connections = FreshConnections(ADDRESS, port, "/1024", 1, log)
+        connections = FreshConnections(at(port), page(), 1, log)
         connections.drive(time.monotonic_ns() + 100_000_000, lambda: turns.append(print))
         connections.close()
 
@@ -181,7 +184,7 @@ def take_arrivals(
 ) -> tuple[np.ndarray, OpenFreshConnections]:
     """Records of a window that ends with the last arrival (CLOCK_MONOTONIC ns)."""
     log = RequestLog()
-    connections = OpenFreshConnections(ADDRESS, port, "/1024", clients, log)
+    connections = OpenFreshConnections(at(port), page(), clients, log)
     connections.schedule(arrivals)
     connections.drive(int(arrivals.max()) + 1, lambda: None)
     connections.drain(time.monotonic_ns() + round(drain_s * 1e9), lambda: None)

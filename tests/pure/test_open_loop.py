@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from bench.generator.arrivals import draw_arrivals
 from bench.generator.closed_loop import Connections
 from bench.generator.compiled_loop import CompiledLoop
-from bench.generator.open_loop import NO_CONNECTION, OpenConnections
+from bench.generator.open_loop import OpenConnections
 from bench.generator.request_log import RequestLog
 from bench.lab.hosts import command
 from bench.scenario.model import Load
 from bench.slots.metrics import find_free, measure_requests, number_requests
-from bench.slots.requests import Outcome
+from bench.slots.requests import NO_CONNECTION, Outcome
 from bench.wire.exchanges import request_target
 
 from .servers import (
@@ -32,9 +32,11 @@ from .servers import (
     after,
     answering,
     assert_stamps_in_order,
+    at,
     closing_after,
     do_nothing,
     outcomes,
+    page,
     read_request,
     reset,
     response,
@@ -61,7 +63,7 @@ def take_arrivals(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Records, arrivals and opened connections of a window, by default until the last arrival."""
     log = RequestLog()
-    connections = OpenConnections(ADDRESS, port, "/1024", count, log, connect_s=PATIENCE_S)
+    connections = OpenConnections(at(port), page(), count, log, connect_s=PATIENCE_S)
     arrivals = np.asarray(offsets_ns, dtype=np.int64) + time.monotonic_ns()
     try:
         connections.schedule(arrivals)
@@ -107,7 +109,7 @@ def test_a_generator_that_sleeps_sends_every_request_at_or_after_its_time_and_ne
     log = RequestLog()
     offsets_ns = draw_arrivals("poisson", 500, 0.3, seed=1)
     with serving(answering(response())) as port:
-        connections = OpenConnections(ADDRESS, port, "/", 4, log, connect_s=PATIENCE_S, sleeps=True)
+        connections = OpenConnections(at(port), page("/"), 4, log, connect_s=PATIENCE_S, sleeps=True)
         arrivals = offsets_ns + time.monotonic_ns()
         connections.schedule(arrivals)
         connections.drive(int(arrivals.max()) + 1, do_nothing)
@@ -124,7 +126,7 @@ def test_a_generator_that_sleeps_sends_every_request_at_or_after_its_time_and_ne
 def test_a_generator_that_sleeps_works_off_what_waits_for_a_connection() -> None:
     with serving(answering(response())) as port:
         log = RequestLog()
-        connections = OpenConnections(ADDRESS, port, "/", 1, log, connect_s=PATIENCE_S, sleeps=True)
+        connections = OpenConnections(at(port), page("/"), 1, log, connect_s=PATIENCE_S, sleeps=True)
         arrivals = np.full(50, time.monotonic_ns(), dtype=np.int64)
         connections.schedule(arrivals)
         connections.drive(after(0.05), do_nothing)
@@ -146,7 +148,7 @@ def test_a_window_in_parts_is_one_window() -> None:
     offsets_ns = draw_arrivals("uniform", 400, 0.2, seed=1)
     log = RequestLog()
     with serving(answering(response())) as port:
-        connections = OpenConnections(ADDRESS, port, "/", 2, log, connect_s=PATIENCE_S)
+        connections = OpenConnections(at(port), page("/"), 2, log, connect_s=PATIENCE_S)
         start_ns = time.monotonic_ns()
         connections.schedule(start_ns + offsets_ns)
         for part in (50, 100, 150, 200):
@@ -227,7 +229,7 @@ def test_a_closed_loop_hides_a_stall_that_an_open_loop_shows() -> None:
     closed_stall, open_stall = Stall(50, stall_s), Stall(50, stall_s)
     log = RequestLog()
     with serving(closed_stall.handle) as port:
-        connections = Connections(ADDRESS, port, "/", count, log, connect_s=PATIENCE_S)
+        connections = Connections(at(port), page("/"), count, log, connect_s=PATIENCE_S)
         connections.drive(after(1), do_nothing)
         connections.drain(after(PATIENCE_S), do_nothing)
         connections.close()
@@ -331,7 +333,7 @@ def test_a_server_that_went_away_leaves_the_rest_unfinished() -> None:
     log = RequestLog()
     with socket.create_server((ADDRESS, 0)) as listener:
         listener.settimeout(PATIENCE_S)
-        connections = OpenConnections(ADDRESS, listener.getsockname()[1], "/", 2, log, connect_s=PATIENCE_S)
+        connections = OpenConnections(at(listener.getsockname()[1]), page("/"), 2, log, connect_s=PATIENCE_S)
         for _ in range(2):
             listener.accept()[0].close()
     connections.schedule(time.monotonic_ns() + np.arange(0, 50 * MS, 10 * MS))
@@ -349,7 +351,7 @@ def test_other_tasks_get_their_turn_during_a_window(handle: Handler) -> None:
     pauses: list[int] = []
     log = RequestLog()
     with serving(handle) as port:
-        connections = OpenConnections(ADDRESS, port, "/", 1, log, connect_s=PATIENCE_S)
+        connections = OpenConnections(at(port), page("/"), 1, log, connect_s=PATIENCE_S)
         connections.schedule(time.monotonic_ns() + np.arange(0, 300 * MS, 5 * MS))
         connections.drive(after(0.3), lambda: pauses.append(1))
         connections.close()
@@ -360,7 +362,7 @@ def test_other_tasks_get_their_turn_during_a_window(handle: Handler) -> None:
 def test_looking_out_for_an_arrival_is_told_apart_from_work() -> None:
     log = RequestLog()
     with serving(answering(response())) as port:
-        connections = OpenConnections(ADDRESS, port, "/", 1, log, connect_s=PATIENCE_S)
+        connections = OpenConnections(at(port), page("/"), 1, log, connect_s=PATIENCE_S)
         connections.schedule(time.monotonic_ns() + np.arange(0, 50 * MS, MS))
         begun_ns = time.monotonic_ns()
         connections.drive(after(0.05), do_nothing)
@@ -375,10 +377,12 @@ def test_looking_out_for_an_arrival_is_told_apart_from_work() -> None:
 PROGRAM = """
 import json, sys
 from bench.generator.users import ENGINES, Order, OrderedEnvironment
+from bench.generator.protocol import Ask
 
 User = ENGINES[sys.argv[2]]
 environment = OrderedEnvironment(user_classes=[User])
-order = Order("host", "127.0.0.1", int(sys.argv[1]), "/1024", 2, 0.1, 0.3, 1, rate_rps=200.0, arrival_seed=7)
+asks = (Ask(path="/1024"),)
+order = Order("host", "127.0.0.1", int(sys.argv[1]), asks, 2, 0.1, 0.3, 1, rate_rps=200.0, arrival_seed=7)
 User(environment).drive(order)
 environment.feed(order)
 records = order.log.records()

@@ -6,17 +6,18 @@ import time
 
 import pytest
 
-from bench.generator import closed_loop as load_path
-from bench.generator.closed_loop import await_ready
+from bench.generator import readiness
+from bench.generator.protocol import Ask
+from bench.generator.readiness import await_ready
 from bench.lab.hosts import command
 
-from .servers import ADDRESS, PATIENCE_S, answering, read_request, response, serving
+from .servers import ADDRESS, PATIENCE_S, answering, at, read_request, response, serving
 
 
 @pytest.fixture
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no reason for a probe to fail."""
-    monkeypatch.setattr(load_path, "PROBE_ANSWER_S", PATIENCE_S)
+    monkeypatch.setattr(readiness, "PROBE_ANSWER_S", PATIENCE_S)
 
 
 @pytest.mark.usefixtures("_patient")
@@ -29,10 +30,10 @@ def test_a_server_is_ready_after_three_answers_in_a_row_on_a_connection_each() -
 
     before_ns = time.monotonic_ns()
     with serving(handle) as port:
-        first_200_ns, attempts = await_ready(ADDRESS, port, "/1024", PATIENCE_S)
+        first_ns, attempts = await_ready(at(port), Ask(path="/1024"), PATIENCE_S)
 
     assert (attempts, len(numbers)) == (3, 3)
-    assert before_ns < first_200_ns < time.monotonic_ns()
+    assert before_ns < first_ns < time.monotonic_ns()
 
 
 @pytest.mark.usefixtures("_patient")
@@ -47,10 +48,10 @@ def test_a_failure_among_the_three_begins_the_count_anew() -> None:
         read_request(connection)
 
     with serving(handle) as port:
-        first_200_ns, attempts = await_ready(ADDRESS, port, "/1024", PATIENCE_S)
+        first_ns, attempts = await_ready(at(port), Ask(path="/1024"), PATIENCE_S)
 
     assert attempts == 6
-    assert first_200_ns > failed_at_ns[0]
+    assert first_ns > failed_at_ns[0]
 
 
 @pytest.mark.parametrize("answer", [response(status="500 Not Yet"), b"", b"junk"], ids=["500", "end", "junk"])
@@ -60,18 +61,18 @@ def test_a_server_without_a_200_is_never_ready(answer: bytes) -> None:
         connection.sendall(answer)
 
     with serving(handle) as port:
-        first_200_ns, attempts = await_ready(ADDRESS, port, "/1024", 0.1)
+        first_ns, attempts = await_ready(at(port), Ask(path="/1024"), 0.1)
 
-    assert first_200_ns == 0
+    assert first_ns == 0
     assert attempts > 0
 
 
 def test_a_port_that_nobody_listens_on_is_never_ready() -> None:
     with socket.create_server((ADDRESS, 0)) as listener:
         port = listener.getsockname()[1]
-    first_200_ns, attempts = await_ready(ADDRESS, port, "/", 0.05)
+    first_ns, attempts = await_ready(at(port), Ask(path="/"), 0.05)
 
-    assert first_200_ns == 0
+    assert first_ns == 0
     assert attempts > 1
 
 

@@ -14,6 +14,7 @@ from bench.results import columns, slot_table, store
 from bench.scenario.metric import Metric
 from bench.scenario.model import Claim, Load
 from bench.scenario.modes.model import Vantage
+from bench.slots.requests import NO_CONNECTION
 
 from .conftest import make_records, make_run, make_scenario
 
@@ -146,7 +147,7 @@ def test_requests_of_an_open_loop_are_those_intended_in_the_window_and_their_lat
     rows = [
         {"intended_ns": 999, "sent_ns": 1_001, "done_ns": 2_000},
         {"intended_ns": 1_000, "sent_ns": 2_000_500, "done_ns": 2_001_000},
-        {"intended_ns": 1_999_999, "sent_ns": 0, "done_ns": 0, "outcome": 4, "connection": -1},
+        {"intended_ns": 1_999_999, "sent_ns": 0, "done_ns": 0, "outcome": 4, "connection": NO_CONNECTION},
     ]
     columns.write_requests(tmp_path, run.planned[0].directory, make_records(rows))
     found = bench.load(tmp_path)

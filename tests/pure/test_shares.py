@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.generator.asks import Mix
 from bench.generator.client import count_workers
 from bench.generator.protocol import Driven, Records
 from bench.generator.request_log import RequestLog
 from bench.generator.shares import Offset, merge, share, sum_up
 from bench.scenario.model import Load
-from bench.slots.requests import RECORD_DTYPE, Outcome
+from bench.slots.requests import NO_CONNECTION, RECORD_DTYPE, Outcome
 from bench.wire.exchanges import request_target
 
-from .servers import ADDRESS, after, answering, do_nothing, response, serving
+from .servers import after, answering, at, do_nothing, page, response, serving
 
 
 @pytest.mark.parametrize(("count", "workers"), [(1, 1), (7, 3), (4, 4), (10_000, 64), (3, 2)])
@@ -35,12 +36,12 @@ def test_there_is_a_worker_a_core_and_none_without_a_connection(
 
 
 def record(done_ns: int, connection: int, sent_ns: int = 5) -> tuple[int, ...]:
-    return (3 if sent_ns else 9, sent_ns, done_ns and done_ns - 1, done_ns, 7, connection, 200, Outcome.OK)
+    return (3 if sent_ns else 9, sent_ns, done_ns and done_ns - 1, done_ns, 7, connection, 0, 200, Outcome.OK)
 
 
 def test_records_of_workers_are_one_array_by_their_ends_with_one_clock_and_one_numbering() -> None:
     first = np.array([record(10, 0), record(30, 1), record(0, 0)], RECORD_DTYPE)
-    second = np.array([record(15, 0), record(0, -1, sent_ns=0)], RECORD_DTYPE)
+    second = np.array([record(15, 0), record(0, NO_CONNECTION, sent_ns=0)], RECORD_DTYPE)
 
     merged = merge([first, second], connections=[2, 1], offsets_ns=[0, 100])
 
@@ -48,7 +49,7 @@ def test_records_of_workers_are_one_array_by_their_ends_with_one_clock_and_one_n
     assert merged["first_byte_ns"].tolist() == [9, 29, 114, 0, 0]
     assert merged["sent_ns"].tolist() == [5, 5, 105, 5, 0]
     assert merged["intended_ns"].tolist() == [3, 3, 103, 3, 109]
-    assert merged["connection"].tolist() == [0, 1, 2, 0, -1]
+    assert merged["connection"].tolist() == [0, 1, 2, 0, NO_CONNECTION]
     assert first["done_ns"].tolist() == [10, 30, 0]
 
 
@@ -95,9 +96,9 @@ def test_a_worker_numbers_its_requests_as_all_arrivals_together_are(compiled: bo
 
     seen: list[bytes] = []
     with serving(answering(response(), seen=seen)) as port:
-        at = (ADDRESS, port, "/1024", 1, RequestLog())
-        loop = CompiledLoop(*at, is_open=True) if compiled else OpenConnections(*at)
-        loop.schedule(np.array([after(0), after(0.001), after(0.002)]), 2, 4)
+        given = (at(port), Mix(page().asks, worker=2, workers=4), 1, RequestLog())
+        loop = CompiledLoop(*given, is_open=True) if compiled else OpenConnections(*given)
+        loop.schedule(np.array([after(0), after(0.001), after(0.002)]))
         loop.drive(after(0.05), do_nothing)
         loop.close()
     targets = [request.split(b" ")[1].decode() for request in seen]

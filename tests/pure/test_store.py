@@ -22,7 +22,7 @@ from bench.records.environment import LabFacts
 from bench.records.run import SCHEMA_VERSION, RunRecord
 from bench.results import columns, files, slot_table, store, sums
 from bench.scenario.metric import PERFORMANCE, Metric
-from bench.slots.requests import Outcome
+from bench.slots.requests import NO_CONNECTION, Outcome
 
 from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record
 
@@ -292,8 +292,26 @@ def test_requests_are_read_as_they_were_recorded_with_outcomes_in_words(tmp_path
         "connection_error",
         "unfinished",
     ]
-    for name in set(records.dtype.names or ()) - {"outcome"}:
+    assert set(frame.columns) == set(columns.REQUEST_COLUMNS)
+    for name in set(frame.columns) - {"outcome"}:
         assert frame[name].tolist() == records[name].tolist()
+
+
+def test_which_request_it_was_is_kept_of_a_load_of_several(tmp_path: Path) -> None:
+    rows = [{"request": 0}, {"request": 2, "connection": NO_CONNECTION}]
+    columns.write_requests(tmp_path, "slots/000-host", make_records(rows))
+    table = columns.read_requests(tmp_path, "slots/000-host")
+
+    assert (table["request"].type, table["request"].to_pylist()) == (pa.int32(), [0, 2])
+    assert (table["connection"].type, table["connection"].to_pylist()) == (pa.int32(), [0, -1])
+
+
+def test_a_request_of_a_load_of_one_may_be_asked_which_it_was(tmp_path: Path) -> None:
+    columns.write_requests(tmp_path, "slots/000-host", make_records(ROWS))
+
+    table = columns.read_requests(tmp_path, "slots/000-host", ["sent_ns", "request"])
+
+    assert table.column_names == ["sent_ns"]
 
 
 def test_a_slot_without_requests_has_the_same_columns(tmp_path: Path) -> None:

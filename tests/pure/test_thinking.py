@@ -14,11 +14,12 @@ from bench.generator.request_log import RequestLog
 from bench.generator.thinking import ThinkingConnections
 
 from .servers import (
-    ADDRESS,
     after,
     answering,
     assert_stamps_in_order,
+    at,
     do_nothing,
+    page,
     read_request,
     response,
     serving,
@@ -47,7 +48,7 @@ def test_the_next_request_of_a_connection_leaves_when_it_has_thought(
     log = RequestLog()
     with serving(answer_once if fresh else answering(response())) as port:
         begun_ns = time.monotonic_ns()
-        loop = make(ADDRESS, port, "/1024", count, log)
+        loop = make(at(port), page(), count, log)
         loop.drive(after(0.1), do_nothing)
         loop.drain(after(1.0), do_nothing)
         took_ns = time.monotonic_ns() - begun_ns
