@@ -4,7 +4,7 @@ import time
 from ipaddress import ip_address
 
 from bench.errors import MeasurementInvalid
-from bench.generator.closed_loop import authority
+from bench.generator.asks import authority
 from bench.lab.hosts import waiting
 from bench.lab.servers.companions import has_said
 from bench.lab.servers.listening import describe_listeners, read_listeners

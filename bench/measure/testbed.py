@@ -176,7 +176,8 @@ def prepare_bed(
 ) -> Iterator[Bed]:
     """Start all that `scenario` needs, prove it, and take it away on the way out.
 
-    `tell` is told each stage. `own`: where a service of a person's own, and its files, are. An engine of another distribution that cannot be had is `missing`;
+    `tell` is told each stage. `own`: where a service of a person's own, and its files, are.
+    An engine of another distribution that cannot be had is `missing`;
     the machine's own must be there, or EnvironmentLacks is raised.
     """
     client_cpus, docker_cpus = machine.divide_cores()

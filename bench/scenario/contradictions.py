@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.scenario.interleaving import faults_of_interleaving
+from bench.scenario.interleaving import INSTEAD, faults_of_interleaving
 from bench.scenario.messages import describe_fault, suggest_factor
 from bench.scenario.model import FACTORS, RAW_ENGINES, LabSettings, Load
 from bench.scenario.modes.model import Mode, Vantage
@@ -168,11 +168,11 @@ def _faults_of_service(asked: Tables) -> Iterator[str]:
             yield f"{key}: {reason}"
     if asked.capacity is not None:
         yield "capacity: knees are found with the built-in Apache, so far"
-    engines = {asked.load.engine, *asked.factors.get("load.engine", ())}
-    if asked.requests and not engines <= RAW_ENGINES:
-        yield "requests: are sent by the raw engines only"
-    if asked.service.tls and not engines <= RAW_ENGINES:
-        yield "service.tls: only the raw engines ask by https"
+    if not {asked.load.engine, *asked.factors.get("load.engine", ())} <= RAW_ENGINES:
+        given = {"requests": bool(asked.requests), "service.tls": asked.service.tls is not None}
+        yield from (
+            f"{name}: only the raw engines can do that" for name, is_given in given.items() if is_given
+        )
     for index, arm in enumerate(asked.arms):
         if arm.kind is Mode.NATIVE:
             yield f"arms.{index}.mode: native runs the built-in Apache's own files, without Docker"
@@ -184,7 +184,7 @@ def _faults_of_companions(asked: Tables) -> Iterator[str]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"companions: the name {name} is used twice"
     if asked.companions and asked.schedule.interleave is not None:
-        yield "schedule.interleave: a service with companions has its host to itself; leave it away, for slots"
+        yield f"schedule.interleave: a service with companions has its host to itself{INSTEAD}"
     for index, arm in enumerate(asked.arms if asked.companions else ()):
         if arm.kind not in WITH_COMPANIONS:
             known = ", ".join(WITH_COMPANIONS)

@@ -216,7 +216,7 @@ class Companion(Container):
     """A container that the service needs: its database, its cache. Reached by its name, in every mode."""
 
     name: Name
-    """In host mode an entry of the service's hosts file for 127.0.0.1, for it is in host mode as well. It serves
+    """In host mode its name stands for 127.0.0.1, for it is in host mode as well. It serves
     once its port takes connections and, where there is one, a line matches `ready.log`."""
 
     @model_validator(mode="after")
