@@ -4,7 +4,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copyfile
 from typing import TypeVar
@@ -90,6 +90,8 @@ class Generator:
     log: Path
     sender: Host
     """Where its load comes from."""
+    inputs: Path | None = field(default=None, kw_only=True)
+    """The folder that holds the scenario's own files, on the host where the generator runs; absolute."""
 
     def send_from(self, host: Host) -> None:
         """Have what follows come from `host`; the generator keeps its cores."""
@@ -161,6 +163,7 @@ class Generator:
             pacing=load.pacing,
             watched=tuple(watched),
             output=f"{self.home.scratch}/records",
+            locustfile=self.find_locustfile(load),
             workers=self.count_workers(load),
         )
         driven = self._ask(order, Driven)
@@ -217,6 +220,18 @@ class Generator:
             merge([read_records(home.get(output))], [load.connections], [offset_ns]) for output in outputs
         ]
         return CellsResult(**dict(driven), records=records)
+
+    def find_locustfile(self, load: Load) -> str | None:
+        """Where the load's locustfile is; None of another load. Raises MeasurementInvalid."""
+        if load.locustfile is None:
+            return None
+        if self.inputs is None:
+            raise MeasurementInvalid(
+                f"Finding the locustfile {load.locustfile}",
+                "this run was given no folder of the scenario's own files",
+                "Keep it beside the scenario, and run the scenario by its path.",
+            )
+        return str(self.inputs / load.locustfile)
 
     def home_of(self, worker: int) -> Host:  # noqa: ARG002 - of workers elsewhere
         """Where a worker keeps what it records."""

@@ -74,7 +74,7 @@ class Executor:
 
     def _drive(self, asked: Drive) -> Driven:
         environment, engine = self._environment, asked.engine
-        users = 1 if engine in RAW_ENGINES else asked.connections
+        users = 1 if engine in RAW_ENGINES or asked.locustfile else asked.connections
         self._spawn(engine, users)
         counted = environment.stats.total.num_requests
         log = RequestLog(Path(asked.output))
@@ -99,7 +99,7 @@ class Executor:
             without_port=order.without_port,
             core_busy=order.core_busy,
             locust_requests=environment.stats.total.num_requests - counted,
-            cpu_share=cpu_share,
+            cpu_share=cpu_share if order.cpu_share is None else order.cpu_share,
             readings=order.readings,
             connected=order.connected,
             loop=order.loop,

@@ -131,7 +131,8 @@ class Driven(Message):
     connected: int | None
     """Connections with which the load began; None of an engine that does not show it."""
     loop: str
-    """Which loop drove it: `compiled`, or `Python` and why; empty of an engine of Locust's."""
+    """Which loop drove it: `compiled`, or `Python` and why; of a locustfile its name and digest; empty of
+    another engine of Locust's."""
     failure: str
     """Why there was no load; empty where there was."""
 
@@ -177,6 +178,8 @@ class Drive(Message):
     watched: tuple[str, ...]
     """Files that are read as the window opens and as it closes; of an open loop."""
     output: str
+    locustfile: str | None = None
+    """The engine `locustfile`'s own: a file of the generator's host."""
     workers: int = 1
     """Processes that share the connections and the arrivals."""
     worker: int = 0
