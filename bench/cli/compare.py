@@ -135,7 +135,6 @@ def map_command(
     as_json: JsonOption = False,
 ) -> None:
     """Where host is better, equivalent or worse, over all conditions of several runs, corrected together."""
-    from bench.judgement.across_runs.comparability import require_mappable
     from bench.judgement.regions import Region
     from bench.report.pages.region_map import describe, render_page, tabulate_cells
     from bench.report.table import lay_out
@@ -149,7 +148,6 @@ def map_command(
         raise InputError(
             "Mapping several runs", f"{', '.join(sorted(twice))} is named twice", "Name each run once."
         )
-    require_mappable([run.record for run in runs])
     cells = find_cells(runs)
     if not cells:
         raise InputError(

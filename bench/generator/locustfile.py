@@ -285,10 +285,10 @@ def _drive(order: Order, file: Loaded, stats: RequestStats, drain_ns: int) -> No
         _spawn(runner, order.connections, faults)
         _wait(runner, order.window_start_ns)
         if (missing := order.connections - len(begun)) > 0:
-            late = "" if faults.first else f": load.warm_up_s, {order.warm_up_s:g}, has to outlast it"
-            raise faults.after(
-                f"{missing} of {order.connections} users were not through their on_start as the window opened{late}"
-            )
+            late = f"{missing} of {order.connections} users were in their on_start as the window opened"
+            lasts = f": load.warm_up_s, {order.warm_up_s:g}, has to outlast it"
+            failed = f"{missing} of {order.connections} users came to no end of their on_start"
+            raise faults.after(failed if faults.first else late + lasts)
         order.connected = order.connections
         _wait(runner, order.window_end_ns)
         order.cpu_share = (time.process_time_ns() - cpu_ns) / (time.monotonic_ns() - begun_ns)

@@ -67,7 +67,9 @@ FIXED = "one level a run"
 
 
 def _python_file_beside(text: str | None) -> str | None:
-    path = PurePosixPath(text or "users.py")
+    if text is None:
+        return None
+    path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or path.suffix != ".py":
         raise ValueError(f"{text!r} is no Python file within the scenario's folder, such as users.py")
     return text
