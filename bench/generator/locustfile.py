@@ -279,10 +279,11 @@ def _drive(order: Order, file: Loaded, stats: RequestStats, drain_ns: int) -> No
     events.user_error.add_listener(faults.note)
     try:
         events.init.fire(environment=environment, runner=runner, web_ui=None)
+        # Before the warm-up: to make a thousand users and their clients takes seconds.
+        _spawn(runner, order.connections, faults)
         cores = read_cores()
         order.begin()
         cpu_ns, begun_ns = time.process_time_ns(), time.monotonic_ns()
-        _spawn(runner, order.connections, faults)
         _wait(runner, order.window_start_ns)
         if (missing := order.connections - len(begun)) > 0:
             late = f"{missing} of {order.connections} users were in their on_start as the window opened"
