@@ -145,3 +145,15 @@ def parse_listeners(text: str) -> Iterator[tuple[str, int]]:
             words = [bytes.fromhex(address[at : at + 8]) for at in range(0, len(address), 8)]
             packed = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
             yield str(ip_address(packed)), int(port, 16)
+
+
+LIMITS = ("open files", "processes", "stack size", "locked memory", "core file size")
+
+
+def parse_limits(text: str) -> Iterator[tuple[str, str]]:
+    """Those of /proc/PID/limits that a server can meet (proc_pid_limits(5)), each as `1024 (hard 4096)`."""
+    for line in text.splitlines():
+        for name in LIMITS:
+            if line.startswith(f"Max {name} "):
+                soft, hard = line.removeprefix(f"Max {name} ").split()[:2]
+                yield name, f"{soft} (hard {hard})"

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copyfile
 from typing import TypeVar
@@ -21,6 +21,8 @@ from bench.generator.protocol import (
     DrivenCells,
     Enter,
     Entered,
+    Fetch,
+    Fetched,
     Probe,
     Probed,
     Prove,
@@ -91,6 +93,8 @@ class Generator:
     log: Path
     sender: Host
     """Where its load comes from."""
+    inputs: Path | None = field(default=None, kw_only=True)
+    """The folder that holds the scenario's own files, on the host where the generator runs; absolute."""
 
     def send_from(self, host: Host) -> None:
         """Have what follows come from `host`; the generator keeps its cores."""
@@ -115,6 +119,10 @@ class Generator:
         if probed.failure:
             raise _lost(probed.failure)
         return probed.first_200_ns or None
+
+    def fetch(self, endpoint: Endpoint, ask: Ask) -> Fetched:
+        """One whole answer of the server at `endpoint`, or why there is none."""
+        return self._ask(Fetch(address=endpoint.address, port=endpoint.port, ask=ask), Fetched)
 
     def prove(self, endpoint: Endpoint, word: str | None) -> None:
         """See that the server at `endpoint` is the one that this run started, from everywhere that load comes
@@ -174,6 +182,7 @@ class Generator:
             pacing=load.pacing,
             watched=tuple(watched),
             output=f"{self.home.scratch}/records",
+            locustfile=self.find_locustfile(load),
             workers=self.count_workers(load),
         )
         driven = self._ask(order, Driven)
@@ -240,6 +249,18 @@ class Generator:
             merge([read_records(home.get(output))], [load.connections], [offset_ns]) for output in outputs
         ]
         return CellsResult(**dict(driven), records=records)
+
+    def find_locustfile(self, load: Load) -> str | None:
+        """Where the load's locustfile is; None of another load. Raises MeasurementInvalid."""
+        if load.locustfile is None:
+            return None
+        if self.inputs is None:
+            raise MeasurementInvalid(
+                f"Finding the locustfile {load.locustfile}",
+                "this run was given no folder of the scenario's own files",
+                "Keep it beside the scenario, and run the scenario by its path.",
+            )
+        return str(self.inputs / load.locustfile)
 
     def home_of(self, worker: int) -> Host:  # noqa: ARG002 - of workers elsewhere
         """Where a worker keeps what it records."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from bench.errors import BenchError, EnvironmentLacks
+from bench.errors import BenchError, EnvironmentLacks, MeasurementInvalid
 from bench.generator.client import Generator
 from bench.generator.membership import Gather, Gathered, Listening
 from bench.generator.web_ui import web_ui_options
@@ -64,6 +64,16 @@ class GeneratorElsewhere(Generator):
     def home_of(self, worker: int) -> Host:
         """The host of its seat."""
         return self.seats[worker].find_host()
+
+    def find_locustfile(self, load: Load) -> str | None:
+        """None: a locustfile stays on the controller, and its users would be elsewhere."""
+        if load.locustfile is None:
+            return None
+        raise MeasurementInvalid(
+            f"Handing the locustfile {load.locustfile} to workers elsewhere",
+            "load hosts run bench's own loops alone",
+            "Run it in the lab of one machine, or say the load as requests.",
+        )
 
     def count_workers(self, load: Load) -> int:
         """All of them, as far as each has a connection; whatever the scenario says, which knows no hosts."""

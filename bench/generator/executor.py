@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.generator.readiness import await_ready  # isort: skip
@@ -17,9 +18,9 @@ from bench.generator import protocol  # isort: skip
 from locust.html import get_html_report
 from locust.runners import Runner
 
+from bench.generator.fetch import fetch  # isort: skip
 from bench.generator.networks import enter  # isort: skip
 from bench.generator.ownership import await_word, find_stranger  # isort: skip
-from bench.generator.membership import Gather  # isort: skip
 from bench.generator.message import Message  # isort: skip
 from bench.generator.protocol import (
     Drive,
@@ -29,6 +30,7 @@ from bench.generator.protocol import (
     DrivenTarget,
     Enter,
     Entered,
+    Fetch,
     Probe,
     Probed,
     Prove,
@@ -56,26 +58,20 @@ class Executor:
 
     def answer(self, order: protocol.Order) -> Message:
         """Carry out `order`; raises OSError where its network cannot be entered."""
-        match order:
-            case Enter():
-                enter(order.network)
-                return Entered(network=order.network)
-            case Probe():
-                return _probe(order)
-            case Prove():
-                return _prove(order)
-            case Drive():
-                return self._drive(order)
-            case DriveCells():
-                return self._drive_cells(order)
-            case Gather():
-                raise NotImplementedError("who carries out a load by itself has no workers")
-            case Report():
-                return write_report(self._environment, order)
+        carry_out: dict[type[Message], Callable[[Any], Message]] = {
+            Enter: _enter,
+            Probe: _probe,
+            Prove: _prove,
+            Fetch: fetch,
+            Drive: self._drive,
+            DriveCells: self._drive_cells,
+            Report: partial(write_report, self._environment),
+        }
+        return carry_out[type(order)](order)  # Who carries out a load by itself gathers no workers.
 
     def _drive(self, asked: Drive) -> Driven:
         environment, engine = self._environment, asked.engine
-        users = 1 if engine in RAW_ENGINES else asked.connections
+        users = 1 if engine in RAW_ENGINES or asked.locustfile else asked.connections
         self._spawn(engine, users)
         counted = environment.stats.total.num_requests
         log = RequestLog(Path(asked.output))
@@ -99,7 +95,7 @@ class Executor:
             without_port=order.without_port,
             core_busy=order.core_busy,
             locust_requests=environment.stats.total.num_requests - counted,
-            cpu_share=cpu_share,
+            cpu_share=cpu_share if order.cpu_share is None else order.cpu_share,
             readings=order.readings,
             connected=order.connected,
             loop=order.loop,
@@ -156,6 +152,11 @@ class Executor:
         missing = users - self._runner.user_classes_count[name]
         if missing > 0:
             self._runner.spawn_users({name: missing})
+
+
+def _enter(order: Enter) -> Entered:
+    enter(order.network)
+    return Entered(network=order.network)
 
 
 def _probe(order: Probe) -> Probed:

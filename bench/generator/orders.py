@@ -64,6 +64,10 @@ class Order:
     """Core -> busy share, from the warm-up's begin to the window's end; of the raw engine."""
     finished: Event = field(default_factory=Event)
     failure: str = ""
+    locustfile: str | None = None
+    """Of the engine of that name: the file."""
+    cpu_share: float | None = None
+    """Busy share of the generator's core over warm-up and window, of a user that is not done with them."""
 
     def __post_init__(self) -> None:
         self.mix = Mix(self.asks, self.arrival_seed, self.worker, self.workers)

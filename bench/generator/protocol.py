@@ -83,6 +83,26 @@ class Probe(Message):
     word: str | None = None
 
 
+class Fetched(Message):
+    """The answer to `Fetch`: one whole answer of the server's."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    """Decoded of chunks, and of nothing else."""
+    failure: str = ""
+    """Why there is none; empty where there is."""
+
+
+class Fetch(Message):
+    """Ask the server once, on a connection of its own, and hand over the whole answer."""
+
+    do: Literal["fetch"] = "fetch"
+    address: str
+    port: int
+    ask: Ask
+
+
 class Proved(Message):
     """The answer to `Prove`."""
 
@@ -135,7 +155,8 @@ class Driven(Message):
     connected: int | None
     """Connections with which the load began; None of an engine that does not show it."""
     loop: str
-    """Which loop drove it: `compiled`, or `Python` and why; empty of an engine of Locust's."""
+    """Which loop drove it: `compiled`, or `Python` and why; of a locustfile its name and digest; empty of
+    another engine of Locust's."""
     failure: str
     """Why there was no load; empty where there was."""
 
@@ -182,6 +203,8 @@ class Drive(Message):
     watched: tuple[str, ...]
     """Files that are read as the window opens and as it closes; of an open loop."""
     output: str
+    locustfile: str | None = None
+    """The engine `locustfile`'s own: a file of the generator's host."""
     workers: int = 1
     """Processes that share the connections and the arrivals."""
     worker: int = 0
@@ -280,6 +303,6 @@ class Report(Message):
     path: str
 
 
-Order = Enter | Probe | Prove | Gather | Drive | DriveCells | Report
+Order = Enter | Probe | Fetch | Prove | Gather | Drive | DriveCells | Report
 ORDERS: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="do")])
 """Reads an order's line: `ORDERS.validate_json(line)`."""

@@ -26,6 +26,7 @@ from pydantic import TypeAdapter
 
 from bench.generator import protocol
 from bench.generator.connecting import CONNECT_S
+from bench.generator.fetch import FETCH_S
 from bench.generator.membership import Armed, Clock, Gather, Gathered, Start
 from bench.generator.message import Message
 from bench.generator.protocol import (
@@ -35,6 +36,8 @@ from bench.generator.protocol import (
     DrivenCells,
     Enter,
     Entered,
+    Fetch,
+    Fetched,
     Probe,
     Probed,
     Prove,
@@ -114,6 +117,7 @@ class Team:
             Gather: self._gather,
             Probe: self._probe,
             Prove: self._prove,
+            Fetch: self._fetch,
             Report: partial(write_report, self._environment),
         }
         return carry_out[type(order)](order)
@@ -151,6 +155,13 @@ class Team:
         except WorkerLostError as fault:
             self._replace_lost()
             return Probed(first_200_ns=0, attempts=0, failure=str(fault))
+
+    def _fetch(self, asked: Fetch) -> Fetched:
+        try:
+            return self._ask(self._members[0], asked, FETCH_S + PATIENCE_S, Fetched)
+        except WorkerLostError as fault:
+            self._replace_lost()
+            return Fetched(status=0, headers=(), body=b"", failure=str(fault))
 
     def _prove(self, asked: Prove) -> Proved:
         """By every worker: each is somewhere else."""

@@ -33,6 +33,7 @@ from locust.env import Environment
 
 from bench.generator.arrivals import draw_arrivals
 from bench.generator.locust_feed import feed
+from bench.generator.locustfile import drive_locustfile
 from bench.procfs import busy_shares
 
 DRAIN_NS = 2_000_000_000
@@ -264,6 +265,17 @@ class FastHttpClientUser(ClientUser, FastHttpUser):
     host = "http://unused"
 
 
+class LocustfileUser(OrderedUser):
+    """Engine `locustfile`: one user that has those of a person's own file run."""
+
+    engine = "locustfile"
+
+    def drive(self, order: Order) -> None:
+        """Run them for the window."""
+        drive_locustfile(order, self.environment.stats, DRAIN_NS)
+
+
 ENGINES: dict[str, type[OrderedUser]] = {
-    user.engine: user for user in (RawHttpUser, RawPythonHttpUser, HttpClientUser, FastHttpClientUser)
+    user.engine: user
+    for user in (RawHttpUser, RawPythonHttpUser, HttpClientUser, FastHttpClientUser, LocustfileUser)
 }

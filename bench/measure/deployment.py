@@ -13,6 +13,7 @@ from bench.lab.servers.parity import describe_start
 from bench.lab.servers.server import Server, Site, network_inode
 from bench.measure.readiness import await_answer
 from bench.measure.testbed import CONTROL_S, Bed
+from bench.procfs import parse_limits
 from bench.scenario.conditions import Condition
 from bench.scenario.model import Arm
 from bench.scenario.modes.model import NetworkMode
@@ -53,6 +54,17 @@ class Deployment:
     def path(self) -> str:
         """Of the page that is asked for."""
         return f"/{self.condition.load.page_bytes}"
+
+    def describe_trouble(self) -> str:
+        """What is known of a living server whose answers are not right: its descriptors, its last words."""
+        host, process = self.docker_host, f"/proc/{self.server.pid}"
+        listed = host.attempt(["ls", f"{process}/fd"], timeout_s=5, environment={})
+        limits = dict(parse_limits("".join(host.read(f"{process}/limits").values())))
+        words = self.server.last_words().strip().splitlines()
+        return (
+            f"its first process has {len(listed.output.split())} files open of"
+            f" {limits.get('open files', '?')}; its last words: {words[-1][-300:] if words else 'none'}"
+        )
 
     def require_alive(self) -> None:
         """Raise MeasurementInvalid where it has ended, under its load perhaps."""

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import MeasurementInvalid
-from bench.generator.asks import page_asks
 from bench.generator.client import CellsResult, LoadResult, Server
 from bench.lab.hosts.host import network_of
 from bench.lab.instruments.activity import Activity
 from bench.lab.instruments.counters import NetworkCounters, read_network_counters
+from bench.measure.answers import verify_answers
 from bench.measure.deployment import Deployment, deploy, deploy_idle
 from bench.measure.slot import (
     FAULTS,
@@ -34,12 +34,14 @@ from bench.records.run import SlotRecord
 from bench.results import columns
 from bench.scenario.conditions import Condition
 from bench.scenario.plan import Slot, loaded_seconds
+from bench.slots.answers import AnswerRecord
 from bench.slots.gates.gate import Gate
 from bench.slots.gates.load import check_connections, check_load, check_ports, check_proof, usable_metrics
 from bench.slots.gates.machine import check_quiet, check_still
 from bench.slots.gates.network import Losses, check_network
 from bench.slots.gates.path import Part, check_path, check_shared_path
 from bench.slots.metrics import RequestMetrics, find_turns, measure_turns, sum_settled_s
+from bench.slots.requests import Outcome
 from bench.slots.turns import list_turns, split_by_predecessor
 from bench.slots.turns_record import TurnsRecord
 
@@ -56,6 +58,8 @@ class Proof:
 
     result: LoadResult
     counted: NetworkCounters
+    answers: Sequence[AnswerRecord]
+    """Of each request of a service of a person's own."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class Together:
     """By deployment, from just before all of the turns to just after."""
     quiet: Activity
     fixed_work_us: float
+    troubles: Sequence[str]
+    """By deployment: of a server of whose answers not all were right, what is known; else empty."""
 
 
 def measure_set(
@@ -114,9 +120,10 @@ def _prove(bed: Bed, deployment: Deployment) -> Proof:
     warm_up = load.model_copy(update={"warm_up_s": SHORTEST_S, "measure_s": load.warm_up_s})
     bed.generator.send_from(deployment.sender)
     bed.generator.prove(deployment.server.endpoint, deployment.server.word)
+    answers = verify_answers(bed, deployment, "before its load")
     before = _read(deployment)
-    result = bed.generator.load(warm_up, deployment.server.endpoint, deployment.arm.name, page_asks(warm_up))
-    return Proof(result, _read(deployment).since(before))
+    result = bed.generator.load(warm_up, deployment.server.endpoint, deployment.arm.name, bed.asks(warm_up))
+    return Proof(result, _read(deployment).since(before), answers)
 
 
 def _drive_in_turns(bed: Bed, deployments: Sequence[Deployment], cells: Sequence[int]) -> Together:
@@ -127,14 +134,20 @@ def _drive_in_turns(bed: Bed, deployments: Sequence[Deployment], cells: Sequence
     before = [_read(deployment) for deployment in deployments]
     bed.begin_activity()
     try:
-        result = bed.generator.load_in_turns(load, interleave, servers, cells, page_asks(load))
+        result = bed.generator.load_in_turns(load, interleave, servers, cells, bed.asks(load))
     except MeasurementInvalid:
         _require_alive(deployments)  # If one ended, that is the reason.
         raise
     quiet = bed.end_activity()
     _require_alive(deployments)
     counted = [_read(found).since(start) for found, start in zip(deployments, before, strict=True)]
-    return Together(result, counted, quiet, max(fixed_work_us, bed.time_fixed_work()))
+    troubles = []
+    for deployment, records in zip(deployments, result.records, strict=True):
+        is_wrong = (records["outcome"] != Outcome.OK).any()
+        troubles.append(deployment.describe_trouble() if is_wrong else "")
+        if not is_wrong:
+            verify_answers(bed, deployment, "after its load")
+    return Together(result, counted, quiet, max(fixed_work_us, bed.time_fixed_work()), troubles)
 
 
 def _require_alive(deployments: Sequence[Deployment]) -> None:
@@ -195,6 +208,7 @@ class _Set:
                 proof_connections=proof.result.opened,
                 after=split_by_predecessor(records, turns, {other.index: other.arm for other in self.slots}),
             ),
+            answers=tuple(proof.answers),
             gates=tuple(gates),
             evidence={
                 **list_evidence(deployment, self.held),
@@ -225,7 +239,13 @@ class _Set:
         ]
         return [
             *check_connections(deployment.condition.load.connections, self._connected(place)),
-            *check_load(metrics.requests, metrics.errors, metrics.unfinished, driven.cpu_share),
+            *check_load(
+                metrics.requests,
+                metrics.errors,
+                metrics.unfinished,
+                driven.cpu_share,
+                together.troubles[place],
+            ),
             *check_quiet(
                 together.quiet.stray_cpu, together.quiet.new_processes_per_s, together.quiet.steal_share
             ),

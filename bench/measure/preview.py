@@ -269,6 +269,12 @@ def planned_changes(scenario: Scenario) -> list[str]:
         *(change for place in places for change in _changes_of_engine(place, folder)),
         *(change for arm in scenario.arms for change in _changes_of_arm(scenario, arm)),
         "on client: one Locust process; every load bounded by the scenario's seconds",
+        *(
+            f"on client, in that process: Locust's clients by {load.locustfile}, a locustfile of the person's"
+            " own, whose Python runs with bench's rights"
+            for load in [scenario.load]
+            if load.by_locustfile
+        ),
         f"for all that the run starts: up to {most_descriptors(scenario):,} open files",
         f"keep the load generator's compiled loop in {CACHE}, and the image, for later runs"
         + ("" if image.is_cached() else "; it is not there yet, and is built from Debian's packages first"),

@@ -124,7 +124,7 @@ def _name_kept(scenario: Scenario) -> list[str]:
     tls = scenario.service.tls if scenario.service else None
     bodies = [request.body_file for request in scenario.requests if request.body_file]
     trusted = [tls.trust] if tls and tls.trust else []
-    users = [scenario.load.locustfile] if getattr(scenario.load, "locustfile", None) else []
+    users = [scenario.load.locustfile] if scenario.load.locustfile else []
     return sorted({*list_mounted(scenario), *bodies, *trusted, *users})
 
 

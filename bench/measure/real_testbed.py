@@ -226,7 +226,7 @@ def prepare_real_bed(
                 {place.name: provided},
                 load_generator,
                 {machine.name: machine for machine in machines},
-                find_arms_lacking(scenario),
+                lacks=find_arms_lacking(scenario),
                 real=real,
                 where=place,
             )

@@ -138,6 +138,7 @@ def _judge(
         counters=window.counted.path,
         unread=window.counted.unread,
         capture=capture,
+        answers=window.answers,
         gates=tuple(gates),
         evidence={
             **list_evidence(deployment, held),
@@ -181,7 +182,7 @@ def _check(
     lateness_voids = Voids.LATENCY if other_purpose else Voids.SLOT
     return [
         *check_connections(condition.load.connections, result.connected),
-        *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share),
+        *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share, window.trouble),
         *(check_open_loop(metrics.open_loop, metrics.values, lateness_voids) if metrics.open_loop else []),
         *(check_idle(cpu.idle_cores) if cpu else []),
         *check_quiet(window.quiet.stray_cpu, window.quiet.new_processes_per_s, window.quiet.steal_share),
@@ -222,6 +223,10 @@ def check_deployment(bed: Bed, deployment: Deployment) -> list[Gate]:
 def list_evidence(deployment: Deployment, held: bool) -> dict[str, str]:
     """What was there, for who wants to look."""
     server, site, condition = deployment.server, deployment.site, deployment.condition
+    limits = {
+        "Apache's threads": str(site.limits.threads),
+        "Apache's listen backlog": str(site.limits.backlog),
+    }
     return {
         "docker host": site.place.name,
         "engine process": str(site.engine.daemon_pid),
@@ -230,8 +235,7 @@ def list_evidence(deployment: Deployment, held: bool) -> dict[str, str]:
         "container": str(server.container.id) if server.container else "none: native",
         "idle states": "held" if held else "free",
         "receive steering": "on" if condition.lab.receive_steering else "off",
-        "Apache's threads": str(site.limits.threads),
-        "Apache's listen backlog": str(site.limits.backlog),
+        **(limits if site.provided.service.is_built_in else {}),
     }
 
 

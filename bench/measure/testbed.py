@@ -8,7 +8,9 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from bench.errors import EnvironmentLacks
+from bench.generator.asks import page_asks
 from bench.generator.client import Generator, count_workers, generator
+from bench.generator.protocol import Ask
 from bench.lab.hosts import machine
 from bench.lab.hosts.host import Endpoint, Host, Hosts, network_of
 from bench.lab.hosts.journal import Journal, undo
@@ -23,10 +25,11 @@ from bench.lab.servers.image import Image
 from bench.lab.servers.own_image import Own
 from bench.lab.servers.server import MEANWHILE, Provided, Server, Site, serve
 from bench.measure import settings
+from bench.measure.asks import ask_of, list_asks
 from bench.measure.provision import Images, gather, require_same
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.engine_source import OWN_ENGINE
-from bench.scenario.model import Arm, LabSettings
+from bench.scenario.model import Arm, LabSettings, Load
 from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
 from bench.scenario.scenario import Scenario
@@ -53,6 +56,8 @@ class Bed:
     generator: Generator
     watches: dict[str, Watch]
     """Of each machine that it is on, by name."""
+    asked: tuple[Ask, ...] = ()
+    """Of a service of a person's own, its requests."""
     lacks: Mapping[str, str] = field(default_factory=dict)
     """Arm -> why it cannot be had here, of those that need no trying."""
     arranged: LabSettings | None = field(default=None)
@@ -100,6 +105,10 @@ class Bed:
         with serve(site, arm, network, name, port=port, shared=shared) as server:
             yield server
 
+    def asks(self, load: Load) -> tuple[Ask, ...]:
+        """What a load asks for."""
+        return self.asked or page_asks(load)
+
     def ready(self, condition: Condition) -> Request:
         """By whose answers it is known that a server serves."""
         ready = self.scenario.served.ready
@@ -109,9 +118,8 @@ class Bed:
 
     def probe(self, server: Server, condition: Condition, timeout_s: float) -> int | None:
         """CLOCK_MONOTONIC ns of the first of three right answers in a row; None if none came in time."""
-        return self.generator.first_200_ns(
-            server.endpoint, self.ready(condition).path, timeout_s, word=server.word
-        )
+        ask = ask_of(self.ready(condition), None)
+        return self.generator.first_200_ns(server.endpoint, ask, timeout_s, word=server.word)
 
     def arrange(self, wanted: LabSettings) -> None:
         """Set what a slot wants of the hosts, where it is not set so already."""
@@ -226,7 +234,9 @@ def prepare_bed(
                 lambda: {load_generator.process.pid}.union(*(host.roots for host in found.hosts))
             )
             watches: dict[str, Watch] = {"this machine": watch}
-            bed = Bed(scenario, found, engines, missing, images, provided, load_generator, watches)
+            load_generator.inputs = own.files if own else None
+            asked = list_asks(scenario, own)
+            bed = Bed(scenario, found, engines, missing, images, provided, load_generator, watches, asked)
             for place in places:
                 if place.name in engines:
                     verify_host_mode(bed, place)

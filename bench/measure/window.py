@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bench.errors import MeasurementInvalid
-from bench.generator.asks import page_asks
 from bench.generator.client import LoadResult
 from bench.generator.wrk import measure_with_wrk
 from bench.lab.hosts import waiting
@@ -15,11 +14,14 @@ from bench.lab.instruments.activity import Activity
 from bench.lab.instruments.counters import NetworkCounters, read_network_counters
 from bench.lab.instruments.cpu import Watch, watch_cpu
 from bench.lab.instruments.tcpdump import Captured
+from bench.measure.answers import verify_answers
 from bench.measure.captures import begin_capture
 from bench.measure.deployment import Deployment
 from bench.measure.testbed import Bed
 from bench.scenario.plan import IDLE_S
+from bench.slots.answers import AnswerRecord
 from bench.slots.cpu import CpuRecord, Rates, measure_cpu, rate
+from bench.slots.requests import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,10 @@ class Window:
     """The slower of before and after."""
     witness_rps: float | None
     """wrk's figure; None without a witness."""
+    answers: tuple[AnswerRecord, ...]
+    """Of each request of a service of a person's own, before the load."""
+    trouble: str
+    """What is known of a server of whose answers not all were right; empty where they were."""
     watch: Watch | None
     idle: Rates | None
     """Of the watch, before the load."""
@@ -58,6 +64,7 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
     sender, docker_host, server = deployment.sender, deployment.docker_host, deployment.server
     bed.generator.send_from(sender)
     bed.generator.prove(server.endpoint, server.word)
+    answers = verify_answers(bed, deployment, "before its load")
     fixed_work_us = bed.time_fixed_work()
     watch = idle = None
     if load.measures_cpu:
@@ -74,6 +81,9 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
         deployment.require_alive()  # It ended between the two lines above.
         raise
     fixed_work_us = max(fixed_work_us, bed.time_fixed_work())
+    trouble = deployment.describe_trouble() if (result.records["outcome"] != Outcome.OK).any() else ""
+    if not trouble:
+        verify_answers(bed, deployment, "after its load")
     witness_rps = None
     if load.wrk_witness_s:
         witness_rps = measure_with_wrk(
@@ -91,6 +101,8 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
         captured=captured,
         fixed_work_us=fixed_work_us,
         witness_rps=witness_rps,
+        answers=answers,
+        trouble=trouble,
         watch=watch,
         idle=idle,
     )
@@ -119,7 +131,7 @@ def _drive(
                 condition.load,
                 server.endpoint,
                 deployment.arm.name,
-                page_asks(condition.load),
+                bed.asks(condition.load),
                 arrival_seed,
                 watched,
             )

@@ -15,8 +15,8 @@ def describe_scope(record: RunRecord, vantages: Sequence[Vantage]) -> dict[str, 
         "machine": f"{record.machine.cpu or UNKNOWN}, cores {record.machine.usable_cores or UNKNOWN}",
         "kernel": record.machine.kernel or UNKNOWN,
         "engine": _describe_engines(record),
-        "workload": f"GET of {load.page_bytes:,} bytes, {load.describe_connections()}",
-        "rate": f"{load.describe_loop(factors)}, engine {load.engine}"
+        "workload": f"{load.describe_requests()}, {load.describe_connections()}",
+        "rate": f"{load.describe_loop(factors)}, {load.describe_engine()}"
         + ("; throughput is the rate that was given, and is not compared" if load.is_open else ""),
         "factors": "; ".join(f"{key}: {', '.join(map(str, levels))}" for key, levels in factors.items()),
         "vantage": _describe_vantages(record.lab.vantage or UNKNOWN, vantages),

@@ -135,6 +135,26 @@ def _faults_of_workers(asked: Tables) -> Iterator[str]:
         yield f"load.workers: {most} workers need a connection each, and there are {fewest}"
 
 
+def _faults_of_locustfile(asked: Tables) -> Iterator[str]:
+    """What a locustfile needs, and what it says itself or cannot have; more is of the raw engines alone."""
+    load, factors = asked.load, asked.factors
+    if len(factors.get("load.engine", ())) > 1 and "locustfile" in factors["load.engine"]:
+        yield (
+            "factors.load.engine: a locustfile is another load than the other engines', and is compared with"
+            " none of them; give it a scenario of its own"
+        )
+    if not load.by_locustfile:
+        if load.locustfile is not None:
+            yield f"load.locustfile: is of load.engine locustfile, and load.engine is {load.engine}"
+        return
+    if load.locustfile is None:
+        yield "load.locustfile: is missing: load.engine locustfile needs the file, such as users.py"
+    if {load.page_bytes, *factors.get("load.page_bytes", ())} != {Load().page_bytes}:
+        yield "load.page_bytes: a locustfile says itself what it asks for"
+    if True in {asked.lab.taps, *factors.get("lab.taps", ())}:
+        yield "lab.taps: follow requests of the raw engine, not those of a locustfile"
+
+
 def _faults_of_thinking(asked: Tables) -> Iterator[str]:
     load, factors = asked.load, asked.factors
     if not any((load.think_us, *factors.get("load.think_us", ()))):
@@ -221,6 +241,9 @@ def _faults_of_loop(asked: Tables) -> Iterator[str]:
             if key in asked.factors:
                 yield f"factors.{key}: is of the open model, and load.model is closed"
         return
+    if asked.load.by_locustfile:
+        yield "load.model: a locustfile is a closed loop: its users ask when it says (so no CPU a request)"
+        return
     if asked.capacity is None and asked.load.rate_rps is None and "load.rate_rps" not in asked.factors:
         yield "load.rate_rps: is missing: the open model needs the rate of its arrivals"
     if asked.load.engine not in RAW_ENGINES:
@@ -237,7 +260,7 @@ def _faults_of_taps(asked: Tables) -> Iterator[str]:
     stamps = {asked.lab.stamp_before_queue, *asked.factors.get("lab.stamp_before_queue", ())}
     if stamps != {None} and not taps:
         yield "lab.stamp_before_queue: is of taps, and lab.taps is off"
-    if taps and not asked.load.is_open:
+    if taps and not asked.load.is_open and not asked.load.by_locustfile:
         yield (
             "lab.taps: needs load.model open at a low rate: its requests carry a number by which captures"
             " find them, and a closed loop has more packets than can be captured beside it"
@@ -281,6 +304,7 @@ FAULTS = (
     _faults_of_keep_alive,
     _faults_of_workers,
     _faults_of_thinking,
+    _faults_of_locustfile,
     _faults_of_taps,
     _faults_of_vantage,
     _faults_of_service,

@@ -5,6 +5,7 @@ Pure: text in, model out. All faults of a file are reported at once, each with i
 
 from collections.abc import Collection
 from ipaddress import ip_address, ip_network
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
 from pydantic import (
@@ -65,12 +66,26 @@ FIXED = "one level a run"
 """Marks a setting of load or lab that is no factor."""
 
 
+def _python_file_beside(text: str | None) -> str | None:
+    if text is None:
+        return None
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or path.suffix != ".py":
+        raise ValueError(f"{text!r} is no Python file within the scenario's folder, such as users.py")
+    return text
+
+
 class Load(Frozen):
     """The HTTP load of one slot, the same in every arm."""
 
-    engine: Literal["raw", "raw-python", "fasthttp", "http"] = "raw"
-    """How Locust makes requests: by bench's own epoll loop (compiled, or in Python), or by one of its stock
-    clients."""
+    engine: Literal["raw", "raw-python", "fasthttp", "http", "locustfile"] = "raw"
+    """How Locust makes requests: by bench's own epoll loop (compiled, or in Python), by one of its stock
+    clients, or by the users of a locustfile of one's own."""
+    locustfile: Annotated[str | None, FIXED, AfterValidator(_python_file_beside)] = Field(
+        default=None, max_length=200
+    )
+    """Of the engine of that name: the file, within the scenario's folder. What it asks for, and when, is its
+    own; `connections` says how many users it has."""
     # Closed and open loops answer different questions, and are never compared.
     model: Annotated[Literal["closed", "open"], FIXED] = "closed"
     """Closed: the next request leaves when the last is answered. Open: at times drawn beforehand."""
@@ -114,6 +129,11 @@ class Load(Frozen):
         return self.is_open and self.pacing == "sleep"
 
     @property
+    def by_locustfile(self) -> bool:
+        """Whether requests and waits are those of a person's own locustfile, and comparable to no others."""
+        return self.engine == "locustfile"
+
+    @property
     def begin_column(self) -> Literal["intended_ns", "sent_ns"]:
         """The stamp that says whether a request is of the window, and from which its latency counts.
 
@@ -122,8 +142,22 @@ class Load(Frozen):
         """
         return "intended_ns" if self.is_open else "sent_ns"
 
+    def describe_requests(self) -> str:
+        """`GET of 1,024 bytes`, or `requests of the locustfile users.py`."""
+        if self.by_locustfile:
+            return f"requests of the locustfile {self.locustfile}"
+        return f"GET of {self.page_bytes:,} bytes"
+
+    def describe_engine(self) -> str:
+        """`engine raw`; of a locustfile whose clients and whose file it is."""
+        of_person = ": Locust's clients by a locustfile of the person's own" if self.by_locustfile else ""
+        return f"engine {self.engine}{of_person}"
+
     def describe_connections(self) -> str:
-        """`1 keep-alive connection`, or `16 connections at a time, a new one for every request`."""
+        """`1 keep-alive connection`, or `16 connections at a time, a new one for every request`, or
+        `16 Locust users`."""
+        if self.by_locustfile:
+            return f"{self.connections:,} Locust user{'' if self.connections == 1 else 's'}"
         number = f"{self.connections:,} {{}}connection{'' if self.connections == 1 else 's'}"
         workers = "a worker a core" if self.workers == "cores" else f"{self.workers} workers"
         shared = f", shared by {workers}" if self.workers != 1 else ""
@@ -133,6 +167,8 @@ class Load(Frozen):
 
     def describe_loop(self, varied: Collection[str] = ()) -> str:
         """`closed loop`, or `open loop, Poisson arrivals at 3,000/s`; without the factors in `varied`."""
+        if self.by_locustfile:
+            return "closed loop with the file's own waits"
         if not self.is_open:
             thinks = self.think_us and "load.think_us" not in varied
             return f"closed loop, {self.think_us:,.12g} us of thinking" if thinks else "closed loop"

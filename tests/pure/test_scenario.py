@@ -461,6 +461,7 @@ def test_every_setting_is_a_factor_but_those_that_say_otherwise() -> None:
     settings = {f"{table}.{name}" for table in ("load", "lab") for name in TABLES[table].model_fields}
 
     assert settings - FACTORS == {
+        "load.locustfile",
         "load.measure_s",
         "load.model",
         "load.pacing",

@@ -69,6 +69,7 @@ def find_comparability(before: RunRecord, after: RunRecord, across: Sequence[str
     plans = before.scenario, after.scenario
     _check_across(plans, across)
     pairs = match_conditions(*plans, across)
+    texts = list_disagreements(describe_locustfile(before), describe_locustfile(after))
     arms = [arm.name for arm in plans[0].compared if arm.name in {other.name for other in plans[1].compared}]
     usable = [
         (first, second)
@@ -76,7 +77,7 @@ def find_comparability(before: RunRecord, after: RunRecord, across: Sequence[str
         if first not in before.unavailable_conditions and second not in after.unavailable_conditions
     ]
     return Comparability(
-        faults=tuple(_find_faults(plans, pairs, across)),
+        faults=(*_find_faults(plans, pairs, across), *texts),
         subjects=(
             *(item for item in _compare_settings(plans) if item.field in across),
             *_find_subjects(before, after, arms, usable),
@@ -91,6 +92,31 @@ def find_comparability(before: RunRecord, after: RunRecord, across: Sequence[str
         conditions=tuple(usable),
         left_out=tuple(_list_left_out((before, after), arms, pairs)),
     )
+
+
+def list_locustfiles(record: RunRecord) -> list[str]:
+    """What drove the slots of a run whose load is a locustfile, by name and digest; empty of another load."""
+    if not record.scenario.load.by_locustfile:
+        return []
+    found = (slot.evidence.get("load loop") for slot in record.slots if slot.measured)
+    return sorted({loop for loop in found if loop})
+
+
+def describe_locustfile(record: RunRecord) -> dict[str, str]:
+    """The text of a run's locustfile, which is a part of its question; nothing of another load."""
+    found = list_locustfiles(record)
+    return {"locustfile": "; ".join(found)} if found else {}
+
+
+def require_mappable(records: Sequence[RunRecord]) -> None:
+    """Raise InputError where runs of a locustfile and of other loads would be on one map."""
+    own = [record.id for record in records if record.scenario.load.by_locustfile]
+    if own and len(own) < len(records):
+        raise InputError(
+            "Mapping several runs",
+            f"the load of {', '.join(own)} is a locustfile, and that of the others is not",
+            "Latencies of Locust's clients are comparable with no other engine's: map them by themselves.",
+        )
 
 
 def require_comparable(before: RunRecord, after: RunRecord, across: Sequence[str] = ()) -> Comparability:
@@ -150,6 +176,12 @@ def _show(value: object) -> str:
 
 def _check_across(plans: tuple[Scenario, Scenario], across: Sequence[str]) -> None:
     doing = "Reading the options"
+    if "load.engine" in across and any(plan.load.by_locustfile for plan in plans):
+        raise InputError(
+            doing,
+            "--across is load.engine, and one of the runs had the load of a locustfile",
+            "That asks for other things at other times: compare it with runs of the same file alone.",
+        )
     for field in across:
         if field not in FACTORS:
             raise InputError(

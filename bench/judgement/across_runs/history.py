@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from bench.judgement.across_runs.comparability import (
     Disagreement,
     describe_circumstances,
+    describe_locustfile,
     describe_question,
     list_disagreements,
 )
@@ -157,7 +158,8 @@ def _answers(record: RunRecord, comparisons: Sequence[Comparison]) -> Iterator[A
             condition = settings[about.condition]
             if condition.lab.taps:
                 continue  # what captures cost is no cost of a mode
-            yield Answer(record, about, describe_question(plan, condition, about.candidate, about.metric))
+            question = describe_question(plan, condition, about.candidate, about.metric)
+            yield Answer(record, about, question | describe_locustfile(record))
 
 
 def _point(record: RunRecord, comparison: Comparison) -> Point:

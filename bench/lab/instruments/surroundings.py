@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.lab.hosts.host import Host, network_of, read_one
+from bench.procfs import parse_limits
 from bench.slots.surroundings import Facts
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -21,7 +22,6 @@ LIMITS_V1 = (
     "cpuset.effective_cpus",
 )
 PROCESS_FACTS = ("Cpus_allowed_list", "CapEff", "Seccomp", "NoNewPrivs", "Uid")
-PROCESS_LIMITS = ("open files", "processes", "stack size", "locked memory", "core file size")
 SERVING_LINK = "<link>"
 """Stands for the link that serves, in the names of its sysctls."""
 COUNTERS = {"net.netfilter.nf_conntrack_count"}
@@ -48,7 +48,10 @@ def read_surroundings(host: Host, pid: int, files: Mapping[str, str]) -> Facts:
     return {
         **{name: _digest_tree(host, f"{process}/root{path}") for name, path in files.items()},
         **dict(_process_facts(read_one(host, f"{process}/status"))),
-        **dict(_process_limits(read_one(host, f"{process}/limits"))),
+        **{
+            f"process limit, {name}": value
+            for name, value in parse_limits(read_one(host, f"{process}/limits"))
+        },
         **dict(_limits(host, read_one(host, f"{process}/cgroup"))),
         **dict(_link_facts(links, link)),
         **dict(_offloads(offloads)),
@@ -63,15 +66,6 @@ def _digest_tree(host: Host, path: str) -> str:
         return "absent"
     whole = json.dumps({name.removeprefix(path): text for name, text in found.items()}, sort_keys=True)
     return hashlib.sha256((found.get(path, whole)).encode()).hexdigest()
-
-
-def _process_limits(text: str) -> Iterator[tuple[str, str]]:
-    """Of /proc/PID/limits (proc_pid_limits(5)): `Max open files  1048576  1048576  files`."""
-    for line in text.splitlines():
-        for name in PROCESS_LIMITS:
-            if line.startswith(f"Max {name} "):
-                soft, hard = line.removeprefix(f"Max {name} ").split()[:2]
-                yield f"process limit, {name}", f"{soft} (hard {hard})"
 
 
 def _process_facts(status: str) -> Iterator[tuple[str, str]]:

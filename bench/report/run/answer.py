@@ -63,10 +63,10 @@ def describe_workload(run: Run) -> str:
     scenario = run.record.scenario
     load, varied = scenario.load, set(scenario.factors)
     said = {
-        "load.page_bytes": f"GET of {load.page_bytes:,} bytes",
+        "load.page_bytes": load.describe_requests(),
         "load.connections": load.describe_connections(),
         "load.model": load.describe_loop(varied),
-        "load.engine": f"load engine {load.engine}",
+        "load.engine": f"load {load.describe_engine()}",
     }
     return ", ".join(words for field, words in said.items() if field not in varied)
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from statistics import median
 
+from bench.judgement.across_runs.comparability import list_locustfiles
 from bench.judgement.comparison import Comparison, Size, Word
 from bench.judgement.samples import describe_loss, describe_shortage
 from bench.records.run import Status
@@ -43,6 +44,7 @@ def find_cautions(run: Run) -> list[str]:
         *_cautions_of_ending(run),
         *_cautions_of_gaps(run),
         *hosts.find_cautions(run),
+        *_cautions_of_locustfile(run),
         *run.verdict.warnings,
         *_cautions_of_slots(run),
         *_cautions_of_cores(run),
@@ -89,6 +91,21 @@ def _cautions_of_gaps(run: Run) -> Iterable[str]:
     )
     if lost:
         yield f"So {lost} of {count(len(planned), 'planned slot')} could not be measured."
+
+
+def _cautions_of_locustfile(run: Run) -> Iterable[str]:
+    """Of a load that is a person's own: whose latencies these are, and what they may be held against."""
+    load = run.record.scenario.load
+    if not load.by_locustfile:
+        return
+    yield (
+        "Latencies are Locust's clients' own: the time that Python takes for a request is in them, and what"
+        f" is asked for and when is {load.locustfile}'s, a locustfile of the person's own. They compare with"
+        " no other engine's; how small a difference can be seen through such clients, the A/A pairs say."
+    )
+    texts = list_locustfiles(run.record)
+    if len(texts) > 1:
+        yield f"The locustfile changed while the run lasted: {join_words(texts)}."
 
 
 def _as_clause(reason: str) -> str:
@@ -152,7 +169,9 @@ def _cautions_of_link(run: Run) -> Iterable[str]:
             if record.valid and record.slot.condition == index
             if (rate := record.values.get(Metric.THROUGHPUT_RPS))
         ]
-        share = median(rates) * load.page_bytes * 8 / limit_bps if limit_bps and rates else 0.0
+        if not limit_bps or not rates or load.by_locustfile:
+            continue  # What a locustfile's answers weigh is not of the scenario.
+        share = median(rates) * load.page_bytes * 8 / limit_bps
         if share >= LINK_BOUND_SHARE:
             yield (
                 f"{condition.label or 'The load'} is link-bound: pages alone fill {share:.0%} of the link's"

@@ -305,6 +305,9 @@ def describe_limits(run: Run) -> list[str]:
     engines = "lab.engine" in run.record.scenario.factors
     load = run.record.scenario.load
     one_connection = not load.is_open and any(c.load.connections == 1 for c in run.conditions)
+    asked = f"one static page from Apache, over {load.describe_connections()}"
+    if load.by_locustfile:
+        asked = f"what the locustfile {load.locustfile} asks for, by {load.describe_connections()}"
     other = "how much could be served at most" if load.is_open else "a fixed arrival rate"
     vantage = run.record.lab.vantage or UNKNOWN
     place = (
@@ -325,8 +328,7 @@ def describe_limits(run: Run) -> list[str]:
         ),
         *([capacity] if one_connection else []),
         (
-            f"It is one static page from Apache, over {load.describe_connections()}, in a"
-            f" {load.describe_loop(run.record.scenario.factors)}: TLS, other"
+            f"It is {asked}, in a {load.describe_loop(run.record.scenario.factors)}: TLS, other"
             f" applications and {other} are other questions."
         ),
         (

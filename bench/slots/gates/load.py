@@ -38,8 +38,12 @@ MIN_REQUESTS = 1_000
 """Fewer measured requests than this describe no distribution."""
 
 
-def check_load(requests: int, errors: int, unfinished: int, generator_cpu: float) -> list[Gate]:
-    """Gates on the load itself. `generator_cpu`: busy share of its core, 0 to 1."""
+def check_load(
+    requests: int, errors: int, unfinished: int, generator_cpu: float, trouble: str = ""
+) -> list[Gate]:
+    """Gates on the load itself. `generator_cpu`: busy share of its core, 0 to 1. `trouble`: what is known of
+    a server that answers wrongly.
+    """
     failed_share = (errors + unfinished) / max(requests, 1)
     return [
         Gate(
@@ -55,7 +59,7 @@ def check_load(requests: int, errors: int, unfinished: int, generator_cpu: float
             seen=failed_share,
             limit=MAX_ERROR_SHARE,
             unit="failed or unfinished requests a request, at most",
-            detail=f"{errors} failed, {unfinished} unfinished of {requests}",
+            detail=f"{errors} failed, {unfinished} unfinished of {requests}{trouble and '; '}{trouble}",
         ),
         Gate(
             name=GateKind.GENERATOR,

@@ -1,0 +1,369 @@
+"""A locustfile of the person's own as the load: its users run for a window, each request becomes a record.
+
+They run in an Environment of their own within the generator's process: a Locust beside the generator's, with
+its own events and users, so that nothing of one load is left for the next. The file and what it imports from
+its folder are loaded anew for every load, for the same reason: what a module remembers would make slots
+unlike.
+
+Imported by users.py alone, after the load path: importing locust patches select and socket.
+"""
+
+import errno
+import gc
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import gevent
+import locust
+import numpy as np
+from gevent import socket
+from locust import User
+from locust.env import Environment
+from locust.event import Events
+from locust.runners import LocalRunner
+from locust.stats import RequestStats
+from locust.util.load_locustfile import is_shape_class, is_user_class
+
+from bench.generator.asks import authority
+from bench.generator.cores import read_cores
+from bench.generator.orders import Order
+from bench.procfs import busy_shares
+from bench.slots.requests import RECORD_DTYPE, Outcome
+
+ON_STOP_S = 1.0
+"""For users that were stopped by force to carry out their on_stop."""
+MOST_STATUS = 999
+DIGITS = 16
+"""Of a SHA-256, enough to tell two files apart."""
+
+
+class LocustfileError(Exception):
+    """The file cannot be a load: one line, that names it and the place in it."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a locustfile is."""
+
+    path: Path
+    user_classes: tuple[type[User], ...]
+    events: Events
+    """What its listeners are registered with."""
+    sha256: str
+    """Of the file and of what it imported from its folder."""
+
+    @property
+    def label(self) -> str:
+        """As it is told of the requests."""
+        return f"Locust's clients, by {self.path.name} (SHA-256 {self.sha256[:DIGITS]})"
+
+
+@contextmanager
+def loaded(path: Path) -> Iterator[Loaded]:
+    """The locustfile at `path`, loaded; on the way out its modules are gone. Raises LocustfileError."""
+    folder = path.parent.resolve()
+    known, search, wrote, own_events = (
+        dict(sys.modules),
+        list(sys.path),
+        sys.dont_write_bytecode,
+        locust.events,
+    )
+    events = Events()  # type: ignore[no-untyped-call]
+    sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode = True  # The folder is the person's.
+    locust.events = events
+    try:
+        module = _run(path, "locustfile" if path.stem in known else path.stem)
+        yield Loaded(path, _find_users(path, module), events, _digest(path, known))
+    finally:
+        locust.events, sys.dont_write_bytecode, sys.path[:] = own_events, wrote, search
+        for name in _siblings(folder, known):
+            del sys.modules[name]
+
+
+def _run(path: Path, name: str) -> ModuleType:
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102 - that is the task.
+    except (Exception, SystemExit) as fault:
+        raise LocustfileError(describe_fault(fault, path)) from fault
+    return module
+
+
+def _find_users(path: Path, module: ModuleType) -> tuple[type[User], ...]:
+    """Classes that Locust would run, in the order of the file."""
+    found = dict.fromkeys(value for value in vars(module).values() if is_user_class(value))
+    if not found:
+        raise LocustfileError(f"{path.name}: it has no user class (a subclass of User that is not abstract)")
+    for name, value in vars(module).items():
+        if is_shape_class(value):
+            raise LocustfileError(
+                f"{path.name}: {name} is a load shape, and the number of users is load.connections"
+            )
+    return tuple(found)
+
+
+def _siblings(folder: Path, known: dict[str, ModuleType]) -> dict[str, Path]:
+    """Modules that are in `folder` and were not `known`, by name; none of a virtual environment there."""
+    found = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if known.get(name) is not module and file:
+            place = Path(file).resolve()
+            if place.is_relative_to(folder) and not place.is_relative_to(Path(sys.prefix).resolve()):
+                found[name] = place
+    return found
+
+
+def _digest(path: Path, known: dict[str, ModuleType]) -> str:
+    folder = path.parent.resolve()
+    digest = sha256()
+    for place in sorted({path.resolve(), *_siblings(folder, known).values()}):
+        text = place.read_bytes()
+        digest.update(f"{place.name} {len(text)}\n".encode() + text)
+    return digest.hexdigest()
+
+
+def describe_fault(fault: BaseException, path: Path) -> str:
+    """`users.py, line 12: KeyError: 'token'`: the innermost line of the person's own files."""
+    folder = path.parent.resolve()
+    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(fault.__traceback__)]
+    said = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
+    if isinstance(fault, SyntaxError) and fault.filename:
+        places.append((fault.filename, fault.lineno))
+        said = fault.msg
+    own = [(place, line) for name, line in places if (place := Path(name).resolve()).is_relative_to(folder)]
+    own = [(place, line) for place, line in own if not place.is_relative_to(Path(sys.prefix).resolve())]
+    name, line = (str(own[-1][0].relative_to(folder)), own[-1][1]) if own else (path.name, None)
+    where = f"{name}, line {line}" if line else name
+    first = next(iter(said.splitlines()), "")
+    return f"{where}: {type(fault).__name__}{f': {first}' if first else ''}"
+
+
+class Recorder:
+    """Every request event of Locust's becomes a record of the order's log.
+
+    Locust tells of a request when its client is done with it, or of one with `catch_response` when its
+    with-block ends: that is `done_ns`, and the response time before it `sent_ns`. The clients show no first
+    byte. Who thinks does so before a request: it is intended as it is sent.
+    """
+
+    def __init__(self, order: Order, stats: RequestStats, runner: LocalRunner) -> None:
+        """`stats`: where Locust's own figures of all loads are kept."""
+        self._order, self._runner = order, runner
+        self._stats: Any = stats
+        self._numbers: dict[Any, int] = {}
+        """Of users, by greenlet, in the order of their first requests."""
+        self._is_over = False
+        self.fault: OSError | None = None
+        """Why a request could not be recorded."""
+
+    def note(
+        self,
+        request_type: str,
+        name: str,
+        response_time: float | None,
+        response_length: int | None,
+        exception: BaseException | None = None,
+        response: object = None,
+        **_: object,
+    ) -> None:
+        """Listen to `events.request`. `response_time` in ms."""
+        done_ns = time.monotonic_ns()
+        if self._is_over:
+            return  # Who could not be stopped has no part in it: the log is finished.
+        status = getattr(response, "status_code", 0)
+        record = np.zeros((), RECORD_DTYPE)
+        record["done_ns"] = record["first_byte_ns"] = done_ns
+        record["sent_ns"] = record["intended_ns"] = done_ns - round((response_time or 0.0) * 1e6)
+        record["bytes"] = response_length or 0
+        record["connection"] = self._find_user()
+        record["status"] = status if isinstance(status, int) and 0 <= status <= MOST_STATUS else 0
+        record["outcome"] = (
+            Outcome.OK
+            if not exception
+            else Outcome.HTTP_ERROR
+            if record["status"]
+            else Outcome.CONNECTION_ERROR
+        )
+        try:
+            self._order.log.write(*record.item())
+        except OSError as fault:  # Locust would log it, and go on without the record.
+            self.fault = self.fault or fault
+        label = f"{self._order.name}: {name}"
+        self._stats.log_request(request_type, label, response_time, response_length or 0)
+        if exception:
+            self._stats.log_error(request_type, label, exception)
+
+    def end(self) -> None:
+        """Record no more."""
+        self._is_over = True
+        self._numbers.clear()
+
+    def _find_user(self) -> int:
+        """Number of the user that asks, itself or by a greenlet of its own; of nobody's request one more than
+        the users have."""
+        greenlet = gevent.getcurrent()
+        while greenlet is not None and greenlet not in self._runner.user_greenlets:
+            if greenlet in self._numbers:  # It has ended, and what it spawned has not.
+                break
+            spawner = getattr(greenlet, "spawning_greenlet", None)
+            greenlet = spawner() if spawner else None
+        if greenlet is None:
+            return self._order.connections
+        return self._numbers.setdefault(greenlet, len(self._numbers))
+
+
+class Faults:
+    """What the person's own code raised, the first of it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.first = ""
+
+    def note(self, exception: BaseException, **_: object) -> None:
+        """Listen to `events.user_error`."""
+        self.first = self.first or describe_fault(exception, self._path)
+
+    def after(self, said: str) -> LocustfileError:
+        """`said`, and why."""
+        return LocustfileError(f"{self._path.name}: {said}{f'; first: {self.first}' if self.first else ''}")
+
+
+def drive_locustfile(order: Order, stats: RequestStats, drain_ns: int) -> None:
+    """Run the users of the order's locustfile for warm-up and window; any fault of it is the order's failure.
+
+    `drain_ns`: what is in flight at the window's end has so long to end, and is recorded as nothing after it.
+    """
+    assert order.locustfile
+    try:
+        with loaded(Path(order.locustfile)) as file, _counted_connections(order):
+            order.loop = file.label
+            _drive(order, file, stats, drain_ns)
+    except LocustfileError as fault:
+        order.failure = str(fault)
+    except OSError:
+        raise  # Of the load, not of the file.
+    except Exception as fault:  # noqa: BLE001 - it is the person's code: whatever it raises ends no generator.
+        order.failure = describe_fault(fault, Path(order.locustfile))
+    finally:
+        # Users, their clients and their connections refer to one another, and no collector runs by itself.
+        gc.collect()
+
+
+def _drive(order: Order, file: Loaded, stats: RequestStats, drain_ns: int) -> None:
+    environment = Environment(
+        user_classes=list(file.user_classes),
+        events=file.events,
+        host=f"http://{authority(order.address, order.port)}",
+        stop_timeout=drain_ns / 1e9,
+    )
+    runner = environment.create_local_runner()
+    recorder, faults = Recorder(order, stats, runner), Faults(file.path)
+    begun: set[User] = set()
+    for kind in environment.user_classes:
+        _note_begun(kind, begun)
+    events: Any = file.events
+    events.request.add_listener(recorder.note)
+    events.user_error.add_listener(faults.note)
+    try:
+        events.init.fire(environment=environment, runner=runner, web_ui=None)
+        # Before the warm-up: to make a thousand users and their clients takes seconds.
+        _spawn(runner, order.connections, faults)
+        cores = read_cores()
+        order.begin()
+        cpu_ns, begun_ns = time.process_time_ns(), time.monotonic_ns()
+        _wait(runner, order.window_start_ns)
+        if (missing := order.connections - len(begun)) > 0:
+            late = f"{missing} of {order.connections} users were in their on_start as the window opened"
+            lasts = f": load.warm_up_s, {order.warm_up_s:g}, has to outlast it"
+            failed = f"{missing} of {order.connections} users came to no end of their on_start"
+            raise faults.after(failed if faults.first else late + lasts)
+        order.connected = order.connections
+        _wait(runner, order.window_end_ns)
+        order.cpu_share = (time.process_time_ns() - cpu_ns) / (time.monotonic_ns() - begun_ns)
+        order.core_busy = busy_shares(cores, read_cores())
+        if not len(runner.user_greenlets):
+            raise faults.after("every user had ended by itself before the window did")
+        if not len(order.log):
+            raise faults.after("its users made no request")
+    finally:
+        _stop(runner, drain_ns)
+        recorder.end()
+        begun.clear()
+    if recorder.fault:
+        raise recorder.fault
+    if len(runner.user_greenlets):
+        raise faults.after(f"{len(runner.user_greenlets)} users go on though they were stopped by force")
+
+
+def _note_begun(kind: Any, begun: set[User]) -> None:
+    """Have users of `kind` be in `begun` once they are through their on_start."""
+    original: Callable[[User], None] = kind.on_start
+
+    @wraps(original)
+    def on_start(self: User) -> None:
+        original(self)
+        begun.add(self)
+
+    kind.on_start = on_start
+
+
+def _spawn(runner: LocalRunner, count: int, faults: Faults) -> None:
+    """Have `count` users, by their classes' weights, all at once."""
+    runner.start(count, spawn_rate=count)
+    spawning = runner.spawning_greenlet
+    assert spawning
+    spawning.join()
+    if spawning.exception:
+        faults.note(spawning.exception)
+        raise faults.after("its users could not be made")
+
+
+def _wait(runner: LocalRunner, until_ns: int) -> None:
+    """Wait until then, or until no user is left."""
+    runner.user_greenlets.join(timeout=max(until_ns - time.monotonic_ns(), 0) / 1e9)
+
+
+def _stop(runner: LocalRunner, drain_ns: int) -> None:
+    """Have users end after the task that they are at; by force those whose task outlasts the drain."""
+    stopping = gevent.spawn(runner.quit)
+    stopping.join(timeout=drain_ns / 1e9 + ON_STOP_S)
+    # Those left are in their on_stop, or catch all that is raised in them, the order to end among it.
+    for _ in range(3):
+        runner.user_greenlets.kill(timeout=ON_STOP_S)
+    stopping.kill(timeout=ON_STOP_S)
+    runner.greenlet.kill(timeout=ON_STOP_S)
+
+
+@contextmanager
+def _counted_connections(order: Order) -> Iterator[None]:
+    """Count the connections that are opened to the server meanwhile: no client of Locust's shows them."""
+    kind: Any = socket.socket
+    original = kind.connect
+
+    def connect(self: object, address: Any) -> None:
+        is_server = isinstance(address, tuple) and address[:2] == (order.address, order.port)
+        try:
+            original(self, address)
+        except OSError as fault:
+            order.without_port += is_server and fault.errno == errno.EADDRNOTAVAIL
+            raise
+        order.opened += is_server
+
+    kind.connect = connect
+    try:
+        yield
+    finally:
+        kind.connect = original
