@@ -92,8 +92,8 @@ def test_a_service_that_leaks_descriptors_voids_the_slot_by_its_errors(bed: Bed,
     with told(bed, LEAKS="1"), serving_with_few_files(bed):
         record = measure(bed, "bridge", tmp_path, Load(warm_up_s=0.05, measure_s=0.5))
 
-    failed = {gate.name: gate.detail for gate in record.failed_gates}
-    assert "has 64 files open of 64 (hard 64)" in failed["errors"]
+    failed = {str(gate.name): gate.detail for gate in record.failed_gates}
+    assert "files open of 64 (hard 64)" in failed["errors"]
     assert "no descriptor left" in failed["errors"]
 
 
