@@ -18,10 +18,14 @@ from bench.measure.answers import verify_answers
 from bench.measure.captures import begin_capture
 from bench.measure.deployment import Deployment
 from bench.measure.testbed import Bed
+from bench.scenario.modes.footprint import Counter
 from bench.scenario.plan import IDLE_S
 from bench.slots.answers import AnswerRecord
 from bench.slots.cpu import CpuRecord, Rates, measure_cpu, rate
 from bench.slots.requests import Outcome
+
+OF_ONE_STACK = (Counter.LOOPBACK, Counter.ACCEPTED, Counter.OPENED, Counter.SERVED)
+"""Counters of a host that the traffic of one of its processes with another moves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +100,7 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
         )
     return Window(
         result=result,
-        counted=after.since(before),
+        counted=_leave_out_companions(deployment, after.since(before)),
         quiet=quiet,
         captured=captured,
         fixed_work_us=fixed_work_us,
@@ -106,6 +110,15 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
         watch=watch,
         idle=idle,
     )
+
+
+def _leave_out_companions(deployment: Deployment, counted: NetworkCounters) -> NetworkCounters:
+    """In host mode a service asks its companions in the Docker host's own stack, whose counters move by it."""
+    companions = deployment.site.provided.companions
+    if not companions or not deployment.network.in_host_network:
+        return counted
+    names = ", ".join(companion.name for companion, _ in companions)
+    return counted.without(OF_ONE_STACK, f"the service's own traffic with {names} moves them as well")
 
 
 def _drive(

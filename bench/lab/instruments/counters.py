@@ -1,7 +1,7 @@
 """Counters of the hosts' network stacks: which path packets took, and what was lost."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from bench.lab.hosts.command import CommandFailed
 from bench.lab.hosts.host import Host, network_of
@@ -29,6 +29,11 @@ class NetworkCounters:
     room: Room
     unread: Mapping[Counter, str]
     """Counters that could not be read -> why."""
+
+    def without(self, shared: Collection[Counter], reason: str) -> "NetworkCounters":
+        """These, as if the counters `shared` could not be read, for that `reason`."""
+        path = {counter: value for counter, value in self.path.items() if counter not in shared}
+        return replace(self, path=path, unread={**self.unread, **dict.fromkeys(shared, reason)})
 
     def since(self, start: "NetworkCounters") -> "NetworkCounters":
         """What was counted from `start` to here, and the room that is left here."""
