@@ -13,8 +13,9 @@ from bench.measure.testbed import Bed
 from bench.scenario.conditions import Condition
 from bench.scenario.model import Arm
 
-SLICE_S = 1.0
-"""Of asking, between two looks whether it still lives."""
+FIRST_SLICE_S = 1.0
+"""Of asking, before it is looked whether it still lives; each is twice as long as the one before, for a server
+may be slow to answer."""
 LOOK_S = 0.02
 ASK_S = "3"
 """Curl's patience with one answer, where the load's own probe got none that was right."""
@@ -41,8 +42,10 @@ def await_answer(
                 f" {server.last_words() or 'none'}",
                 "See service.ready.",
             )
+    slice_s = FIRST_SLICE_S
     while (left_s := deadline_s - time.monotonic()) > 0 and _lives(server, site):
-        probed = bed.probe(server, condition, min(SLICE_S, left_s))
+        probed = bed.probe(server, condition, min(slice_s, left_s))
+        slice_s *= 2
         if probed is not None:
             return probed
         bed.generator.refuse_stranger(server.endpoint, server.word)  # That is the better reason.

@@ -118,7 +118,7 @@ def _leave_out_companions(deployment: Deployment, counted: NetworkCounters) -> N
     if not companions or not deployment.network.in_host_network:
         return counted
     names = ", ".join(companion.name for companion, _ in companions)
-    return counted.without(OF_ONE_STACK, f"the service's own traffic with {names} moves them as well")
+    return counted.without(OF_ONE_STACK, f"the service's traffic with {names} moves them as well")
 
 
 def _drive(

@@ -3,6 +3,7 @@
 import socket
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -74,6 +75,21 @@ def test_a_port_that_nobody_listens_on_is_never_ready() -> None:
 
     assert first_ns == 0
     assert attempts > 1
+
+
+def test_a_server_that_is_slow_to_answer_is_ready_all_the_same() -> None:
+    def handle(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        time.sleep(6 * readiness.PROBE_ANSWER_S)
+        with suppress(OSError):  # A probe may have given up.
+            connection.sendall(response())
+            read_request(connection)
+
+    with serving(handle) as port:
+        first_ns, attempts = await_ready(at(port), Ask(path="/1024"), PATIENCE_S)
+
+    assert first_ns > 0
+    assert attempts > 3
 
 
 # The module itself.
