@@ -14,7 +14,7 @@ from bench.scenario.conditions import Condition
 from bench.scenario.model import Arm
 
 FIRST_SLICE_S = 1.0
-"""Of asking, before it is looked whether it still lives; each is twice as long as the one before, for a server
+"""Of asking, before it is looked whether it still lives; each is twice as long as the last, for a server
 may be slow to answer."""
 LOOK_S = 0.02
 ASK_S = "3"

@@ -113,7 +113,7 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
 
 
 def _leave_out_companions(deployment: Deployment, counted: NetworkCounters) -> NetworkCounters:
-    """In host mode a service asks its companions in the Docker host's own stack, whose counters move by it."""
+    """In host mode a service asks its companions in its host's own stack, whose counters move by it."""
     companions = deployment.site.provided.companions
     if not companions or not deployment.network.in_host_network:
         return counted
