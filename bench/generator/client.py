@@ -38,6 +38,7 @@ from bench.lab.hosts import command
 from bench.lab.hosts.host import Endpoint, Host, parse_cpus
 from bench.lab.hosts.journal import Journal
 from bench.scenario.model import Interleave, Load
+from bench.scenario.service import Secret
 
 PROBE_TIMEOUT_S = 15.0
 Answer = TypeVar("Answer", bound=Message)
@@ -107,14 +108,16 @@ class Generator:
         endpoint: Endpoint,
         asked: str | Ask,
         timeout_s: float = PROBE_TIMEOUT_S,
-        word: str | None = None,
+        secret: Secret | None = None,
     ) -> int | None:
         """Ask a started server until it answers: CLOCK_MONOTONIC of the first of three answers in a row;
         None if none came in time. `asked`: the request, or the path of one that is answered with 200. A
-        server with a `word` is asked for that first.
+        server with a `secret` is asked for that first.
         """
         ask = Ask(path=asked) if isinstance(asked, str) else asked
-        order = Probe(address=endpoint.address, port=endpoint.port, ask=ask, timeout_s=timeout_s, word=word)
+        order = Probe(
+            address=endpoint.address, port=endpoint.port, ask=ask, timeout_s=timeout_s, secret=secret
+        )
         probed = self._ask(order, Probed)
         if probed.failure:
             raise _lost(probed.failure)
@@ -124,24 +127,24 @@ class Generator:
         """One whole answer of the server at `endpoint`, or why there is none."""
         return self._ask(Fetch(address=endpoint.address, port=endpoint.port, ask=ask), Fetched)
 
-    def prove(self, endpoint: Endpoint, word: str | None) -> None:
+    def prove(self, endpoint: Endpoint, secret: Secret | None) -> None:
         """See that the server at `endpoint` is the one that this run started, from everywhere that load comes
-        from: it alone knows the `word`. Raises NotOurs where it is another's. One without a word is in the
+        from: it alone knows the `secret`. Raises NotOurs where it is another's. One without is in the
         lab alone, where nobody else's is.
         """
-        if word is None:
+        if secret is None:
             return
-        proved = self._ask_word(endpoint, word)
+        proved = self._ask_word(endpoint, secret)
         if proved.failure:
             raise _lost(proved.failure)
 
-    def refuse_stranger(self, endpoint: Endpoint, word: str | None) -> None:
+    def refuse_stranger(self, endpoint: Endpoint, secret: Secret | None) -> None:
         """Raise NotOurs where somebody else answers at `endpoint`; nothing where nobody does."""
-        if word is not None:
-            self._ask_word(endpoint, word)
+        if secret is not None:
+            self._ask_word(endpoint, secret)
 
-    def _ask_word(self, endpoint: Endpoint, word: str) -> Proved:
-        order = Prove(address=endpoint.address, port=endpoint.port, word=word)
+    def _ask_word(self, endpoint: Endpoint, secret: Secret) -> Proved:
+        order = Prove(address=endpoint.address, port=endpoint.port, secret=secret)
         proved = self._ask(order, Proved)
         if proved.stranger:
             raise NotOurs(

@@ -161,7 +161,7 @@ def _enter(order: Enter) -> Entered:
 
 def _probe(order: Probe) -> Probed:
     until_s = time.monotonic() + order.timeout_s
-    if order.word is not None and not await_word(order.address, order.port, order.word, until_s):
+    if order.secret is not None and not await_word(order.address, order.port, order.secret, until_s):
         return Probed(first_200_ns=0, attempts=0)
     left_s = max(until_s - time.monotonic(), 0.0)
     first_200_ns, attempts = await_ready(Destination(order.address, order.port), order.ask, left_s)
@@ -170,7 +170,7 @@ def _probe(order: Probe) -> Probed:
 
 def _prove(order: Prove) -> Proved:
     try:
-        return Proved(stranger=find_stranger(order.address, order.port, order.word))
+        return Proved(stranger=find_stranger(order.address, order.port, order.secret))
     except OSError as fault:
         return Proved(stranger="", failure=f"nobody answers ({fault})")
 

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter, model_validator
 from bench.generator.membership import Gather
 from bench.generator.message import Message
 from bench.lab.hosts.readings import Reading
+from bench.scenario.service import Secret
 
 NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 """A method's or a header's name (RFC 9110, 5.6.2)."""
@@ -72,7 +73,7 @@ class Probed(Message):
 
 class Probe(Message):
     """Wait until three requests in a row, a connection each, have the answer that `ask` is to have. A server
-    with a `word` is asked for that first, and for nothing more once somebody says another.
+    with a `secret` is asked for that first, and for nothing more once somebody says another.
     """
 
     do: Literal["probe"] = "probe"
@@ -80,7 +81,7 @@ class Probe(Message):
     port: int
     ask: Ask
     timeout_s: float
-    word: str | None = None
+    secret: Secret | None = None
 
 
 class Fetched(Message):
@@ -118,7 +119,7 @@ class Prove(Message):
     do: Literal["prove"] = "prove"
     address: str
     port: int
-    word: str
+    secret: Secret
 
 
 class Records(Message):

@@ -91,7 +91,7 @@ def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
                 _let_it_give_up(asker)
                 where = f"from {server.endpoint.address}:{server.endpoint.port} to {asker.name}"
                 return f"it starts, but no right answer came {where}: {fault.seen}"
-            bed.generator.prove(server.endpoint, server.word)
+            bed.generator.prove(server.endpoint, server.secret)
     except GeneratorDied:
         raise  # That is no fault of the arm's.
     except MeasurementInvalid as fault:

@@ -119,7 +119,7 @@ def _prove(bed: Bed, deployment: Deployment) -> Proof:
     load = deployment.condition.load
     warm_up = load.model_copy(update={"warm_up_s": SHORTEST_S, "measure_s": load.warm_up_s})
     bed.generator.send_from(deployment.sender)
-    bed.generator.prove(deployment.server.endpoint, deployment.server.word)
+    bed.generator.prove(deployment.server.endpoint, deployment.server.secret)
     answers = verify_answers(bed, deployment, "before its load")
     before = _read(deployment)
     result = bed.generator.load(warm_up, deployment.server.endpoint, deployment.arm.name, bed.asks(warm_up))

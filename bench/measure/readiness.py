@@ -48,7 +48,7 @@ def await_answer(
         slice_s *= 2
         if probed is not None:
             return probed
-        bed.generator.refuse_stranger(server.endpoint, server.word)  # That is the better reason.
+        bed.generator.refuse_stranger(server.endpoint, server.secret)  # That is the better reason.
     lives = server.state(host) == "running"
     raise MeasurementInvalid(
         _doing(arm, server),

@@ -119,7 +119,7 @@ class Bed:
     def probe(self, server: Server, condition: Condition, timeout_s: float) -> int | None:
         """CLOCK_MONOTONIC ns of the first of three right answers in a row; None if none came in time."""
         ask = ask_of(self.ready(condition), None)
-        return self.generator.first_200_ns(server.endpoint, ask, timeout_s, word=server.word)
+        return self.generator.first_200_ns(server.endpoint, ask, timeout_s, secret=server.secret)
 
     def arrange(self, wanted: LabSettings) -> None:
         """Set what a slot wants of the hosts, where it is not set so already."""

@@ -67,7 +67,7 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
     load = deployment.condition.load
     sender, docker_host, server = deployment.sender, deployment.docker_host, deployment.server
     bed.generator.send_from(sender)
-    bed.generator.prove(server.endpoint, server.word)
+    bed.generator.prove(server.endpoint, server.secret)
     answers = verify_answers(bed, deployment, "before its load")
     fixed_work_us = bed.time_fixed_work()
     watch = idle = None

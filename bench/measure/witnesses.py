@@ -42,13 +42,13 @@ def _served(bed: Bed, scenario: Scenario, step: Step, condition: Condition) -> I
         bed.serve(arm, condition, f"bench-{step.kind.replace(' ', '-')}-{arm.name}") as server,
     ):
         if (
-            bed.generator.first_200_ns(server.endpoint, f"/{condition.load.page_bytes}", word=server.word)
+            bed.generator.first_200_ns(server.endpoint, f"/{condition.load.page_bytes}", secret=server.secret)
             is None
         ):
             raise MeasurementInvalid(
                 f"Waiting for {arm.name}", f"no answer came; {server.last_words()}", "See Apache's messages."
             )
-        bed.generator.prove(server.endpoint, server.word)
+        bed.generator.prove(server.endpoint, server.secret)
         yield server
 
 

@@ -6,6 +6,7 @@ The built-in Apache is an entry in the same words (APACHE); a scenario's `[servi
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
@@ -63,7 +64,7 @@ FIELDS: Mapping[str, str] = {
 InsidePath = Annotated[str, AfterValidator(_inside)]
 """Of a file in the scenario's folder."""
 ContainerPath = Annotated[str, AfterValidator(_absolute)]
-Word = Annotated[str, AfterValidator(_known_fields)]
+Template = Annotated[str, AfterValidator(_known_fields)]
 """In which `{port}`, `{listen}`, ... may stand."""
 Variable = Annotated[str, Field(pattern=r"^[^=\x00]+$")]
 Path = Annotated[str, Field(pattern=r"^/[\x21-\x7e]*$", max_length=8000)]
@@ -101,10 +102,10 @@ class Container(Frozen):
     """Or a folder with a Dockerfile; it is built without a network."""
     port: int = Field(default=80, ge=1, le=65535)
     """On which it listens inside."""
-    entrypoint: tuple[Word, ...] | None = None
-    command: tuple[Word, ...] | None = None
+    entrypoint: tuple[Template, ...] | None = None
+    command: tuple[Template, ...] | None = None
     """Both: the image's own, where they are absent."""
-    environment: Mapping[Variable, Word] = {}
+    environment: Mapping[Variable, Template] = {}
     mounts: Mapping[ContainerPath, InsidePath] = {}
     """Path inside the container -> file or folder of the scenario's folder; read-only."""
     user: str | None = Field(default=None, pattern=r"^[\w.:-]+$")
@@ -288,6 +289,14 @@ class Request(Frozen):
 def page_of(load: Load) -> Request:
     """What the built-in service is asked for."""
     return Request(path=f"/{load.page_bytes}")
+
+
+@dataclass(frozen=True)
+class Secret:
+    """An unguessable word, and where a server says it."""
+
+    path: str
+    word: str
 
 
 APACHE_WORD = "/bench-word"

@@ -33,7 +33,7 @@ from bench.scenario.model import Arm
 from bench.scenario.modes.model import NetworkMode, Step, Vantage
 from bench.scenario.placement import DockerHost
 from bench.scenario.server_limits import USUAL_LIMITS, ServerLimits
-from bench.scenario.service import Companion, Service
+from bench.scenario.service import Companion, Secret, Service
 
 BUSY_WAIT = "/usr/lib/bench/busy_wait.so"
 """In the image; of bench/image/busy_wait.c."""
@@ -85,8 +85,8 @@ class Server:
     """None without Docker."""
     image_id: str
     """Of the container as the engine has it, not as it was asked for."""
-    word: str | None
-    """That it answers with at its `word_path`: nobody else knows it. None of a service that says none."""
+    secret: Secret | None
+    """By which it is known for this run's: nobody else has it. None of a service that says none."""
     filled: Mapping[str, str]
     """Of its command and environment: each field's value."""
     companions: tuple[Container, ...] = ()
@@ -120,7 +120,7 @@ def serve(
     address = site.place.served_at(arm, network, site.vantage)
     word = secrets.token_hex(16)
     filled = {**_listening(service, network, address, port), **site.limits.fields, "word": word}
-    told = word if service.word_path else None
+    told = Secret(service.word_path, word) if service.word_path else None
     doing = f"Starting {service.called} for the arm {arm.name} ({arm.mode} mode, port {port})"
     options = container_options(service, filled, site.provided.files)
     if site.wait_us:

@@ -19,7 +19,7 @@ def test_a_container_that_is_swapped_under_a_run_is_refused_before_the_first_req
 ) -> None:
     arm, condition = bed.scenario.arm(name), conditions(bed.scenario)[0].model_copy(update={"load": LOAD})
     with deploy(bed, arm, condition, f"bench-swapped-{name}") as deployment:
-        bed.generator.prove(deployment.server.endpoint, deployment.server.word)
+        bed.generator.prove(deployment.server.endpoint, deployment.server.secret)
         ours, client = deployment.server.container, deployment.site.engine.client
         assert ours
         ours.kill()
