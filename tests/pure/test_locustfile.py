@@ -130,7 +130,7 @@ class Driver:
                     "name": "host",
                     "address": ADDRESS,
                     "port": port,
-                    "path": "/1024",
+                    "asks": ({"path": "/1024"},),
                     "connections": connections,
                     "keep_alive": True,
                     "think_us": 0,
