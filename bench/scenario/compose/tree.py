@@ -11,7 +11,8 @@ import yaml
 
 LARGEST_TEXT = 1024 * 1024
 """Characters of a Compose file: anything larger is not one."""
-MOST_NODES = 100_000
+MOST_NODES = 20_000
+"""Values and keys: PyYAML reads some ten thousand a second."""
 MOST_CHARACTERS = 4 * 1024 * 1024
 """Of the tree with its aliases written out, and of all that variables put into it."""
 DEEPEST = 60
@@ -31,7 +32,7 @@ def read_tree(text: str) -> Tree:
     if len(text) > LARGEST_TEXT:
         raise ValueError(f"it is larger than {LARGEST_TEXT:,} characters")
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_BoundedLoader)
         return _Expansion().expand(node) if node else None
     except yaml.MarkedYAMLError as fault:
         said = ", ".join(filter(None, (fault.context, fault.problem)))
@@ -45,6 +46,23 @@ def read_tree(text: str) -> Tree:
         ) from fault
 
 
+class _BoundedLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML comes without types.
+    """That ends early where there is no end in sight."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.nodes = self.depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node:
+        """The next node, with all that is in it."""
+        self.nodes += 1
+        self.depth += 1
+        _require_few(self.nodes, self.depth, self.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
 class _Expansion:
     """Of one document: how much may still come."""
 
@@ -54,8 +72,7 @@ class _Expansion:
     def expand(self, node: yaml.Node, depth: int = 0) -> Tree:
         """What `node` says, its aliases written out."""
         self._count(node, 1, 0)
-        if depth > DEEPEST:
-            raise ValueError(f"more than {DEEPEST} levels within one another{_place(node.start_mark)}")
+        _require_few(0, depth, node.start_mark)
         if node.tag not in PLAIN_TAGS:
             raise ValueError(f"the tag {node.tag!r:.60} means nothing here{_place(node.start_mark)}")
         if isinstance(node, yaml.MappingNode):
@@ -111,6 +128,13 @@ class _Expansion:
                 f"with its aliases written out it has more than {MOST_NODES:,} values, or {MOST_CHARACTERS:,}"
                 f" characters{_place(node.start_mark)}"
             )
+
+
+def _require_few(nodes: int, depth: int, mark: yaml.Mark) -> None:
+    if nodes > MOST_NODES:
+        raise ValueError(f"it has more than {MOST_NODES:,} values{_place(mark)}")
+    if depth > DEEPEST:
+        raise ValueError(f"more than {DEEPEST} levels are within one another{_place(mark)}")
 
 
 def _place(mark: yaml.Mark | None) -> str:
