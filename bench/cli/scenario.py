@@ -61,9 +61,7 @@ def new(
     from bench.scenario.parsing import parse_scenario
 
     path = output or Path(f"{name}.toml")
-    modes = mode or ["host", "bridge"]
-    if len(modes) == 1:
-        modes = ["host", *modes]
+    modes = _beside_host(mode or ["bridge"])
     doing = f"Writing a scenario of the name {name}"
     try:
         from bench.scenario.template import draft_scenario
@@ -71,13 +69,78 @@ def new(
         text = draft_scenario(name, modes, _schema_beside(path))
     except ValueError as fault:
         raise InputError(doing, str(fault), "docs/modes.md describes them.") from fault
-    scenario = parse_scenario(text, str(path))
+    parse_scenario(text, str(path))
+    _write(doing, path, text)
+
+
+@scenario_app.command(
+    "from", epilog="Example: bench scenario from compose.yaml --service web --output web.toml"
+)
+def from_compose(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A Compose file.")],
+    service: Annotated[
+        str, typer.Option(metavar="SERVICE", help="The service of it that is to be measured.")
+    ],
+    mode: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODE",
+            autocompletion=complete_modes,
+            help="A network mode to compare, again for each; the first is the baseline."
+            " One alone is compared with host. [default: host, user-bridge]",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the scenario. [default: after the service]")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The file to write, beside the Compose file. [default: standard output]"),
+    ] = None,
+) -> None:
+    """Write a scenario that measures a service of a Compose file, with what it needs beside it.
+
+    What of the file is left out is said on standard error, with the reason of each.
+    """
+    from bench.cli.compose_files import read_compose
+    from bench.scenario.compose import convert
+
+    # Printed, it is taken to go where the Compose file is.
+    text, surroundings = read_compose(file, (output or file).parent)
+    schema = _schema_beside(output) if output else ""
+    converted = convert(
+        text,
+        service,
+        _beside_host(mode or ["user-bridge"]),
+        name=name,
+        schema=schema,
+        surroundings=surroundings,
+    )
+    if output:
+        _write(f"Writing a scenario from {file}", output, converted.toml)
+    else:
+        sys.stdout.write(converted.toml)
+    if converted.left_out:
+        err.print("Left out, or guessed:")
+    for line in converted.left_out:
+        err.print(f"  {line}", soft_wrap=True)
+
+
+def _beside_host(modes: list[str]) -> list[str]:
+    """Modes to compare: one alone stands beside host."""
+    return ["host", *modes] if len(modes) == 1 else modes
+
+
+def _write(doing: str, path: Path, text: str) -> None:
+    """Write the scenario `text` to a new file, and say what comes next."""
+    from bench.scenario.parsing import parse_scenario
+
     try:
         with path.open("x") as stream:
             stream.write(text)
     except OSError as fault:
         raise InputError(doing, str(fault), "Give another file with --output.") from fault
-    out.print(f"{path}: {_describe(scenario)}")
+    out.print(f"{path}: {_describe(parse_scenario(text, str(path)))}")
     err.print("Edit it, then:")
     for command in ("scenario check", "plan", "run"):
         err.print(f"  bench {command} {path}", soft_wrap=True)

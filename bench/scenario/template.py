@@ -1,6 +1,7 @@
 """The text of a new scenario: modes that are to be compared become a file that asks a sensible question."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bench.scenario.metric import compared_metrics
 from bench.scenario.model import Load
@@ -11,7 +12,20 @@ WIDTH = 31
 """Column at which the comments begin."""
 
 
-def draft_scenario(name: str, modes: Sequence[str], schema: str = "") -> str:
+@dataclass(frozen=True)
+class Served:
+    """A service of a person's own, in place of bench's Apache and its pages."""
+
+    called: str
+    """In the question."""
+    tables: Sequence[str]
+    """Lines of its tables: `[service]`, `[[requests]]`, `[[companions]]`."""
+
+
+BUILT_IN = Served("an HTTP service", ())
+
+
+def draft_scenario(name: str, modes: Sequence[str], schema: str = "", served: Served = BUILT_IN) -> str:
     """A commented TOML file that compares `modes`, the first of them the baseline.
 
     `schema` is the address of the JSON Schema, for editors. Raises ValueError for an unknown mode;
@@ -23,7 +37,7 @@ def draft_scenario(name: str, modes: Sequence[str], schema: str = "") -> str:
     reachable = [arm for arm, kind in zip(others, kinds[1:], strict=True) if MODES[kind].reachable]
     what = " and ".join([", ".join(reachable[:-1]), reachable[-1]] if len(reachable) > 1 else reachable)
     question = (
-        f"What {'do' if len(reachable) > 1 else 'does'} {what} cost an HTTP service, against {baseline}?"
+        f"What {'do' if len(reachable) > 1 else 'does'} {what} cost {served.called}, against {baseline}?"
     )
     if not reachable:
         question = f"Is {' '.join(others)} out of reach, while {baseline} answers?"
@@ -34,10 +48,11 @@ def draft_scenario(name: str, modes: Sequence[str], schema: str = "") -> str:
         f'question = "{question}"',
         _option("baseline", f'"{baseline}"', "a ratio above 1 means: this arm is better"),
         *(line for mode, kind, arm in zip(modes, kinds, arms, strict=True) for line in _arm(mode, kind, arm)),
+        *served.tables,
         "",
         _option("[load]", "", "the same in every arm"),
         _option("connections", "1", "1 shows latency; 16 keeps the server's core busy, and shows capacity"),
-        _option("page_bytes", "1024", "1024, 65536 or 1048576"),
+        *([] if served.tables else [_option("page_bytes", "1024", "1024, 65536 or 1048576")]),
         _option("warm_up_s", "0.15", "not measured"),
         _option("measure_s", "0.65", "a p99 wants 10,000 requests in it"),
         "",

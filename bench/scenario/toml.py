@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.scenario.model import Frozen
@@ -19,6 +19,11 @@ def scenario_toml(scenario: Scenario) -> str:
     library only reads TOML: strings, numbers, booleans and arrays are written in JSON as they are in TOML.
     """
     return "\n".join(_write_table(_list_said(scenario), ())) + "\n"
+
+
+def tables_toml(tables: Mapping[str, Frozen | Sequence[Frozen]]) -> list[str]:
+    """Lines of some tables of a scenario by their names, or of lists of them; an empty list has none."""
+    return list(_write_table({name: table for name, table in tables.items() if table}, ()))
 
 
 def _list_said(table: Any) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import bench
 from bench.errors import BenchError
 from bench.measure.preview import preview
@@ -21,6 +23,7 @@ from bench.measure.real_hosts import planned_changes
 from bench.report.run import page
 from bench.results import columns
 from bench.results.sums import NotAsWritten
+from bench.scenario.compose import Surroundings, convert
 from bench.scenario.hosts import parse_hosts
 from bench.scenario.parsing import parse_scenario
 from bench.scenario.plan import plan_slots
@@ -38,6 +41,32 @@ HOSTS = {
     "load": {"gen": {"ssh": "-p 22 me@gen", "workers": 2}, "other": {"ssh": "other"}},
 }
 """A hosts file."""
+COMPOSE = """
+x-common: &common {restart: always, environment: &environment {TZ: "${TZ:-UTC}"}}
+services:
+  web:
+    <<: *common
+    build: {context: ., dockerfile: Dockerfile}
+    command: ["serve", "--port", "3000"]
+    ports: ["8080:3000"]
+    environment:
+      <<: *environment
+      DATABASE_URL: postgres://db:5432/shop
+    volumes: ["./app.toml:/etc/app.toml:ro", "data:/data"]
+    deploy: {resources: {limits: {memory: 512m}}}
+    ulimits: {nofile: {soft: 4096, hard: 4096}}
+    healthcheck: {test: ["CMD-SHELL", "curl -f http://localhost:3000/health || exit 1"]}
+    depends_on: {db: {condition: service_healthy}}
+  db:
+    image: postgres:16
+    entrypoint: docker-entrypoint.sh postgres
+    environment: [POSTGRES_PASSWORD=x]
+    tmpfs: ["/run"]
+    user: "999"
+    expose: ["5432"]
+volumes: {data: {}}
+"""
+"""A Compose file."""
 Target = Callable[[random.Random], str]
 
 
@@ -55,6 +84,7 @@ class Fuzz:
             "scenario": (self.scenario, 30),
             "suite": (self.suite, 5),
             "hosts": (self.hosts, 5),
+            "Compose": (self.compose, 10),
             "run.json": (self.run_record, 25),
             "slot.json": (self.slot_record, 10),
             "Parquet, bytes": (self.parquet_bytes, 15),
@@ -83,6 +113,20 @@ class Fuzz:
             if len(plan_slots(scenario, seed=1)) < 2_000:
                 preview(scenario, seed=1)
             return SAME if same else ANOTHER
+        return refused[0]
+
+    def compose(self, dice: random.Random) -> str:
+        """A Compose file: converted, and what comes of it parsed."""
+        if dice.random() < 0.5:
+            changed = mutate_text(COMPOSE, dice)
+        else:
+            table = mutate(yaml.safe_load(COMPOSE), dice, dice.choice([1, 1, 2, 3]))
+            changed = yaml.safe_dump(table, allow_unicode=True)
+        with refusing() as refused:
+            done = convert(changed, "web", surroundings=Surroundings(folder="/srv/shop"))
+            parse_scenario(done.toml, "fuzz.toml")
+            assert all(line.isprintable() and len(line) < 5_000 for line in done.left_out)
+            return SAME if done == convert(COMPOSE, "web") else ANOTHER
         return refused[0]
 
     def suite(self, dice: random.Random) -> str:
