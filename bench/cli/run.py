@@ -156,6 +156,7 @@ def _print_plan(found: "Preview") -> None:
     from bench.cli.progress import clock
 
     out.print(f"{found.scenario}: {found.question}\n")
+    out.print(f"  served: {found.served}")
     for name, what in found.arms.items():
         out.print(f"  arm {name}: {what}")
     for label in found.conditions:

@@ -29,6 +29,7 @@ from bench.results.sums import NotAsWritten, digest_file, read_sums
 from bench.results.verification import find_faults
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.modes.model import Vantage
+from bench.scenario.served import name_served
 from bench.slots.requests import RECORD_DTYPE
 from bench.slots.surroundings import Difference, find_differences
 from bench.statistics.components import Components
@@ -122,9 +123,9 @@ class Run:
     def _unexplained_differences(self) -> list[str]:
         """A sentence for each fact that no mode explains, and that may be why arms differ."""
         unexplained = self.differences[self.differences["reason"].isna()]
-        baseline = self.record.scenario.baseline
+        baseline, served = self.record.scenario.baseline, name_served(self.record.scenario)
         return [
-            f"{fact} is not the same around every Apache ({', '.join(sorted(set(rows['arm'])))}:"
+            f"{fact} is not the same around every {served} ({', '.join(sorted(set(rows['arm'])))}:"
             f" {_list_values(rows['value'])}; {baseline}: {_list_values(rows['baseline_value'])}),"
             " and nothing in the modes explains it."
             for fact, rows in unexplained.groupby("fact")
