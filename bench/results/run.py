@@ -12,6 +12,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from bench.errors import InputError
+from bench.judgement.across_runs.services import require_same_service
 from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
 from bench.judgement.ladder import list_steps
@@ -346,7 +347,11 @@ def map_runs(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def find_cells(runs: Sequence[Run]) -> list[Cell]:
-    """Cells of the region map of several runs, corrected for all of them together."""
+    """Cells of the region map of several runs, corrected for all of them together.
+
+    Raises InputError where they measured other services, or by other requests.
+    """
+    require_same_service([run.record for run in runs])
     return map_regions([run._part() for run in runs])
 
 

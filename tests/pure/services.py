@@ -85,6 +85,7 @@ def store_own(folder: Path, scenario: Scenario | None = None, *, received: int =
         "companion_images": {"db": {"id": "sha256:db17", "source": "postgres:17", "architecture": "amd64"}},
     }
     record = make_run(scenario, **(fields | changes))
+    folder.mkdir(exist_ok=True)
     for slot in record.slots:
         if slot.requests:
             columns.write_requests(folder, slot.slot.directory, make_rows(received))

@@ -13,11 +13,11 @@ from statistics import fmean
 from pydantic import BaseModel, ConfigDict
 
 from bench.judgement.across_runs.comparability import (
-    Disagreement,
     describe_circumstances,
     describe_question,
-    list_disagreements,
 )
+from bench.judgement.across_runs.disagreement import Disagreement, list_disagreements
+from bench.judgement.across_runs.services import describe_service
 from bench.judgement.comparison import Compared, Comparison, Word
 from bench.records.run import RunRecord
 from bench.scenario.conditions import conditions
@@ -157,7 +157,8 @@ def _answers(record: RunRecord, comparisons: Sequence[Comparison]) -> Iterator[A
             condition = settings[about.condition]
             if condition.lab.taps:
                 continue  # what captures cost is no cost of a mode
-            yield Answer(record, about, describe_question(plan, condition, about.candidate, about.metric))
+            question = describe_question(plan, condition, about.candidate, about.metric)
+            yield Answer(record, about, question | describe_service(record))
 
 
 def _point(record: RunRecord, comparison: Comparison) -> Point:
