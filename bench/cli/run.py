@@ -184,6 +184,7 @@ def _print_plan(found: "Preview") -> None:
 def _print_verdict(found: "Run", as_json: bool) -> None:
     from bench.measure.run import exit_code_of
     from bench.report.run.answer import answer_sentence
+    from bench.report.run.meaning import headline_meaning
     from bench.report.run.summary import list_claims, list_gaps, summarise
     from bench.results.verification import attest
 
@@ -191,6 +192,8 @@ def _print_verdict(found: "Run", as_json: bool) -> None:
         print_json({"run": str(found.path), "verdict": attest(found).model_dump(mode="json")})
     else:
         print_prose(answer_sentence(found))
+        for line in headline_meaning(found):
+            print_prose(line)
         for table in summarise(found):
             out.print()
             print_whole(table.columns, table.rows, table.caption)

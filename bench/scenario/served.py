@@ -42,5 +42,5 @@ def describe_subject(scenario: Scenario, what: str) -> list[str]:
     if scenario.served.is_built_in:
         return []
     several = len(scenario.asked) > 1
-    requests = "its requests together, as they are mixed" if several else "its request"
-    return [f"{what} are those of {name_served(scenario)} over {requests}: {describe_requests(scenario)}."]
+    over = "over its requests, as they are mixed" if several else "when it is asked"
+    return [f"{what} are those of {name_served(scenario)} {over}: {describe_requests(scenario)}."]

@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from bench.records.run import SlotRecord
 from bench.results import columns
+from bench.results.by_request import COLUMN
 from bench.results.run import Run
 from bench.scenario.model import Arm
 from bench.scenario.plan import Slot, plan_slots
@@ -15,8 +18,8 @@ from bench.scenario.service import Companion, Request, Service
 from bench.slots.answers import AnswerRecord, record_answer
 from bench.slots.surroundings import Facts, digest
 
-from .conftest import make_records, make_run, make_scenario
-from .reports import measure, store_whole
+from .conftest import make_records, make_run, make_scenario, store_whole
+from .reports import measure
 
 SHOP = Service(
     image="registry.test/shop:3",
@@ -89,6 +92,8 @@ def store_own(folder: Path, scenario: Scenario | None = None, *, received: int =
     for slot in record.slots:
         if slot.requests:
             columns.write_requests(folder, slot.slot.directory, make_rows(received))
+            if len(scenario.asked) > 1:
+                say_which(folder / slot.slot.directory / columns.REQUESTS_FILE)
     store_whole(folder, record)
     return Run(folder)
 
@@ -107,3 +112,11 @@ def make_rows(received: int) -> np.ndarray:
         {"sent_ns": 1_000 + 9 * n, "done_ns": 21_000 + n**2, "connection": n % 4, "bytes": received}
         for n in range(60)
     )
+
+
+def say_which(path: Path) -> None:
+    """Add the column that a run of several requests has: of three requests in a row two are the first."""
+    table = pq.read_table(path)
+    if COLUMN not in table.column_names:
+        which = pa.array([int(place % 3 == 2) for place in range(len(table))], pa.int32())
+        pq.write_table(table.append_column(COLUMN, which), path)

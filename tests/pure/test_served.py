@@ -51,9 +51,7 @@ def test_no_word_of_the_report_of_ones_own_service_is_apaches(shop: Run) -> None
     assert "Apache" not in said
     assert f"for {TWO}, served by shop, " in said
     assert shop.scope["workload"].startswith(f"{TWO}, served by shop, ")
-    assert f"Costs are those of shop over its requests together, as they are mixed: {TWO}." in said.replace(
-        "\\", ""
-    )
+    assert f"Costs are those of shop over its requests, as they are mixed: {TWO}." in said.replace("\\", "")
     assert f"It is {TWO} from shop, over" in said
 
 
@@ -71,7 +69,7 @@ def test_a_region_map_says_whose_cells_it_has(tmp_path: Path) -> None:
     run = judged(store_own(tmp_path, scenario))
     said = fill_page("md", run, list_chapters(run, figures=False)).replace("\\", "")
 
-    assert f"Cells are those of shop over its requests together, as they are mixed: {TWO}." in said
+    assert f"Cells are those of shop over its requests, as they are mixed: {TWO}." in said
 
 
 def test_a_plan_says_what_is_served_where_it_listens_and_what_is_brought() -> None:
