@@ -156,6 +156,7 @@ def _print_plan(found: "Preview") -> None:
     from bench.cli.progress import clock
 
     out.print(f"{found.scenario}: {found.question}\n")
+    out.print(f"  served: {found.served}")
     for name, what in found.arms.items():
         out.print(f"  arm {name}: {what}")
     for label in found.conditions:
@@ -184,6 +185,7 @@ def print_verdict(found: "Run", as_json: bool) -> None:
     """What came of a run; exits with the contract's code where that is not 0."""
     from bench.measure.run import exit_code_of
     from bench.report.run.answer import answer_sentence
+    from bench.report.run.meaning import headline_meaning
     from bench.report.run.summary import list_claims, list_gaps, summarise
     from bench.results.verification import attest
 
@@ -191,6 +193,8 @@ def print_verdict(found: "Run", as_json: bool) -> None:
         print_json({"run": str(found.path), "verdict": attest(found).model_dump(mode="json")})
     else:
         print_prose(answer_sentence(found))
+        for line in headline_meaning(found):
+            print_prose(line)
         for table in summarise(found):
             out.print()
             print_whole(table.columns, table.rows, table.caption)

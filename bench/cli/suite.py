@@ -66,7 +66,7 @@ def print_plan(
     asked: Asked, precision: float | None, budget_s: float | None, results: Path, as_json: bool
 ) -> None:
     """What each scenario would take, by estimate and by its last run, and all of them together."""
-    from bench.measure.preview import preview_suite
+    from bench.measure.preview_suite import preview_suite
 
     found = preview_suite(asked, budget_s, results)
     if as_json:

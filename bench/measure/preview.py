@@ -2,20 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 
-from bench.errors import InputError
 from bench.judgement.capacity.search import expected_search_seconds
 from bench.judgement.precision import extend, predict_blocks
 from bench.lab.hosts import machine
 from bench.lab.hosts.lab import hosts_of_lab, wiring
 from bench.lab.servers import image
 from bench.lab.servers.engine import engine_argv
-from bench.measure.budget import divide_budget
 from bench.measure.settings import QUEUE_ROOM, lacks_queue_room, plan_settings
 from bench.paths import CACHE, STATE
-from bench.records.run import Status
 from bench.results import store
 from bench.results.run import Run, load
 from bench.scenario.conditions import conditions
@@ -33,8 +29,8 @@ from bench.scenario.plan import (
     slot_seconds,
 )
 from bench.scenario.scenario import Scenario
+from bench.scenario.served import describe_requests, name_served
 from bench.scenario.server_limits import most_descriptors, most_queued
-from bench.scenario.suite import Asked
 from bench.statistics.components import choose_life
 
 IMAGE_BUILD_S = 30.0
@@ -47,6 +43,8 @@ class Preview:
 
     scenario: str
     question: str
+    served: str
+    """What serves in every arm, and what it is asked for."""
     arms: dict[str, str]
     conditions: list[str]
     blocks: int
@@ -92,8 +90,10 @@ def preview(
     return Preview(
         scenario=scenario.name,
         question=scenario.question,
+        served=f"{name_served(scenario)}: {describe_requests(scenario)}",
         arms={
-            arm.name: f"{arm.mode} mode, port {arm.port}: {MODES[arm.kind].summary}" for arm in scenario.arms
+            arm.name: f"{arm.mode} mode, port {scenario.port(arm)}: {MODES[arm.kind].summary}"
+            for arm in scenario.arms
         },
         conditions=[condition.label for condition in settings if condition.label],
         blocks=scenario.schedule.blocks,
@@ -110,69 +110,6 @@ def preview(
         budget_blocks=_count_blocks(scenario, slots, budget_s) if budget_s else None,
         changes=(plan_changes or planned_changes)(scenario),
     )
-
-
-@dataclass(frozen=True)
-class SuiteRow:
-    """One scenario of a suite before it is run."""
-
-    scenario: str
-    source: str
-    question: str
-    slots: int
-    expected_s: float
-    last_s: float | None
-    """What its newest complete run took; None where there is none of the same scenario."""
-    budget_s: float | None
-    """Its share of the suite's budget, for its slots."""
-
-
-@dataclass(frozen=True)
-class SuitePreview:
-    """A suite before it is run."""
-
-    name: str
-    question: str
-    expected_s: float
-    rows: list[SuiteRow]
-
-    def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
-
-
-def preview_suite(asked: Asked, budget_s: float | None, results: Path) -> SuitePreview:
-    """Describe a suite of `asked`, in the order of running. Changes nothing and needs no right."""
-    scenarios = [scenario for _, scenario in asked.scenarios]
-    shares = divide_budget(scenarios, budget_s) if budget_s else [None] * len(scenarios)
-    rows = []
-    for (source, scenario), share_s in zip(asked.scenarios, shares, strict=True):
-        slots = plan_slots(scenario, seed=0)
-        rows.append(
-            SuiteRow(
-                scenario=scenario.name,
-                source=source,
-                question=scenario.question,
-                slots=len(slots),
-                expected_s=expected_seconds(scenario, slots),
-                last_s=_last_seconds(scenario, results),
-                budget_s=share_s,
-            )
-        )
-    build_s = 0 if image.is_cached() else IMAGE_BUILD_S
-    return SuitePreview(asked.name, asked.question, sum(row.expected_s for row in rows) + build_s, rows)
-
-
-def _last_seconds(scenario: Scenario, results: Path) -> float | None:
-    for path in sorted((results / scenario.name).glob("*/run.json"), reverse=True):
-        try:
-            record = store.read_run(path.parent)
-        except InputError:
-            continue  # Of another version of bench: no reason not to plan.
-        if record.scenario == scenario and record.status is Status.COMPLETE and record.finished_at:
-            begun, ended = map(datetime.fromisoformat, (record.started_at, record.finished_at))
-            return (ended - begun).total_seconds()
-    return None
 
 
 def _count_blocks(scenario: Scenario, slots: tuple[Slot, ...], budget_s: float) -> int:
@@ -286,6 +223,7 @@ def planned_changes(scenario: Scenario) -> list[str]:
             f"set {QUEUE_ROOM}, one for the whole machine, to {queued:,}: received packets that may"
             " wait for a core; put back at the end"
         )
+    changes += _changes_of_service(scenario)
     changes += plan_settings([condition.lab for condition in conditions(scenario)])
     return changes
 
@@ -300,6 +238,22 @@ def _changes_of_engine(place: DockerHost, folder: str) -> list[str]:
     if place.engine.suite:
         root = f"keep the engine of Debian {place.engine.suite} in {CACHE}"
         changes.insert(0, f"{root}; built from its packages if not there")
+    return changes
+
+
+def _changes_of_service(scenario: Scenario) -> list[str]:
+    """What a service of a person's own brings along; their Docker is read, and not changed."""
+    if scenario.service is None:
+        return []
+    brought = [
+        (scenario.service, scenario.service.called),
+        *((companion, companion.name) for companion in scenario.companions),
+    ]
+    changes = []
+    for container, name in brought:
+        means = "saved from your own Docker" if container.image else "read from its archive"
+        means = "built from its folder, without a network" if container.build else means
+        changes.append(f"inside the lab's engines: the image {container.source} ({name}), {means}")
     return changes
 
 

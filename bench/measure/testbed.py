@@ -114,7 +114,8 @@ class Bed:
         ready = self.scenario.served.ready
         if ready.path is not None:
             return Request(path=ready.path, status=ready.status)
-        return self.scenario.asked[0] if self.scenario.asked else page_of(condition.load)
+        usual = page_of(condition.load) if self.scenario.service is None else Request()
+        return self.scenario.asked[0] if self.scenario.asked else usual
 
     def probe(self, server: Server, condition: Condition, timeout_s: float) -> int | None:
         """CLOCK_MONOTONIC ns of the first of three right answers in a row; None if none came in time."""

@@ -101,6 +101,15 @@ def _write_parquet(target: Path, tables: Iterable[pa.Table]) -> None:
     write_atomically(target, sink.getvalue())
 
 
+def list_columns(folder: Path, slot_directory: str) -> list[str]:
+    """Names of the columns of a slot's requests.parquet. Raises InputError where it cannot be read."""
+    path = folder / slot_directory / REQUESTS_FILE
+    try:
+        return list(pq.read_schema(path).names)
+    except (OSError, ValueError, pa.ArrowException) as fault:
+        raise _refuse(path, str(fault).split("\n")[0]) from fault
+
+
 def read_requests(
     folder: Path, slot_directory: str, columns: Sequence[str] | None = None, sealed: str | None = None
 ) -> pa.Table:

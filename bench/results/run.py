@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from pydantic import BaseModel
 
 from bench.errors import InputError
 from bench.judgement.across_runs.comparability import require_mappable
+from bench.judgement.across_runs.services import require_same_service
 from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
 from bench.judgement.ladder import list_steps
@@ -21,7 +21,7 @@ from bench.judgement.splits import Split
 from bench.judgement.verdict import Unavailable, Verdict, judge
 from bench.records.findings import WalkthroughRecord
 from bench.records.run import RunRecord, SlotRecord, Status
-from bench.results import columns, slot_table, store, tapped
+from bench.results import columns, sameness, slot_table, store, tapped
 from bench.results.distributions import Distributions, find_shift, read_distributions
 from bench.results.files import RUN_FILE
 from bench.results.scope import describe_scope
@@ -31,7 +31,6 @@ from bench.results.verification import find_faults
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.modes.model import Vantage
 from bench.slots.requests import RECORD_DTYPE
-from bench.slots.surroundings import Difference, find_differences
 from bench.statistics.components import Components
 from bench.wire.anatomy.model import Anatomy
 
@@ -79,7 +78,7 @@ class Run:
             [slot.metrics() for slot in record.slots],
             self.scope,
             record.seed,
-            (*record.warnings, *self._unexplained_differences()),
+            (*record.warnings, *sameness.list_warnings(record, self.differences)),
             Unavailable(record.unavailable, record.unavailable_conditions, record.unavailable_under),
             anytime=record.decide,
         )
@@ -95,41 +94,7 @@ class Run:
 
         Columns: `condition`, `arm`, `fact`, `baseline_value`, `value`, `reason` (None: unexplained).
         """
-        record, scenario = self.record, self.record.scenario
-        found = {
-            (slot.slot.condition, slot.slot.arm, slot.surroundings)
-            for slot in record.slots
-            if slot.surroundings
-        }
-        baselines = {
-            condition: record.surroundings[digest]
-            for condition, arm, digest in sorted(found)
-            if arm == scenario.baseline
-        }
-        base = scenario.network(scenario.arm(scenario.baseline))
-        rows = [
-            {"condition": condition, "arm": arm, **asdict(difference)}
-            for condition, arm, digest in sorted(found)
-            if condition in baselines
-            for difference in find_differences(
-                baselines[condition],
-                record.surroundings[digest],
-                (base, scenario.network(scenario.arm(arm))),
-            )
-        ]
-        columns = ["condition", "arm", *(field.name for field in fields(Difference))]
-        return pd.DataFrame(rows, columns=columns).drop_duplicates(ignore_index=True)
-
-    def _unexplained_differences(self) -> list[str]:
-        """A sentence for each fact that no mode explains, and that may be why arms differ."""
-        unexplained = self.differences[self.differences["reason"].isna()]
-        baseline = self.record.scenario.baseline
-        return [
-            f"{fact} is not the same around every Apache ({', '.join(sorted(set(rows['arm'])))}:"
-            f" {_list_values(rows['value'])}; {baseline}: {_list_values(rows['baseline_value'])}),"
-            " and nothing in the modes explains it."
-            for fact, rows in unexplained.groupby("fact")
-        ]
+        return sameness.tabulate_differences(self.record)
 
     @cached_property
     def vantages(self) -> tuple[Vantage, ...]:
@@ -349,8 +314,10 @@ def map_runs(runs: Sequence[Run]) -> pd.DataFrame:
 def find_cells(runs: Sequence[Run]) -> list[Cell]:
     """Cells of the region map of several runs, corrected for all of them together.
 
-    Raises InputError where only some had the load of a locustfile.
+    Raises InputError where they measured other services, or by other requests, or only some had the load of a
+    locustfile.
     """
+    require_same_service([run.record for run in runs])
     require_mappable([run.record for run in runs])
     return map_regions([run._part() for run in runs])
 
@@ -380,8 +347,3 @@ def load(path: str | Path) -> Run:
     if run._sums.get(RUN_FILE, digest_file(run.path / RUN_FILE)) != digest_file(run.path / RUN_FILE):
         warnings.warn(NotAsWritten(f"{run.path / RUN_FILE} is not as it was written."), stacklevel=2)
     return run
-
-
-def _list_values(values: pd.Series) -> str:
-    """Each value of a fact once; `absent` for that of a side which lacks it."""
-    return ", ".join("absent" if pd.isna(value) else str(value) for value in dict.fromkeys(values))

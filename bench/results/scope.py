@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bench.records.environment import UNKNOWN
 from bench.records.run import RunRecord
 from bench.scenario.modes.model import Vantage
+from bench.scenario.served import describe_workload
 
 
 def describe_scope(record: RunRecord, vantages: Sequence[Vantage]) -> dict[str, str]:
@@ -15,7 +16,7 @@ def describe_scope(record: RunRecord, vantages: Sequence[Vantage]) -> dict[str, 
         "machine": f"{record.machine.cpu or UNKNOWN}, cores {record.machine.usable_cores or UNKNOWN}",
         "kernel": record.machine.kernel or UNKNOWN,
         "engine": _describe_engines(record),
-        "workload": f"{load.describe_requests()}, {load.describe_connections()}",
+        "workload": f"{describe_workload(record.scenario)}, {load.describe_connections()}",
         "rate": f"{load.describe_loop(factors)}, {load.describe_engine()}"
         + ("; throughput is the rate that was given, and is not compared" if load.is_open else ""),
         "factors": "; ".join(f"{key}: {', '.join(map(str, levels))}" for key, levels in factors.items()),

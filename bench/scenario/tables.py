@@ -93,8 +93,10 @@ class Tables(Frozen):
 
     @property
     def asked(self) -> tuple[Request, ...]:
-        """What the load asks for, where it is not the built-in service's page."""
-        return self.requests or (() if self.service is None else (Request(),))
+        """What the load asks for, where it is neither the built-in service's page nor a locustfile's."""
+        if self.service is None or self.load.by_locustfile:
+            return ()
+        return self.requests or (Request(),)
 
     @property
     def own_files(self) -> frozenset[str]:

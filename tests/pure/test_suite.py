@@ -13,7 +13,7 @@ from bench.errors import ExitCode, InputError
 from bench.judgement.samples import MIN_BLOCKS
 from bench.judgement.verdict import Verdict, judge
 from bench.measure.budget import divide_budget
-from bench.measure.preview import preview_suite
+from bench.measure.preview_suite import preview_suite
 from bench.measure.suite import Watcher, resume_suite
 from bench.records.run import Status
 from bench.records.suite import SEVERITY, SUITE_SCHEMA_VERSION, Entry, SuiteRecord, find_worst

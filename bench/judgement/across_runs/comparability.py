@@ -4,11 +4,13 @@ What the plans ask for must be equal, or there is nothing to compare; what the r
 kernel, engine, image) may differ, and is then what a change may be due to.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from bench.errors import InputError
+from bench.judgement.across_runs.disagreement import ABSENT, Disagreement, list_disagreements
+from bench.judgement.across_runs.services import find_faults_of_service
 from bench.records.run import RunRecord
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.metric import Metric
@@ -16,30 +18,8 @@ from bench.scenario.model import FACTORS
 from bench.scenario.scenario import Scenario
 from bench.slots.surroundings import Facts
 
-ABSENT = "absent"
-MOST_SHOWN = 60
-"""Characters of a value in a message: mitigations of a CPU fill a page."""
 UNTOUCHED = {"load.wrk_witness_s"}
 """Settings of what follows a slot's window, and so do not change what it measured."""
-
-
-class Disagreement(BaseModel):
-    """A field in which two runs differ."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    field: str
-    before: str
-    after: str
-
-    def __str__(self) -> str:
-        before, after = (
-            value if len(value) <= MOST_SHOWN else f"{value[:MOST_SHOWN]}…"
-            for value in (self.before, self.after)
-        )
-        if before == after:
-            return f"{self.field}: differs, both begin with {before}"
-        return f"{self.field}: {before} → {after}"
 
 
 class Comparability(BaseModel):
@@ -77,7 +57,7 @@ def find_comparability(before: RunRecord, after: RunRecord, across: Sequence[str
         if first not in before.unavailable_conditions and second not in after.unavailable_conditions
     ]
     return Comparability(
-        faults=(*_find_faults(plans, pairs, across), *texts),
+        faults=(*find_faults_of_service(before, after), *_find_faults(plans, pairs, across), *texts),
         subjects=(
             *(item for item in _compare_settings(plans) if item.field in across),
             *_find_subjects(before, after, arms, usable),
@@ -248,14 +228,6 @@ def _compare_settings(plans: tuple[Scenario, Scenario]) -> Iterator[Disagreement
     return list_disagreements(*levels)
 
 
-def list_disagreements(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Disagreement]:
-    """The fields of two descriptions whose values differ, or that one of them lacks."""
-    for field in dict.fromkeys((*before, *after)):
-        first, second = before.get(field, ABSENT), after.get(field, ABSENT)
-        if first != second:
-            yield Disagreement(field=field, before=first, after=second)
-
-
 def _formalities(record: RunRecord) -> dict[str, str]:
     plan = record.scenario
     return {
@@ -305,7 +277,7 @@ def describe_circumstances(record: RunRecord) -> dict[str, str]:
 
 
 def _surroundings(record: RunRecord, arm: str, condition: int) -> Facts:
-    """What Apache found around it in the first valid slot of an arm; nothing where that is not known."""
+    """What a server found around it in the first valid slot of an arm; nothing where that is not known."""
     digests: Iterable[str] = (
         slot.surroundings
         for slot in record.slots

@@ -13,12 +13,12 @@ from statistics import fmean
 from pydantic import BaseModel, ConfigDict
 
 from bench.judgement.across_runs.comparability import (
-    Disagreement,
     describe_circumstances,
     describe_locustfile,
     describe_question,
-    list_disagreements,
 )
+from bench.judgement.across_runs.disagreement import Disagreement, list_disagreements
+from bench.judgement.across_runs.services import describe_service
 from bench.judgement.comparison import Compared, Comparison, Word
 from bench.records.run import RunRecord
 from bench.scenario.conditions import conditions
@@ -159,7 +159,7 @@ def _answers(record: RunRecord, comparisons: Sequence[Comparison]) -> Iterator[A
             if condition.lab.taps:
                 continue  # what captures cost is no cost of a mode
             question = describe_question(plan, condition, about.candidate, about.metric)
-            yield Answer(record, about, question | describe_locustfile(record))
+            yield Answer(record, about, question | describe_locustfile(record) | describe_service(record))
 
 
 def _point(record: RunRecord, comparison: Comparison) -> Point:

@@ -16,6 +16,7 @@ from bench.report.table import Table
 from bench.report.template import Illustration, fill
 from bench.report.text import ABSENT, format_p_value, format_ratio
 from bench.results.run import Run
+from bench.scenario.served import describe_subject
 
 TITLE = "Region map"
 COLUMNS = ("Scenario", "Condition", "Comparison", "Metric", "Ratio, 95 %", "p by Holm", "Word", "By itself")
@@ -31,7 +32,7 @@ def render_page(runs: Sequence[Run], cells: Sequence[Cell], form: str, cautions:
         {
             "baseline": baseline,
             "runs": [(run.label, run.record.scenario.question) for run in runs],
-            "sentences": [*cautions, *describe_regions(panels)],
+            "sentences": [*cautions, *describe(runs, cells)],
             "figures": _illustrate(panels, baseline) if form == "html" else [],
             "tables": tabulate_regions(panels),
             "cells": tabulate_cells(cells),
@@ -42,8 +43,8 @@ def render_page(runs: Sequence[Run], cells: Sequence[Cell], form: str, cautions:
 
 
 def describe(runs: Sequence[Run], cells: Sequence[Cell]) -> list[str]:
-    """A sentence a run and candidate."""
-    return describe_regions(map_several(runs, cells))
+    """Whose cells they are, where the service is a person's own; then a sentence a run and candidate."""
+    return [*describe_subject(runs[0].record.scenario, "Cells"), *describe_regions(map_several(runs, cells))]
 
 
 def tabulate_cells(cells: Sequence[Cell]) -> Table:

@@ -10,7 +10,7 @@ from bench.judgement.across_runs.two_runs import ONE_SESSION, RunChange, RunComp
 from bench.judgement.change import Changed, ChangeWord
 from bench.report.panels import lay_lines, make_key, make_panels, say_in_panel
 from bench.report.run.changes import name_subject
-from bench.report.run.method import explain_change_words
+from bench.report.run.words import explain_change_words
 from bench.report.svg import INK, STYLE, render_svg
 from bench.report.symbols import PALETTE
 from bench.report.table import Table

@@ -11,16 +11,18 @@ from bench.report.text import (
 )
 from bench.results.run import Run
 from bench.scenario.metric import Metric
+from bench.scenario.served import name_served
 from bench.wire.anatomy.model import TAPS, Explanation
 from bench.wire.anatomy.waterfall import Interval
 from bench.wire.hops import Group
 
 P50 = Metric.P50_LATENCY_US
 TOLD_LOSSES = ("retransmitted", "handshakes sent again", "resets", "out of order")
+WHAT_SERVES = "{served}"
 LIMITS = (
     (
         "The server is one hop: from the last tap to the response's first packet there. Taking the packet"
-        " from the last interface through TCP, waiting in the socket's queue, waking Apache, its work and"
+        " from the last interface through TCP, waiting in the socket's queue, waking {served}, its work and"
         " sending are not told apart."
     ),
     (
@@ -47,13 +49,19 @@ LIMITS = (
         " not look inside."
     ),
 )
-"""What the taps cannot see."""
+"""What the taps cannot see; `{served}` stands for what serves."""
 UNEXPLAINED = (
     "Unexplained is the difference without taps minus the sum of the hops. The client's side, outside of the"
     " taps, is part of it; so is what taps cost one arm more than the other, which is in the hops and not in"
     " that difference. The remainder is noise, how late requests were sent, and that a p50 is not the mean of"
     " the middle half."
 )
+
+
+def list_limits(run: Run) -> list[str]:
+    """What the taps of `run` cannot see."""
+    served = name_served(run.record.scenario)
+    return [limit.replace(WHAT_SERVES, served) for limit in LIMITS]
 
 
 def name_outside(run: Run) -> str:

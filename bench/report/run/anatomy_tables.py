@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.report.run.anatomy import (
-    LIMITS,
     TOLD_LOSSES,
     describe_anatomy,
     format_us,
     label_of,
+    list_limits,
     name_explanation,
     name_outside,
     name_side,
@@ -223,6 +223,6 @@ def tell_anatomy(run: Run) -> Mapping[str, Any] | None:
     return {
         "said": describe_anatomy(run),
         "tables": [*(table for table in tables if table.rows), *tabulate_hops(run)],
-        "limits": LIMITS,
+        "limits": list_limits(run),
         "traces": tabulate_traces(run),
     }

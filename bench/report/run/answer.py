@@ -8,6 +8,7 @@ from bench.records.environment import REMOTE, UNKNOWN
 from bench.report.text import count, format_interval, format_number, format_percent, format_share, join_words
 from bench.results.run import Run
 from bench.results.verification import describe_faults
+from bench.scenario import served
 from bench.scenario.metric import Metric
 from bench.scenario.modes.model import Vantage
 
@@ -63,7 +64,7 @@ def describe_workload(run: Run) -> str:
     scenario = run.record.scenario
     load, varied = scenario.load, set(scenario.factors)
     said = {
-        "load.page_bytes": load.describe_requests(),
+        "load.page_bytes": served.describe_workload(scenario),
         "load.connections": load.describe_connections(),
         "load.model": load.describe_loop(varied),
         "load.engine": f"load {load.describe_engine()}",

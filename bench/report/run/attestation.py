@@ -13,6 +13,7 @@ from bench.results.run import Run
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import UNITS, Counter
 from bench.scenario.modes.model import Vantage
+from bench.scenario.served import name_served
 from bench.slots.gates.gate import Demand, Gate, GateKind
 
 PER_CONNECTION = {Counter.DNAT, Counter.ACCEPTED, Counter.OPENED, Counter.SERVED}
@@ -114,14 +115,15 @@ def tabulate_sameness(run: Run) -> tuple[Table, list[tuple[str, list[str]]]]:
 
 def describe_sameness(run: Run) -> str:
     """How much was compared, and what came of it."""
+    served = name_served(run.record.scenario)
     compared = [len(facts) for facts in run.record.surroundings.values()]
     if not compared:
-        return "What Apache found around it was not recorded."
+        return f"What {served} found around it was not recorded."
     different = run.differences
     unexplained = different[different["reason"].isna()]["fact"].nunique()
     explained = different[different["reason"].notna()]["fact"].nunique()
     asked = (
-        f"In every slot {max(compared):,} facts were read around Apache (link, offloads, sysctls, limits,"
+        f"In every slot {max(compared):,} facts were read around {served} (link, offloads, sysctls, limits,"
         " configuration)"
     )
     if not len(different):

@@ -12,6 +12,7 @@ from bench.results.run import Run
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode
+from bench.scenario.served import describe_subject
 
 NOT_IN_RUN = "not in this run"
 FEW_CONDITIONS = 3
@@ -19,8 +20,11 @@ FEW_CONDITIONS = 3
 
 
 def tell_modes(run: Run) -> Mapping[str, Any]:
-    """The card's tables, without one that is empty."""
-    return {"tables": [table for table in tabulate_modes(run) if table.rows]}
+    """The card's tables, without one that is empty, and whose costs they hold."""
+    return {
+        "said": describe_subject(run.record.scenario, "Costs"),
+        "tables": [table for table in tabulate_modes(run) if table.rows],
+    }
 
 
 def tabulate_modes(run: Run) -> list[Table]:
@@ -37,6 +41,8 @@ def tabulate_modes(run: Run) -> list[Table]:
     )
     rows: dict[bool, list[tuple[str, ...]]] = {True: [], False: []}
     for mode in MODES:
+        if MODES[mode].docker is None and not run.record.scenario.served.is_built_in:
+            continue  # Without Docker there is the built-in service alone.
         arms = [arm for arm in run.record.scenario.arms if arm.kind is mode]
         rows[bool(arms)] += [_row(run, mode, arm) for arm in arms] or [_row(run, mode, None)]
     return [

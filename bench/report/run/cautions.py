@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from statistics import median
 
+from bench.errors import InputError
 from bench.judgement.across_runs.comparability import list_locustfiles
 from bench.judgement.comparison import Comparison, Size, Word
 from bench.judgement.samples import describe_loss, describe_shortage
@@ -161,6 +162,7 @@ def _cautions_of_cores(run: Run) -> Iterable[str]:
 
 def _cautions_of_link(run: Run) -> Iterable[str]:
     """Where the client's link has a limit and is full, whoever is at its other end."""
+    what = "bodies" if run.record.scenario.asked else "pages"
     for index, condition in enumerate(run.conditions):
         load, limit_bps = condition.load, condition.lab.link_mbit * 1e6
         rates = [
@@ -171,12 +173,24 @@ def _cautions_of_link(run: Run) -> Iterable[str]:
         ]
         if not limit_bps or not rates or load.by_locustfile:
             continue  # What a locustfile's answers weigh is not of the scenario.
-        share = median(rates) * load.page_bytes * 8 / limit_bps
+        received_bytes = _mean_bytes(run, index) if run.record.scenario.asked else load.page_bytes
+        share = median(rates) * received_bytes * 8 / limit_bps
         if share >= LINK_BOUND_SHARE:
             yield (
-                f"{condition.label or 'The load'} is link-bound: pages alone fill {share:.0%} of the link's"
+                f"{condition.label or 'The load'} is link-bound: {what} alone fill {share:.0%} of the link's"
                 f" {condition.lab.link_mbit:,} Mbit/s; its rates are the link's, whatever a mode could do."
             )
+
+
+def _mean_bytes(run: Run, condition: int) -> float:
+    """Of a body, as they were received in the first valid slot; 0 where its requests cannot be read."""
+    for record in run.record.slots:
+        if record.valid and record.requests and record.slot.condition == condition:
+            try:
+                return float(run.requests(record.slot.index)["bytes"].mean())
+            except InputError:
+                break
+    return 0.0
 
 
 def _cautions_of_comparisons(run: Run) -> Iterable[str]:

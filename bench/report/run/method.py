@@ -4,21 +4,19 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
-from bench.judgement.change import ChangeWord
-from bench.judgement.claim import ClaimWord
-from bench.judgement.comparison import Word
 from bench.records.environment import REMOTE, UNKNOWN
 from bench.report.run import attestation
 from bench.report.run.answer import describe_workload
 from bench.report.run.instrument import describe_instrument
 from bench.report.run.turns import describe_turns
-from bench.report.table import NOT_AVAILABLE
+from bench.report.run.words import explain_change_words, explain_claim_words, explain_words
 from bench.report.text import count, format_number, format_share, join_words
 from bench.results.run import Run
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import docker_host_of
+from bench.scenario.served import describe_requests, name_served
 
 SAME_STACK = (
     "A load from the Docker host itself comes from the same process, on the client's cores, with its"
@@ -68,63 +66,13 @@ def tell_environment(run: Run) -> Mapping[str, Any]:
     }
 
 
-def explain_words(run: Run) -> list[tuple[str, str]]:
-    """The words on a comparison, and what each means in this run."""
-    baseline = run.record.scenario.baseline
-    corrected = "of several arms also after Holm's correction for their number"
-    return [
-        (Word.BETTER, f"the 95 % interval of the ratio lies above 1, {corrected}: {baseline} is better"),
-        (Word.WORSE, f"it lies below 1: {baseline} is worse"),
-        (
-            Word.EQUIVALENT,
-            "the 90 % interval lies inside the margin on both sides of 1: no difference that matters",
-        ),
-        (
-            Word.INCONCLUSIVE,
-            "neither: the interval is too wide to tell, and only more blocks or less noise would",
-        ),
-        (
-            Word.INVALID,
-            "too few complete and valid blocks or requests, or an after-effect: nothing is concluded",
-        ),
-        (NOT_AVAILABLE, "this machine cannot give it, and says why; nothing is concluded about it"),
-    ]
-
-
-def explain_change_words() -> list[tuple[str, str]]:
-    """The words on a change between two conditions. There are many, so p-values are corrected by Holm."""
-    return [
-        (
-            ChangeWord.CHANGED,
-            "the 95 % interval of the ratio excludes 1, and so it does after Holm's correction",
-        ),
-        (ChangeWord.NO_PRACTICAL_CHANGE, "the 90 % interval lies inside the margin on both sides of 1"),
-        (ChangeWord.INCONCLUSIVE, "neither"),
-    ]
-
-
-def explain_claim_words() -> list[tuple[str, str]]:
-    """The words on a claim. A claim holds several metrics, so its p-values are corrected by Holm's method."""
-    return [
-        (
-            ClaimWord.SUPPORTED,
-            "better on at least one of the claim's metrics, not negligibly, and worse on none",
-        ),
-        (ClaimWord.NEGLIGIBLE, "better, but every such interval lies inside the margin"),
-        (ClaimWord.NO_DIFFERENCE, "equivalent on every metric"),
-        (ClaimWord.REFUTED, "worse on at least one metric and better on none"),
-        (ClaimWord.MIXED, "better on one metric and worse on another"),
-        (ClaimWord.INCONCLUSIVE, "neither better nor worse on any metric, and at least one is undecided"),
-    ]
-
-
 def describe_method(run: Run) -> list[str]:
     """How the run was measured, a paragraph each."""
-    baseline = run.record.scenario.baseline
+    baseline, built_in = run.record.scenario.baseline, run.record.scenario.served.is_built_in
     return [
         (
-            "Arms differ in their network and in nothing else: one image, one Apache configuration, the"
-            " same cores."
+            "Arms differ in their network and in nothing else: one image, one"
+            f" {'Apache ' if built_in else ''}configuration, the same cores."
         ),
         _describe_slot(run),
         *describe_turns(run),
@@ -150,7 +98,7 @@ def describe_method(run: Run) -> list[str]:
 
 
 def list_modes(run: Run) -> list[tuple[str, str]]:
-    """Each arm and how its Apache is joined to the network."""
+    """Each arm and how its server is joined to the network."""
     return [(arm.name, _describe_arm(run, arm)) for arm in run.record.scenario.arms]
 
 
@@ -194,7 +142,7 @@ def _describe_ends(run: Run) -> list[str]:
     said = []
     if loops:
         said.append(f"Requests were sent by this loop of the load generator: {join_words(loops)}.")
-    if threads and backlogs:
+    if threads and backlogs and run.record.scenario.served.is_built_in:
         said.append(
             f"Apache had one process of {join_words(threads)} threads and a listen backlog of"
             f" {join_words(backlogs)}, the same in every arm and under every condition: they follow from the"
@@ -305,7 +253,7 @@ def describe_limits(run: Run) -> list[str]:
     engines = "lab.engine" in run.record.scenario.factors
     load = run.record.scenario.load
     one_connection = not load.is_open and any(c.load.connections == 1 for c in run.conditions)
-    asked = f"one static page from Apache, over {load.describe_connections()}"
+    asked = f"{_describe_asked(run)}, over {load.describe_connections()}"
     if load.by_locustfile:
         asked = f"what the locustfile {load.locustfile} asks for, by {load.describe_connections()}"
     other = "how much could be served at most" if load.is_open else "a fixed arrival rate"
@@ -328,8 +276,8 @@ def describe_limits(run: Run) -> list[str]:
         ),
         *([capacity] if one_connection else []),
         (
-            f"It is {asked}, in a {load.describe_loop(run.record.scenario.factors)}: TLS, other"
-            f" applications and {other} are other questions."
+            f"It is {asked}, in a {load.describe_loop(run.record.scenario.factors)}:"
+            f" {_list_other_questions(run)} and {other} are other questions."
         ),
         (
             "What a mode gives up besides speed (ports, replicas, firewall, who can reach it) stands on the"
@@ -338,3 +286,17 @@ def describe_limits(run: Run) -> list[str]:
         ),
         *([steps] if run.record.scenario.ladder else []),
     ]
+
+
+def _describe_asked(run: Run) -> str:
+    scenario = run.record.scenario
+    if scenario.served.is_built_in and not scenario.asked:
+        return "one static page from Apache"
+    return f"{describe_requests(scenario)} from {name_served(scenario)}"
+
+
+def _list_other_questions(run: Run) -> str:
+    """What another service would be asked, or this one by other requests."""
+    if run.record.scenario.served.is_built_in:
+        return "TLS, other applications"
+    return "other requests, another configuration of it"

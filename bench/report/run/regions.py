@@ -11,6 +11,7 @@ from bench.report.table import NOT_AVAILABLE, Table
 from bench.report.text import count, format_number, format_p_value, format_ratio, join_words
 from bench.results.run import Run
 from bench.scenario.metric import Metric
+from bench.scenario.served import describe_subject
 
 MOST_OPEN = 3
 """Tables that are not folded."""
@@ -33,7 +34,7 @@ def tell_regions(run: Run) -> Mapping[str, Any] | None:
     if not panels:
         return None
     return {
-        "said": describe_regions(panels),
+        "said": [*describe_subject(run.record.scenario, "Cells"), *describe_regions(panels)],
         "tables": tabulate_regions(panels),
         "words": explain_regions(run.record.scenario.baseline),
     }

@@ -15,12 +15,14 @@ from bench.report.run import (
     comparisons,
     cpu,
     hosts,
+    meaning,
     method,
     noise,
     quantiles,
     regions,
     rerun,
     sensitivity,
+    service,
     slot_tables,
     statements,
     steps,
@@ -61,6 +63,7 @@ class Section:
 
 
 SECTIONS = (
+    Section(name="meaning", title="What it means for you", tell=meaning.tell_meaning),
     Section(
         name="card",
         title="Which mode to take: cost beside what is given up",
@@ -92,6 +95,12 @@ SECTIONS = (
     ),
     Section(name="cpu", title="CPU per request", tell=cpu.tell_cpu),
     Section(name="comparison", title="Comparison", tell=comparisons.tell_comparisons),
+    Section(
+        name="requests",
+        title="What each request takes",
+        tell=service.tell_requests,
+        of_requests=True,
+    ),
     Section(
         name="quantiles",
         title="The whole effect: what each quantile pays",
@@ -126,6 +135,7 @@ SECTIONS = (
         title="The article's statements, tried one by one",
         tell=statements.tell_statements,
     ),
+    Section(name="service", title="What was served", tell=service.tell_service),
     Section(name="method", title="How it was measured", tell=method.tell_method),
     Section(name="hosts", title="The machines, and how far the path is proved", tell=hosts.tell_hosts),
     Section(

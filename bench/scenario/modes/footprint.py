@@ -70,6 +70,6 @@ UNITS = {
     Counter.LOOPBACK: "packets on the host's loopback",
     Counter.ACCEPTED: "connections accepted by the host itself",
     Counter.OPENED: "connections opened by the host itself",
-    Counter.SERVED: "connections accepted where Apache lives",
+    Counter.SERVED: "connections accepted where the server lives",
     Counter.PROXY_CPU: "ns of docker-proxy",
 }

@@ -53,7 +53,7 @@ def check_identity(
             passed=cpus == expected_cpus,
             seen=",".join(map(str, cpus)),
             limit=",".join(map(str, expected_cpus)),
-            unit="cores that Apache may run on, exactly",
+            unit="cores that the server may run on, exactly",
             demand=Demand.EXACTLY,
         ),
     ]

@@ -13,6 +13,7 @@ from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
 from bench.scenario.conditions import conditions
 from bench.scenario.scenario import Scenario
+from bench.scenario.served import name_served
 from bench.statistics.estimate import estimate
 from bench.wire.anatomy.explanation import Known, explain_arms, explain_conditions
 from bench.wire.anatomy.hop_names import title_hop
@@ -69,7 +70,7 @@ def _dissect_arm(scenario: Scenario, captured: Sequence[Captured]) -> ArmAnatomy
         hops=tuple(
             NamedHop(
                 row=row,
-                title=title_hop(network, hop.group, hop.ends),
+                title=title_hop(network, hop.group, hop.ends, name_served(scenario)),
                 mean=_mean(
                     [hop_ns(c.rows[middle], hop).mean() for c, middle in zip(hops, middles, strict=True)],
                     sessions_of(hops),

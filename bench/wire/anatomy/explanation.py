@@ -8,6 +8,7 @@ from bench.judgement.comparison import Compared, Comparison
 from bench.scenario.conditions import Condition
 from bench.scenario.metric import Metric
 from bench.scenario.scenario import Scenario
+from bench.scenario.served import name_served
 from bench.wire.anatomy.hop_names import title_hop
 from bench.wire.anatomy.model import TAPS, ArmAnatomy, Bar, Captured, Explanation
 from bench.wire.anatomy.waterfall import Interval, Step, draw_waterfall
@@ -121,7 +122,7 @@ def _explain(
 def _list_bars(scenario: Scenario, step: Step, old: ArmAnatomy, new: ArmAnatomy) -> Iterator[Bar]:
     if not step.parts:
         networks = [scenario.network(scenario.arm(arm.arm)) for arm in (new, old)]
-        titles = [title_hop(network, step.group, step.ends) for network in networks]
+        titles = [title_hop(network, step.group, step.ends, name_served(scenario)) for network in networks]
         title = " instead of ".join(dict.fromkeys(titles))
         yield Bar(title=title, group=step.group, us=step.difference_us, ci95=step.ci95)
         return

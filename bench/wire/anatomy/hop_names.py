@@ -7,15 +7,15 @@ from bench.wire.hops import Ends, Group
 LINK = "link, switch, receive queue"
 """Between the client's interface and the Docker host's: the switch's work, and the queue that the
 receiving host's cores take packets from."""
-SERVER_WORK = "kernel TCP, Apache and back"
-SERVER = f"server: {SERVER_WORK}"
+SERVER = "server: "
+"""Before the words of the server, which is one hop."""
 REST = "response's later packets"
 
 
-def title_hop(network: NetworkMode, group: Group, ends: Ends | None) -> str:
-    """What happens in a hop, or in several one after another, of a path of `network`."""
+def title_hop(network: NetworkMode, group: Group, ends: Ends | None, served: str) -> str:
+    """What happens in a hop, or in several one after another, of a path of `network` to what is `served`."""
     if group is Group.SERVER:
-        return SERVER
+        return f"{SERVER}kernel TCP, {served} and back"
     if ends is None:
         return REST
     near, far = ends if group is Group.REQUEST else reversed(ends)

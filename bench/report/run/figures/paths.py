@@ -14,7 +14,7 @@ from bench.report.run.figures.drawing import Drawing
 from bench.report.svg import INK, STYLE
 from bench.report.symbols import GROUP_COLOURS
 from bench.results.run import Run
-from bench.wire.anatomy.hop_names import SERVER_WORK
+from bench.wire.anatomy.hop_names import SERVER as SERVER_TITLE
 from bench.wire.anatomy.model import ArmAnatomy, NamedHop
 from bench.wire.hops import REST_HOP, SERVER_HOP, Group
 
@@ -113,8 +113,7 @@ def _write_hop(
 ) -> None:
     """Interval, median and words of a hop at these heights, in the middle of its edge."""
     columns, row = abs(ends[1] - ends[0]), hop.row
-    said = SERVER_WORK if row.group is Group.SERVER else hop.title
-    words = fill(said, EDGE_LETTERS * columns)
+    words = fill(hop.title.removeprefix(SERVER_TITLE), EDGE_LETTERS * columns)
     look: dict[str, Any] = {"ha": "center", "va": "bottom" if above else "top"}
     x = sum(ends) / 2
     axes.text(x, heights[0], f"[{row.ci95[0]:.2f}, {row.ci95[1]:.2f}]", fontsize=6, **look)
