@@ -33,8 +33,11 @@ Handler = Callable[[socket.socket, int], None]
 
 
 @contextmanager
-def serving(handle: Handler, address: str = ADDRESS) -> Iterator[int]:
-    """A server in threads on a port of the loopback's own choice; yields the port."""
+def serving(handle: Handler, address: str = ADDRESS, *, room_bytes: int = 0) -> Iterator[int]:
+    """A server in threads on a port of the loopback's own choice; yields the port.
+
+    `room_bytes`: of what is sent and nobody reads, by default as much as the kernel gives.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     faults: list[BaseException] = []
     accepted: list[socket.socket] = []
@@ -61,6 +64,8 @@ def serving(handle: Handler, address: str = ADDRESS) -> Iterator[int]:
                 thread.start()
 
     with socket.create_server((address, 0), family=family, backlog=256) as listener:
+        if room_bytes:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room_bytes)
         accepter = threading.Thread(target=accept, daemon=True)
         accepter.start()
         try:
