@@ -212,6 +212,7 @@ MISCHUNKED = {
     "a line feed in an extension": b"1;a\nb\r\nx\r\n0\r\n\r\n",
     "an extension without end": b"1;" + b"a" * 20_000 + b"\r\nx\r\n0\r\n\r\n",
     "more than the size": b"1\r\nxy\r\n0\r\n\r\n",
+    "data that ends in another byte": b"1\r\nxy\n0\r\n\r\n",
     "data that ends in a line feed alone": b"1\r\nx\n0\r\n\r\n",
     "a line feed in a trailer": b"1\r\nx\r\n0\r\nA: b\nC: d\r\n\r\n",
     "a line feed for an end": b"1\r\nx\r\n0\r\n\n",

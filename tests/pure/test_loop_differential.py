@@ -129,7 +129,6 @@ FAULTS = {
     "what was not sent is not recorded": ("l->taken < l->arrivals_count", "l->taken < 0"),
     "the arrival after next is sent": ("l->taken++ * l->number_step", "++l->taken * l->number_step"),
     "an unfinished request is not recorded": ("if (c->sent_ns && c->stage != ANSWERED)", "if (0)"),
-    "an end is awaited that nobody asked for": ("if (c->unsent || !c->ask->asks_end)", "if (0)"),
     "opened are not counted, on fresh ones": ("    l->opened++;\n    if (connect", "    if (connect"),
 }
 
