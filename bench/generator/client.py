@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import ConfigDict
 
 from bench.errors import MeasurementInvalid
+from bench.generator.locust_report import Report, Reported
 from bench.generator.message import Message
 from bench.generator.protocol import (
     Ask,
@@ -25,9 +26,8 @@ from bench.generator.protocol import (
     Probed,
     Prove,
     Proved,
-    Report,
-    Reported,
     Target,
+    Tls,
 )
 from bench.generator.request_log import read_records
 from bench.generator.shares import merge
@@ -104,13 +104,16 @@ class Generator:
         asked: str | Ask,
         timeout_s: float = PROBE_TIMEOUT_S,
         word: str | None = None,
+        tls: Tls | None = None,
     ) -> int | None:
         """Ask a started server until it answers: CLOCK_MONOTONIC of the first of three answers in a row;
         None if none came in time. `asked`: the request, or the path of one that is answered with 200. A
         server with a `word` is asked for that first.
         """
         ask = Ask(path=asked) if isinstance(asked, str) else asked
-        order = Probe(address=endpoint.address, port=endpoint.port, ask=ask, timeout_s=timeout_s, word=word)
+        order = Probe(
+            address=endpoint.address, port=endpoint.port, ask=ask, tls=tls, timeout_s=timeout_s, word=word
+        )
         probed = self._ask(order, Probed)
         if probed.failure:
             raise _lost(probed.failure)
@@ -147,6 +150,8 @@ class Generator:
         asks: Sequence[Ask],
         arrival_seed: int = 0,
         watched: Sequence[str] = (),
+        *,
+        tls: Tls | None = None,
     ) -> LoadResult:
         """Drive one window's load of `asks`, and wait for its end.
 
@@ -159,6 +164,7 @@ class Generator:
             address=endpoint.address,
             port=endpoint.port,
             asks=tuple(asks),
+            tls=tls,
             connections=load.connections,
             keep_alive=load.keep_alive,
             think_us=load.think_us,
@@ -194,6 +200,8 @@ class Generator:
         cells: Sequence[int],
         asks: Sequence[Ask],
         arrival_seed: int = 0,
+        *,
+        tls: Tls | None = None,
     ) -> CellsResult:
         """Let `servers` take turns in the order of `cells`, indexes of them, and wait for the end.
 
@@ -216,6 +224,7 @@ class Generator:
             ),
             cells=tuple(cells),
             asks=tuple(asks),
+            tls=tls,
             arrival_seed=arrival_seed,
             connections=load.connections,
             keep_alive=load.keep_alive,

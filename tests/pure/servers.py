@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from ssl import SSLContext
 
 import numpy as np
 
@@ -33,10 +34,13 @@ Handler = Callable[[socket.socket, int], None]
 
 
 @contextmanager
-def serving(handle: Handler, address: str = ADDRESS, *, room_bytes: int = 0) -> Iterator[int]:
+def serving(
+    handle: Handler, address: str = ADDRESS, *, room_bytes: int = 0, context: SSLContext | None = None
+) -> Iterator[int]:
     """A server in threads on a port of the loopback's own choice; yields the port.
 
-    `room_bytes`: of what is sent and nobody reads, by default as much as the kernel gives.
+    `room_bytes`: of what is sent and nobody reads, by default as much as the kernel gives. `context`: of a
+    server that speaks TLS.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     faults: list[BaseException] = []
@@ -46,7 +50,10 @@ def serving(handle: Handler, address: str = ADDRESS, *, room_bytes: int = 0) -> 
     def carry_out(connection: socket.socket, number: int) -> None:
         with connection, suppress(OSError):  # The client may leave at any time.
             try:
-                handle(connection, number)
+                if context:
+                    connection = context.wrap_socket(connection, server_side=True)
+                with connection:
+                    handle(connection, number)
             except OSError:
                 raise
             except BaseException as fault:  # noqa: BLE001 - raised by the test's own thread, below.
