@@ -27,6 +27,10 @@ class Loop(Protocol):
     opened: int
     without_port: int
 
+    @property
+    def handshakes(self) -> tuple[int, int]:
+        """Those of TLS, and how many of them were resumed."""
+
     def drive(self, until_ns: int, pause: Callable[[], None]) -> None:
         """Send until then."""
 
@@ -52,6 +56,8 @@ class Target:
     """Connections opened, reconnects included."""
     without_port: int = 0
     """Connections for which the client had no port left."""
+    handshakes: tuple[int, int] = (0, 0)
+    """Those of TLS, and how many of them were resumed."""
     worked_ns: int = 0
     """CPU time of this process in its turns, of `lasted_ns`."""
     lasted_ns: int = 0
@@ -124,3 +130,4 @@ def _stay() -> None:
 def _close(loop: Loop, target: Target) -> None:
     loop.close()
     target.connected, target.opened, target.without_port = loop.connected, loop.opened, loop.without_port
+    target.handshakes = loop.handshakes

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import ConfigDict
 
 from bench.errors import MeasurementInvalid
+from bench.generator.locust_report import Report, Reported
 from bench.generator.message import Message
 from bench.generator.protocol import (
     Ask,
@@ -27,9 +28,8 @@ from bench.generator.protocol import (
     Probed,
     Prove,
     Proved,
-    Report,
-    Reported,
     Target,
+    Tls,
 )
 from bench.generator.request_log import read_records
 from bench.generator.shares import merge
@@ -109,6 +109,7 @@ class Generator:
         asked: str | Ask,
         timeout_s: float = PROBE_TIMEOUT_S,
         secret: Secret | None = None,
+        tls: Tls | None = None,
     ) -> int | None:
         """Ask a started server until it answers: CLOCK_MONOTONIC of the first of three answers in a row;
         None if none came in time. `asked`: the request, or the path of one that is answered with 200. A
@@ -116,16 +117,21 @@ class Generator:
         """
         ask = Ask(path=asked) if isinstance(asked, str) else asked
         order = Probe(
-            address=endpoint.address, port=endpoint.port, ask=ask, timeout_s=timeout_s, secret=secret
+            address=endpoint.address,
+            port=endpoint.port,
+            ask=ask,
+            tls=tls,
+            timeout_s=timeout_s,
+            secret=secret,
         )
         probed = self._ask(order, Probed)
         if probed.failure:
             raise _lost(probed.failure)
         return probed.first_200_ns or None
 
-    def fetch(self, endpoint: Endpoint, ask: Ask) -> Fetched:
+    def fetch(self, endpoint: Endpoint, ask: Ask, tls: Tls | None = None) -> Fetched:
         """One whole answer of the server at `endpoint`, or why there is none."""
-        return self._ask(Fetch(address=endpoint.address, port=endpoint.port, ask=ask), Fetched)
+        return self._ask(Fetch(address=endpoint.address, port=endpoint.port, ask=ask, tls=tls), Fetched)
 
     def prove(self, endpoint: Endpoint, secret: Secret | None) -> None:
         """See that the server at `endpoint` is the one that this run started, from everywhere that load comes
@@ -162,6 +168,8 @@ class Generator:
         asks: Sequence[Ask],
         arrival_seed: int = 0,
         watched: Sequence[str] = (),
+        *,
+        tls: Tls | None = None,
     ) -> LoadResult:
         """Drive one window's load of `asks`, and wait for its end.
 
@@ -174,6 +182,7 @@ class Generator:
             address=endpoint.address,
             port=endpoint.port,
             asks=tuple(asks),
+            tls=tls,
             connections=load.connections,
             keep_alive=load.keep_alive,
             think_us=load.think_us,
@@ -210,6 +219,8 @@ class Generator:
         cells: Sequence[int],
         asks: Sequence[Ask],
         arrival_seed: int = 0,
+        *,
+        tls: Tls | None = None,
     ) -> CellsResult:
         """Let `servers` take turns in the order of `cells`, indexes of them, and wait for the end.
 
@@ -232,6 +243,7 @@ class Generator:
             ),
             cells=tuple(cells),
             asks=tuple(asks),
+            tls=tls,
             arrival_seed=arrival_seed,
             connections=load.connections,
             keep_alive=load.keep_alive,

@@ -7,40 +7,22 @@ no retry. Imports nothing of Locust, whose import patches `select` and `socket`:
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from select import EPOLLIN, EPOLLOUT, epoll  # Fails, as it should, once gevent has patched the module.
 
 from bench.generator.answer import BUFFER_BYTES, Answer
 from bench.generator.asks import Asked, Mix
 from bench.generator.connecting import CONNECT_S, Destination, connect, connect_many
 from bench.generator.heads import Framing
+from bench.generator.kept_connection import KeptConnection
 from bench.generator.request_log import RequestLog
+from bench.generator.tls import TlsClient, TlsSocket
 from bench.slots.requests import Outcome
 
 YIELD_NS = 20_000_000
 """Time between two yields to other tasks. A yield delays what is in flight, so it must be rare."""
 POLL_S = 0.02
-NOTHING = memoryview(b"")
-
-
-@dataclass(slots=True)
-class _Connection:
-    number: int
-    socket: socket.socket
-    asked: Asked
-    """Whose answer it awaits, or had last."""
-    intended_ns: int = 0
-    sent_ns: int = 0
-    """0 while no request is in flight."""
-    is_awaited: bool = False
-    """Whether a whole request is in flight, and nothing of its answer is here."""
-    unsent: memoryview = NOTHING
-    """What the socket had no room for."""
-    first_byte_ns: int = 0
-    """0 until the first byte of a response that takes several reads."""
-    answer: Answer = field(default_factory=Answer)
 
 
 class Connections:
@@ -70,14 +52,18 @@ class Connections:
         """Whose turn it is, of all connections together."""
         self._log = log
         self._epoll = epoll()
-        self._open: dict[int, _Connection] = {}
-        self._idle: list[_Connection] = []
+        self._open: dict[int, KeptConnection] = {}
+        self._idle: list[KeptConnection] = []
         """Open connections without a request in flight."""
         self._in_flight = 0
         self._buffer = bytearray(BUFFER_BYTES)
         self.opened = 0
         """Connections opened so far, reconnects included."""
-        sockets = connect_many(destination.address, destination.port, count, connect_s)
+        self._tls = TlsClient(destination.tls) if destination.tls else None
+        opened = connect_many(destination.address, destination.port, count, connect_s)
+        sockets: Sequence[socket.socket | TlsSocket] = opened
+        if self._tls:
+            sockets = self._tls.secure_many(opened, connect_s)
         self.connected = len(sockets)
         """Connections that were open when the load could begin."""
         for number, connected in enumerate(sockets):
@@ -85,6 +71,11 @@ class Connections:
 
     def _prepare(self, mix: Mix) -> list[Asked]:
         return mix.prepare(self._destination.address, self._destination.port)
+
+    @property
+    def handshakes(self) -> tuple[int, int]:
+        """Those of TLS so far, and how many of them went on with an earlier session."""
+        return self._tls.counts if self._tls else (0, 0)
 
     def drive(self, until_ns: int, pause: Callable[[], None]) -> None:
         """Send the next request on every connection as its last one ends, until `until_ns`.
@@ -198,7 +189,7 @@ class Connections:
             self._send(connection)
         return True
 
-    def _send(self, connection: _Connection) -> None:
+    def _send(self, connection: KeptConnection) -> None:
         asked = connection.asked = next(self._turns)
         self._in_flight += 1
         connection.sent_ns = time.monotonic_ns()
@@ -218,13 +209,13 @@ class Connections:
     _go_on = _send
     """What a connection does as soon as it is free. The same function, so that it costs no call more."""
 
-    def _is_readable(self, connection: _Connection, event: int) -> bool:
+    def _is_readable(self, connection: KeptConnection, event: int) -> bool:
         """Whether there is anything to read; having sent more of a request, where there was room for it."""
         if event & EPOLLOUT:
             self._send_more(connection)
         return event != EPOLLOUT
 
-    def _send_more(self, connection: _Connection) -> None:
+    def _send_more(self, connection: KeptConnection) -> None:
         if len(connection.unsent) == len(connection.asked.request):
             connection.sent_ns = time.monotonic_ns()  # Its first byte leaves now.
         try:
@@ -240,7 +231,7 @@ class Connections:
             self._epoll.modify(connection.socket.fileno(), EPOLLIN)
             connection.is_awaited = not connection.first_byte_ns
 
-    def _take(self, connection: _Connection, received: memoryview, now: int) -> Outcome | None:
+    def _take(self, connection: KeptConnection, received: memoryview, now: int) -> Outcome | None:
         """Take bytes of a response that needs several reads or whose head is new; returns a failure."""
         if not received:
             return Outcome.CONNECTION_ERROR
@@ -254,7 +245,7 @@ class Connections:
             return Outcome.FRAMING_ERROR
         return None
 
-    def _replace(self, connection: _Connection, failure: Outcome, now: int) -> None:
+    def _replace(self, connection: KeptConnection, failure: Outcome, now: int) -> None:
         """Record the failure of what was in flight, if anything was, and open the connection anew."""
         if connection.sent_ns:
             self._record_failure(connection, failure, now)
@@ -264,15 +255,18 @@ class Connections:
         connection.intended_ns = 0
         self._renew(connection)
 
-    def _renew(self, connection: _Connection) -> None:
+    def _renew(self, connection: KeptConnection) -> None:
         """Open the connection anew; its next request is intended when it was."""
+        if self._tls:
+            self._tls.keep(connection.socket)
         self._disconnect(connection)
         # Where it cannot be opened it stays closed; its requests stay unmade, and the rate shows it.
         with suppress(OSError):
             made = connect(self._destination.address, self._destination.port, self._connect_s)
-            self._add(connection.number, made, connection.intended_ns)
+            secured = self._tls.secure(made, self._connect_s) if self._tls else made
+            self._add(connection.number, secured, connection.intended_ns)
 
-    def _record_failure(self, connection: _Connection, failure: Outcome, now: int) -> None:
+    def _record_failure(self, connection: KeptConnection, failure: Outcome, now: int) -> None:
         done_ns = 0 if failure is Outcome.UNFINISHED else now
         self._log.write(
             connection.intended_ns,
@@ -286,13 +280,13 @@ class Connections:
             failure,
         )
 
-    def _add(self, number: int, connected: socket.socket, intended_ns: int = 0) -> None:
+    def _add(self, number: int, connected: socket.socket | TlsSocket, intended_ns: int = 0) -> None:
         self._epoll.register(connected.fileno(), EPOLLIN)
-        connection = _Connection(number, connected, self._asked[0], intended_ns)
+        connection = KeptConnection(number, connected, self._asked[0], intended_ns)
         self._open[connected.fileno()] = connection
         self._idle.append(connection)
         self.opened += 1
 
-    def _disconnect(self, connection: _Connection) -> None:
+    def _disconnect(self, connection: KeptConnection) -> None:
         del self._open[connection.socket.fileno()]
         connection.socket.close()

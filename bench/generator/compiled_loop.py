@@ -137,6 +137,9 @@ class CompiledLoop:
     like in open_loop.
     """
 
+    handshakes = (0, 0)
+    """It has no TLS: see closed_loop."""
+
     def __init__(
         self,
         destination: Destination,

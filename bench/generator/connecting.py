@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from errno import EINPROGRESS
 from select import EPOLLOUT, epoll  # Fails, as it should, once gevent has patched the module.
 
+from bench.generator.protocol import Tls
+
 CONNECT_S = 5.0
 OPENING_AT_ONCE = 128
 """Below any server's backlog: a SYN that finds it full is sent again only after a second."""
@@ -20,6 +22,7 @@ class Destination:
     address: str
     """A literal one."""
     port: int
+    tls: Tls | None = None
 
 
 def connect(address: str, port: int, within_s: float = CONNECT_S) -> socket.socket:

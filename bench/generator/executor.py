@@ -21,6 +21,7 @@ from locust.runners import Runner
 from bench.generator.fetch import fetch  # isort: skip
 from bench.generator.networks import enter  # isort: skip
 from bench.generator.ownership import await_word, find_stranger  # isort: skip
+from bench.generator.locust_report import Report, Reported  # isort: skip
 from bench.generator.message import Message  # isort: skip
 from bench.generator.protocol import (
     Drive,
@@ -36,8 +37,6 @@ from bench.generator.protocol import (
     Prove,
     Proved,
     Records,
-    Report,
-    Reported,
 )  # isort: skip
 from bench.scenario.model import RAW_ENGINES
 
@@ -85,7 +84,7 @@ class Executor:
         worked_ns = time.process_time_ns() - cpu_ns - order.spun_ns
         cpu_share = worked_ns / (time.monotonic_ns() - begun_ns)
         if engine in RAW_ENGINES:
-            environment.feed(order)
+            environment.feed(order, order.asks)
         order.log.finish()
         return Driven(
             parts=[Records(path=asked.output, connections=asked.connections)],
@@ -93,6 +92,8 @@ class Executor:
             window_end_ns=order.window_end_ns,
             opened=order.opened,
             without_port=order.without_port,
+            handshakes=order.handshakes[0],
+            resumed=order.handshakes[1],
             core_busy=order.core_busy,
             locust_requests=environment.stats.total.num_requests - counted,
             cpu_share=cpu_share if order.cpu_share is None else order.cpu_share,
@@ -115,7 +116,7 @@ class Executor:
         targets = [
             Target(
                 target.name,
-                Destination(target.address, target.port),
+                Destination(target.address, target.port, asked.tls),
                 partial(send_from, target.network),
                 RequestLog(Path(target.output)),
             )
@@ -127,13 +128,15 @@ class Executor:
         answers = []
         for target in targets:
             counted, environment.fed = environment.stats.total.num_requests, 0
-            environment.feed(target)
+            environment.feed(target, asked.asks)
             target.log.finish()
             answers.append(
                 DrivenTarget(
                     connected=target.connected,
                     opened=target.opened,
                     without_port=target.without_port,
+                    handshakes=target.handshakes[0],
+                    resumed=target.handshakes[1],
                     cpu_share=target.worked_ns / max(target.lasted_ns, 1),
                     locust_requests=environment.stats.total.num_requests - counted,
                 )
@@ -164,7 +167,7 @@ def _probe(order: Probe) -> Probed:
     if order.secret is not None and not await_word(order.address, order.port, order.secret, until_s):
         return Probed(first_200_ns=0, attempts=0)
     left_s = max(until_s - time.monotonic(), 0.0)
-    first_200_ns, attempts = await_ready(Destination(order.address, order.port), order.ask, left_s)
+    first_200_ns, attempts = await_ready(Destination(order.address, order.port, order.tls), order.ask, left_s)
     return Probed(first_200_ns=first_200_ns, attempts=attempts)
 
 

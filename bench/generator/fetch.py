@@ -4,6 +4,8 @@ Imported after Locust, whose import patches sockets so that waiting lets others 
 """
 
 import http.client
+import socket
+import ssl
 from contextlib import closing
 
 from bench.generator.protocol import Fetch, Fetched
@@ -16,7 +18,7 @@ MOST_BYTES = 64 * 1024 * 1024
 def fetch(asked: Fetch) -> Fetched:
     """Ask the server once. What cannot be read to its end is a failure."""
     ask = asked.ask
-    with closing(http.client.HTTPConnection(asked.address, asked.port, timeout=FETCH_S)) as connection:
+    with closing(_connect(asked)) as connection:
         try:
             connection.putrequest(ask.method, ask.path, skip_accept_encoding=True)
             for name, value in ask.headers:
@@ -30,3 +32,12 @@ def fetch(asked: Fetch) -> Fetched:
         except (OSError, http.client.HTTPException, ValueError) as fault:
             said = f"{type(fault).__name__}: {fault}"
             return Fetched(status=0, headers=(), body=b"", failure=said)
+
+
+def _connect(asked: Fetch) -> http.client.HTTPConnection:
+    connection = http.client.HTTPConnection(asked.address, asked.port, timeout=FETCH_S)
+    if asked.tls:
+        context = ssl.create_default_context(cadata=asked.tls.ca)
+        plain = socket.create_connection((asked.address, asked.port), FETCH_S)
+        connection.sock = context.wrap_socket(plain, server_hostname=asked.tls.server_name)
+    return connection

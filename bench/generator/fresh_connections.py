@@ -19,6 +19,7 @@ from bench.generator.connecting import Destination
 from bench.generator.heads import Framing
 from bench.generator.looking import count_look
 from bench.generator.request_log import RequestLog
+from bench.generator.tls import TlsClient, TlsSocket
 from bench.slots.requests import Outcome
 
 
@@ -28,13 +29,15 @@ class _Request:
 
     number: int
     """Of the client that makes it, from 0."""
-    socket: socket.socket
+    socket: socket.socket | TlsSocket
+    descriptor: int
     asked: Asked
     intended_ns: int
     sent_ns: int
     unsent: memoryview
     """What of it has not left."""
     is_connected: bool = False
+    """The connection is there, its TLS handshake included."""
     first_byte_ns: int = 0
     answer: Answer = field(default_factory=Answer)
     is_done: bool = False
@@ -53,6 +56,7 @@ class FreshConnections:
         """Time spent looking in vain while clients think: no work, though the core was busy."""
         self._target = (destination.address, destination.port)
         self._family = socket.AF_INET6 if ":" in destination.address else socket.AF_INET
+        self._tls = TlsClient(destination.tls) if destination.tls else None
         self._turns = mix.turns(mix.prepare(*self._target, keep_alive=False))
         """Whose turn it is, of all clients together."""
         self._log = log
@@ -67,6 +71,11 @@ class FreshConnections:
         """Connections asked for so far."""
         self.without_port = 0
         """Of them, those for which the client had no port left."""
+
+    @property
+    def handshakes(self) -> tuple[int, int]:
+        """Those of TLS so far, and how many of them went on with an earlier session."""
+        return self._tls.counts if self._tls else (0, 0)
 
     def drive(self, until_ns: int, pause: Callable[[], None]) -> None:
         """Let every client make request after request, until `until_ns`; `pause` as in Connections."""
@@ -109,6 +118,9 @@ class FreshConnections:
 
     def _turn_to(self, request: _Request, event: int) -> None:
         """Do what is next, where the connection has something to say."""
+        if self._tls and not request.is_connected:
+            self._shake(request, self._tls)
+            return  # What else is to be done is reported again.
         if event & EPOLLOUT or not request.is_connected:
             self._send(request)
         if event != EPOLLOUT and request.is_connected:
@@ -121,14 +133,31 @@ class FreshConnections:
         sent_ns = time.monotonic_ns()
         asked = next(self._turns)
         unsent = memoryview(asked.request)
-        request = _Request(number, connecting, asked, intended_ns or sent_ns, sent_ns, unsent)
-        self._open[connecting.fileno()] = request
-        self._epoll.register(connecting.fileno(), EPOLLOUT)
+        descriptor = connecting.fileno()
+        request = _Request(number, connecting, descriptor, asked, intended_ns or sent_ns, sent_ns, unsent)
+        self._open[descriptor] = request
+        self._epoll.register(descriptor, EPOLLOUT)
         self.opened += 1
         failure = connecting.connect_ex(self._target)
         if failure not in (0, EINPROGRESS):
             self.without_port += failure == EADDRNOTAVAIL
             self._fail(request, Outcome.CONNECTION_ERROR)
+
+    def _shake(self, request: _Request, tls: TlsClient) -> None:
+        """Begin the TLS handshake, or go on with it; then send."""
+        try:
+            if not isinstance(request.socket, TlsSocket):
+                _require_connection(request.socket)
+                request.socket = tls.wrap(request.socket)
+            wanted = request.socket.shake()
+        except OSError:
+            self._fail(request, Outcome.CONNECTION_ERROR)
+            return
+        if wanted:
+            self._epoll.modify(request.descriptor, wanted)
+            return
+        tls.count(request.socket)
+        self._send(request)
 
     def _send(self, request: _Request) -> None:
         """Send the request, or more of it, on a connection that is there or was refused."""
@@ -141,11 +170,11 @@ class FreshConnections:
                 self._fail(request, Outcome.CONNECTION_ERROR)
                 return
             # The server has enough of it. It may have said why: the next read shows that, or its end.
-            self._epoll.modify(request.socket.fileno(), EPOLLIN)
+            self._epoll.modify(request.descriptor, EPOLLIN)
             return
         request.is_connected = True
         request.unsent = request.unsent[sent:]
-        self._epoll.modify(request.socket.fileno(), EPOLLIN | EPOLLOUT if request.unsent else EPOLLIN)
+        self._epoll.modify(request.descriptor, EPOLLIN | EPOLLOUT if request.unsent else EPOLLIN)
 
     def _receive(self, request: _Request) -> None:
         try:
@@ -176,8 +205,11 @@ class FreshConnections:
         if not answer.is_done:
             return
         self._record(request, now, Outcome.OK if answer.status == asked.status else Outcome.HTTP_ERROR)
-        if request.unsent or not asked.asks_end:
-            self._rest(request)  # The server does not know that this was all.
+        if self._tls:
+            self._tls.keep(request.socket)
+        has_ended = isinstance(request.socket, TlsSocket) and request.socket.is_ended
+        if request.unsent or has_ended or not asked.asks_end:
+            self._rest(request)  # The server does not know that this was all, or has said its last word.
         else:
             request.is_done = True
 
@@ -203,5 +235,11 @@ class FreshConnections:
         self._resting[request.number] = time.monotonic_ns() + self._think_ns
 
     def _end(self, request: _Request) -> None:
-        del self._open[request.socket.fileno()]
+        del self._open[request.descriptor]
         request.socket.close()
+
+
+def _require_connection(asked_for: socket.socket) -> None:
+    """Raise OSError where the connection was refused."""
+    if failure := asked_for.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(failure, "the connection was refused")

@@ -10,8 +10,12 @@ from locust.stats import StatsEntry
 from bench.slots.requests import Outcome
 
 
-def feed(environment: Environment, name: str, records: np.ndarray, since: str = "sent_ns") -> int:
+def feed(
+    environment: Environment, name: str, records: np.ndarray, since: str = "sent_ns", method: str = "GET"
+) -> int:
     """Add `records` (RECORD_DTYPE) to the entry `name` and to the total; returns how many there were.
+
+    `method`: as Locust shows it beside the name, of a load of several all of theirs.
 
     Response times count from the stamp `since`: in an open loop from `intended_ns`.
     Response times keep three significant digits, not Locust's whole milliseconds: at 20 us a
@@ -29,7 +33,7 @@ def feed(environment: Environment, name: str, records: np.ndarray, since: str = 
     times_ms = times_ms[records["done_ns"] > 0]
     seconds = (ended + to_wall_ns) // 1_000_000_000
     stats = environment.stats
-    for entry in (stats.total, stats.entries[(name, "GET")]):
+    for entry in (stats.total, stats.entries[(name, method)]):
         batch: Any = StatsEntry(stats, entry.name, entry.method)
         batch.start_time = float(seconds.min())
         batch.last_request_timestamp = float(seconds.max())

@@ -15,9 +15,10 @@ from select import epoll, select  # Before gevent patches the module, as in conn
 import numpy as np
 
 from bench.generator.asks import Asked, Mix
-from bench.generator.closed_loop import POLL_S, YIELD_NS, Connections, _Connection
+from bench.generator.closed_loop import POLL_S, YIELD_NS, Connections
 from bench.generator.connecting import CONNECT_S, Destination
 from bench.generator.fresh_connections import FreshConnections
+from bench.generator.kept_connection import KeptConnection
 from bench.generator.looking import count_look
 from bench.generator.request_log import RequestLog
 from bench.slots.requests import NO_CONNECTION, Outcome
@@ -143,7 +144,7 @@ class OpenConnections(Arrivals, Connections):
     A numbered one carries its number, from 0 in the order of the arrivals, by which captures find it.
     """
 
-    _idle: list[_Connection]
+    _idle: list[KeptConnection]
     _in_flight: int
     _turns: Iterator[Asked]
 
@@ -184,7 +185,7 @@ class OpenConnections(Arrivals, Connections):
         self._send(connection)
         return True
 
-    def _go_on(self, connection: _Connection) -> None:
+    def _go_on(self, connection: KeptConnection) -> None:
         self._idle.append(connection)
 
     def _waiter(self) -> Callable[[float], list[tuple[int, int]]]:

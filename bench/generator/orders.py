@@ -9,7 +9,7 @@ from typing import Literal
 # The load path first, as in users.py.
 from bench.generator.asks import Mix
 from bench.generator.cells import Target
-from bench.generator.protocol import Ask, DriveCells, Turn
+from bench.generator.protocol import Ask, DriveCells, Tls, Turn
 from bench.generator.request_log import RequestLog
 from bench.lab.hosts.readings import Reading
 
@@ -30,6 +30,7 @@ class Order:
     measure_s: float
     users: int
     keep_alive: bool = True
+    tls: Tls | None = None
     think_us: float = 0.0
     """Of a closed loop: as `Load.think_us`."""
     rate_rps: float | None = None
@@ -56,6 +57,8 @@ class Order:
     """Time in which an open loop looked in vain for something to do, on the core all the while."""
     without_port: int = 0
     """Connections for which the client had no port left."""
+    handshakes: tuple[int, int] = (0, 0)
+    """Those of TLS, and how many of them were resumed."""
     connected: int | None = None
     """Connections with which the load began; None of an engine that does not show it."""
     loop: str = ""

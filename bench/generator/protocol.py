@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, TypeAdapter, model_validator
 
+from bench.generator.locust_report import Report
 from bench.generator.membership import Gather
 from bench.generator.message import Message
 from bench.lab.hosts.readings import Reading
@@ -47,6 +48,17 @@ class Ask(Message):
         return self
 
 
+class Tls(Message):
+    """How a load's connections are encrypted."""
+
+    ca: str
+    """Certificates in PEM that are trusted, and no others."""
+    server_name: str
+    """Which the server's certificate is to have, and which it is asked for."""
+    resume: bool
+    """Whether a connection goes on with the session of one before it, where the server lets it."""
+
+
 class Entered(Message):
     """The answer to `Enter`."""
 
@@ -80,6 +92,7 @@ class Probe(Message):
     address: str
     port: int
     ask: Ask
+    tls: Tls | None = None
     timeout_s: float
     secret: Secret | None = None
 
@@ -102,6 +115,7 @@ class Fetch(Message):
     address: str
     port: int
     ask: Ask
+    tls: Tls | None = None
 
 
 class Proved(Message):
@@ -145,6 +159,10 @@ class Driven(Message):
     """Connections opened, reconnects included."""
     without_port: int
     """Connections for which the client had no port left."""
+    handshakes: int = 0
+    """Of TLS."""
+    resumed: int = 0
+    """Of them, those that went on with an earlier session."""
     core_busy: dict[int, float]
     """Core -> its busy share, from the warm-up's begin to the window's end."""
     cpu_share: float
@@ -190,6 +208,7 @@ class Drive(Message):
     address: str
     port: int
     asks: tuple[Ask, ...] = Field(min_length=1)
+    tls: Tls | None = None
     connections: int
     keep_alive: bool
     think_us: float
@@ -232,6 +251,9 @@ class DrivenTarget(Message):
     opened: int
     """Connections opened, reconnects included."""
     without_port: int
+    handshakes: int = 0
+    resumed: int = 0
+    """As in `Driven`."""
     cpu_share: float
     """Busy share of the generator's core in the target's turns."""
     locust_requests: int
@@ -279,6 +301,7 @@ class DriveCells(Message):
     asks: tuple[Ask, ...] = Field(min_length=1)
     arrival_seed: int
     """Of the order of the asks, which is the same for each target."""
+    tls: Tls | None = None
     connections: int
     """To each target."""
     keep_alive: bool
@@ -288,20 +311,6 @@ class DriveCells(Message):
     cell_ns: int
     settle_ns: int
     """Of each cell, at its begin, that does not count."""
-
-
-class Reported(Message):
-    """The answer to `Report`."""
-
-    requests: int
-    """Locust's own count of everything so far."""
-
-
-class Report(Message):
-    """Write Locust's own HTML report of everything so far to the file `path`."""
-
-    do: Literal["report"] = "report"
-    path: str
 
 
 Order = Enter | Probe | Fetch | Prove | Gather | Drive | DriveCells | Report

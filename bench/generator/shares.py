@@ -49,6 +49,8 @@ def sum_up(answers: Sequence[Driven], offsets: Sequence[Offset], locust_requests
         ),
         opened=sum(answer.opened for answer in answers),
         without_port=sum(answer.without_port for answer in answers),
+        handshakes=sum(answer.handshakes for answer in answers),
+        resumed=sum(answer.resumed for answer in answers),
         core_busy={
             core: max(answer.core_busy.get(core, 0.0) for answer in answers)
             for core in sorted(set().union(*(answer.core_busy for answer in answers)))

@@ -27,6 +27,7 @@ from pydantic import TypeAdapter
 from bench.generator import protocol
 from bench.generator.connecting import CONNECT_S
 from bench.generator.fetch import FETCH_S
+from bench.generator.locust_report import Report
 from bench.generator.membership import Armed, Clock, Gather, Gathered, Start
 from bench.generator.message import Message
 from bench.generator.protocol import (
@@ -42,7 +43,6 @@ from bench.generator.protocol import (
     Probed,
     Prove,
     Proved,
-    Report,
 )
 from bench.generator.shares import SAME_CLOCK, Offset, share, shift_turn, sum_up
 from bench.lab.hosts import command

@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 
 from bench.generator.asks import Mix
-from bench.generator.closed_loop import Connections, _Connection
+from bench.generator.closed_loop import Connections
 from bench.generator.connecting import CONNECT_S, Destination
+from bench.generator.kept_connection import KeptConnection
 from bench.generator.looking import count_look
 from bench.generator.request_log import RequestLog
 
@@ -41,11 +42,11 @@ class ThinkingConnections(Connections):
         self._send_until_ns = 0
         super().drain(until_ns, pause)
 
-    def _go_on(self, connection: _Connection) -> None:
+    def _go_on(self, connection: KeptConnection) -> None:
         connection.intended_ns += self._think_ns
         self._idle.append(connection)
 
-    def _renew(self, connection: _Connection) -> None:
+    def _renew(self, connection: KeptConnection) -> None:
         if connection.intended_ns:
             connection.intended_ns += self._think_ns
         super()._renew(connection)

@@ -5,6 +5,7 @@ Locust's own clients, a user a connection, to cross-check it with.
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from bench.slots.requests import Outcome
 from bench.generator.compiled_loop import CompiledLoop, provide_library  # isort: skip
 from bench.generator.fresh_connections import FreshConnections  # isort: skip
 from bench.generator.open_loop import OpenConnections, OpenFreshConnections  # isort: skip
+from bench.generator.protocol import Ask, Tls  # isort: skip
 from bench.generator.request_log import RequestLog  # isort: skip
 from bench.generator.thinking import ThinkingConnections  # isort: skip
 from bench.generator.orders import CellsOrder, Order  # isort: skip
@@ -40,6 +42,7 @@ DRAIN_NS = 2_000_000_000
 """Time that requests in flight at the end of a window have to finish."""
 CLIENT_TIMEOUT_S = 5.0
 COMPILED_LOOP, PYTHON_LOOP = "compiled", "Python ({})"
+NO_TLS = "TLS is not in the compiled loop"
 FED_AT_ONCE = 1_000_000
 """Requests that Locust's statistics are given at a time: each batch takes some hundred bytes a request."""
 TIMER_SLACK = Path("/proc/self/timerslack_ns")
@@ -56,13 +59,15 @@ class OrderedEnvironment(Environment):
         self.fed = 0
         """Records of the current order that Locust's statistics have already."""
 
-    def feed(self, order: Order | Target) -> None:
-        """Add what is new in the order's log to Locust's statistics."""
+    def feed(self, order: Order | Target, asks: Sequence[Ask]) -> None:
+        """Add what is new in the log of an order of `asks` to Locust's statistics."""
+        methods = ", ".join(sorted({ask.method for ask in asks}))
         is_open = isinstance(order, Order) and order.rate_rps is not None
         records = order.log.records()
         while self.fed < len(records):
             batch = records[self.fed : self.fed + FED_AT_ONCE]
-            self.fed += feed(self, order.name, batch, "intended_ns" if is_open else "sent_ns")
+            since = "intended_ns" if is_open else "sent_ns"
+            self.fed += feed(self, order.name, batch, since, methods)
 
 
 class OrderedUser(User):
@@ -117,7 +122,7 @@ class RawHttpUser(OrderedUser):
                 # A person who watches the web UI wants a batch a second; it costs a pause each.
                 batch_ns = 1_000_000_000 if self.environment.is_watched else order.window_end_ns
                 until_ns = min(until_ns + batch_ns, order.window_end_ns)
-                self.environment.feed(order)
+                self.environment.feed(order, order.asks)
             loop.drive(order.window_end_ns, pause)
             order.core_busy = busy_shares(cores, read_cores())
             loop.drain(time.monotonic_ns() + DRAIN_NS, pause)
@@ -149,7 +154,7 @@ class RawHttpUser(OrderedUser):
 
     def _drive_in_turns(self, order: CellsOrder) -> None:
         """Drive every cell of a set; Locust's statistics are fed afterwards."""
-        asked, order.loop = order.asked, self._name_loop()
+        asked, order.loop = order.asked, self._name_loop(order.asked.tls)
 
         def open_loop(target: Target) -> Loop:
             mix = Mix(asked.asks, asked.arrival_seed)
@@ -165,8 +170,8 @@ class RawHttpUser(OrderedUser):
         order.turns, order.core_busy = driven.cells, busy_shares(*driven.cores)
 
     def _open_for(self, order: Order) -> Any:
-        order.loop = self._name_loop()
-        at = (Destination(order.address, order.port), order.mix, order.connections, order.log)
+        order.loop = self._name_loop(order.tls)
+        at = (Destination(order.address, order.port, order.tls), order.mix, order.connections, order.log)
         is_open, sleeps = order.rate_rps is not None, order.pacing == "sleep"
         think_ns = round(order.think_us * 1e3)
         return self._open(at, keep_alive=order.keep_alive, is_open=is_open, sleeps=sleeps, think_ns=think_ns)
@@ -181,7 +186,7 @@ class RawHttpUser(OrderedUser):
         think_ns: int = 0,
     ) -> Any:
         """The compiled loop, or the one in Python that does the same; `at`: its arguments."""
-        if not self._lacks_compiled_loop():
+        if not self._lacks_compiled_loop(at[0].tls):
             return CompiledLoop(*at, keep_alive=keep_alive, is_open=is_open, sleeps=sleeps, think_ns=think_ns)
         if is_open:
             return (OpenConnections if keep_alive else OpenFreshConnections)(*at, sleeps=sleeps)
@@ -189,12 +194,13 @@ class RawHttpUser(OrderedUser):
             return FreshConnections(*at, think_ns=think_ns)
         return ThinkingConnections(*at, think_ns=think_ns) if think_ns else Connections(*at)
 
-    def _name_loop(self) -> str:
-        lacks = self._lacks_compiled_loop()
+    def _name_loop(self, tls: Tls | None) -> str:
+        lacks = self._lacks_compiled_loop(tls)
         return PYTHON_LOOP.format(lacks) if lacks else COMPILED_LOOP
 
-    def _lacks_compiled_loop(self) -> str:
-        return provide_library().lacks
+    def _lacks_compiled_loop(self, tls: Tls | None) -> str:
+        """Why the load is none for the compiled loop; empty where it is."""
+        return NO_TLS if tls else provide_library().lacks
 
 
 class RawPythonHttpUser(RawHttpUser):
@@ -202,14 +208,15 @@ class RawPythonHttpUser(RawHttpUser):
 
     engine = "raw-python"
 
-    def _lacks_compiled_loop(self) -> str:
-        return "asked for"
+    def _lacks_compiled_loop(self, tls: Tls | None) -> str:
+        return NO_TLS if tls else "asked for"
 
 
 def _end(loop: Any, order: Order) -> None:
     loop.close()
     order.connected, order.opened = loop.connected, loop.opened
     order.without_port, order.spun_ns = loop.without_port, loop.spun_ns
+    order.handshakes = loop.handshakes
 
 
 def pause() -> None:
@@ -229,6 +236,8 @@ class ClientUser(OrderedUser):
 
     def drive(self, order: Order) -> None:
         """Drive one connection, as far as the client keeps to one."""
+        if order.tls:
+            raise OSError(f"engine {self.engine} has no TLS here: the raw engines have")
         if not order.window_start_ns:
             order.begin()
         number, order.opened = order.opened, order.opened + 1

@@ -25,6 +25,7 @@ from bench.measure.slot import (
     check_deployment,
     container_name,
     describe_fault,
+    describe_handshakes,
     list_evidence,
     record_slot,
     unmeasured,
@@ -122,7 +123,8 @@ def _prove(bed: Bed, deployment: Deployment) -> Proof:
     bed.generator.prove(deployment.server.endpoint, deployment.server.secret)
     answers = verify_answers(bed, deployment, "before its load")
     before = _read(deployment)
-    result = bed.generator.load(warm_up, deployment.server.endpoint, deployment.arm.name, bed.asks(warm_up))
+    endpoint, asks = deployment.server.endpoint, bed.asks(warm_up)
+    result = bed.generator.load(warm_up, endpoint, deployment.arm.name, asks, tls=bed.tls)
     return Proof(result, _read(deployment).since(before), answers)
 
 
@@ -134,7 +136,7 @@ def _drive_in_turns(bed: Bed, deployments: Sequence[Deployment], cells: Sequence
     before = [_read(deployment) for deployment in deployments]
     bed.begin_activity()
     try:
-        result = bed.generator.load_in_turns(load, interleave, servers, cells, bed.asks(load))
+        result = bed.generator.load_in_turns(load, interleave, servers, cells, bed.asks(load), tls=bed.tls)
     except MeasurementInvalid:
         _require_alive(deployments)  # If one ended, that is the reason.
         raise
@@ -214,6 +216,7 @@ class _Set:
                 **list_evidence(deployment, self.held),
                 "connections as the load began": str(self._connected(place)),
                 "load loop": result.loop,
+                **describe_handshakes(driven.handshakes, driven.resumed),
                 "requests by Locust's count": str(proof.result.locust_requests + driven.locust_requests),
             },
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import EnvironmentLacks, InputError
+from bench.generator.protocol import Tls
 from bench.lab.hosts.host import Host
 from bench.lab.servers.certificate import Certificate, make_certificate
 from bench.lab.servers.engine import Engine
@@ -55,6 +56,19 @@ class Supplies:
         return Images(image, images), Provided(
             self._with_certificate(service), image.id, apache.id, files, companions
         )
+
+    def tls(self) -> Tls | None:
+        """By which the load trusts the service; None where it asks by http."""
+        asked = self.scenario.served.tls
+        if asked is None:
+            return None
+        if self.certificate:
+            trusted = self.certificate.certificate
+        else:
+            assert self.own
+            assert asked.trust
+            trusted = (self.own.files / asked.trust).read_text()
+        return Tls(ca=trusted, server_name=asked.server_name, resume=asked.resume)
 
     def _with_certificate(self, service: Service) -> Service:
         """With what it mounts of the run's own."""

@@ -144,6 +144,7 @@ def _judge(
             **list_evidence(deployment, held),
             "connections as the load began": str(result.connected or "not shown"),
             "load loop": result.loop or "Locust's own",
+            **describe_handshakes(result.handshakes, result.resumed),
             "requests by Locust's count": str(result.locust_requests),
             "workers": describe_parts(result.parts),
         },
@@ -218,6 +219,11 @@ def check_deployment(bed: Bed, deployment: Deployment) -> list[Gate]:
             parse_cpus(docker_host.cpus),
         ),
     ]
+
+
+def describe_handshakes(handshakes: int, resumed: int) -> dict[str, str]:
+    """Of a load over TLS."""
+    return {"TLS handshakes": f"{handshakes:,}, {resumed:,} of them resumed"} if handshakes else {}
 
 
 def list_evidence(deployment: Deployment, held: bool) -> dict[str, str]:

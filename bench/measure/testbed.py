@@ -10,7 +10,7 @@ from requests.exceptions import RequestException
 from bench.errors import EnvironmentLacks
 from bench.generator.asks import page_asks
 from bench.generator.client import Generator, count_workers, generator
-from bench.generator.protocol import Ask
+from bench.generator.protocol import Ask, Tls
 from bench.lab.hosts import machine
 from bench.lab.hosts.host import Endpoint, Host, Hosts, network_of
 from bench.lab.hosts.journal import Journal, undo
@@ -58,6 +58,8 @@ class Bed:
     """Of each machine that it is on, by name."""
     asked: tuple[Ask, ...] = ()
     """Of a service of a person's own, its requests."""
+    tls: Tls | None = None
+    """By which all of it is asked; None: by http."""
     lacks: Mapping[str, str] = field(default_factory=dict)
     """Arm -> why it cannot be had here, of those that need no trying."""
     arranged: LabSettings | None = field(default=None)
@@ -120,7 +122,7 @@ class Bed:
     def probe(self, server: Server, condition: Condition, timeout_s: float) -> int | None:
         """CLOCK_MONOTONIC ns of the first of three right answers in a row; None if none came in time."""
         ask = ask_of(self.ready(condition), None)
-        return self.generator.first_200_ns(server.endpoint, ask, timeout_s, secret=server.secret)
+        return self.generator.first_200_ns(server.endpoint, ask, timeout_s, server.secret, self.tls)
 
     def arrange(self, wanted: LabSettings) -> None:
         """Set what a slot wants of the hosts, where it is not set so already."""
@@ -237,7 +239,18 @@ def prepare_bed(
             watches: dict[str, Watch] = {"this machine": watch}
             load_generator.inputs = own.files if own else None
             asked = list_asks(scenario, own)
-            bed = Bed(scenario, found, engines, missing, images, provided, load_generator, watches, asked)
+            bed = Bed(
+                scenario,
+                found,
+                engines,
+                missing,
+                images,
+                provided,
+                load_generator,
+                watches,
+                asked,
+                supplies.tls(),
+            )
             for place in places:
                 if place.name in engines:
                     verify_host_mode(bed, place)

@@ -147,6 +147,7 @@ def _drive(
                 bed.asks(condition.load),
                 arrival_seed,
                 watched,
+                tls=bed.tls,
             )
         except MeasurementInvalid:
             deployment.require_alive()  # If it ended, that is the reason.

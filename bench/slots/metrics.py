@@ -26,7 +26,7 @@ class OpenLoop:
 
 @dataclass(frozen=True)
 class RequestMetrics:
-    """What a slot's window held, of requests answered with 200.
+    """What a slot's window held, of requests answered with the status that they are to have.
 
     Latency is done minus sent in a closed loop (service time), done minus intended in an open one
     (response time).

@@ -13,20 +13,22 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bench.generator.asks import Mix
 from bench.generator.closed_loop import Connections
 from bench.generator.compiled_loop import CompiledLoop
 from bench.generator.fresh_connections import FreshConnections
 from bench.generator.open_loop import OpenConnections, OpenFreshConnections
+from bench.generator.protocol import Ask
 from bench.generator.request_log import RequestLog
 from bench.generator.thinking import ThinkingConnections
-from bench.slots.requests import Outcome
+from bench.slots.requests import NO_CONNECTION, Outcome
 
-from .servers import ADDRESS, PATIENCE_S, UNFRAMED, after, do_nothing, read_request, reset, response
+from .acts import BIG_BYTES, Act, make_act
+from .servers import PATIENCE_S, after, at, do_nothing, page, read_body, read_head, reset
 
 BETWEEN_PARTS_S = 0.0002
 PLAY_S = 4.0
 """No script takes longer, but where a loop waits for what does not come."""
-Ending = Literal["keep", "close", "half-close", "reset"]
 Kind = Literal[
     "rounds",
     "window",
@@ -37,16 +39,7 @@ Kind = Literal[
     "fresh arrivals",
 ]
 THINK_NS = 30_000
-
-
-@dataclass(frozen=True)
-class Act:
-    """What the server does on one request."""
-
-    name: str
-    parts: tuple[bytes, ...]
-    """Sent one by one, so that they come, as a rule, in a read each."""
-    ending: Ending = "keep"
+PAGE = page().asks
 
 
 @dataclass(frozen=True)
@@ -57,131 +50,15 @@ class Script:
     count: int
     sleeps: bool
     acts: tuple[Act, ...]
-
-
-def cut(content: bytes, dice: random.Random, last: int, pieces: int = 2) -> tuple[bytes, ...]:
-    """`content` in `pieces`, the last cut before byte `last`."""
-    at = sorted(dice.randint(0, last) for _ in range(pieces - 1))
-    return tuple(content[a:b] for a, b in zip([0, *at], [*at, len(content)], strict=True))
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """What an act is made of."""
-
-    dice: random.Random
-    fresh: bool
-    good: bytes
-    """A whole answer."""
-    end: Ending
-    """After a good answer."""
-    headers: str
+    asks: tuple[Ask, ...] = PAGE
+    """Their paths are the actor's."""
+    seed: int = 0
+    """Of their order."""
 
     @property
-    def bad_end(self) -> Ending:
-        return "close" if self.fresh else "keep"
-
-    @property
-    def sudden_end(self) -> Ending:
-        return self.dice.choice(["close", "half-close", "reset"])
-
-
-def _cut_good(s: _Setting) -> Act:
-    return Act("cut", cut(s.good, s.dice, len(s.good), s.dice.choice([2, 2, 3, 5])), s.end)
-
-
-def _byte_by_byte(s: _Setting) -> Act:
-    return Act("byte by byte", tuple(bytes([byte]) for byte in response(b"tiny", headers=s.headers)), s.end)
-
-
-def _mebibyte(s: _Setting) -> Act:
-    return Act("a mebibyte", (response(b"m" * 1_048_576, headers=s.headers),), s.end)
-
-
-def _long_head(s: _Setting) -> Act:
-    answer = response(b"x", headers=f"A: {'a' * 70_000}\r\n")
-    return Act("a long head", cut(answer, s.dice, 70_000, 3), s.end)
-
-
-def _another_status(s: _Setting) -> Act:
-    status = s.dice.choice(["404 No", "500 Bad", "204 ", "301 Moved", "100 Continue"])
-    answer = response(b"sorry", status=status, headers=s.headers)
-    return Act("another status", cut(answer, s.dice, len(answer)), s.end)
-
-
-def _same_size(s: _Setting) -> Act:
-    """As long as its like, to the byte; only the head tells."""
-    other = s.dice.choice([b"HTTP/1.1 404 No", b"HTTP/1.1 500 No", b"HTTP/1.0 200 OK"])
-    return Act("another head of the same size", (s.good.replace(b"HTTP/1.1 200 OK", other),), s.bad_end)
-
-
-def _too_long(s: _Setting) -> Act:
-    more = b"!" * s.dice.choice([1, 1, 2, 2000])
-    return Act("too long", cut(s.good + more, s.dice, len(s.good) - 1), s.bad_end)
-
-
-def _two_answers(s: _Setting) -> Act:
-    return Act("two answers", cut(s.good * 2, s.dice, len(s.good) - 1), s.bad_end)
-
-
-def _unframed(s: _Setting) -> Act:
-    name, answer = s.dice.choice(list(UNFRAMED.items()))
-    return Act(name, cut(answer, s.dice, answer.index(b"\r\n\r\n") + 3), s.bad_end)
-
-
-def _garbage(s: _Setting) -> Act:
-    junk = bytes(s.dice.choices(b"HTP/1. 20\r\n:ab\x00\xff", k=s.dice.randint(1, 200)))
-    return Act("garbage", cut(junk.replace(b"\r\n\r\n", b""), s.dice, len(junk) // 2), "close")
-
-
-def _endless_head(s: _Setting) -> Act:
-    return Act("a head without end", (b"HTTP/1.1 200 OK\r\nA: " + b"a" * 600_000,), s.bad_end)
-
-
-def _cut_off(s: _Setting) -> Act:
-    part = s.good[: s.dice.randint(0, len(s.good) - 1)]
-    return Act("cut off", cut(part, s.dice, len(part)), s.sudden_end)
-
-
-def _ends_afterwards(s: _Setting) -> Act:
-    return Act("ends afterwards", (s.good,), s.sudden_end)
-
-
-ACTS: dict[Callable[[_Setting], Act], int] = {
-    lambda s: Act("whole", (s.good,), s.end): 30,
-    _cut_good: 15,
-    _byte_by_byte: 3,
-    _mebibyte: 2,
-    _long_head: 3,
-    _another_status: 6,
-    _same_size: 6,
-    _too_long: 6,
-    _two_answers: 3,
-    _unframed: 10,
-    _garbage: 4,
-    _endless_head: 2,
-    _cut_off: 12,
-    _ends_afterwards: 4,
-}
-"""With the weight of each."""
-
-
-def make_act(dice: random.Random, *, fresh: bool, idle_may_end: bool) -> Act:
-    """A random act of those whose records do not depend on time.
-
-    `idle_may_end`: the next request leaves at once on a connection that has ended. Where it does not, it is
-    a matter of time whether the end is seen first.
-    """
-    headers = f"Server: unit\r\n{dice.choice(['', '', f'Date: {dice.randint(0, 2)}'])}\r\n".replace(
-        "\r\n\r\n", "\r\n"
-    )
-    headers += "Connection: close\r\n" if fresh and dice.random() < 0.7 else ""
-    length = dice.choice([0, 1, 10, 1024, 1024, 1024, 5000, 300_000])
-    end: Ending = dice.choice(["close", "half-close", "reset"]) if fresh else "keep"
-    setting = _Setting(dice, fresh, response(b"b" * length, headers=headers), end, headers)
-    makers = [maker for maker in ACTS if maker is not _ends_afterwards or idle_may_end]
-    [maker] = dice.choices(makers, [ACTS[maker] for maker in makers])
-    return maker(setting)
+    def mix(self) -> Mix:
+        """Whose turn it is."""
+        return Mix(self.asks, self.seed)
 
 
 def make_script(seed: int) -> Script:
@@ -203,8 +80,33 @@ def make_script(seed: int) -> Script:
     count = 1 if "window" in kind else dice.choice([1, 1, 2, 3])
     idle_may_end = count == 1 and kind not in ("arrivals", "thinking window")
     how = {"fresh": "fresh" in kind, "idle_may_end": idle_may_end}
-    acts = tuple(make_act(dice, **how) for _ in range(dice.randint(1, 8)))
-    return Script(kind, count, dice.random() < 0.3, acts)
+    asks = _draw_asks(dice) if dice.random() < 0.6 else PAGE
+    if len(asks) > 1:
+        count = 1  # Which of several connections takes which ask is chance.
+    if not asks[0].numbered and "arrivals" in kind:
+        count = 1  # No number says which act is whose.
+    length = dice.randint(1, 8)
+    acts = tuple(make_act(dice, **how) for _ in range(length))
+    return Script(kind, count, dice.random() < 0.3, acts, asks, seed)
+
+
+def _draw_asks(dice: random.Random) -> tuple[Ask, ...]:
+    bodies = [None, None, b"", b"b" * 1_000, b"c" * 300_000, *[b"d" * BIG_BYTES] * (dice.random() < 0.2)]
+    return tuple(
+        Ask(
+            method=dice.choice(["GET", "GET", "HEAD", "POST", "PUT", "DELETE"]),
+            path="/",
+            body=dice.choice(bodies),
+            status=dice.choice([200, 200, 204, 304, 404]),
+            headers=dice.choice([(), (("X-A", "b"),), (("Connection", "keep-alive"), ("Host", "other"))]),
+            weight=dice.choice([1, 1, 2, 5]),
+        )
+        for _ in range(dice.choice([1, 1, 2, 3]))
+    )
+
+
+ROOM_BYTES = 262_144
+"""Of a server whose handler is an actor: a big body has no room."""
 
 
 class Actor:
@@ -232,21 +134,30 @@ class Actor:
 
     def handle(self, connection: socket.socket, number: int) -> None:
         """Serve one connection."""
-        while request := read_request(connection):
-            script, target = self._script, request.split(b" ", 2)[1].decode()
+        while True:
+            head, begun = read_head(connection)
+            if not head:
+                return
+            script, target = self._script, head.split(b" ", 2)[1].decode()
             if target.partition("?")[0] != self._path:
                 return
             act = self._next(target)
+            is_early = act is not None and act.is_early and f"Content-Length: {BIG_BYTES}".encode() in head
+            if not is_early:
+                read_body(connection, head, begun)
             if act is None:
                 with self._lock:
                     self._silent += script is self._script
                 _read_to_the_end(connection)
                 return
             try:
-                _carry_out(connection, act)
+                _carry_out(connection, act := act.answer_to(head, fresh="fresh" in script.kind))
             finally:
                 with self._lock:
                     self._done += script is self._script
+            if act.ending == "keep" and is_early:
+                _read_to_the_end(connection)
+                return
             if act.ending != "keep":
                 return
 
@@ -320,9 +231,10 @@ def compiled(**how: Any) -> dict[Kind, Factory]:
 def play(script: Script, actor: Actor, port: int, factories: dict[Kind, Factory]) -> list[Any]:
     """What a loop keeps of `script`, without what depends on time: records, and counts."""
     path = actor.begin(script)
+    asks = tuple(ask.model_copy(update={"path": path}) for ask in script.asks)
     log = RequestLog()
     how = {"sleeps": script.sleeps} if "arrivals" in script.kind else {}
-    loop = factories[script.kind](ADDRESS, port, path, script.count, log, **how)
+    loop = factories[script.kind](at(port), Mix(asks, script.seed), script.count, log, **how)
     arrivals = np.zeros(0, np.int64)
     try:
         if script.kind == "rounds":
@@ -384,7 +296,8 @@ def _describe(script: Script, records: np.ndarray) -> list[tuple[Any, ...]]:
     numbered = script.count == 1 or script.kind == "rounds"
     rows = [
         (
-            int(row["connection"]) if numbered else int(row["connection"]) >= 0,
+            int(row["connection"]) if numbered else int(row["connection"]) != NO_CONNECTION,
+            int(row["request"]),
             int(row["status"]),
             int(row["bytes"]),
             Outcome(int(row["outcome"])).name,

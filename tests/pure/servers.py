@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from ssl import SSLContext
 
 import numpy as np
 
@@ -33,8 +34,14 @@ Handler = Callable[[socket.socket, int], None]
 
 
 @contextmanager
-def serving(handle: Handler, address: str = ADDRESS) -> Iterator[int]:
-    """A server in threads on a port of the loopback's own choice; yields the port."""
+def serving(
+    handle: Handler, address: str = ADDRESS, *, room_bytes: int = 0, context: SSLContext | None = None
+) -> Iterator[int]:
+    """A server in threads on a port of the loopback's own choice; yields the port.
+
+    `room_bytes`: of what is sent and nobody reads, by default as much as the kernel gives. `context`: of a
+    server that speaks TLS.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     faults: list[BaseException] = []
     accepted: list[socket.socket] = []
@@ -43,7 +50,10 @@ def serving(handle: Handler, address: str = ADDRESS) -> Iterator[int]:
     def carry_out(connection: socket.socket, number: int) -> None:
         with connection, suppress(OSError):  # The client may leave at any time.
             try:
-                handle(connection, number)
+                if context:
+                    connection = context.wrap_socket(connection, server_side=True)
+                with connection:
+                    handle(connection, number)
             except OSError:
                 raise
             except BaseException as fault:  # noqa: BLE001 - raised by the test's own thread, below.
@@ -61,6 +71,8 @@ def serving(handle: Handler, address: str = ADDRESS) -> Iterator[int]:
                 thread.start()
 
     with socket.create_server((address, 0), family=family, backlog=256) as listener:
+        if room_bytes:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room_bytes)
         accepter = threading.Thread(target=accept, daemon=True)
         accepter.start()
         try:
@@ -207,6 +219,7 @@ MISCHUNKED = {
     "a line feed in an extension": b"1;a\nb\r\nx\r\n0\r\n\r\n",
     "an extension without end": b"1;" + b"a" * 20_000 + b"\r\nx\r\n0\r\n\r\n",
     "more than the size": b"1\r\nxy\r\n0\r\n\r\n",
+    "data that ends in another byte": b"1\r\nxy\n0\r\n\r\n",
     "data that ends in a line feed alone": b"1\r\nx\n0\r\n\r\n",
     "a line feed in a trailer": b"1\r\nx\r\n0\r\nA: b\nC: d\r\n\r\n",
     "a line feed for an end": b"1\r\nx\r\n0\r\n\n",

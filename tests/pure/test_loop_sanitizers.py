@@ -25,13 +25,13 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from bench.generator.compiled_loop import load_library
-from tests.pure.scripts import Actor, compiled, make_script, play
+from tests.pure.scripts import ROOM_BYTES, Actor, compiled, make_script, play
 from tests.pure.servers import serving
 
 factories = compiled(functions=load_library(Path(sys.argv[1])))
 actor = Actor()
-with serving(actor.handle) as port:
-    records = sum(len(play(make_script(seed), actor, port, factories)) - 3 for seed in range(1000, 1080))
+with serving(actor.handle, room_bytes=ROOM_BYTES) as port:
+    records = sum(len(play(make_script(seed), actor, port, factories)) - 3 for seed in range(1000, 1120))
 print("records", records)
 """
 
@@ -65,8 +65,8 @@ def test_no_sanitizer_finds_anything(tmp_path: Path) -> None:
             "AddressSanitizer: heap-buffer-overflow",
         ),
         (
-            "(head[9] - '0') * 100 +",
-            "(head[9] - '0') * 2000000000 +",
+            "(content[9] - '0') * 100 +",
+            "(content[9] - '0') * 2000000000 +",
             "runtime error: signed integer overflow",
         ),
     ],

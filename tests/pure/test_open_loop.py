@@ -384,7 +384,7 @@ environment = OrderedEnvironment(user_classes=[User])
 asks = (Ask(path="/1024"),)
 order = Order("host", "127.0.0.1", int(sys.argv[1]), asks, 2, 0.1, 0.3, 1, rate_rps=200.0, arrival_seed=7)
 User(environment).drive(order)
-environment.feed(order)
+environment.feed(order, asks)
 records = order.log.records()
 print(json.dumps({
     "offsets_ns": sorted((records["intended_ns"] - order.window_start_ns).tolist()),

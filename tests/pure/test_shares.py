@@ -74,12 +74,19 @@ def driven(**changes: object) -> Driven:
 
 def test_the_window_of_all_is_what_each_had_by_the_master_s_clock() -> None:
     later = driven(
-        window_start_ns=1_130, window_end_ns=1_180, core_busy={0: 0.2, 1: 0.9}, cpu_share=0.3, connected=3
+        window_start_ns=1_130,
+        window_end_ns=1_180,
+        core_busy={0: 0.2, 1: 0.9},
+        cpu_share=0.3,
+        connected=3,
+        handshakes=3,
+        resumed=1,
     )
     found = sum_up([driven(), later], [Offset(0, 0), Offset(-1_000, 7)], locust_requests=42)
 
     assert (found.window_start_ns, found.window_end_ns) == (130, 180)
     assert (found.opened, found.connected, found.locust_requests) == (4, 4, 42)
+    assert (found.handshakes, found.resumed) == (3, 1)
     assert (found.core_busy, found.cpu_share, found.loop) == ({0: 0.5, 1: 0.9}, 0.3, "compiled")
     assert [(part.clock_offset_ns, part.clock_error_ns) for part in found.parts] == [(0, 0), (-1_000, 7)]
 
