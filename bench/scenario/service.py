@@ -103,25 +103,31 @@ class Container(Frozen):
     port: int = Field(default=80, ge=1, le=65535)
     """On which it listens inside."""
     entrypoint: tuple[Template, ...] | None = None
+    """In place of the image's own."""
     command: tuple[Template, ...] | None = None
-    """Both: the image's own, where they are absent."""
+    """In place of the image's own."""
     environment: Mapping[Variable, Template] = {}
+    """Variables beside those of the image."""
     mounts: Mapping[ContainerPath, InsidePath] = {}
     """Path inside the container -> file or folder of the scenario's folder; read-only."""
     user: str | None = Field(default=None, pattern=r"^[\w.:-]+$")
+    """As whom it runs: name or id, with a group after a colon; absent: as the image says."""
     memory_mb: int | None = Field(default=None, ge=6, le=10_000_000)
     """Limit in MiB."""
     open_files: int | None = Field(default=None, ge=16, le=1_048_576)
     """Limit of its file descriptors; absent: the engine's."""
     cap_add: tuple[Capability, ...] = ()
+    """Capabilities beside Docker's usual ones, as `NET_BIND_SERVICE`."""
     cap_drop: tuple[Capability, ...] = ()
+    """Of Docker's usual ones, those that it has not; `ALL`: none."""
     read_only: bool = False
-    """Its root file system."""
+    """Whether its root file system cannot be written."""
     tmpfs: tuple[ContainerPath, ...] = ()
     """Folders in memory."""
     shm_mb: int | None = Field(default=None, ge=1, le=1_000_000)
     """Of /dev/shm, in MiB."""
     ready: Ready = Ready()
+    """When it serves."""
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
@@ -161,8 +167,9 @@ class Tls(Frozen):
     server_name: str = Field(default="bench.test", pattern=r"^[A-Za-z0-9.-]+$", max_length=200)
     """That is asked for, and that its certificate must have."""
     certificate_at: ContainerPath | None = None
+    """A file inside the container, to which the run writes a certificate that it makes."""
     key_at: ContainerPath | None = None
-    """Files inside the container, to which the run writes a certificate and a key that it makes."""
+    """Another, for its key."""
     trust: InsidePath | None = None
     """Or, of a service with a certificate of its own: the PEM file by which it is checked."""
     resume: bool = True
@@ -235,6 +242,7 @@ class Expected(Frozen):
     bytes: int | None = Field(default=None, ge=0)
     """Its length."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """Of the body, in hexadecimal digits."""
     same_json: str | None = None
     """JSON that it is the same as, whatever its spaces and the order of its keys."""
     pattern: str | None = Field(default=None, min_length=1, max_length=2000)
@@ -256,20 +264,26 @@ class Request(Frozen):
     """One of the requests that a load is made of."""
 
     path: Path = "/"
+    """With its query, as it is sent: percent-encoded."""
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    """Of HTTP."""
     headers: Mapping[
         Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")],
         Annotated[str, Field(pattern=r"^[\x20-\x7e\t]*$")],
     ] = {}
+    """Beside `Host` and what frames a body."""
     body: str | None = None
+    """Text that is sent."""
     body_file: InsidePath | None = None
+    """Or a file of the scenario's folder."""
     body_bytes: int | None = Field(default=None, ge=0, le=LARGEST_BODY)
-    """So many bytes of nothing in particular."""
+    """Or so many bytes of nothing in particular."""
     weight: int = Field(default=1, ge=1, le=1000)
     """How often it is sent, beside the others."""
     status: int = Field(default=200, ge=200, le=599)
     """Of its answer; any other is an error. Redirects are answers."""
     expect: Expected = Expected()
+    """What its whole answer must be."""
 
     @model_validator(mode="after")
     def _has_one_body(self) -> Self:
