@@ -110,6 +110,8 @@ class Container(Frozen):
     """Variables beside those of the image."""
     mounts: Mapping[ContainerPath, InsidePath] = {}
     """Path inside the container -> file or folder of the scenario's folder; read-only."""
+    working_dir: ContainerPath | None = None
+    """In which it starts; absent: the image's own."""
     user: str | None = Field(default=None, pattern=r"^[\w.:-]+$")
     """As whom it runs: name or id, with a group after a colon; absent: as the image says."""
     memory_mb: int | None = Field(default=None, ge=6, le=10_000_000)

@@ -41,6 +41,8 @@ def container_options(
         options["entrypoint"] = [service.fill(word, filled) for word in asked.entrypoint]
     if asked.command is not None:
         options["command"] = [service.fill(word, filled) for word in asked.command]
+    if asked.working_dir is not None:
+        options["working_dir"] = asked.working_dir
     if asked.user is not None:
         options["user"] = asked.user
     if asked.memory_mb is not None:
