@@ -151,7 +151,7 @@ def test_where_packets_were_captured_the_time_of_the_server_is_the_services_own(
     told = tell_meaning(run)
 
     assert told
-    assert all(f"of {SERVER_US:.1f} us that Apache itself takes: " in line for line in told["lines"])
+    assert all(f"of the {SERVER_US:.1f} us that Apache itself takes: " in line for line in told["lines"])
     assert "the median of the hop at the server in host" in told["said"]
     assert all("of a request's whole" in line for line in told["lines"])
 

@@ -1,4 +1,4 @@
-"""What a report says of a service of the person's own: what was served, and what a mode means for it."""
+"""What a report says of a service of one's own: its container, what arms had in common, its requests."""
 
 from pathlib import Path
 from typing import Any
@@ -167,6 +167,7 @@ def test_every_request_has_its_count_and_quantiles_by_arm(shop: Run) -> None:
         assert row.p99_us == pytest.approx(np.quantile(np.repeat(took_us[of_request], slots), 0.99), rel=5e-3)
 
 
+@pytest.mark.slow
 def test_the_page_has_them_and_what_was_served_in_both_forms(shop: Run) -> None:
     html, markdown = (fill_page(form, shop, list_chapters(shop)) for form in ("html", "md"))
 
@@ -181,7 +182,7 @@ def test_a_run_of_one_request_has_no_table_of_requests(tmp_path: Path) -> None:
     run = judged(store_own(tmp_path, make_own(requests=(CART,))))
 
     assert tell_requests(run) is None
-    assert "service" in {chapter.name for chapter in list_chapters(run)}
+    assert "service" in {chapter.name for chapter in list_chapters(run, figures=False)}
 
 
 def test_slots_that_do_not_say_what_was_asked_for_are_left_out(tmp_path: Path) -> None:

@@ -42,18 +42,18 @@ def headline_meaning(run: Run) -> list[str]:
 
 
 def _introduce(run: Run) -> str:
-    baseline = run.record.scenario.baseline
-    margin = "the margin is the smallest difference that matters, as the scenario declares it"
+    scenario = run.record.scenario
+    margin = (
+        "the margin, which the scenario declares as the smallest difference that matters, is of a request's"
+        " whole time, the client's part included"
+    )
     if any(meaning.own_us for _, meaning in _find_meanings(run)):
         return (
-            f"What each mode adds to a request's p50, beside the time that {name_served(run.record.scenario)}"
-            f" itself takes: the median of the hop at the server in {baseline}, where packets were captured."
-            f" The margin is of a request's whole time, the client's part included; {margin}."
+            f"What each mode adds to a request's p50, beside the time that {name_served(scenario)} itself"
+            f" takes: the median of the hop at the server in {scenario.baseline}, where packets were"
+            f" captured; {margin}."
         )
-    return (
-        f"What each mode adds to a request's p50, beside that p50 in {baseline}: a request's whole time, the"
-        f" client's part included; {margin}."
-    )
+    return f"What each mode adds to a request's p50, beside that p50 in {scenario.baseline}; {margin}."
 
 
 def _find_meanings(run: Run) -> list[tuple[Comparison, Meaning]]:
@@ -107,11 +107,12 @@ def _describe(run: Run, comparison: Comparison, meaning: Meaning) -> str:
     if meaning.own_us and meaning.share_of_own is not None:
         served = name_served(run.record.scenario)
         said = (
-            f"{difference} of {format_number(meaning.own_us)} us that {served} itself takes:"
+            f"{difference} of the {format_number(meaning.own_us)} us that {served} itself takes:"
             f" {format_fraction(meaning.share_of_own)}; of a request's whole {whole} it is"
             f" {format_fraction(meaning.share_of_whole)}, {margin}"
         )
-    condition = f" ({comparison.condition})" if comparison.condition else ""
+    several = sum(condition.is_compared for condition in run.conditions) > 1
+    condition = f" ({comparison.condition})" if several else ""
     return f"{comparison.candidate}{condition}: {said}{_describe_rate(run, meaning)}"
 
 
