@@ -34,12 +34,8 @@ def refused(other: RunRecord) -> str:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"image": {"id": "sha256:5410"}}, "service.image: sha256:5409 → sha256:5410"),
-        (
-            {"companion_images": {"db": {"id": "sha256:db18"}}},
-            "companions.db.image: sha256:db17 → sha256:db18",
-        ),
-        ({"companions": (), "companion_images": {}}, "companions.db.image: sha256:db17 → absent"),
+        ({"service": {"image": "shopping:2"}}, "service.image: shop → shopping"),
+        ({"companions": (), "companion_images": {}}, "companions.db.image: "),
         ({"companions": (DATABASE.model_copy(update={"user": "9"}),)}, 'companions.db.user: absent → "9"'),
         ({"service": {"command": ("serve",)}}, "service.command: serve --port {port} → serve"),
         ({"service": {"memory_mb": 64}}, "service.memory_mb: absent → 64"),
@@ -90,13 +86,22 @@ def test_a_value_that_may_be_secret_is_not_in_the_message() -> None:
     assert "hunter" not in message
 
 
-def test_a_history_has_a_line_an_image(tmp_path: Path) -> None:
+def test_another_release_of_an_image_is_a_circumstance_which_is_named() -> None:
+    released = {"image": {"id": "sha256:5410"}, "companion_images": {"db": {"id": "sha256:db18"}}}
+    found = require_comparable(run_of("first"), run_of("second", **released))
+
+    assert found.faults == ()
+    named = [str(item) for item in found.subjects]
+    assert "image.id: sha256:5409 → sha256:5410" in named
+    assert "companions.db.image: sha256:db17 → sha256:db18" in named
+
+
+def test_a_history_goes_on_over_the_releases_of_an_image(tmp_path: Path) -> None:
     found = [judged(store_own(tmp_path / name, id=name, image={"id": name})) for name in ("old", "new")]
     lines = trace_lines([(run.record, run.verdict.comparisons) for run in found])
     p50 = [line for line in lines if line.metric == "p50_latency_us" and line.candidate == "bridge"]
 
-    assert [[point.run for point in line.points] for line in p50] == [["new"], ["old"]]
-    assert [str(item) for item in p50[1].plan] == ["service.image: new → old"]
+    assert [[point.run for point in line.points] for line in p50] == [["new", "old"]]
 
 
 def test_a_map_of_several_runs_is_of_one_service(tmp_path: Path) -> None:

@@ -269,6 +269,7 @@ def describe_circumstances(record: RunRecord) -> dict[str, str]:
             for name, value in facts.stated().items()
         },
         **{f"image.{name}": value for name, value in record.image.stated().items()},
+        **{f"companions.{name}.image": image.id or "" for name, image in record.companion_images.items()},
         **{f"host.{name}": value for name, value in record.lab.stated().items()},
         "idle states": " and ".join(held) or ABSENT,
         **{f"tool.{name}": value for name, value in record.tools.items()},

@@ -6,40 +6,44 @@ from collections.abc import Iterator, Sequence
 
 from bench.errors import InputError
 from bench.judgement.across_runs.disagreement import Disagreement, list_disagreements
-from bench.records.environment import ImageFacts
 from bench.records.run import RunRecord
 from bench.scenario.served import describe_requests, name_served
 from bench.scenario.service import Container, Request
 
 NAMES_ALONE = {"name", "rate_rps", "image", "archive", "build", "environment"}
-"""What a service is called, and what is told of it; where its image comes from is told by the image itself,
-and a variable by `_describe_variables`."""
+"""What a service is called, and what is told of it. Which release of an image it was is a circumstance, and
+may differ: a service of one's own has a new one every week."""
 SHOWN = 12
 """Characters of the digest of what may be secret: messages are passed on."""
 
 
 def describe_service(record: RunRecord) -> dict[str, str]:
-    """Image, words and requests of what a run measured, and of what it needed, by dotted field."""
+    """Image (of whatever release), words and requests of what a run measured, and of what it needed, by
+    dotted field."""
     scenario = record.scenario
     if scenario.served.is_built_in:
         found = {"service": name_served(scenario)}
     else:
-        found = {"service": "of one's own", **_describe("service", scenario.served, record.image)}
+        found = {"service": "of one's own", **_describe("service", scenario.served)}
     for companion in scenario.companions:
-        image = record.companion_images.get(companion.name, ImageFacts())
-        found |= _describe(f"companions.{companion.name}", companion, image)
+        found |= _describe(f"companions.{companion.name}", companion)
     return found | {
         f"requests.{place}": _describe_request(request) for place, request in enumerate(scenario.asked, 1)
     }
 
 
-def _describe(what: str, container: Container, image: ImageFacts) -> dict[str, str]:
+def _describe(what: str, container: Container) -> dict[str, str]:
     words = container.model_dump(mode="json", exclude_defaults=True, exclude=NAMES_ALONE)
     return {
-        f"{what}.image": image.id or container.source,
+        f"{what}.image": _name_repository(container.source),
         **{f"{what}.{field}": _show(value) for field, value in words.items()},
         **{f"{what}.environment.{name}": value for name, value in _describe_variables(container)},
     }
+
+
+def _name_repository(source: str) -> str:
+    """`shop` of `registry:5000/team/shop:1.2@sha256:...`: the same from another registry."""
+    return source.partition("@")[0].rpartition("/")[2].partition(":")[0]
 
 
 def _describe_variables(container: Container) -> Iterator[tuple[str, str]]:
@@ -80,7 +84,11 @@ def find_faults_of_service(before: RunRecord, after: RunRecord) -> Iterator[Disa
 def require_same_service(records: Sequence[RunRecord]) -> None:
     """That all of `records` can stand on one map. Raises InputError where two measured other things."""
     for other in records[1:]:
-        if faults := list(find_faults_of_service(records[0], other)):
+        faults = list(find_faults_of_service(records[0], other))
+        first, second = records[0].image.id, other.image.id
+        if not faults and not other.scenario.served.is_built_in and first != second:
+            faults = [Disagreement(field="image", before=first or "unknown", after=second or "unknown")]
+        if faults:
             raise InputError(
                 f"Mapping the runs {records[0].id} and {other.id}",
                 "they measured other things:\n  " + "\n  ".join(map(str, faults)) + "\n",

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.results.run import Run
+from bench.scenario.scenario import Scenario
+from bench.scenario.service import Container
 from bench.scenario.toml import scenario_toml
+
+HIDDEN = "(not shown: see run.json)"
+SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
 
 
 def tell_rerun(run: Run) -> Mapping[str, Any]:
@@ -17,6 +22,32 @@ def tell_rerun(run: Run) -> Mapping[str, Any]:
         + (" --decide" if record.decide else "")
         + (" --hosts hosts.toml" if record.on_real_hosts else ""),
         "file": f"{record.scenario.name}.toml",
-        "scenario_toml": scenario_toml(record.scenario),
+        "scenario_toml": scenario_toml(_without_secrets(record.scenario)),
         "version": record.bench_version,
     }
+
+
+def _without_secrets(scenario: Scenario) -> Scenario:
+    """The scenario without what may be a password: a report is passed on. run.json has all of it."""
+
+    def hide(container: Container) -> Container:
+        variables = {name: value if "{" in value else HIDDEN for name, value in container.environment.items()}
+        return container.model_copy(update={"environment": variables})
+
+    requests = tuple(
+        request.model_copy(
+            update={
+                "headers": {
+                    name: HIDDEN if name.lower() in SECRET_HEADERS else value
+                    for name, value in request.headers.items()
+                }
+            }
+        )
+        for request in scenario.requests
+    )
+    changes: dict[str, Any] = {
+        "service": scenario.service and hide(scenario.service),
+        "companions": tuple(hide(companion) for companion in scenario.companions),
+        "requests": requests,
+    }
+    return scenario.model_copy(update=changes) if scenario.service else scenario
