@@ -62,7 +62,10 @@ def find_gaps(bed: Bed) -> Gaps:
         raise EnvironmentLacks(
             f"Trying the baseline {scenario.baseline}",
             "; ".join(dict.fromkeys(missing_conditions.values())),
-            "Nothing can be compared with a baseline that cannot be had: choose another.",
+            "Nothing can be compared with a baseline that cannot be had: choose another."
+            if scenario.service is None
+            else "`docker run` of the same image, command and environment should show the same; then see the"
+            " service's port, its requests and its `ready`.",
         )
     present = [index for index in range(len(conditions(scenario))) if index not in missing_conditions]
     arms = {

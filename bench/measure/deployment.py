@@ -60,10 +60,9 @@ class Deployment:
         host, process = self.docker_host, f"/proc/{self.server.pid}"
         listed = host.attempt(["ls", f"{process}/fd"], timeout_s=5, environment={})
         limits = dict(parse_limits("".join(host.read(f"{process}/limits").values())))
-        words = self.server.last_words().strip().splitlines()
         return (
             f"its first process has {len(listed.output.split())} files open of"
-            f" {limits.get('open files', '?')}; its last words: {words[-1][-300:] if words else 'none'}"
+            f" {limits.get('open files', '?')}; its last words: {self.server.last_words() or 'none'}"
         )
 
     def require_alive(self) -> None:

@@ -17,6 +17,8 @@ FIRST_SLICE_S = 1.0
 """Of asking, before it is looked whether it still lives; each is twice as long as the last, for a server
 may be slow to answer."""
 LOOK_S = 0.02
+UNREACHED = frozenset({7, 28})
+"""Of curl: could not connect, and nothing came in time."""
 ASK_S = "3"
 """Curl's patience with one answer, where the load's own probe got none that was right."""
 
@@ -86,23 +88,15 @@ def _ask_once(bed: Bed, site: Site, server: Server, condition: Condition) -> str
     ready = bed.ready(condition)
     scheme = "https" if site.provided.service.tls else "http"
     url = f"{scheme}://{authority(server.endpoint.address, server.endpoint.port)}{ready.path}"
-    ask = (
-        "curl",
-        "-sS",
-        "-k",
-        "--max-time",
-        ASK_S,
-        "-o",
-        "/dev/null",
-        "-w",
-        "%{http_code}",
-        "-X",
-        ready.method,
-    )
+    method = ["--head"] if ready.method == "HEAD" else ["--request", ready.method]
+    ask = ("curl", "-sS", "-k", "--max-time", ASK_S, "-o", "/dev/null", "-w", "%{http_code}", *method)
     done = bed.sender(site).attempt([*ask, url], timeout_s=2 * float(ASK_S), environment={})
     answer = done.output.strip()
     if done.status == 0:
         return (
             f"{ready.called} is answered with {answer}, and {ready.status} is waited for: see service.ready"
         )
-    return f"{ready.called} is not answered in HTTP ({answer[-300:]}){bed.explain_silence(server.endpoint)}"
+    said = answer.partition("\n")[0][:200]
+    if done.status in UNREACHED:
+        return f"no connection comes through from the client ({said}){bed.explain_silence(server.endpoint)}"
+    return f"it takes connections, and answers {ready.called} with nothing in {scheme.upper()} ({said})"

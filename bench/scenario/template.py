@@ -31,6 +31,7 @@ def draft_scenario(name: str, modes: Sequence[str], schema: str = "", served: Se
     `schema` is the address of the JSON Schema, for editors. Raises ValueError for an unknown mode;
     all else that may be wrong with the modes is for `parse_scenario` to say.
     """
+    is_fast = served is BUILT_IN  # A service of one's own may need a millisecond for an answer.
     kinds = [parse_mode(mode)[0] for mode in modes]
     arms = [mode.replace(":", "-") for mode in modes]
     baseline, others = arms[0], arms[1:]
@@ -53,8 +54,8 @@ def draft_scenario(name: str, modes: Sequence[str], schema: str = "", served: Se
         _option("[load]", "", "the same in every arm"),
         _option("connections", "1", "1 shows latency; 16 keeps the server's core busy, and shows capacity"),
         *([] if served.tables else [_option("page_bytes", "1024", "1024, 65536 or 1048576")]),
-        _option("warm_up_s", "0.15", "not measured"),
-        _option("measure_s", "0.65", "a p99 wants 10,000 requests in it"),
+        _option("warm_up_s", "0.15" if is_fast else "0.3", "not measured"),
+        _option("measure_s", "0.65" if is_fast else "2.0", "a p99 wants 10,000 requests in it"),
         "",
         "[schedule]",
         _option("blocks", "18", "four times the blocks halve the intervals"),

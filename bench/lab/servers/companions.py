@@ -22,6 +22,7 @@ from bench.lab.servers.containers import (
     container_options,
     create_container,
     describe_state,
+    last_words,
     start_container,
 )
 from bench.lab.servers.engine import Engine
@@ -96,7 +97,7 @@ def _await_ready(host: Host, doing: str, companion: Companion, container: Contai
     waiting.wait_until(lambda: is_ready() or has_ended(), companion.ready.timeout_s, LOOK_S)
     if has_ended() or not is_ready():
         state = describe_state(container, lives=not has_ended())
-        words = container.logs(tail=20).decode(errors="replace").strip()[-1000:]
+        words = last_words(container)
         wanted = f"port {companion.port}" + (
             f" and a line like {companion.ready.log!r}" if companion.ready.log else ""
         )

@@ -15,6 +15,8 @@ from bench.scenario import service
 from bench.scenario.modes.model import DockerNetwork
 
 NOTICE_S = 10
+LINES, LINE = 4, 250
+"""Of a server's last words, in a paragraph that holds more than they."""
 API_VERSION = "1.41"
 """Of Docker 20.10, the oldest engine that is tried: what an endpoint's options are written for."""
 MIB = 1024 * 1024
@@ -147,9 +149,16 @@ def describe_state(container: Container, *, lives: bool) -> str:
 
 def ended_at_once(doing: str, container: Container) -> MeasurementInvalid:
     """What ended before it could be looked at."""
-    words = container.logs(tail=20).decode(errors="replace").strip()[-1000:]
+    words = last_words(container)
     return MeasurementInvalid(
         doing,
         f"it ended at once ({describe_state(container, lives=False)}); its last words: {words or 'none'}",
         "See what it says; `docker run` of the same image and command should say the same.",
     )
+
+
+def last_words(container: Container) -> str:
+    """End of what it wrote to its log, without Apache's notices that it started: a few lines, cut."""
+    lines = container.logs(tail=20).decode(errors="replace").splitlines()
+    told = [line.strip() for line in lines if line.strip() and ":notice]" not in line]
+    return " | ".join(line[-LINE:] for line in told[-LINES:])

@@ -25,6 +25,7 @@ from bench.lab.servers.containers import (
     create_network,
     describe_state,
     ended_at_once,
+    last_words,
     start_container,
 )
 from bench.lab.servers.engine import Engine
@@ -92,11 +93,10 @@ class Server:
     companions: tuple[Container, ...] = ()
 
     def last_words(self) -> str:
-        """End of what it wrote to its log, without Apache's notices that it started."""
+        """End of what it wrote to its log."""
         if self.container is None:
             return ""
-        lines = self.container.logs(tail=20).decode(errors="replace").splitlines()
-        return "\n".join(line for line in lines if ":notice]" not in line)[-1000:]
+        return last_words(self.container)
 
     def state(self, host: Host) -> str:
         """`running`, or how its first process ended."""
