@@ -157,3 +157,8 @@ def parse_limits(text: str) -> Iterator[tuple[str, str]]:
             if line.startswith(f"Max {name} "):
                 soft, hard = line.removeprefix(f"Max {name} ").split()[:2]
                 yield name, f"{soft} (hard {hard})"
+
+
+def available_memory(text: str) -> int:
+    """Bytes that programs can have without swapping: MemAvailable of /proc/meminfo (proc_meminfo(5))."""
+    return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("MemAvailable:"))

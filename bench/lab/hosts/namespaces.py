@@ -22,8 +22,9 @@ from bench.lab.hosts.waiting import wait_until
 from bench.scenario.modes.catalogue import UPLINK
 
 READY_S = 10.0
-DATA_BYTES = 2 * 2**30
-"""Room for an engine's data: about 0.2 GB are used by one image, the rest is never touched."""
+DATA_SHARE = "50%"
+"""Of the machine's memory, room for an engine's data: the built-in image takes 0.2 GB, the rest is not touched.
+Who brings a larger image is told beforehand where it does not fit (own_image.py)."""
 ENTER = ("--net", "--mount", "--pid", "--ipc", "--uts")
 
 
@@ -213,7 +214,7 @@ def _set_up(name: str, folder: str) -> str:
     # sysfs is mounted while it still may be written: a container in host mode mounts it read-only.
     return (
         "set -e; mount -t tmpfs -o mode=755 tmpfs /run; mkdir /run/sysfs /run/lock;"
-        f" mount -t tmpfs -o mode=711,size={DATA_BYTES} tmpfs {folder}/data;"
+        f" mount -t tmpfs -o mode=711,size={DATA_SHARE} tmpfs {folder}/data;"
         " mount -t sysfs sysfs /run/sysfs;"
         # Docker 28 looks in /sys for a container's link, and waits for 20 ms where it does not find it.
         " mkdir /run/cgroup; mount --rbind /sys/fs/cgroup /run/cgroup; mount -t sysfs sysfs /sys;"

@@ -82,7 +82,10 @@ def digest_environment() -> str:
 def digest_of_tree(folder: Path) -> str:
     """Of the names and contents of all files in `folder`, but for Python's own."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and COMPILED_IN not in path.parts)
-    digests = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    digests = {}
+    for path in files:
+        with path.open("rb") as stream:  # It may be larger than memory.
+            digests[str(path.relative_to(folder))] = hashlib.file_digest(stream, "sha256").hexdigest()
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 

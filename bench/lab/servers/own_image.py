@@ -22,11 +22,16 @@ from bench.lab.servers.environment import digest_of_tree
 from bench.lab.servers.image import Image, load_archive
 from bench.lab.servers.image_archive import read_archive, with_manifest
 from bench.paths import CACHE
+from bench.procfs import available_memory
 from bench.scenario.service import Container
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le"}
 """As the kernel says it -> as images say it (GOARCH)."""
 SAVING_S = 600
+KEPT = 10
+"""Images of a person's own in the cache."""
+COPIES = 2.5
+"""Of an image, that an engine has in memory at most while it takes it: seen with one of 2 GB."""
 FROM = re.compile(r"^\s*FROM\s+(?:--platform=\S+\s+)?(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE | re.MULTILINE)
 
 
@@ -51,6 +56,9 @@ def provide_own_image(client: docker.DockerClient, asked: Container, own: Own) -
     CACHE.mkdir(parents=True, exist_ok=True)
     doing = f"Loading the image {asked.source}"
     archive = _find_known(own.known.get(asked.source)) or _find_archive(client, asked, own)
+    _require_memory(doing, archive.stat().st_size)
+    archive.touch()
+    _forget_oldest()
     try:
         identity = load_archive(client, archive)
     except (APIError, ImageNotFound, RequestException) as fault:
@@ -64,6 +72,14 @@ def provide_own_image(client: docker.DockerClient, asked: Container, own: Own) -
     found = client.images.get(identity)
     _require_architecture(doing, str(found.attrs["Architecture"]), str(found.attrs.get("Os", "linux")))
     return Image(identity, source=asked.source, architecture=str(found.attrs["Architecture"]))
+
+
+def _forget_oldest() -> None:
+    """Keep the images that were used last."""
+    archives = sorted(CACHE.glob("service-*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for archive in archives[KEPT:]:
+        archive.unlink()
+        archive.with_suffix(".ids").unlink(missing_ok=True)
 
 
 def _find_known(identity: str | None) -> Path | None:
@@ -177,6 +193,7 @@ def _build(client: docker.DockerClient, folder: Path) -> Path:
     archive = CACHE / f"service-{key}.tar"
     if archive.exists():
         return archive
+    _require_memory(doing, sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()))
     _bring_bases(client, (folder / "Dockerfile").read_text())
     tag = f"bench-service:{key}"
     try:
@@ -210,6 +227,19 @@ def _bring_bases(client: docker.DockerClient, dockerfile: str) -> None:
                 for image in client.images.load(stream):
                     image.tag(*base.rsplit(":", 1)) if ":" in base else image.tag(base)
         stages.add(stage.lower())
+
+
+def _require_memory(doing: str, size: int) -> None:
+    """For a moment an image is there as it came and unpacked, and engines have their data in memory."""
+    available = available_memory(Path("/proc/meminfo").read_text())
+    if available < COPIES * size:
+        raise EnvironmentLacks(
+            doing,
+            f"it has {size / 1e9:.1f} GB; the lab's engine needs {COPIES:g} times as much in memory, and"
+            f" {available / 1e9:.1f} GB are available",
+            "Take a smaller image, or a machine with more memory: on a disk its writing would disturb what is"
+            " measured.",
+        )
 
 
 def _require_room(doing: str, size: int) -> None:
