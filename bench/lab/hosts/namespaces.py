@@ -23,7 +23,7 @@ from bench.scenario.modes.catalogue import UPLINK
 
 READY_S = 10.0
 DATA_SHARE = "50%"
-"""Of the machine's memory, room for an engine's data: the built-in image takes 0.2 GB, the rest is not touched.
+"""Of the machine's memory, room for an engine's data: the built-in image takes 0.2 GB, the rest is untouched.
 Who brings a larger image is told beforehand where it does not fit (own_image.py)."""
 ENTER = ("--net", "--mount", "--pid", "--ipc", "--uts")
 
