@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.errors import MeasurementInvalid
-from bench.generator.client import Server
+from bench.generator.results import Server
 from bench.lab.instruments.counters import NetworkCounters, read_network_counters
 from bench.measure.answers import verify_answers
 from bench.measure.deployment import Deployment, deploy, deploy_idle

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.generator.client import CellsResult, LoadResult
+from bench.generator.results import CellsResult, LoadResult
 from bench.lab.hosts.host import network_of
 from bench.lab.instruments.activity import Activity
 from bench.lab.instruments.counters import NetworkCounters

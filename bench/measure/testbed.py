@@ -5,9 +5,11 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from bench.errors import EnvironmentLacks
+from bench.generator.ask import Ask
 from bench.generator.asks import page_asks
-from bench.generator.client import Generator, count_workers, generator
-from bench.generator.protocol import Ask, Tls
+from bench.generator.client import Generator, generator
+from bench.generator.protocol import Tls
+from bench.generator.shares import count_workers
 from bench.lab.hosts import machine
 from bench.lab.hosts.host import Endpoint, Host, Hosts, network_of
 from bench.lab.hosts.journal import Journal, undo
