@@ -2,8 +2,8 @@
 
 from bench.generator.ask import Ask
 from bench.lab.servers.own_image import Own
+from bench.scenario.requests import Request
 from bench.scenario.scenario import Scenario
-from bench.scenario.service import Request
 
 FILLING = b"bench"
 """What a body of so many bytes is made of, again and again."""

@@ -32,9 +32,9 @@ from bench.scenario.engine_source import OWN_ENGINE
 from bench.scenario.model import Arm, LabSettings, Load
 from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
+from bench.scenario.requests import Request, page_of
 from bench.scenario.scenario import Scenario
 from bench.scenario.server_limits import limit_server, most_descriptors, most_queued
-from bench.scenario.service import Request, page_of
 
 CONTROL_S = 0.3
 """How long a control is asked in vain."""
