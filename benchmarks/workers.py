@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from bench.generator.asks import page_asks
-from bench.generator.client import Generator, LoadResult, generator
+from bench.generator.client import Generator, generator
+from bench.generator.results import LoadResult
 from bench.lab.hosts import machine, requirements
 from bench.lab.hosts.host import Endpoint
 from bench.lab.hosts.journal import Journal, undo, undo_dead_runs

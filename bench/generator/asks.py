@@ -10,8 +10,8 @@ from math import gcd
 
 import numpy as np
 
+from bench.generator.ask import Ask
 from bench.generator.heads import Head
-from bench.generator.protocol import Ask
 from bench.scenario.model import Load
 from bench.wire.exchanges import ID_DIGITS, request_target
 

@@ -8,14 +8,12 @@ from pathlib import Path
 from shutil import copyfile
 from typing import TypeVar
 
-import numpy as np
-from pydantic import ConfigDict
-
 from bench.errors import MeasurementInvalid
+from bench.generator.ask import Ask
+from bench.generator.failures import GeneratorDied, NotOurs, lost
 from bench.generator.locust_report import Report, Reported
 from bench.generator.message import Message
 from bench.generator.protocol import (
-    Ask,
     Drive,
     DriveCells,
     Driven,
@@ -32,56 +30,17 @@ from bench.generator.protocol import (
     Tls,
 )
 from bench.generator.request_log import read_records
-from bench.generator.shares import merge
+from bench.generator.results import CellsResult, LoadResult, Server
+from bench.generator.shares import count_workers, merge
 from bench.generator.web_ui import web_ui_options
 from bench.lab.hosts import command
-from bench.lab.hosts.host import Endpoint, Host, parse_cpus
+from bench.lab.hosts.host import Endpoint, Host
 from bench.lab.hosts.journal import Journal
 from bench.scenario.model import Interleave, Load
 from bench.scenario.service import Secret
 
 PROBE_TIMEOUT_S = 15.0
 Answer = TypeVar("Answer", bound=Message)
-
-
-class GeneratorDied(MeasurementInvalid):
-    """The Locust process ended: no further slot of this run can be measured."""
-
-
-class NotOurs(MeasurementInvalid):
-    """Somebody else's server has the address: it is asked nothing more."""
-
-
-def _lost(why: str) -> MeasurementInvalid:
-    return MeasurementInvalid("Asking a server, before its load", why, "The slot is INVALID.")
-
-
-class LoadResult(Driven):
-    """What one load was, as the generator saw it, with its requests."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-
-    records: np.ndarray
-    """RECORD_DTYPE, warm-up included, in the order in which the requests ended; read-only."""
-
-
-class CellsResult(DrivenCells):
-    """What the turns of a set were, as the generator saw them, with the requests of each target."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-
-    records: list[np.ndarray]
-    """RECORD_DTYPE each, warm-up included, in the order in which the requests ended; read-only."""
-
-
-@dataclass(frozen=True)
-class Server:
-    """One of those that take turns."""
-
-    name: str
-    endpoint: Endpoint
-    sender: Host
-    """Where the load on it comes from."""
 
 
 @dataclass
@@ -126,7 +85,7 @@ class Generator:
         )
         probed = self._ask(order, Probed)
         if probed.failure:
-            raise _lost(probed.failure)
+            raise lost(probed.failure)
         return probed.first_200_ns or None
 
     def fetch(self, endpoint: Endpoint, ask: Ask, tls: Tls | None = None) -> Fetched:
@@ -142,7 +101,7 @@ class Generator:
             return
         proved = self._ask_word(endpoint, secret)
         if proved.failure:
-            raise _lost(proved.failure)
+            raise lost(proved.failure)
 
     def refuse_stranger(self, endpoint: Endpoint, secret: Secret | None) -> None:
         """Raise NotOurs where somebody else answers at `endpoint`; nothing where nobody does."""
@@ -316,13 +275,6 @@ class Generator:
             f"the Locust process ended (exit {self.process.wait()}); its last messages:\n{messages}\n",
             "What was measured before is kept: `bench resume` goes on from there.",
         )
-
-
-def count_workers(load: Load, client: Host) -> int:
-    """Processes that share `load`; each has a connection at least."""
-    if load.workers == "cores":
-        return min(len(parse_cpus(client.cpus)), load.connections)
-    return load.workers
 
 
 @contextmanager

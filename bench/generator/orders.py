@@ -7,9 +7,10 @@ from itertools import cycle
 from typing import Literal
 
 # The load path first, as in users.py.
+from bench.generator.ask import Ask
 from bench.generator.asks import Mix
 from bench.generator.cells import Target
-from bench.generator.protocol import Ask, DriveCells, Tls, Turn
+from bench.generator.protocol import DriveCells, Tls, Turn
 from bench.generator.request_log import RequestLog
 from bench.lab.hosts.readings import Reading
 

@@ -2,10 +2,10 @@
 
 import time
 
+from bench.generator.ask import Ask
 from bench.generator.asks import Mix
 from bench.generator.closed_loop import Connections
 from bench.generator.connecting import Destination
-from bench.generator.protocol import Ask
 from bench.generator.request_log import RequestLog
 from bench.slots.requests import Outcome
 

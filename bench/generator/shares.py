@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.generator.protocol import Driven, Records, Turn
+from bench.lab.hosts.host import Host, parse_cpus
+from bench.scenario.model import Load
 from bench.slots.requests import NO_CONNECTION, RECORD_DTYPE
 
 STAMPS = [name for name in RECORD_DTYPE.names or () if name.endswith("_ns")]
@@ -97,3 +99,10 @@ def merge(parts: Sequence[np.ndarray], connections: Sequence[int], offsets_ns: S
     ended_ns = np.where(merged["done_ns"] > 0, merged["done_ns"], np.iinfo(np.int64).max)
     ordered: np.ndarray = merged[np.argsort(ended_ns, kind="stable")]
     return ordered
+
+
+def count_workers(load: Load, client: Host) -> int:
+    """Processes that share `load`; each has a connection at least."""
+    if load.workers == "cores":
+        return min(len(parse_cpus(client.cpus)), load.connections)
+    return load.workers

@@ -21,7 +21,8 @@ from bench.slots.requests import Outcome
 from bench.generator.compiled_loop import CompiledLoop, provide_library  # isort: skip
 from bench.generator.fresh_connections import FreshConnections  # isort: skip
 from bench.generator.open_loop import OpenConnections, OpenFreshConnections  # isort: skip
-from bench.generator.protocol import Ask, Tls  # isort: skip
+from bench.generator.ask import Ask  # isort: skip
+from bench.generator.protocol import Tls  # isort: skip
 from bench.generator.request_log import RequestLog  # isort: skip
 from bench.generator.thinking import ThinkingConnections  # isort: skip
 from bench.generator.orders import CellsOrder, Order  # isort: skip

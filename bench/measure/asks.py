@@ -1,9 +1,9 @@
 """A scenario's requests, as the generator is asked to send them."""
 
-from bench.generator.protocol import Ask
+from bench.generator.ask import Ask
 from bench.lab.servers.own_image import Own
+from bench.scenario.requests import Request
 from bench.scenario.scenario import Scenario
-from bench.scenario.service import Request
 
 FILLING = b"bench"
 """What a body of so many bytes is made of, again and again."""

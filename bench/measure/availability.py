@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from bench.errors import BenchError, EnvironmentLacks, MeasurementInvalid
-from bench.generator.client import GeneratorDied
+from bench.generator.failures import GeneratorDied
 from bench.lab.hosts import waiting
 from bench.lab.hosts.host import Host
 from bench.measure.readiness import await_answer

@@ -6,16 +6,11 @@ from pathlib import Path
 import bench
 from bench.errors import BenchError, InputError, MeasurementInvalid
 from bench.generator.asks import page_asks
-from bench.generator.client import GeneratorDied, LoadResult
+from bench.generator.failures import GeneratorDied
+from bench.generator.results import LoadResult
 from bench.judgement.capacity.bound import name_workload, plan_comparisons
 from bench.judgement.capacity.knee import Outcome
-from bench.judgement.capacity.record import (
-    NULL_SERVER,
-    SCHEMA_VERSION,
-    CapacityRecord,
-    Probe,
-    Step,
-)
+from bench.judgement.capacity.record import NULL_SERVER, SCHEMA_VERSION, CapacityRecord, Probe, Step
 from bench.judgement.capacity.search import judge_probe, next_step
 from bench.lab.hosts import command, machine, requirements
 from bench.lab.hosts.host import parse_cpus

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.generator.client import LoadResult
+from bench.generator.results import LoadResult
 from bench.lab.hosts.host import Endpoint, Host
 from bench.lab.instruments.tcpdump import Capture, Captured, capture, find_taps
 from bench.records.run import CaptureRecord, TapRecord

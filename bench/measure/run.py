@@ -4,10 +4,9 @@ import time
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import bench
-from bench.errors import EnvironmentLacks, ExitCode, InputError, MeasurementInvalid
+from bench.errors import ExitCode, InputError
 from bench.judgement.comparison import Compared, Word
 from bench.judgement.precision import extend
 from bench.lab.hosts import command, machine, requirements
@@ -15,11 +14,12 @@ from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
 from bench.lab.servers.own_image import Own
 from bench.measure import provision, recording
-from bench.measure.availability import find_gaps
+from bench.measure.bed_description import describe_bed
+from bench.measure.health import Health
 from bench.measure.interleaving import measure_set
 from bench.measure.measured import Measured, is_enough
 from bench.measure.progress import Watch
-from bench.measure.real_testbed import RealBed, require_possible
+from bench.measure.real_testbed import require_possible
 from bench.measure.slot import Found, measure_slot
 from bench.measure.testbed import Bed
 from bench.records.environment import MachineFacts
@@ -34,9 +34,6 @@ from bench.scenario.hosts import HostsFile
 from bench.scenario.plan import Slot, digest_plan, lives, plan_slots, slot_seconds, turns
 from bench.scenario.scenario import Scenario
 from bench.walkthrough.walk import walk, write_walkthrough
-
-MAX_FAILED_IN_A_ROW = 3
-"""Slots (sets, where arms take turns) that fail to start, one after another, before the run gives up."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +189,7 @@ def _execute(
                 record.scenario, record.id, watch.progress, watch.web_ui_port, hosts, own
             )
             with bed_of_run as bed:
-                measured.reopen(_describe_bed(measured.record, bed))
+                measured.reopen(describe_bed(measured.record, bed))
                 watch.progress.stage("slots")
                 _measure(bed, measured, watch)
                 bed.generator.write_report(folder / "locust.html")
@@ -234,52 +231,6 @@ def _walk_through(folder: Path, record: RunRecord, watch: Watch) -> None:
         write_walkthrough(folder, walk(engines, watch.progress.stage))
 
 
-def _describe_bed(record: RunRecord, bed: Bed) -> RunRecord:
-    recording.require_same_image(f"Resuming the run {record.id}", record.image, bed.image)
-    places = {place.name: place for place in bed.places}
-    gaps = find_gaps(bed)
-    of_hosts = _describe_hosts(record, bed) if isinstance(bed, RealBed) else {}
-    return record.model_copy(
-        update={
-            **of_hosts,
-            "lab": bed.lab.describe(),
-            "engines": {
-                name: living.describe(places[name].description) for name, living in bed.engines.items()
-            },
-            "image": bed.image.describe(),
-            "companion_images": {name: image.describe() for name, image in bed.images.companions.items()},
-            "unavailable": gaps.arms,
-            "unavailable_conditions": gaps.conditions,
-            "unavailable_under": gaps.cells,
-        }
-    )
-
-
-def _describe_hosts(record: RunRecord, bed: RealBed) -> dict[str, Any]:
-    """What a record says of real hosts. Raises EnvironmentLacks where they are not those of before."""
-    found = bed.describe_machines()
-    doing = f"Resuming the run {record.id}"
-    if record.hosts and set(record.hosts) != set(found):
-        seen = f"its hosts were {', '.join(record.hosts)}, and are {', '.join(found)} now"
-        raise EnvironmentLacks(doing, seen, "Name the same machines, or begin a new run.")
-    for name, before in record.hosts.items():
-        recording.require_same_machine(f"{doing} on {name}", before.machine, found[name].machine)
-    there = bed.lab.describe()
-    if record.lab.hosts and record.lab != there:
-        seen = "; ".join(f"{name}: {fact}" for name, fact in record.lab.stated().items())
-        raise EnvironmentLacks(
-            doing,
-            f"its hosts were {seen}, and are otherwise now",
-            "Give the hosts file as it was, or begin a new run.",
-        )
-    [place] = bed.places
-    return {
-        "hosts": found,
-        "machine": found[place.name].machine,
-        "tools": machine.tool_versions(bed.lab.docker[place.name].run),
-    }
-
-
 def _measure(bed: Bed, measured: Measured, watch: Watch) -> None:
     """Measure a block after the other, until none remains, the precision is reached or the budget spent.
 
@@ -293,7 +244,7 @@ def _measure(bed: Bed, measured: Measured, watch: Watch) -> None:
         for block, slots in blocks
     }
     begun = time.monotonic()
-    health = _Health(record.id, measured.folder)
+    health = Health(record.id, measured.folder)
     session: int | None = None
     for block, slots in blocks:
         spent_s = time.monotonic() - begun
@@ -328,27 +279,6 @@ def _measure_life(bed: Bed, record: RunRecord, life: list[Slot], folder: Path) -
         return [measure_slot(bed, life[0], condition, folder)]
     cells = turns(record.scenario, record.seed, record.planned, life)
     return measure_set(bed, life, condition, cells, folder)
-
-
-class _Health:
-    """Slots, or sets, that fail to start, one after another, end a run: a dead engine does not heal."""
-
-    def __init__(self, run_id: str, folder: Path) -> None:
-        self._run_id, self._folder = run_id, folder
-        self._failed_in_a_row = 0
-
-    def check(self, life: list[SlotRecord]) -> None:
-        """Raise MeasurementInvalid at the last of too many; `life`: a slot, or those of a set."""
-        came_far = any(slot.valid or slot.requests for slot in life)
-        self._failed_in_a_row = 0 if came_far else self._failed_in_a_row + 1
-        if self._failed_in_a_row == MAX_FAILED_IN_A_ROW:
-            what = "slots" if life[0].slot.life is None else "sets"
-            raise MeasurementInvalid(
-                f"Measuring the run {self._run_id}",
-                f"{self._failed_in_a_row} {what} in a row could not be measured, the last because of "
-                + "; ".join(gate.detail for gate in life[-1].failed_gates),
-                f"Mend that, then `bench resume {self._folder}`.",
-            )
 
 
 def _warn(slot: SlotRecord, condition: Condition) -> list[str]:

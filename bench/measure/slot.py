@@ -14,7 +14,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from bench.errors import BenchError
-from bench.generator.client import GeneratorDied
+from bench.generator.failures import GeneratorDied
 from bench.generator.shares import describe_parts
 from bench.lab.hosts.host import network_of, parse_cpus
 from bench.measure.captures import read_captures, store_captures

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from docker.errors import DockerException
-from requests.exceptions import RequestException
-
 from bench.errors import EnvironmentLacks
+from bench.generator.ask import Ask
 from bench.generator.asks import page_asks
-from bench.generator.client import Generator, count_workers, generator
-from bench.generator.protocol import Ask, Tls
+from bench.generator.client import Generator, generator
+from bench.generator.protocol import Tls
+from bench.generator.shares import count_workers
 from bench.lab.hosts import machine
 from bench.lab.hosts.host import Endpoint, Host, Hosts, network_of
 from bench.lab.hosts.journal import Journal, undo
@@ -26,15 +25,16 @@ from bench.lab.servers.own_image import Own
 from bench.lab.servers.server import MEANWHILE, Provided, Server, Site, serve
 from bench.measure import settings
 from bench.measure.asks import ask_of, list_asks
+from bench.measure.engine_failures import describe_dead, explained
 from bench.measure.provision import Images, gather, require_same
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.engine_source import OWN_ENGINE
 from bench.scenario.model import Arm, LabSettings, Load
 from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
+from bench.scenario.requests import Request, page_of
 from bench.scenario.scenario import Scenario
 from bench.scenario.server_limits import limit_server, most_descriptors, most_queued
-from bench.scenario.service import Request, page_of
 
 CONTROL_S = 0.3
 """How long a control is asked in vain."""
@@ -162,7 +162,7 @@ class Bed:
 
     def describe_dead_engines(self) -> str:
         """Each engine that ended by itself, with its last words; empty while all live."""
-        return _describe_dead(self.engines)
+        return describe_dead(self.engines)
 
     def revive(self) -> list[str]:
         """Have again what ended by itself: engines, workers; returns a line for each."""
@@ -288,28 +288,3 @@ def describe_images(scenario: Scenario) -> str:
         return "image: Apache, from the cache or built anew (about a minute, once)"
     beside = "".join(f", and {companion.source}" for companion in scenario.companions)
     return f"image: {scenario.service.source}{beside}"
-
-
-@contextmanager
-def explained(engines: dict[str, Engine]) -> Iterator[None]:
-    """An engine that fails is a known failure, beside slots as well, each of which says so itself."""
-    try:
-        yield
-    except (DockerException, RequestException) as fault:
-        raise EnvironmentLacks(
-            "Working with the lab's Docker Engine",
-            f"it failed: {fault}; {_describe_dead(engines) or 'it lives'}",
-            "Try again; what was measured before is kept, and `bench resume` goes on from there.",
-        ) from fault
-
-
-def _describe_dead(engines: dict[str, Engine]) -> str:
-    return "; ".join(
-        f"the engine of {name} has ended; its last words: {_last_line(living.last_words())}"
-        for name, living in engines.items()
-        if not living.is_alive
-    )
-
-
-def _last_line(words: str) -> str:
-    return (words.strip().splitlines() or ["none"])[-1][-300:]

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bench.errors import MeasurementInvalid
-from bench.generator.client import LoadResult
+from bench.generator.results import LoadResult
 from bench.generator.wrk import measure_with_wrk
 from bench.lab.hosts import waiting
 from bench.lab.hosts.host import parse_cpus

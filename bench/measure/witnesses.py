@@ -10,7 +10,7 @@ from requests.exceptions import RequestException
 
 from bench.errors import BenchError, MeasurementInvalid
 from bench.generator.asks import page_asks
-from bench.generator.client import GeneratorDied
+from bench.generator.failures import GeneratorDied
 from bench.generator.wrk import measure_with_wrk
 from bench.judgement.capacity.record import PROBE_S, CapacityRecord, SecondWorker, Step, WrkReading
 from bench.lab.servers.server import Server

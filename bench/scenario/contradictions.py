@@ -6,15 +6,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.scenario.interleaving import INSTEAD, faults_of_interleaving
+from bench.scenario.interleaving import faults_of_interleaving
 from bench.scenario.messages import describe_fault, suggest_factor
-from bench.scenario.model import FACTORS, RAW_ENGINES, LabSettings, Load
+from bench.scenario.model import FACTORS, RAW_ENGINES, Load
 from bench.scenario.modes.model import Mode, Vantage
+from bench.scenario.service_faults import faults_of_service
 from bench.scenario.tables import Tables
 from bench.spelling import suggest
 
-WITH_COMPANIONS = (Mode.HOST, Mode.BRIDGE, Mode.USER_BRIDGE, Mode.PROXY)
-"""Modes in which a service is known to find its companions."""
 MAX_ARMS = 50
 MAX_CONDITIONS = 100
 """More combinations than this cannot be measured in a day, with any useful number of blocks."""
@@ -165,52 +164,6 @@ def _faults_of_thinking(asked: Tables) -> Iterator[str]:
         yield "load.think_us: the raw engines alone think"
 
 
-OF_APACHE = {
-    "load.page_bytes": "its pages are the built-in Apache's; say what is asked for as [[requests]]",
-    "lab.server_wait_us": "the library that waits is in the built-in image",
-    "load.wrk_witness_s": "wrk asks for one page of the built-in Apache",
-    "lab.taps": "captures follow requests by a number in their path, which your service may not take",
-}
-"""Settings that go with the built-in service alone, and why."""
-
-
-def _faults_of_service(asked: Tables) -> Iterator[str]:
-    """What only the built-in Apache can do, and what a service of one's own needs."""
-    if asked.service is None:
-        for table in ("requests", "companions"):
-            if getattr(asked, table):
-                yield f"{table}: are of a service of your own, and there is no [service]"
-        return
-    usual = {"load": Load(), "lab": LabSettings()}
-    for key, reason in OF_APACHE.items():
-        table, field = key.split(".")
-        if key in asked.factors or getattr(getattr(asked, table), field) != getattr(usual[table], field):
-            yield f"{key}: {reason}"
-    if asked.capacity is not None:
-        yield "capacity: knees are found with the built-in Apache, so far"
-    if not {asked.load.engine, *asked.factors.get("load.engine", ())} <= RAW_ENGINES:
-        given = {"requests": bool(asked.requests), "service.tls": asked.service.tls is not None}
-        yield from (
-            f"{name}: only the raw engines can do that" for name, is_given in given.items() if is_given
-        )
-    for index, arm in enumerate(asked.arms):
-        if arm.kind is Mode.NATIVE:
-            yield f"arms.{index}.mode: native runs the built-in Apache's own files, without Docker"
-    yield from _faults_of_companions(asked)
-
-
-def _faults_of_companions(asked: Tables) -> Iterator[str]:
-    names = [companion.name for companion in asked.companions]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"companions: the name {name} is used twice"
-    if asked.companions and asked.schedule.interleave is not None:
-        yield f"schedule.interleave: a service with companions has its host to itself{INSTEAD}"
-    for index, arm in enumerate(asked.arms if asked.companions else ()):
-        if arm.kind not in WITH_COMPANIONS:
-            known = ", ".join(WITH_COMPANIONS)
-            yield f"arms.{index}.mode: a service with companions is measured in {known}"
-
-
 def _faults_of_vantage(asked: Tables) -> Iterator[str]:
     vantages = (asked.load.vantage, *asked.factors.get("load.vantage", ()))
     taps = (asked.lab.taps, *asked.factors.get("lab.taps", ()))
@@ -307,7 +260,7 @@ FAULTS = (
     _faults_of_locustfile,
     _faults_of_taps,
     _faults_of_vantage,
-    _faults_of_service,
+    faults_of_service,
     _faults_of_capacity,
     faults_of_interleaving,
 )

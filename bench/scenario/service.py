@@ -1,22 +1,18 @@
-"""What serves, in every arm the same: a container as `docker run` takes it, and the requests that it gets.
+"""What serves, in every arm the same: a container as `docker run` takes it.
 
 The built-in Apache is an entry in the same words (APACHE); a scenario's `[service]` is another.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bench.scenario.model import Frozen, Load, Name
+from bench.scenario.model import Frozen, Name
 
-LARGEST_BODY = 16 * 1024 * 1024
-"""Bytes of a request's body: it is held in memory by every worker."""
-MOST_REQUESTS = 100
 FIELD = re.compile(r"\{([a-z]+)\}")
 MOVING = frozenset({"port", "listen"})
 """Fields by which a service can be told to listen elsewhere."""
@@ -44,7 +40,8 @@ def _known_fields(text: str) -> str:
     return text
 
 
-def _require_expression(name: str, text: str) -> None:
+def require_expression(name: str, text: str) -> None:
+    """Raise ValueError where `text`, the value of `name`, is no regular expression."""
     try:
         re.compile(text)
     except re.error as fault:
@@ -87,7 +84,7 @@ class Ready(Frozen):
     @model_validator(mode="after")
     def _log_is_an_expression(self) -> Self:
         if self.log is not None:
-            _require_expression("log", self.log)
+            require_expression("log", self.log)
         return self
 
 
@@ -234,77 +231,6 @@ class Companion(Container):
         if self.ready.path is not None:
             raise ValueError("ready.path: nobody asks a companion by HTTP; give ready.log, or nothing")
         return self
-
-
-class Expected(Frozen):
-    """What a whole answer must be, seen before the first slot and after the last."""
-
-    text: str | None = None
-    """The body, equal."""
-    bytes: int | None = Field(default=None, ge=0)
-    """Its length."""
-    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    """Of the body, in hexadecimal digits."""
-    same_json: str | None = None
-    """JSON that it is the same as, whatever its spaces and the order of its keys."""
-    pattern: str | None = Field(default=None, min_length=1, max_length=2000)
-    """A regular expression that some part of it matches."""
-
-    @model_validator(mode="after")
-    def _can_be_compared(self) -> Self:
-        if self.pattern is not None:
-            _require_expression("pattern", self.pattern)
-        if self.same_json is not None:
-            try:
-                json.loads(self.same_json)
-            except ValueError as fault:
-                raise ValueError(f"same_json: {self.same_json!r:.80} is no JSON: {fault}") from None
-        return self
-
-
-class Request(Frozen):
-    """One of the requests that a load is made of."""
-
-    path: Path = "/"
-    """With its query, as it is sent: percent-encoded."""
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
-    """Of HTTP."""
-    headers: Mapping[
-        Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")],
-        Annotated[str, Field(pattern=r"^[\x20-\x7e\t]*$")],
-    ] = {}
-    """Beside `Host` and what frames a body."""
-    body: str | None = None
-    """Text that is sent."""
-    body_file: InsidePath | None = None
-    """Or a file of the scenario's folder."""
-    body_bytes: int | None = Field(default=None, ge=0, le=LARGEST_BODY)
-    """Or so many bytes of nothing in particular."""
-    weight: int = Field(default=1, ge=1, le=1000)
-    """How often it is sent, beside the others."""
-    status: int = Field(default=200, ge=200, le=599)
-    """Of its answer; any other is an error. Redirects are answers."""
-    expect: Expected = Expected()
-    """What its whole answer must be."""
-
-    @model_validator(mode="after")
-    def _has_one_body(self) -> Self:
-        if sum(body is not None for body in (self.body, self.body_file, self.body_bytes)) > 1:
-            raise ValueError("give one of body, body_file and body_bytes")
-        framing = {name.lower() for name in self.headers} & {"content-length", "transfer-encoding"}
-        if framing:
-            raise ValueError(f"headers: {framing.pop()} is said by the load itself")
-        return self
-
-    @property
-    def called(self) -> str:
-        """For tables: `POST /upload`."""
-        return f"{self.method} {self.path}"
-
-
-def page_of(load: Load) -> Request:
-    """What the built-in service is asked for."""
-    return Request(path=f"/{load.page_bytes}")
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from bench.scenario.metric import Metric, compared_metrics
-from bench.scenario.model import (
-    Arm,
-    Capacity,
-    Claim,
-    Frozen,
-    LabSettings,
-    Load,
-    Margins,
-    Name,
-    Schedule,
-)
+from bench.scenario.model import Arm, Capacity, Claim, Frozen, LabSettings, Load, Margins, Name, Schedule
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import NetworkMode
-from bench.scenario.service import APACHE, MOST_REQUESTS, Companion, Request, Service
+from bench.scenario.requests import MOST_REQUESTS, Request
+from bench.scenario.service import APACHE, Companion, Service
 
 
 def _single_values(levels: tuple[Any, ...]) -> tuple[Any, ...]:

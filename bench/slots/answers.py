@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from bench.scenario.service import Request
+from bench.scenario.requests import Request
 from bench.stored import Count, Stored
 
 OF_THE_MOMENT = frozenset(

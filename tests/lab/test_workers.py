@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from bench.generator.arrivals import draw_arrivals
+from bench.generator.ask import Ask
 from bench.generator.locust_report import Report, Reported
 from bench.generator.message import Message
-from bench.generator.protocol import Ask, Drive, Driven, Probe
+from bench.generator.protocol import Drive, Driven, Probe
 from bench.generator.request_log import read_records
 from bench.generator.shares import merge
 from bench.procfs import parse_process

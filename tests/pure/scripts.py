@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bench.generator.ask import Ask
 from bench.generator.asks import Mix
 from bench.generator.closed_loop import Connections
 from bench.generator.compiled_loop import CompiledLoop
 from bench.generator.fresh_connections import FreshConnections
 from bench.generator.open_loop import OpenConnections, OpenFreshConnections
-from bench.generator.protocol import Ask
 from bench.generator.request_log import RequestLog
 from bench.generator.thinking import ThinkingConnections
 from bench.slots.requests import NO_CONNECTION, Outcome

@@ -10,9 +10,9 @@ from ssl import SSLContext
 
 import numpy as np
 
+from bench.generator.ask import Ask
 from bench.generator.asks import Mix
 from bench.generator.connecting import Destination
-from bench.generator.protocol import Ask
 from bench.slots.requests import Outcome
 
 ADDRESS = "127.0.0.1"

@@ -13,8 +13,9 @@ from bench.results.by_request import COLUMN
 from bench.results.run import Run
 from bench.scenario.model import Arm
 from bench.scenario.plan import Slot, plan_slots
+from bench.scenario.requests import Request
 from bench.scenario.scenario import Scenario
-from bench.scenario.service import Companion, Request, Service
+from bench.scenario.service import Companion, Service
 from bench.slots.answers import AnswerRecord, record_answer
 from bench.slots.surroundings import Facts, digest
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from bench.generator.ask import Ask
 from bench.generator.asks import DRAWN, Mix, draw_order, page_asks, render
 from bench.generator.closed_loop import Connections
 from bench.generator.compiled_loop import CompiledLoop
 from bench.generator.fresh_connections import FreshConnections
 from bench.generator.open_loop import OpenConnections
-from bench.generator.protocol import ORDERS, Ask, Probe
+from bench.generator.protocol import ORDERS, Probe
 from bench.generator.request_log import RequestLog
 from bench.scenario.model import Load
 from bench.slots.requests import Outcome

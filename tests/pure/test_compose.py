@@ -21,8 +21,9 @@ from bench.scenario.compose.tree import DEEPEST, LARGEST_TEXT, MOST_NODES, read_
 from bench.scenario.compose.variables import Variables, parse_env_file
 from bench.scenario.model import MOST_ALIVE
 from bench.scenario.parsing import parse_scenario
+from bench.scenario.requests import Request
 from bench.scenario.scenario import Scenario
-from bench.scenario.service import Companion, Request, Service
+from bench.scenario.service import Companion, Service
 from bench.scenario.template import draft_scenario
 
 from .test_schema import faults_of

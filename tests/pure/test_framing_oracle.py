@@ -5,9 +5,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench.generator.answer import Answer
+from bench.generator.ask import Ask
 from bench.generator.asks import Mix
 from bench.generator.heads import Framing
-from bench.generator.protocol import Ask
 
 from .servers import MISCHUNKED, chunked, response
 

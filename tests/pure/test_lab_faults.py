@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bench.errors import EnvironmentLacks, MeasurementInvalid
-from bench.generator.client import Generator, GeneratorDied
+from bench.generator.client import Generator
+from bench.generator.failures import GeneratorDied
 from bench.lab.hosts.command import CommandFailed
 from bench.lab.hosts.host import Endpoint
 from bench.lab.servers.engine import PrivateEngine

@@ -14,7 +14,8 @@ from bench.measure.preview import planned_changes
 from bench.records.run import RunRecord
 from bench.report.run.answer import answer_sentence
 from bench.report.run.cautions import find_cautions
-from bench.report.run.method import describe_limits, describe_method
+from bench.report.run.limits import describe_limits
+from bench.report.run.method import describe_method
 from bench.results.run import Run, find_cells
 from bench.results.scope import describe_scope
 from bench.scenario.model import Load

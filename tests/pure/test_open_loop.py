@@ -377,7 +377,7 @@ def test_looking_out_for_an_arrival_is_told_apart_from_work() -> None:
 PROGRAM = """
 import json, sys
 from bench.generator.users import ENGINES, Order, OrderedEnvironment
-from bench.generator.protocol import Ask
+from bench.generator.ask import Ask
 
 User = ENGINES[sys.argv[2]]
 environment = OrderedEnvironment(user_classes=[User])

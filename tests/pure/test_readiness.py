@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from bench.generator import readiness
-from bench.generator.protocol import Ask
+from bench.generator.ask import Ask
 from bench.generator.readiness import await_ready
 from bench.lab.hosts import command
 

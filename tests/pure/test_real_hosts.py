@@ -16,7 +16,7 @@ from bench.records.run import SlotRecord
 from bench.report.run.answer import answer_sentence
 from bench.report.run.cautions import find_cautions
 from bench.report.run.hosts import describe_vantage, tabulate_hosts, tell_hosts
-from bench.report.run.method import describe_limits
+from bench.report.run.limits import describe_limits
 from bench.report.run.page import render_markdown
 from bench.results.run import Run
 from bench.scenario.hosts import parse_hosts

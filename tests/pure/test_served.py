@@ -11,8 +11,9 @@ from bench.report.run.page import fill_page, list_chapters
 from bench.results.run import Run
 from bench.scenario.model import LabSettings, Load
 from bench.scenario.plan import plan_slots
+from bench.scenario.requests import Request
 from bench.scenario.served import MOST_NAMED, describe_requests, name_served
-from bench.scenario.service import Request, Service
+from bench.scenario.service import Service
 
 from .conftest import make_scenario
 from .reports import judged, store_run

@@ -11,7 +11,7 @@ from bench.judgement.across_runs.comparability import require_comparable
 from bench.judgement.across_runs.history import trace_lines
 from bench.records.run import RunRecord
 from bench.results.run import find_cells
-from bench.scenario.service import Request
+from bench.scenario.requests import Request
 
 from .conftest import make_run, make_scenario
 from .reports import judged

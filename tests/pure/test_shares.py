@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from bench.generator.asks import Mix
-from bench.generator.client import count_workers
 from bench.generator.protocol import Driven, Records
 from bench.generator.request_log import RequestLog
-from bench.generator.shares import Offset, merge, share, sum_up
+from bench.generator.shares import Offset, count_workers, merge, share, sum_up
 from bench.scenario.model import Load
 from bench.slots.requests import NO_CONNECTION, RECORD_DTYPE, Outcome
 from bench.wire.exchanges import request_target

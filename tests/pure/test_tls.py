@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 from bench.generator import readiness
+from bench.generator.ask import Ask
 from bench.generator.asks import Mix
 from bench.generator.closed_loop import Connections
 from bench.generator.connecting import Destination
 from bench.generator.fresh_connections import FreshConnections
 from bench.generator.open_loop import OpenConnections, OpenFreshConnections
-from bench.generator.protocol import Ask, Tls
+from bench.generator.protocol import Tls
 from bench.generator.readiness import await_ready
 from bench.generator.request_log import RequestLog
 from bench.generator.thinking import ThinkingConnections
@@ -223,7 +224,8 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 from bench.generator.users import ENGINES, Order, OrderedEnvironment
-from bench.generator.protocol import Ask, Tls
+from bench.generator.ask import Ask
+from bench.generator.protocol import Tls
 
 tls = Tls(ca=Path(sys.argv[2]).read_text(), server_name=sys.argv[3], resume=True)
 found = []

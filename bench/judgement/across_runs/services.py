@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from bench.errors import InputError
 from bench.judgement.across_runs.disagreement import Disagreement, list_disagreements
 from bench.records.run import RunRecord
+from bench.scenario.requests import Request
 from bench.scenario.served import describe_requests, name_served
-from bench.scenario.service import Container, Request
+from bench.scenario.service import Container
 
 NAMES_ALONE = {"name", "rate_rps", "image", "archive", "build", "environment"}
 """What a service is called, and what is told of it. Which release of an image it was is a circumstance, and

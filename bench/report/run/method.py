@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
-from bench.records.environment import REMOTE, UNKNOWN
 from bench.report.run import attestation
 from bench.report.run.answer import describe_workload
 from bench.report.run.instrument import describe_instrument
+from bench.report.run.limits import describe_limits
 from bench.report.run.turns import describe_turns
 from bench.report.run.words import explain_change_words, explain_claim_words, explain_words
 from bench.report.text import count, format_number, format_share, join_words
@@ -16,7 +16,6 @@ from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import docker_host_of
-from bench.scenario.served import describe_requests, name_served
 
 SAME_STACK = (
     "A load from the Docker host itself comes from the same process, on the client's cores, with its"
@@ -241,62 +240,3 @@ def _describe_lab(run: Run) -> str:
             *([] if run.vantages == (Vantage.CLIENT,) else [SAME_STACK]),
         ]
     )
-
-
-def describe_limits(run: Run) -> list[str]:
-    """What the run does not tell."""
-    capacity = "With one connection, throughput is the inverse of mean latency: it says nothing of capacity."
-    steps = (
-        "A step is the difference between two whole paths, measured as they stand. What it adds need not"
-        " be one part's own cost: a part may also change what the parts beside it cost."
-    )
-    engines = "lab.engine" in run.record.scenario.factors
-    load = run.record.scenario.load
-    one_connection = not load.is_open and any(c.load.connections == 1 for c in run.conditions)
-    asked = f"{_describe_asked(run)}, over {load.describe_connections()}"
-    if load.by_locustfile:
-        asked = f"what the locustfile {load.locustfile} asks for, by {load.describe_connections()}"
-    other = "how much could be served at most" if load.is_open else "a fixed arrival rate"
-    vantage = run.record.lab.vantage or UNKNOWN
-    place = (
-        f"Client and server share a machine and a kernel ({vantage}), so no network card and no wire is in"
-        " the path. Where a request takes longer, the ratio is nearer to 1; the difference in microseconds"
-        " travels better than the ratio."
-    )
-    if vantage == REMOTE:
-        place = (
-            "Between client and server are these machines' network cards, and this wire and these switches:"
-            " over another network the ratio is another. The difference in microseconds travels better."
-        )
-    return [
-        place,
-        (
-            "The intervals hold for this machine in this hour, not for other machines, kernels or"
-            f" {'engines than those named' if engines else 'versions'}."
-        ),
-        *([capacity] if one_connection else []),
-        (
-            f"It is {asked}, in a {load.describe_loop(run.record.scenario.factors)}:"
-            f" {_list_other_questions(run)} and {other} are other questions."
-        ),
-        (
-            "What a mode gives up besides speed (ports, replicas, firewall, who can reach it) stands on the"
-            " decision card by what Docker and the kernel are known to do; of it this run measured the"
-            " start alone, and proved the path."
-        ),
-        *([steps] if run.record.scenario.ladder else []),
-    ]
-
-
-def _describe_asked(run: Run) -> str:
-    scenario = run.record.scenario
-    if scenario.served.is_built_in and not scenario.asked:
-        return "one static page from Apache"
-    return f"{describe_requests(scenario)} from {name_served(scenario)}"
-
-
-def _list_other_questions(run: Run) -> str:
-    """What another service would be asked, or this one by other requests."""
-    if run.record.scenario.served.is_built_in:
-        return "TLS, other applications"
-    return "other requests, another configuration of it"

@@ -14,7 +14,8 @@ from bench.scenario.compose.tree import Tree, read_tree
 from bench.scenario.messages import describe_fault
 from bench.scenario.model import MOST_ALIVE
 from bench.scenario.parsing import parse_scenario
-from bench.scenario.service import Companion, Request, Service
+from bench.scenario.requests import Request
+from bench.scenario.service import Companion, Service
 from bench.scenario.template import Served, draft_scenario
 from bench.scenario.toml import tables_toml
 from bench.spelling import suggest

@@ -17,8 +17,9 @@ from bench.results import files
 from bench.scenario.conditions import conditions
 from bench.scenario.model import Arm, Load
 from bench.scenario.plan import Slot
+from bench.scenario.requests import Request
 from bench.scenario.scenario import Scenario
-from bench.scenario.service import Ready, Request, Service
+from bench.scenario.service import Ready, Service
 
 from .services import lay_service
 

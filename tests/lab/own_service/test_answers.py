@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.measure.testbed import Bed
-from bench.scenario.service import Expected, Request
+from bench.scenario.requests import Expected, Request
 from bench.slots.answers import find_differing
 
 from .conftest import measure, told, why

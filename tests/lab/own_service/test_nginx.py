@@ -14,8 +14,9 @@ from bench.measure.window import measure_window
 from bench.results import files
 from bench.scenario.conditions import conditions
 from bench.scenario.model import Arm, Load
+from bench.scenario.requests import Expected, Request
 from bench.scenario.scenario import Scenario
-from bench.scenario.service import Expected, Ready, Request, Service, Tls
+from bench.scenario.service import Ready, Service, Tls
 from bench.slots.requests import Outcome
 
 from .services import lay_service

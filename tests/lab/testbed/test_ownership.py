@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.generator.client import NotOurs
+from bench.generator.failures import NotOurs
 from bench.measure.deployment import deploy
 from bench.measure.testbed import Bed
 from bench.measure.window import measure_window
