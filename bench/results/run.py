@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from bench.errors import InputError
-from bench.judgement.across_runs.comparability import require_mappable
+from bench.judgement.across_runs.locustfiles import require_mappable
 from bench.judgement.across_runs.services import require_same_service
 from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
