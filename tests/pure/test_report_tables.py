@@ -14,8 +14,8 @@ from bench.report.symbols import DIFFERS, SYMBOLS
 from bench.report.table import NOT_AVAILABLE
 from bench.results import store
 from bench.results.run import Run
+from bench.scenario.load import Load
 from bench.scenario.metric import Metric
-from bench.scenario.model import Load
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import UNITS
 from bench.scenario.modes.model import Vantage

@@ -14,8 +14,8 @@ from bench.judgement.across_runs.locustfiles import describe_locustfile
 from bench.judgement.across_runs.services import find_faults_of_service
 from bench.records.run import RunRecord
 from bench.scenario.conditions import Condition, conditions
+from bench.scenario.factors import FACTORS
 from bench.scenario.metric import Metric
-from bench.scenario.model import FACTORS
 from bench.scenario.scenario import Scenario
 from bench.slots.surroundings import Facts
 
