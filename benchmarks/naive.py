@@ -25,7 +25,8 @@ from bench.lab.instruments.idle_states import hold_idle_states
 from bench.measure.testbed import Bed, prepare_bed
 from bench.results import files
 from bench.scenario.conditions import Condition, conditions
-from bench.scenario.model import Arm, Load
+from bench.scenario.load import Load
+from bench.scenario.model import Arm
 from bench.scenario.scenario import Scenario
 
 THRESHOLD = 0.01

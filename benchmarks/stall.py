@@ -19,7 +19,8 @@ from bench.lab.hosts.lock import machine_lock
 from bench.measure.testbed import Bed, prepare_bed
 from bench.results import files
 from bench.scenario.conditions import conditions
-from bench.scenario.model import Arm, Load, Schedule
+from bench.scenario.load import Load
+from bench.scenario.model import Arm, Schedule
 from bench.scenario.scenario import Scenario
 from bench.slots.metrics import measure_requests
 

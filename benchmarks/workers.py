@@ -26,7 +26,7 @@ from bench.lab.instruments.idle_states import hold_idle_states
 from bench.lab.servers.null_server import null_server
 from bench.paths import CACHE
 from bench.results import files
-from bench.scenario.model import Load
+from bench.scenario.load import Load
 from bench.scenario.placement import DOCKER1
 
 WORKERS = (1, 2, 4)

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.generator.ask import Ask
 from bench.generator.heads import Head
-from bench.scenario.model import Load
+from bench.scenario.load import Load
 from bench.wire.exchanges import ID_DIGITS, request_target
 
 DRAWN = 16_384

@@ -36,7 +36,8 @@ from bench.generator.web_ui import web_ui_options
 from bench.lab.hosts import command
 from bench.lab.hosts.host import Endpoint, Host
 from bench.lab.hosts.journal import Journal
-from bench.scenario.model import Interleave, Load
+from bench.scenario.load import Load
+from bench.scenario.model import Interleave
 from bench.scenario.service import Secret
 
 PROBE_TIMEOUT_S = 15.0

@@ -12,7 +12,7 @@ from bench.generator.web_ui import web_ui_options
 from bench.lab.hosts import command
 from bench.lab.hosts.host import Host, Program
 from bench.lab.hosts.journal import Journal
-from bench.scenario.model import Load
+from bench.scenario.load import Load
 
 
 @dataclass

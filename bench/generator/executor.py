@@ -38,7 +38,7 @@ from bench.generator.protocol import (
     Proved,
     Records,
 )  # isort: skip
-from bench.scenario.model import RAW_ENGINES
+from bench.scenario.load import RAW_ENGINES
 
 
 class Executor:

@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.generator.protocol import Driven, Records, Turn
 from bench.lab.hosts.host import Host, parse_cpus
-from bench.scenario.model import Load
+from bench.scenario.load import Load
 from bench.slots.requests import NO_CONNECTION, RECORD_DTYPE
 
 STAMPS = [name for name in RECORD_DTYPE.names or () if name.endswith("_ns")]

@@ -21,18 +21,13 @@ from bench.measure.generators import measure_generators
 from bench.measure.interleaving import measure_set
 from bench.measure.slot import measure_slot
 from bench.measure.testbed import Bed, prepare_bed
-from bench.records.calibration import (
-    BeyondWire,
-    Calibration,
-    Floor,
-    find_floor,
-    find_pauses,
-)
+from bench.records.calibration import BeyondWire, Calibration, Floor, find_floor, find_pauses
 from bench.records.run import SlotRecord
 from bench.results import columns, files, store
 from bench.results.spreads import list_blocks
 from bench.scenario.conditions import Condition, conditions
-from bench.scenario.model import Arm, Interleave, LabSettings, Load, Schedule
+from bench.scenario.load import Load
+from bench.scenario.model import Arm, Interleave, LabSettings, Schedule
 from bench.scenario.plan import Slot, lives, plan_slots, slot_seconds, turns
 from bench.scenario.scenario import Scenario
 from bench.slots.metrics import number_requests

@@ -22,13 +22,10 @@ from bench.lab.servers.null_server import null_server
 from bench.measure import settings
 from bench.measure.settings import set_receive_steering
 from bench.paths import CACHE
-from bench.records.calibration import (
-    Ceiling,
-    Lateness,
-)
+from bench.records.calibration import Ceiling, Lateness
 from bench.results import files
+from bench.scenario.load import Load
 from bench.scenario.metric import Metric
-from bench.scenario.model import Load
 from bench.scenario.placement import DOCKER1
 from bench.scenario.server_limits import DESCRIPTORS_BESIDE, PACKETS_QUEUED
 from bench.slots.metrics import measure_requests

@@ -29,7 +29,8 @@ from bench.measure.engine_failures import describe_dead, explained
 from bench.measure.provision import Images, gather, require_same
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.engine_source import OWN_ENGINE
-from bench.scenario.model import Arm, LabSettings, Load
+from bench.scenario.load import Load
+from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
 from bench.scenario.requests import Request, page_of

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-from pydantic import BaseModel
 
 from bench.errors import InputError
-from bench.judgement.across_runs.comparability import require_mappable
+from bench.judgement.across_runs.locustfiles import require_mappable
 from bench.judgement.across_runs.services import require_same_service
 from bench.judgement.change import Change
 from bench.judgement.comparison import Comparison
@@ -21,21 +19,20 @@ from bench.judgement.splits import Split
 from bench.judgement.verdict import Unavailable, Verdict, judge
 from bench.records.findings import WalkthroughRecord
 from bench.records.run import RunRecord, SlotRecord, Status
-from bench.results import columns, sameness, slot_table, store, tapped
+from bench.results import sameness, slot_table, store, tapped, window_requests
 from bench.results.distributions import Distributions, find_shift, read_distributions
 from bench.results.files import RUN_FILE
+from bench.results.model_rows import tabulate
 from bench.results.scope import describe_scope
 from bench.results.spreads import find_run_components, tabulate_components
 from bench.results.sums import NotAsWritten, digest_file, read_sums
 from bench.results.verification import find_faults
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.modes.model import Vantage
-from bench.slots.requests import RECORD_DTYPE
 from bench.statistics.components import Components
 from bench.wire.anatomy.model import Anatomy
 
 SHIFTED = ("latency_us", "service_us")
-INTERVALS = ("ci95", "ci90", "difference_ci95", "bootstrap_ci95")
 
 
 class Run:
@@ -109,12 +106,12 @@ class Run:
     @cached_property
     def comparisons(self) -> pd.DataFrame:
         """One row a comparison, A/A pairs included; intervals as `_low` and `_high` columns."""
-        return _table(Comparison, self.verdict.comparisons)
+        return tabulate(Comparison, self.verdict.comparisons)
 
     @cached_property
     def steps(self) -> pd.DataFrame:
         """One row a step of the ladder and metric, by the columns of `comparisons`."""
-        return _table(Comparison, self.verdict.steps)
+        return tabulate(Comparison, self.verdict.steps)
 
     @cached_property
     def splits(self) -> pd.DataFrame:
@@ -123,7 +120,7 @@ class Run:
         Columns: `kind`, `condition`, `arm`, `after` (of kind `predecessor`: the arm before), `ratio` of p50s
         with its interval, `p_value`, `p_holm` (over all of the kind), `blocks`.
         """
-        return _table(Split, self.verdict.splits)
+        return tabulate(Split, self.verdict.splits)
 
     @cached_property
     def variance(self) -> dict[tuple[int, str], Components]:
@@ -155,7 +152,7 @@ class Run:
     @cached_property
     def regions(self) -> pd.DataFrame:
         """One row a cell of the region map; intervals as `_low` and `_high` columns."""
-        return _table(Cell, self.cells)
+        return tabulate(Cell, self.cells)
 
     def _part(self) -> Part:
         sessions = {slot.block: slot.session for slot in self.record.planned}
@@ -164,7 +161,7 @@ class Run:
     @cached_property
     def changes(self) -> pd.DataFrame:
         """One row a change between two conditions; intervals as `_low` and `_high` columns."""
-        return _table(Change, self.verdict.changes)
+        return tabulate(Change, self.verdict.changes)
 
     def requests(self, slot: int, *, warm_up: bool = False) -> pd.DataFrame:
         """Requests of slot number `slot`: those of the window (closed loop: sent inside it; open
@@ -180,20 +177,7 @@ class Run:
         Warns `NotAsWritten` where its file was changed since. Raises KeyError where the slot was not
         measured, InputError where its file cannot be read.
         """
-        record = self.slot_record(slot)
-        frame: pd.DataFrame = self._read_requests(record).to_pandas()
-        load = self.conditions[record.slot.condition].load
-        for name, begun in (("response_us", "intended_ns"), ("service_us", "sent_ns")):
-            frame[name] = ((frame["done_ns"] - frame[begun]) / 1e3).where(frame["done_ns"] > 0)
-        frame["latency_us"] = frame["response_us" if load.is_open else "service_us"]
-        if warm_up:
-            return frame
-        inside = frame[load.begin_column].between(
-            record.window_start_ns, record.window_end_ns, inclusive="left"
-        )
-        if record.turns:
-            inside &= frame["cell"] >= 0
-        return frame[inside].reset_index(drop=True)
+        return window_requests.read_requests(self, slot, warm_up=warm_up)
 
     def latencies_us(self, slot: int, *, service: bool = False) -> np.ndarray:
         """Latencies of slot number `slot`, of the window's requests that were answered with 200.
@@ -201,19 +185,7 @@ class Run:
         The column `latency_us` of `requests` (`service`: `service_us`), several times faster: for those who
         read all slots.
         """
-        record = self.slot_record(slot)
-        begun = self.conditions[record.slot.condition].load.begin_column
-        sent = "sent_ns" if service else begun
-        wanted = list(dict.fromkeys((begun, sent, "done_ns", "outcome")))
-        frame: pd.DataFrame = self._read_requests(record, wanted).to_pandas()
-        begun_ns = frame[begun].to_numpy()
-        inside = (begun_ns >= record.window_start_ns) & (begun_ns < record.window_end_ns)
-        if record.turns:
-            inside &= frame["cell"].to_numpy() >= 0
-        counted = inside & (frame["outcome"] == "ok").to_numpy()
-        sent_ns = frame[sent].to_numpy()[counted]
-        latencies_us: np.ndarray = (frame["done_ns"].to_numpy()[counted] - sent_ns) / 1e3
-        return latencies_us
+        return window_requests.read_latencies_us(self, slot, service=service)
 
     def distributions(self, column: str = "latency_us") -> Distributions:
         """Valid slots' latencies as quantiles and counts; their requests are read once, a slot at a time."""
@@ -279,14 +251,6 @@ class Run:
         """
         return tapped.trace(self, slot)
 
-    def _read_requests(
-        self, record: SlotRecord, wanted: Sequence[str] = RECORD_DTYPE.names or ()
-    ) -> pa.Table:
-        """The `wanted` columns of a slot's requests; and `cell`, of one that took turns."""
-        sealed = self.sum_of(record, columns.REQUESTS_FILE)
-        wanted = [*wanted, "cell"] if record.turns else wanted
-        return columns.read_requests(self.path, record.slot.directory, wanted, sealed)
-
     def sum_of(self, record: SlotRecord, name: str) -> str | None:
         """The sum that a file of the slot was written with: by the slot, or in earlier schemas by the run."""
         return record.sealed.get(name) or self._sums.get(f"{record.slot.directory}/{name}")
@@ -308,7 +272,7 @@ class Run:
 
 def map_runs(runs: Sequence[Run]) -> pd.DataFrame:
     """One region map of several runs, by the columns of `Run.regions`: its words hold for all of it."""
-    return _table(Cell, find_cells(runs))
+    return tabulate(Cell, find_cells(runs))
 
 
 def find_cells(runs: Sequence[Run]) -> list[Cell]:
@@ -320,21 +284,6 @@ def find_cells(runs: Sequence[Run]) -> list[Cell]:
     require_same_service([run.record for run in runs])
     require_mappable([run.record for run in runs])
     return map_regions([run._part() for run in runs])
-
-
-def _table(kind: type[BaseModel], found: Sequence[BaseModel]) -> pd.DataFrame:
-    """A row a model, with all of the columns of its kind even where there is no row."""
-    columns = [name for name in kind.model_fields if name not in INTERVALS]
-    intervals = [name for name in INTERVALS if name in kind.model_fields]
-    rows = []
-    for model in found:
-        row = model.model_dump(mode="json")
-        for name in intervals:
-            row[f"{name}_low"], row[f"{name}_high"] = row.pop(name) or (None, None)
-        rows.append(row)
-    return pd.DataFrame(
-        rows, columns=columns + [f"{name}_{end}" for name in intervals for end in ("low", "high")]
-    )
 
 
 def load(path: str | Path) -> Run:

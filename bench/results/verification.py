@@ -14,18 +14,11 @@ from bench.errors import InputError
 from bench.judgement.capacity.record import CapacityRecord
 from bench.judgement.verdict import Verdict
 from bench.records.earlier import complete_slot
-from bench.records.run import (
-    SLOTS_OF_THEIR_OWN,
-    WHOLE_TAILS,
-    RunRecord,
-    SlotRecord,
-    Status,
-    digest_slot,
-)
+from bench.records.run import SLOTS_OF_THEIR_OWN, WHOLE_TAILS, RunRecord, SlotRecord, Status, digest_slot
 from bench.results import columns, files, store, sums
 from bench.results.files import RUN_FILE, SLOT_FILE, SLOTS_FOLDER, SUITE_FILE, SUMS_FILE, describe_fault
 from bench.scenario.conditions import conditions
-from bench.scenario.model import Load
+from bench.scenario.load import Load
 from bench.slots.gates.load import usable_metrics
 from bench.slots.metrics import measure_requests, measure_turns, sum_settled_s
 from bench.slots.requests import RECORD_DTYPE, Outcome

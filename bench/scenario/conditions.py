@@ -3,7 +3,8 @@
 from itertools import product
 from typing import Any
 
-from bench.scenario.model import Frozen, LabSettings, Load
+from bench.scenario.load import Load
+from bench.scenario.model import Frozen, LabSettings
 from bench.scenario.scenario import Scenario
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bench.scenario.factors import FACTORS
 from bench.scenario.interleaving import faults_of_interleaving
+from bench.scenario.load import RAW_ENGINES, Load
 from bench.scenario.messages import describe_fault, suggest_factor
-from bench.scenario.model import FACTORS, RAW_ENGINES, Load
 from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.service_faults import faults_of_service
 from bench.scenario.tables import Tables

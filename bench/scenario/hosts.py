@@ -15,7 +15,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bench.scenario.model import MOST_WORKERS, Frozen
+from bench.scenario.load import MOST_WORKERS
+from bench.scenario.model import Frozen
 from bench.scenario.parsing import parse_file
 
 CPU_LIST = r"^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$"

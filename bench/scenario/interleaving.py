@@ -7,7 +7,8 @@ A cell is one turn of one of them.
 import random
 from collections.abc import Iterator, Sequence
 
-from bench.scenario.model import MOST_ALIVE, RAW_ENGINES, Interleave
+from bench.scenario.load import RAW_ENGINES
+from bench.scenario.model import MOST_ALIVE, Interleave
 from bench.scenario.tables import Tables
 
 FIRST_PORT = 8001

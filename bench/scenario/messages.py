@@ -3,7 +3,8 @@
 import re
 from typing import Any, get_args
 
-from bench.scenario.model import FACTORS, Frozen
+from bench.scenario.factors import FACTORS
+from bench.scenario.model import Frozen
 from bench.spelling import suggest
 
 

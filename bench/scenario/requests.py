@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.scenario.model import Frozen, Load
+from bench.scenario.load import Load
+from bench.scenario.model import Frozen
 from bench.scenario.service import InsidePath, Path, require_expression
 
 LARGEST_BODY = 16 * 1024 * 1024

@@ -7,7 +7,7 @@ What needs several fields at once (a claim's arms, what an open loop must have) 
 from typing import Any
 
 from bench.scenario.contradictions import MAX_ARMS
-from bench.scenario.model import FACTORS
+from bench.scenario.factors import FACTORS
 from bench.scenario.modes.addresses import ADDRESSES
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from bench.scenario.interleaving import INSTEAD
-from bench.scenario.model import RAW_ENGINES, LabSettings, Load
+from bench.scenario.load import RAW_ENGINES, Load
+from bench.scenario.model import LabSettings
 from bench.scenario.modes.model import Mode
 from bench.scenario.tables import Tables
 

@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from bench.scenario.load import Load
 from bench.scenario.metric import Metric, compared_metrics
-from bench.scenario.model import Arm, Capacity, Claim, Frozen, LabSettings, Load, Margins, Name, Schedule
+from bench.scenario.model import Arm, Capacity, Claim, Frozen, LabSettings, Margins, Name, Schedule
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import NetworkMode
 from bench.scenario.requests import MOST_REQUESTS, Request

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.scenario.load import Load
 from bench.scenario.metric import compared_metrics
-from bench.scenario.model import Load
 from bench.scenario.modes.catalogue import MODES, parse_mode
 from bench.scenario.modes.model import Mode
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.scenario.load import Load
 from bench.scenario.metric import Metric
-from bench.scenario.model import Load
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from bench.records.run import CaptureRecord, SlotRecord, TapRecord
 from bench.results import columns
 from bench.results.run import Run
 from bench.scenario.conditions import conditions
-from bench.scenario.model import Arm, Load
+from bench.scenario.load import Load
+from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import Counter
 from bench.scenario.modes.model import Mode

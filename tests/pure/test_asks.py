@@ -18,7 +18,7 @@ from bench.generator.fresh_connections import FreshConnections
 from bench.generator.open_loop import OpenConnections
 from bench.generator.protocol import ORDERS, Probe
 from bench.generator.request_log import RequestLog
-from bench.scenario.model import Load
+from bench.scenario.load import Load
 from bench.slots.requests import Outcome
 
 from .servers import (

@@ -24,7 +24,8 @@ from bench.judgement.capacity.search import judge_probe, next_step
 from bench.records.run import Status
 from bench.report.pages.capacity import answer_capacity, list_cautions, write_capacity_report
 from bench.results import files, store
-from bench.scenario.model import Capacity, Load
+from bench.scenario.load import Load
+from bench.scenario.model import Capacity
 from bench.scenario.plan import plan_slots
 from bench.slots.gates.gate import GateKind
 

@@ -22,8 +22,9 @@ from bench.report.run.summary import summarise
 from bench.results import columns, slot_table, store
 from bench.results.run import Run
 from bench.scenario.conditions import conditions
+from bench.scenario.load import Load
 from bench.scenario.metric import Metric, Voids
-from bench.scenario.model import Arm, Claim, Load
+from bench.scenario.model import Arm, Claim
 from bench.scenario.plan import IDLE_S, plan_slots, slot_seconds
 from bench.scenario.scenario import Scenario
 from bench.slots.cpu import CoreCounters, CoreCpu, CpuCounters, CpuRecord, Kind, Share, measure_cpu, rate

@@ -12,8 +12,9 @@ from bench.judgement.across_runs.history import Line, trace_lines
 from bench.judgement.comparison import Comparison, Word
 from bench.records.run import RunRecord
 from bench.report.pages.history import describe_turns, draw_lines, render_page, tabulate_lines, write_csv
+from bench.scenario.load import Load
 from bench.scenario.metric import PERFORMANCE
-from bench.scenario.model import Arm, LabSettings, Load, Margins, Schedule
+from bench.scenario.model import Arm, LabSettings, Margins, Schedule
 from bench.scenario.scenario import Scenario
 from bench.statistics.change_points import ChangePoint, fewest_runs, find_change_points
 

@@ -21,8 +21,9 @@ from bench.results import columns, store
 from bench.results.verification import compare_slot
 from bench.scenario.conditions import conditions
 from bench.scenario.interleaving import FIRST_PORT, keep_present, order_cells
+from bench.scenario.load import Load
 from bench.scenario.metric import Metric
-from bench.scenario.model import Arm, Capacity, Interleave, LabSettings, Load, Schedule
+from bench.scenario.model import Arm, Capacity, Interleave, LabSettings, Schedule
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import Counter as Counts
 from bench.scenario.modes.footprint import Expected, Path

@@ -9,7 +9,8 @@ import pytest
 
 from bench.errors import ExitCode
 from bench.records.run import RunRecord
-from bench.scenario.model import Arm, Claim, LabSettings, Load
+from bench.scenario.load import Load
+from bench.scenario.model import Arm, Claim, LabSettings
 from bench.statistics import estimate
 
 from .conftest import BRIDGE, HOST, make_scenario, store_whole

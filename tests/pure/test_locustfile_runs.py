@@ -18,7 +18,7 @@ from bench.report.run.limits import describe_limits
 from bench.report.run.method import describe_method
 from bench.results.run import Run, find_cells
 from bench.results.scope import describe_scope
-from bench.scenario.model import Load
+from bench.scenario.load import Load
 from bench.scenario.modes.model import Vantage
 from bench.scenario.parsing import parse_scenario
 from bench.scenario.real_place import find_load_lacking

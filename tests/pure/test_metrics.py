@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.scenario.load import Load
 from bench.scenario.metric import PERFORMANCE
-from bench.scenario.model import Load
 from bench.slots.metrics import find_free, measure_requests
 from bench.slots.requests import Outcome
 

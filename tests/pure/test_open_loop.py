@@ -20,7 +20,7 @@ from bench.generator.compiled_loop import CompiledLoop
 from bench.generator.open_loop import OpenConnections
 from bench.generator.request_log import RequestLog
 from bench.lab.hosts import command
-from bench.scenario.model import Load
+from bench.scenario.load import Load
 from bench.slots.metrics import find_free, measure_requests, number_requests
 from bench.slots.requests import NO_CONNECTION, Outcome
 from bench.wire.exchanges import request_target

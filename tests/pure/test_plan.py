@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.scenario.conditions import conditions
-from bench.scenario.model import Load
+from bench.scenario.load import Load
 from bench.scenario.plan import (
     RUN_OVERHEAD_S,
     expected_seconds,

@@ -18,8 +18,9 @@ from bench.judgement.precision import (
 )
 from bench.judgement.samples import sort_slots
 from bench.judgement.verdict import judge
+from bench.scenario.load import Load
 from bench.scenario.metric import Metric
-from bench.scenario.model import Claim, Load, Schedule
+from bench.scenario.model import Claim, Schedule
 from bench.scenario.plan import Slot
 from bench.scenario.scenario import Scenario
 from bench.slots.observation import SlotMetrics

@@ -13,17 +13,13 @@ from bench.judgement.regions import ALPHA, Cell, Part, Region, map_regions
 from bench.report.pages import region_map
 from bench.report.run import page
 from bench.report.run.figures.region_map import MOST_LINES, can_draw_regions, draw_regions
-from bench.report.run.regions import (
-    describe_regions,
-    explain_regions,
-    map_one,
-    tabulate_regions,
-)
+from bench.report.run.regions import describe_regions, explain_regions, map_one, tabulate_regions
 from bench.report.symbols import SYMBOLS
 from bench.report.table import NOT_AVAILABLE
 from bench.results.run import find_cells
+from bench.scenario.load import Load
 from bench.scenario.metric import PERFORMANCE
-from bench.scenario.model import Arm, Load
+from bench.scenario.model import Arm
 from bench.statistics.estimate import equivalence_p_value, estimate
 
 from .conftest import make_scenario

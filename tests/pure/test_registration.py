@@ -11,7 +11,8 @@ import bench
 from bench.errors import ExitCode, InputError
 from bench.records.run import RunRecord, SlotRecord, Status
 from bench.results import store
-from bench.scenario.model import Load, Schedule
+from bench.scenario.load import Load
+from bench.scenario.model import Schedule
 from bench.scenario.plan import digest_plan, plan_slots
 
 from .conftest import make_run, make_scenario, make_slot_record, store_whole

@@ -9,12 +9,13 @@ from bench.judgement.comparison import Compared, Word
 from bench.report.run import attestation, card, changes, comparisons, method, slot_tables, steps
 from bench.report.run.answer import answer_sentence
 from bench.report.run.cautions import find_cautions
+from bench.report.run.limits import describe_limits
 from bench.report.symbols import DIFFERS, SYMBOLS
 from bench.report.table import NOT_AVAILABLE
 from bench.results import store
 from bench.results.run import Run
+from bench.scenario.load import Load
 from bench.scenario.metric import Metric
-from bench.scenario.model import Load
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import UNITS
 from bench.scenario.modes.model import Vantage
@@ -339,7 +340,7 @@ def test_a_fact_that_one_side_lacks_is_said_to_be_absent_there(tmp_path: Path) -
 
 
 def test_what_a_mode_gives_up_is_not_said_to_be_left_out(ladder: Run) -> None:
-    limits = " ".join(method.describe_limits(ladder))
+    limits = " ".join(describe_limits(ladder))
 
     assert "is not measured" not in limits
     assert "decision card" in limits

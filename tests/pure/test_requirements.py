@@ -16,7 +16,7 @@ from bench.errors import EnvironmentLacks, ExitCode
 from bench.lab.hosts import command, requirements
 from bench.lab.servers import engine_root
 from bench.measure.doctor import Examination
-from bench.scenario.model import Load
+from bench.scenario.load import Load
 
 from .conftest import make_scenario
 

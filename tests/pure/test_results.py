@@ -11,8 +11,9 @@ from bench.records.environment import LabFacts
 from bench.records.run import RunRecord
 from bench.report.run.answer import answer_sentence
 from bench.results import columns, slot_table, store
+from bench.scenario.load import Load
 from bench.scenario.metric import Metric
-from bench.scenario.model import Claim, Load
+from bench.scenario.model import Claim
 from bench.scenario.modes.model import Vantage
 from bench.slots.requests import NO_CONNECTION
 

@@ -11,8 +11,9 @@ from bench.judgement.across_runs.two_runs import ONE_SESSION, RunChange, RunComp
 from bench.judgement.change import Changed, ChangeWord
 from bench.records.run import RunRecord
 from bench.report.pages.two_runs import describe
+from bench.scenario.load import Load
 from bench.scenario.metric import PERFORMANCE, Metric
-from bench.scenario.model import Arm, LabSettings, Load, Margins
+from bench.scenario.model import Arm, LabSettings, Margins
 from bench.scenario.plan import Slot, plan_slots
 from bench.scenario.scenario import Scenario
 from bench.statistics import estimate

@@ -6,8 +6,9 @@ from bench.errors import ExitCode, InputError
 from bench.judgement.precision import extend
 from bench.scenario.conditions import conditions
 from bench.scenario.contradictions import MAX_SLOTS
+from bench.scenario.factors import FACTORS
+from bench.scenario.load import Load
 from bench.scenario.metric import PERFORMANCE, Metric
-from bench.scenario.model import FACTORS, Load
 from bench.scenario.modes.model import Vantage
 from bench.scenario.parsing import MAX_SCENARIO_BYTES, parse_scenario
 from bench.scenario.plan import plan_slots

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from bench.cli.scenario_files import bundled_scenarios
 from bench.results import store
 from bench.results.run import Run
+from bench.scenario.load import Load
 from bench.scenario.metric import PERFORMANCE
-from bench.scenario.model import Arm, Capacity, Claim, LabSettings, Load, Margins, Schedule
+from bench.scenario.model import Arm, Capacity, Claim, LabSettings, Margins, Schedule
 from bench.scenario.modes.model import Vantage
 from bench.scenario.parsing import parse_scenario
 from bench.scenario.scenario import Scenario

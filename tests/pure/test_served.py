@@ -9,7 +9,8 @@ from bench.report.run.card import tabulate_modes
 from bench.report.run.cautions import find_cautions
 from bench.report.run.page import fill_page, list_chapters
 from bench.results.run import Run
-from bench.scenario.model import LabSettings, Load
+from bench.scenario.load import Load
+from bench.scenario.model import LabSettings
 from bench.scenario.plan import plan_slots
 from bench.scenario.requests import Request
 from bench.scenario.served import MOST_NAMED, describe_requests, name_served

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from bench.lab.hosts import command
-from bench.scenario.model import Arm, Load
+from bench.scenario.load import Load
+from bench.scenario.model import Arm
 from bench.scenario.server_limits import USUAL_LIMITS, limit_server, most_descriptors
 
 from .conftest import HOST, make_scenario

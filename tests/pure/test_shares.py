@@ -10,7 +10,7 @@ from bench.generator.asks import Mix
 from bench.generator.protocol import Driven, Records
 from bench.generator.request_log import RequestLog
 from bench.generator.shares import Offset, count_workers, merge, share, sum_up
-from bench.scenario.model import Load
+from bench.scenario.load import Load
 from bench.slots.requests import NO_CONNECTION, RECORD_DTYPE, Outcome
 from bench.wire.exchanges import request_target
 

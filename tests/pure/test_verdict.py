@@ -3,8 +3,9 @@ import pytest
 from bench.judgement.claim import ClaimWord
 from bench.judgement.comparison import Word
 from bench.judgement.verdict import Verdict, judge
+from bench.scenario.load import Load
 from bench.scenario.metric import PERFORMANCE
-from bench.scenario.model import Arm, LabSettings, Load, Margins, Schedule
+from bench.scenario.model import Arm, LabSettings, Margins, Schedule
 from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot
 from bench.slots.observation import SlotMetrics

@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.errors import InputError
 from bench.judgement.across_runs.disagreement import ABSENT, Disagreement, list_disagreements
+from bench.judgement.across_runs.locustfiles import describe_locustfile
 from bench.judgement.across_runs.services import find_faults_of_service
 from bench.records.run import RunRecord
 from bench.scenario.conditions import Condition, conditions
+from bench.scenario.factors import FACTORS
 from bench.scenario.metric import Metric
-from bench.scenario.model import FACTORS
 from bench.scenario.scenario import Scenario
 from bench.slots.surroundings import Facts
 
@@ -72,31 +73,6 @@ def find_comparability(before: RunRecord, after: RunRecord, across: Sequence[str
         conditions=tuple(usable),
         left_out=tuple(_list_left_out((before, after), arms, pairs)),
     )
-
-
-def list_locustfiles(record: RunRecord) -> list[str]:
-    """What drove the slots of a run whose load is a locustfile, by name and digest; empty of another load."""
-    if not record.scenario.load.by_locustfile:
-        return []
-    found = (slot.evidence.get("load loop") for slot in record.slots if slot.measured)
-    return sorted({loop for loop in found if loop})
-
-
-def describe_locustfile(record: RunRecord) -> dict[str, str]:
-    """The text of a run's locustfile, which is a part of its question; nothing of another load."""
-    found = list_locustfiles(record)
-    return {"locustfile": "; ".join(found)} if found else {}
-
-
-def require_mappable(records: Sequence[RunRecord]) -> None:
-    """Raise InputError where runs of a locustfile and of other loads would be on one map."""
-    own = [record.id for record in records if record.scenario.load.by_locustfile]
-    if own and len(own) < len(records):
-        raise InputError(
-            "Mapping several runs",
-            f"the load of {', '.join(own)} is a locustfile, and that of the others is not",
-            "Latencies of Locust's clients are comparable with no other engine's: map them by themselves.",
-        )
 
 
 def require_comparable(before: RunRecord, after: RunRecord, across: Sequence[str] = ()) -> Comparability:

@@ -12,12 +12,9 @@ from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.judgement.across_runs.comparability import (
-    describe_circumstances,
-    describe_locustfile,
-    describe_question,
-)
+from bench.judgement.across_runs.comparability import describe_circumstances, describe_question
 from bench.judgement.across_runs.disagreement import Disagreement, list_disagreements
+from bench.judgement.across_runs.locustfiles import describe_locustfile
 from bench.judgement.across_runs.services import describe_service
 from bench.judgement.comparison import Compared, Comparison, Word
 from bench.records.run import RunRecord

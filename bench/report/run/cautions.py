@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from statistics import median
 
 from bench.errors import InputError
-from bench.judgement.across_runs.comparability import list_locustfiles
+from bench.judgement.across_runs.locustfiles import list_locustfiles
 from bench.judgement.comparison import Comparison, Size, Word
 from bench.judgement.samples import describe_loss, describe_shortage
 from bench.records.run import Status

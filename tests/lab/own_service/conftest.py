@@ -15,7 +15,8 @@ from bench.measure.testbed import Bed, prepare_bed
 from bench.records.run import SlotRecord
 from bench.results import files
 from bench.scenario.conditions import conditions
-from bench.scenario.model import Arm, Load
+from bench.scenario.load import Load
+from bench.scenario.model import Arm
 from bench.scenario.plan import Slot
 from bench.scenario.requests import Request
 from bench.scenario.scenario import Scenario

@@ -9,7 +9,7 @@ import pytest
 from bench.measure.availability import try_arm
 from bench.measure.testbed import Bed
 from bench.scenario.conditions import conditions
-from bench.scenario.model import Load
+from bench.scenario.load import Load
 from bench.scenario.service import Ready
 from tests.lab.conftest import wait_until
 

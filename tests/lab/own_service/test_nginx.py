@@ -13,7 +13,8 @@ from bench.measure.testbed import Bed, prepare_bed
 from bench.measure.window import measure_window
 from bench.results import files
 from bench.scenario.conditions import conditions
-from bench.scenario.model import Arm, Load
+from bench.scenario.load import Load
+from bench.scenario.model import Arm
 from bench.scenario.requests import Expected, Request
 from bench.scenario.scenario import Scenario
 from bench.scenario.service import Ready, Service, Tls

@@ -13,7 +13,8 @@ from bench.measure.testbed import Bed, prepare_bed
 from bench.records.run import SlotRecord
 from bench.results import files
 from bench.scenario.conditions import conditions
-from bench.scenario.model import Arm, LabSettings, Load
+from bench.scenario.load import Load
+from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.model import Mode
 from bench.scenario.plan import Slot
 from bench.scenario.scenario import Scenario

@@ -13,7 +13,7 @@ from bench.lab.instruments.cpu import Watch
 from bench.lab.instruments.idle_states import hold_idle_states
 from bench.measure.testbed import Bed
 from bench.procfs import TICK_US
-from bench.scenario.model import Load
+from bench.scenario.load import Load
 from bench.slots.cpu import CpuRecord, Rates, Share, rate
 from tests.lab.testbed.conftest import measure
 

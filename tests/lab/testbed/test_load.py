@@ -6,7 +6,8 @@ import pytest
 
 from bench.measure.testbed import Bed
 from bench.results import columns
-from bench.scenario.model import LabSettings, Load
+from bench.scenario.load import Load
+from bench.scenario.model import LabSettings
 from bench.scenario.modes.footprint import Counter
 from bench.slots.gates.gate import GateKind
 from tests.lab.testbed.conftest import LOAD, measure

@@ -11,7 +11,8 @@ from bench.measure.availability import find_gaps
 from bench.measure.testbed import Bed
 from bench.records.run import SlotRecord
 from bench.scenario.conditions import conditions
-from bench.scenario.model import LabSettings, Load
+from bench.scenario.load import Load
+from bench.scenario.model import LabSettings
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode, Vantage
 from bench.slots.gates.gate import Gate
