@@ -229,8 +229,6 @@ def prepare_bed(
             tell(describe_images(scenario))
             supplies = gather(scenario, own)
             brought = {name: supplies.bring(living) for name, living in engines.items()}
-            all_images = [images for images, _ in brought.values()]
-            all_images = [images for images, _ in brought.values()]
             all_images = [each for each, _ in brought.values()]
             images = require_same("Loading one image into every engine", all_images)
             provided = {name: pair[1] for name, pair in brought.items()}
