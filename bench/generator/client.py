@@ -162,7 +162,7 @@ class Generator:
             raise MeasurementInvalid(
                 f"Sending load to {name} at {endpoint.address}:{endpoint.port}",
                 driven.failure,
-                "The slot is INVALID; see Apache's and dockerd's messages.",
+                "The slot is INVALID; see the server's and dockerd's messages.",
             )
         records = merge(
             [read_records(self.home_of(number).get(part.path)) for number, part in enumerate(driven.parts)],
@@ -217,7 +217,7 @@ class Generator:
             raise MeasurementInvalid(
                 f"Sending load to {', '.join(server.name for server in servers)} in turns",
                 driven.failure,
-                "The set is INVALID; see Apache's and dockerd's messages.",
+                "The set is INVALID; see the server's and dockerd's messages.",
             )
         home, offset_ns = self.home_of(0), driven.clock_offset_ns
         records = [

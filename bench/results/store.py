@@ -60,7 +60,7 @@ def write_run(folder: Path, record: RunRecord) -> None:
 def write_slot(folder: Path, record: SlotRecord, facts: Facts) -> SlotRecord:
     """Write a measured slot's slot.json, with the sums of the slot's files in it; returns it so.
 
-    `facts`, which it found around its Apache, are written before it where no slot had found them. What is
+    `facts`, which it found around its server, are written before it where no slot had found them. What is
     written for a slot does not grow with the slots before it.
     """
     place = make_subfolder(folder, record.slot.directory)

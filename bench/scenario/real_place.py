@@ -74,14 +74,10 @@ def find_load_lacking(scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield "CPU a request (load.model open, load.pacing sleep)", "it is not measured across machines yet"
     if any(condition.load.by_locustfile for condition in found):
         yield "load.engine locustfile", "load hosts run bench's own loops, and no file of the person's own"
-    if scenario.companions or any(container.mounts for container in (scenario.served,)):
-        yield "companions and mounts", "they are not brought to machines of a person's own yet"
-    if scenario.served.tls:
-        yield "service.tls", "its certificate is not brought to machines of a person's own yet"
-    if scenario.served.word_path is None:
+    if scenario.service is not None:
         yield (
-            "a service without word_path",
-            "no load is sent to what cannot prove, by an unguessable word, that this run started it",
+            "a service of one's own",
+            "load goes to nothing that cannot prove, by an unguessable word, that this run started it",
         )
     if scenario.schedule.sessions > 1:
         yield "schedule.sessions", "another session restarts the engine, which is its owner's"

@@ -28,7 +28,7 @@ def describe_scenario_file() -> dict[str, Any]:
     }
     arm = schema["$defs"]["Arm"]["properties"]
     arm["mode"] = {
-        "description": "How the arm's Apache is joined to the network.",
+        "description": "How the arm's server is joined to the network.",
         "anyOf": [
             *(
                 {"const": str(mode), "description": about.summary}

@@ -55,7 +55,7 @@ FIELDS: Mapping[str, str] = {
     "threads": "connections that it must have room for, and one more; 128 at least",
     "workers": "twice as many",
     "backlog": "connections that may wait to be accepted; 511 at least",
-    "word": "an unguessable word, another for each container: see `word_path`",
+    "word": "an unguessable word, another for each container: what bench's own Apache is known by",
 }
 """What a `{name}` in a command or in the environment stands for."""
 InsidePath = Annotated[str, AfterValidator(_inside)]
@@ -189,24 +189,18 @@ class Service(Container):
     """That the reports call it by; absent: where its image comes from."""
     tls: Tls | None = None
     """Absent: http."""
-    word_path: Path | None = None
-    """That it answers with the value of `{word}`, which one of its variables has. By that the load knows,
-    before it begins, that nobody else has the address: without it, load is sent in the lab only."""
     rate_rps: float | None = Field(default=None, gt=0, le=10_000_000)
     """Requests a second of your own: what a mode's microseconds come to is told for it, too."""
-
-    @model_validator(mode="after")
-    def _can_say_its_word(self) -> Self:
-        if self.word_path and "word" not in self.fields:
-            raise ValueError(
-                'word_path: no variable has the word; as environment = { BENCH_WORD = "{word}" }'
-            )
-        return self
 
     @property
     def is_built_in(self) -> bool:
         """Whether it is bench's own."""
         return self is APACHE
+
+    @property
+    def word_path(self) -> str | None:
+        """Where it says the word by which it is known for this run's; None of one that says none."""
+        return APACHE_WORD if self.is_built_in else None
 
     @property
     def called(self) -> str:
@@ -253,7 +247,6 @@ APACHE = Service.model_construct(
         "BENCH_WORKERS": "{workers}",
         "BENCH_BACKLOG": "{backlog}",
     },
-    word_path=APACHE_WORD,
     ready=Ready(timeout_s=4.0),
 )
 """The built-in service, of Dockerfile.bench: it has the one image source that nobody can name."""

@@ -178,6 +178,15 @@ def test_the_page_has_them_and_what_was_served_in_both_forms(shop: Run) -> None:
     assert "| POST /upload | user-bridge | 160 |" in markdown
 
 
+def test_a_value_that_may_be_secret_is_nowhere_in_the_report(shop: Run) -> None:
+    html, markdown = (fill_page(form, shop, list_chapters(shop)) for form in ("html", "md"))
+
+    assert "hunter2" in shop.record.model_dump_json()
+    for text in (html, markdown):
+        assert "SECRET" in text
+        assert "hunter2" not in text
+
+
 def test_a_run_of_one_request_has_no_table_of_requests(tmp_path: Path) -> None:
     run = judged(store_own(tmp_path, make_own(requests=(CART,))))
 

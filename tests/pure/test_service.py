@@ -78,7 +78,6 @@ def test_fields_that_stand_for_nothing_are_refused_and_other_braces_stay() -> No
         (FIXED + 'build = "shop"\n', "give one of image, archive and build"),
         ('[service]\narchive = "../shop.tar"\n', "should be in the scenario's own folder"),
         (FIXED + 'mounts = { "etc/x" = "x" }\n', "should be an absolute path inside the container"),
-        (FIXED + 'word_path = "/word"\n', "word_path: no variable has the word"),
         (FIXED + "[service.tls]\nresume = true\n", "give certificate_at and key_at"),
         (FIXED + '[service.ready]\nlog = "("\n', "is no regular expression"),
         (FIXED + "[load]\npage_bytes = 65536\n", "load.page_bytes: its pages are the built-in Apache's"),

@@ -84,7 +84,7 @@ def find_taps(
 ) -> tuple[TapPlace, ...]:
     """The taps of the path to the server, in the order in which requests pass them.
 
-    `client`: None where its clock is another than the Docker host's. `server_pid` is Apache's first process,
+    `client`: None where its clock is another than the Docker host's. `server_pid`: of its first process,
     as the Docker host numbers it. What lies between the uplink and the server is read off the links
     themselves: no veth, no bridge, no tap there.
     """

@@ -32,7 +32,7 @@ class Vantage(StrEnum):
 
 
 class Mode(StrEnum):
-    """How an arm's Apache is joined to the network."""
+    """How an arm's server is joined to the network."""
 
     HOST = "host"
     BRIDGE = "bridge"
@@ -93,12 +93,12 @@ class NetworkMode:
     summary: str
     docker: str | None
     path: Path
-    """From the client host; what every path has in common (the uplink, Apache's connections) is not named."""
+    """From the client host; what all have in common (the uplink, the server's connections) is not named."""
     trade_offs: TradeOffs
     publishes: bool = False
     """A port of the host is mapped to the container's port 80."""
     in_host_network: bool = False
-    """Apache binds the host's own address and port."""
+    """The server binds the host's own address and port."""
     network: DockerNetwork | None = None
     container_address: str | None = None
     """Of a container that the client reaches by its own address; None: Docker chooses it."""
@@ -127,7 +127,7 @@ class NetworkMode:
     def path_from(self, vantage: Vantage) -> Path:
         """Every counter that a load from `vantage` must move."""
         path = self.path if vantage is Vantage.CLIENT else self.local_paths.get(vantage, {})
-        # From wherever: this arm's Apache takes the load. It comes by the wire, or was opened here.
+        # From wherever: this arm's server takes the load. It comes by the wire, or was opened here.
         arrival: Path = (
             {Counter.UPLINK: Expected.EACH_REQUEST}
             if vantage is Vantage.CLIENT
