@@ -9,8 +9,11 @@ import pytest
 from bench.generator.cores import read_cores
 from bench.procfs import (
     CoreTime,
+    available_memory,
     busy_shares,
     parse_group_us,
+    parse_limits,
+    parse_listeners,
     parse_net_rx,
     parse_process,
     parse_stat,
@@ -97,3 +100,37 @@ def test_a_core_of_this_machine_that_works_is_read_as_busy() -> None:
     assert before.keys() == after.keys() >= cores
     # Of at least 20 ticks, one at either end may be counted for what happened outside of them.
     assert busy_shares(before, after)[min(cores)] >= 0.9
+
+
+def test_listening_sockets_are_told_with_their_addresses_of_both_families() -> None:
+    tcp = (
+        "  sl  local_address rem_address   st\n"
+        "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000\n"
+        "   1: 00000000:0050 00000000:0000 0A 00000000:00000000\n"
+        "   2: 6400C612:0050 0A00C612:D431 01 00000000:00000000\n"
+    )
+    tcp6 = (
+        "  sl  local_address rem_address   st\n"
+        "   0: 00000000000000000000000001000000:0CEA 00000000000000000000000000000000:0000 0A 0:0\n"
+    )
+
+    assert list(parse_listeners(tcp)) == [("127.0.0.1", 8080), ("0.0.0.0", 80)]
+    assert list(parse_listeners(tcp6)) == [("::1", 3306)]
+
+
+def test_limits_of_a_process_are_told_soft_and_hard() -> None:
+    text = (
+        "Limit                     Soft Limit           Hard Limit           Units\n"
+        "Max cpu time              unlimited            unlimited            seconds\n"
+        "Max open files            1024                 4096                 files\n"
+        "Max core file size        0                    unlimited            bytes\n"
+    )
+
+    assert dict(parse_limits(text)) == {
+        "open files": "1024 (hard 4096)",
+        "core file size": "0 (hard unlimited)",
+    }
+
+
+def test_available_memory_is_in_bytes() -> None:
+    assert available_memory("MemTotal: 9 kB\nMemAvailable:     512 kB\n") == 524_288
