@@ -18,6 +18,7 @@ from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 from requests.exceptions import RequestException
 
 from bench.errors import EnvironmentLacks, InputError
+from bench.lab.servers.docker_client import connect
 from bench.lab.servers.environment import digest_of_tree
 from bench.lab.servers.image import Image, load_archive
 from bench.lab.servers.image_archive import read_archive, with_manifest
@@ -124,7 +125,9 @@ def _require_architecture(doing: str, architecture: str, system: str) -> None:
 def _own_docker(doing: str) -> Iterator[docker.DockerClient]:
     where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     try:
-        client = docker.DockerClient(base_url=where, timeout=SAVING_S)
+        # Of a socket here, by the client whose waits can be interrupted.
+        path = where.removeprefix("unix://")
+        client = connect(Path(path)) if path != where else docker.DockerClient(where, timeout=SAVING_S)
         client.ping()
     except (DockerException, RequestException) as fault:
         raise EnvironmentLacks(
