@@ -70,6 +70,44 @@ volumes: {data: {}}
 Target = Callable[[random.Random], str]
 
 
+SERVICE = """
+name = "own"
+question = "?"
+baseline = "host"
+arms = [{name = "host", mode = "host"}, {name = "user-bridge", mode = "user-bridge", port = 8080}]
+
+[service]
+image = "registry.test/shop:1.2"
+port = 8080
+command = ["serve", "{port}"]
+environment = { LISTEN = "{listen}", PASSWORD = "hunter2" }
+mounts = { "/etc/shop.conf" = "shop.conf" }
+memory_mb = 512
+cap_drop = ["ALL"]
+rate_rps = 500.0
+ready = { path = "/health", status = 204, timeout_s = 30.0, log = "ready" }
+tls = { certificate_at = "/tls/certificate.pem", key_at = "/tls/key.pem", resume = true }
+
+[[requests]]
+path = "/cart?all=1"
+weight = 7
+expect = { same_json = "[1]", bytes = 3 }
+
+[[requests]]
+method = "POST"
+path = "/upload"
+headers = { Accept = "text/plain" }
+body_bytes = 1024
+status = 201
+
+[[companions]]
+name = "db"
+image = "postgres:17"
+port = 5432
+ready = { log = "accept" }
+"""
+
+
 @dataclass
 class Fuzz:
     """Targets, whose files lie in `folder`."""
@@ -233,7 +271,8 @@ class Fuzz:
 
     @cached_property
     def _scenarios(self) -> list[str]:
-        return [path.read_text() for path in sorted((ROOT / "scenarios").glob("*.toml"))]
+        bundled = [path.read_text() for path in sorted((ROOT / "scenarios").glob("*.toml"))]
+        return [*bundled, *[SERVICE] * (len(bundled) // 4)]  # As often as its tables are many.
 
     @cached_property
     def _stored(self) -> Path:
