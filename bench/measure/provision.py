@@ -10,7 +10,7 @@ from bench.lab.hosts.host import Host
 from bench.lab.servers.certificate import Certificate, make_certificate
 from bench.lab.servers.engine import Engine
 from bench.lab.servers.image import Image, provide_image
-from bench.lab.servers.own_image import Own, provide_own_image
+from bench.lab.servers.own_image import Own, provide_own_image, require_source
 from bench.lab.servers.server import Provided
 from bench.scenario.scenario import Scenario
 from bench.scenario.service import APACHE, Service
@@ -102,6 +102,13 @@ def gather(scenario: Scenario, own: Own | None) -> Supplies:
     tls = scenario.service.tls if scenario.service else None
     certificate = make_certificate(tls.server_name) if tls and tls.certificate_at else None
     return Supplies(scenario, own, certificate)
+
+
+def require_sources(scenario: Scenario, sources: Path | None) -> None:
+    """Raise InputError, or EnvironmentLacks, where an image or a file that `scenario` names is not there."""
+    list_kept(scenario, sources)
+    for container in (*([scenario.service] if scenario.service else []), *scenario.companions):
+        require_source(container, sources)
 
 
 def list_mounted(scenario: Scenario) -> list[str]:

@@ -71,7 +71,7 @@ def begin_run(wanted: Wanted, results: Path, watch: Watch) -> Run:
         require_possible(scenario)
     else:
         requirements.require_all(scenario)
-    provision.list_kept(scenario, wanted.sources)  # What is missing is told before anything is begun.
+    provision.require_sources(scenario, wanted.sources)  # What is missing is told before anything is begun.
     run_id = recording.new_id()
     with machine_lock(f"bench run {run_id} ({scenario.name})"):
         return begin_locked(run_id, wanted, results, watch)

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import docker
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound
+from docker.models.images import Image as DockerImage
 from requests.exceptions import RequestException
 
 from bench.errors import EnvironmentLacks, InputError
 from bench.lab.servers.docker_client import connect
 from bench.lab.servers.environment import digest_of_tree
 from bench.lab.servers.image import Image, load_archive
-from bench.lab.servers.image_archive import read_archive, with_manifest
+from bench.lab.servers.image_archive import Archive, read_archive, with_manifest
 from bench.paths import CACHE
 from bench.procfs import available_memory
 from bench.scenario.service import Container
@@ -75,6 +76,18 @@ def provide_own_image(client: docker.DockerClient, asked: Container, own: Own) -
     return Image(identity, source=asked.source, architecture=str(found.attrs["Architecture"]))
 
 
+def require_source(asked: Container, sources: Path | None) -> None:
+    """Raise as `provide_own_image` does where there is no such image, archive or Dockerfile: before anything
+    is begun. `sources`: the scenario's own folder."""
+    if asked.image:
+        with _own_docker(asked.image) as own:
+            _look_at(own, asked.image)
+    elif asked.archive and sources:
+        _require_archive(sources / asked.archive)
+    elif asked.build and sources:
+        _require_dockerfile(sources / asked.build)
+
+
 def _forget_oldest() -> None:
     """Keep the images that were used last."""
     archives = sorted(CACHE.glob("service-*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)
@@ -122,7 +135,8 @@ def _require_architecture(doing: str, architecture: str, system: str) -> None:
 
 
 @contextmanager
-def _own_docker(doing: str) -> Iterator[docker.DockerClient]:
+def _own_docker(name: str) -> Iterator[docker.DockerClient]:
+    """That of the person who wants the image `name` of it."""
     where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     try:
         # Of a socket here, by the client whose waits can be interrupted.
@@ -130,9 +144,11 @@ def _own_docker(doing: str) -> Iterator[docker.DockerClient]:
         client = connect(Path(path)) if path != where else docker.DockerClient(where, timeout=SAVING_S)
         client.ping()
     except (DockerException, RequestException) as fault:
+        is_there = path == where or Path(path).exists()
+        why = f"{fault!s:.200}" if is_there else "there is no such socket"
         raise EnvironmentLacks(
-            doing,
-            f"your own Docker does not answer at {where} ({fault!s:.200})",
+            f"Taking the image {name} from your own Docker",
+            f"it does not answer at {where} ({why})",
             "Start it, name it by DOCKER_HOST, or give the image as an archive (`docker save IMAGE -o FILE`;"
             ' archive = "FILE").',
         ) from fault
@@ -142,19 +158,26 @@ def _own_docker(doing: str) -> Iterator[docker.DockerClient]:
         client.close()
 
 
+def _look_at(own: docker.DockerClient, name: str) -> DockerImage:
+    """The image `name`, for this machine."""
+    doing = f"Taking the image {name} from your own Docker"
+    try:
+        image = own.images.get(name)
+    except ImageNotFound as fault:
+        raise InputError(
+            doing,
+            "it has no such image",
+            f"`docker pull {name}`, or `docker build -t {name} .`, and try again: bench pulls nothing.",
+        ) from fault
+    _require_architecture(doing, str(image.attrs["Architecture"]), str(image.attrs.get("Os", "linux")))
+    return image
+
+
 def _save_from_own_docker(name: str) -> Path:
     """The image `name` as an archive in the cache, under its digest."""
     doing = f"Taking the image {name} from your own Docker"
-    with _own_docker(doing) as own:
-        try:
-            image = own.images.get(name)
-        except ImageNotFound as fault:
-            raise InputError(
-                doing,
-                "it has no such image",
-                f"`docker pull {name}`, or `docker build -t {name} .`, and try again: bench pulls nothing.",
-            ) from fault
-        _require_architecture(doing, str(image.attrs["Architecture"]), str(image.attrs.get("Os", "linux")))
+    with _own_docker(name) as own:
+        image = _look_at(own, name)
         archive = CACHE / f"service-{str(image.id).removeprefix('sha256:')[:24]}.tar"
         if not archive.exists():
             _require_room(doing, int(image.attrs.get("Size") or 0))
@@ -166,14 +189,27 @@ def _save_from_own_docker(name: str) -> Path:
     return archive
 
 
-def _take_archive(given: Path) -> Path:
-    """In the cache, under the image's digest: the given archive or, of one in the OCI layout, its like that
-    every engine loads."""
+def _require_archive(given: Path) -> Archive:
+    """What the archive holds, for this machine."""
     doing = f"Loading the image {given.name}"
     if not given.is_file():
         raise InputError(doing, f"there is no file {given.name} in the scenario's folder", "See its name.")
     found = read_archive(given, this_architecture())
     _require_architecture(doing, found.architecture, found.system)
+    return found
+
+
+def _require_dockerfile(folder: Path) -> None:
+    if not (folder / "Dockerfile").is_file():
+        doing = f"Building the image in {folder.name}"
+        raise InputError(doing, "there is no Dockerfile in it", "Name the folder that has one.")
+
+
+def _take_archive(given: Path) -> Path:
+    """In the cache, under the image's digest: the given archive or, of one in the OCI layout, its like that
+    every engine loads."""
+    doing = f"Loading the image {given.name}"
+    found = _require_archive(given)
     key = found.digest[:24]
     archive = CACHE / f"service-{key}.tar"
     if not archive.exists():
@@ -190,8 +226,7 @@ def _take_archive(given: Path) -> Path:
 def _build(client: docker.DockerClient, folder: Path) -> Path:
     """The image of the Dockerfile in `folder`, built in the lab's engine, as an archive in the cache."""
     doing = f"Building the image in {folder.name}"
-    if not (folder / "Dockerfile").is_file():
-        raise InputError(doing, "there is no Dockerfile in it", "Name the folder that has one.")
+    _require_dockerfile(folder)
     key = digest_of_tree(folder)[:24]
     archive = CACHE / f"service-{key}.tar"
     if archive.exists():

@@ -178,5 +178,6 @@ def test_an_image_is_wanted_of_a_docker_that_does_not_answer(
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
 
     said = refusal(client, Service(image=NAME), tmp_path)
-    assert "your own Docker does not answer" in said
+    assert "from your own Docker: it does not answer" in said
+    assert "there is no such socket" in said
     assert "docker save" in said
