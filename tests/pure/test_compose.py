@@ -159,8 +159,11 @@ def test_a_service_with_its_database_and_its_cache_becomes_a_scenario() -> None:
 def test_its_load_schedule_margins_and_claim_are_those_of_every_new_scenario() -> None:
     scenario, _ = converted_shop()
     drafted = parse_scenario(draft_scenario("web", ["host", "user-bridge"]), "drafted.toml")
-    for table in ("load", "schedule", "margins", "claims"):
+    for table in ("schedule", "margins", "claims"):
         assert getattr(scenario, table) == getattr(drafted, table)
+    longer = {"warm_up_s": scenario.load.warm_up_s, "measure_s": scenario.load.measure_s}
+    assert scenario.load == drafted.load.model_copy(update=longer)
+    assert scenario.load.measure_s > drafted.load.measure_s
     assert scenario.load.connections == 1
     assert scenario.schedule.interleave is None
     assert [claim.than for claim in scenario.claims] == ["user-bridge"]

@@ -66,22 +66,6 @@ def test_a_server_is_ready_that_answers_as_its_request_is_to_be_answered() -> No
     assert all(request.endswith(b"\r\n\r\nx") for request in seen)
 
 
-def test_a_server_that_is_slow_by_itself_is_ready_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "PROBE_ANSWER_S", 0.001)
-    monkeypatch.setattr(readiness, "LONG_AFTER_S", 0.05)
-    monkeypatch.setattr(readiness, "PROBE_LONG_ANSWER_S", PATIENCE_S)
-
-    def handle(connection: socket.socket, _: int) -> None:
-        while read_request(connection):
-            time.sleep(0.02)
-            connection.sendall(response())
-
-    with serving(handle) as port:
-        first_ns, _ = await_ready(at(port), Ask(path="/"), PATIENCE_S)
-
-    assert first_ns > 0
-
-
 @pytest.mark.parametrize("answer", [response(status="500 Not Yet"), b"", b"junk"], ids=["500", "end", "junk"])
 def test_a_server_without_a_200_is_never_ready(answer: bytes) -> None:
     def handle(connection: socket.socket, number: int) -> None:
