@@ -19,8 +19,7 @@ from bench.scenario.requests import Expected, Request
 from bench.scenario.scenario import Scenario
 from bench.scenario.service import Ready, Service, Tls
 from bench.slots.requests import Outcome
-
-from .services import lay_service
+from tests.lab.own_service.services import lay_service
 
 REQUESTS = (
     Request(weight=5, expect=Expected(text="A page of nginx, whose length is stated.\n")),
