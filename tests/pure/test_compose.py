@@ -958,3 +958,10 @@ def test_a_scenario_that_could_not_name_its_files_is_not_written(tmp_path: Path)
     assert isinstance(done.exception, InputError)
     assert "beside the Compose file" in str(done.exception)
     assert not output.exists()
+
+
+def test_the_folder_that_a_service_starts_in_is_taken() -> None:
+    service, left_out = one({"working_dir": "/srv"})
+
+    assert service.working_dir == "/srv"
+    assert "working_dir" not in left_out

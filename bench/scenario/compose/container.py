@@ -64,6 +64,7 @@ def read_container(given: Given, *, is_measured: bool) -> dict[str, Any]:
         "environment": read_environment(given),
         "mounts": mounts,
         "user": given.text("user"),
+        "working_dir": given.text("working_dir"),
         "memory_mb": _read_memory(given),
         "open_files": _read_open_files(given),
         "cap_add": _read_capabilities(given, "cap_add"),

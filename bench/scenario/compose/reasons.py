@@ -16,8 +16,8 @@ _DEVICES = "a lab has no devices to give"
 TAKEN = frozenset(
     {
         "image", "build", "command", "entrypoint", "environment", "env_file", "ports", "expose", "volumes",
-        "user", "mem_limit", "deploy", "ulimits", "cap_add", "cap_drop", "read_only", "tmpfs", "shm_size",
-        "healthcheck", "depends_on", "links",
+        "user", "working_dir", "mem_limit", "deploy", "ulimits", "cap_add", "cap_drop", "read_only", "tmpfs",
+        "shm_size", "healthcheck", "depends_on", "links",
     }
 )  # fmt: skip
 """Keys that are read, each where it is read saying what of it is left out."""
@@ -90,5 +90,4 @@ LEFT_OUT: Mapping[str, str] = {
     "userns_mode": _RIGHTS,
     "uts": _RIGHTS,
     "volumes_from": f"{_FRESH}: it has its image's data only",
-    "working_dir": _IMAGE,
 }
