@@ -98,5 +98,6 @@ def _ask_once(bed: Bed, site: Site, server: Server, condition: Condition) -> str
         )
     said = answer.partition("\n")[0][:200]
     if done.status in UNREACHED:
-        return f"no connection comes through from the client ({said}){bed.explain_silence(server.endpoint)}"
+        sender = bed.sender(site).name
+        return f"no connection comes through from {sender} ({said}){bed.explain_silence(server.endpoint)}"
     return f"it takes connections, and answers {ready.called} with nothing in {scheme.upper()} ({said})"

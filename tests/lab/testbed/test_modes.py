@@ -142,7 +142,7 @@ def test_an_arm_that_its_own_host_cannot_reach_is_a_gap_under_that_vantage_alone
     monkeypatch.setattr(bed, "scenario", bed.scenario.model_copy(update={"arms": arms, "factors": factors}))
     found = find_gaps(bed)
     assert (found.arms, found.conditions, list(found.cells)) == ({}, {}, [1])
-    assert "no answer came from 198.18.0.50:80 to docker1" in found.cells[1]["macvlan"]
+    assert "no right answer came from 198.18.0.50:80 to docker1" in found.cells[1]["macvlan"]
     # Else the host's own complaints of it, over its loopback, would be counted in the first slot.
     assert bed.lab.docker["docker1"].run(["ip", "neigh", "show", "nud", "incomplete"]) == ""
 
