@@ -64,8 +64,9 @@ EXPLANATIONS = (
         "the link is a macvlan or ipvlan, whose offloads follow the link below it",
     ),
     Explanation(
-        r"limit .*|process (CapEff|Seccomp|NoNewPrivs|Uid)|process limit, .*|log driver|started as|user|runtime"
-        r"|variable .*|capabilities (added|dropped)|read-only root|ulimits|tmpfs|mounts|memory limit|shared memory",
+        r"limit .*|process (CapEff|Seccomp|NoNewPrivs|Uid)|process limit, .*|log driver|started as|user"
+        r"|variable .*|capabilities (added|dropped)|read-only root|ulimits|tmpfs|mounts|runtime"
+        r"|memory limit|shared memory",
         _is_without_docker,
         "without Docker there are no control group, limits, log or system call filter of a container",
     ),
