@@ -38,6 +38,7 @@ from bench.scenario.service import Companion, Secret, Service
 
 BUSY_WAIT = "/usr/lib/bench/busy_wait.so"
 """In the image; of bench/image/busy_wait.c."""
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - as the kernel tells them
 MEANWHILE = ["/bin/sleep", "3600"]
 """What the container whose network is shared runs: an hour is longer than any slot."""
 
@@ -126,7 +127,8 @@ def serve(
     if site.wait_us:
         options["environment"] |= {"LD_PRELOAD": BUSY_WAIT, "BENCH_BUSY_WAIT_NS": f"{site.wait_us * 1000}"}
     if network.in_host_network:
-        _require_free_port(site.engine.host, doing, port)
+        where = {address, *EVERYWHERE} if service.moves else None
+        _require_free_port(site.engine.host, doing, port, where)
     with ExitStack() as stack:
         if network.docker is None:
             root = native.unpack(site.engine.client, site.provided.image_id, site.engine.host)
@@ -182,9 +184,11 @@ def serve(
         )
 
 
-def _require_free_port(host: Host, doing: str, port: int) -> None:
-    """Raise MeasurementInvalid where somebody listens on `port` of `host` already."""
-    taken = [found for found in read_listeners(host, 1) if found[1] == port]
+def _require_free_port(host: Host, doing: str, port: int, addresses: set[str] | None) -> None:
+    """Raise MeasurementInvalid where somebody listens on `port` of `host` already, at one of `addresses`, or at
+    any of them (None)."""
+    listening = [found for found in read_listeners(host, 1) if found[1] == port]
+    taken = [found for found in listening if addresses is None or found[0] in addresses]
     if taken:
         raise MeasurementInvalid(
             doing,
