@@ -185,8 +185,8 @@ def serve(
 
 
 def _require_free_port(host: Host, doing: str, port: int, addresses: set[str] | None) -> None:
-    """Raise MeasurementInvalid where somebody listens on `port` of `host` already, at one of `addresses`, or at
-    any of them (None)."""
+    """Raise MeasurementInvalid where somebody listens on `port` of `host` already, at one of `addresses`, or
+    at any of them (None)."""
     listening = [found for found in read_listeners(host, 1) if found[1] == port]
     taken = [found for found in listening if addresses is None or found[0] in addresses]
     if taken:
