@@ -107,14 +107,13 @@ def gather(scenario: Scenario, own: Own | None) -> Supplies:
 def require_sources(scenario: Scenario, sources: Path | None) -> None:
     """Raise InputError, or EnvironmentLacks, where an image or a file that `scenario` names is not there."""
     list_kept(scenario, sources)
-    for container in (*([scenario.service] if scenario.service else []), *scenario.companions):
+    for container in scenario.own_containers:
         require_source(container, sources)
 
 
 def list_mounted(scenario: Scenario) -> list[str]:
     """Files and folders that are mounted somewhere, by their names in the scenario's folder."""
-    containers = (*([scenario.service] if scenario.service else []), *scenario.companions)
-    return sorted({file for container in containers for file in container.mounts.values()})
+    return sorted({file for container in scenario.own_containers for file in container.mounts.values()})
 
 
 def list_kept(scenario: Scenario, sources: Path | None) -> list[Path]:

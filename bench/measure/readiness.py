@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from bench.errors import MeasurementInvalid
 from bench.generator.asks import authority
 from bench.lab.hosts import waiting
-from bench.lab.servers.companions import has_said
+from bench.lab.servers.containers import has_said
 from bench.lab.servers.listening import describe_listeners, read_listeners
 from bench.lab.servers.server import Server, Site
 from bench.measure.testbed import Bed

@@ -1,4 +1,4 @@
-"""How much room a server needs: they follow from the scenario's connections, the same in every arm."""
+"""How much room a server needs: it follows from the scenario's connections, the same in every arm."""
 
 from dataclasses import dataclass
 

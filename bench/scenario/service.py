@@ -149,11 +149,6 @@ class Container(Frozen):
         """Fields that stand in it."""
         return frozenset(name for word in self.words for name in FIELD.findall(word))
 
-    @property
-    def own_files(self) -> frozenset[str]:
-        """Of the scenario's folder."""
-        return frozenset(filter(None, (self.archive, self.build, *self.mounts.values())))
-
 
 def fill(word: str, values: Mapping[str, object]) -> str:
     """`word` with its fields filled in; anything else in braces stays as it is."""

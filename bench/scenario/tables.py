@@ -10,7 +10,7 @@ from bench.scenario.model import Arm, Capacity, Claim, Frozen, LabSettings, Marg
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import NetworkMode
 from bench.scenario.requests import MOST_REQUESTS, Request
-from bench.scenario.service import APACHE, Companion, Service
+from bench.scenario.service import APACHE, Companion, Container, Service
 
 
 def _single_values(levels: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -91,14 +91,9 @@ class Tables(Frozen):
         return self.requests or (Request(),)
 
     @property
-    def own_files(self) -> frozenset[str]:
-        """Files and folders of the scenario's own folder that it needs, by their names there."""
-        containers = (*([self.service] if self.service else []), *self.companions)
-        found = {file for container in containers for file in container.own_files}
-        found |= {request.body_file for request in self.requests if request.body_file}
-        if self.service and self.service.tls and self.service.tls.trust:
-            found.add(self.service.tls.trust)
-        return frozenset(found)
+    def own_containers(self) -> tuple[Container, ...]:
+        """The service of a person's own and its companions; none where the built-in one serves."""
+        return (self.service, *self.companions) if self.service else ()
 
     @property
     def compared(self) -> tuple[Arm, ...]:

@@ -91,7 +91,7 @@ def test_fields_that_stand_for_nothing_are_refused_and_other_braces_stay() -> No
         ),
         (
             FIXED
-            + '[[companions]]\nname = "db"\nimage = "db"\n' * 1
+            + '[[companions]]\nname = "db"\nimage = "db"\n'
             + '[[companions]]\nname = "db"\nimage = "x"\n',
             "companions: the name db is used twice",
         ),

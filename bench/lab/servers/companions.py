@@ -4,10 +4,8 @@ By name everywhere: on a user-defined network Docker's own DNS knows it; on the 
 none, and in host mode, the name stands in the service's hosts file.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from docker.models.containers import Container
@@ -22,6 +20,7 @@ from bench.lab.servers.containers import (
     container_options,
     create_container,
     describe_state,
+    has_said,
     last_words,
     start_container,
 )
@@ -33,15 +32,6 @@ from bench.scenario.service import Companion
 LOOK_S = 0.02
 
 
-@dataclass(frozen=True)
-class Beside:
-    """Companions that serve."""
-
-    containers: tuple[Container, ...]
-    hosts: Mapping[str, str]
-    """Entries of the service's hosts file: name -> address."""
-
-
 @contextmanager
 def start_companions(
     engine: Engine,
@@ -49,14 +39,13 @@ def start_companions(
     name: str,
     companions: Sequence[tuple[Companion, str]],
     files: Mapping[str, str],
-) -> Iterator[Beside]:
+) -> Iterator[Mapping[str, str]]:
     """Start each of `companions` (with its image's id) for the server `name`, and wait until all serve.
 
-    Raises MeasurementInvalid where one does not.
+    Yields entries of the service's hosts file: name -> address. Raises MeasurementInvalid where one does not.
     """
     with ExitStack() as stack:
         hosts: dict[str, str] = {}
-        started: list[Container] = []
         for companion, image_id in companions:
             doing = f"Starting the companion {companion.name} ({companion.source})"
             filled = {"address": "0.0.0.0", "port": str(companion.port), "listen": str(companion.port)}  # noqa: S104
@@ -72,8 +61,7 @@ def start_companions(
                 hosts[companion.name] = "127.0.0.1"
             elif not network.network:
                 hosts[companion.name] = address_in(container)
-            started.append(container)
-        yield Beside(tuple(started), hosts)
+        yield hosts
 
 
 def _join(network: NetworkMode, name: str) -> dict[str, Any]:
@@ -107,11 +95,3 @@ def _await_ready(host: Host, doing: str, companion: Companion, container: Contai
             f" {describe_listeners(read_listeners(host, pid))}; its last words: {words or 'none'}",
             "See `port`, `ready` and what it says.",
         )
-
-
-def has_said(container: Container, pattern: str | None) -> bool:
-    """Whether a line of its log is like `pattern`; True where nothing is waited for."""
-    if pattern is None:
-        return True
-    lines = container.logs().decode(errors="replace").splitlines()
-    return any(re.search(pattern, line) for line in lines)

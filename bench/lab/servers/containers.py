@@ -1,5 +1,6 @@
 """Containers and networks of one engine: made, started and taken away."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -162,3 +163,11 @@ def last_words(container: Container) -> str:
     lines = container.logs(tail=20).decode(errors="replace").splitlines()
     told = [line.strip() for line in lines if line.strip() and ":notice]" not in line]
     return " | ".join(line[-LINE:] for line in told[-LINES:])
+
+
+def has_said(container: Container, pattern: str | None) -> bool:
+    """Whether a line of its log is like `pattern`; True where nothing is waited for."""
+    if pattern is None:
+        return True
+    lines = container.logs().decode(errors="replace").splitlines()
+    return any(re.search(pattern, line) for line in lines)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import docker
 from docker.errors import BuildError, ImageNotFound
+from docker.models.images import Image as DockerImage
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts.compiler import compile_once
@@ -241,9 +242,14 @@ def _build(client: docker.DockerClient, base: Path, context: Path, tag: str, arc
         raise EnvironmentLacks(
             f"Building {tag}", said.strip()[-2000:], "This is a bug of bench: report it."
         ) from fault
+    save_image(image, archive)
+
+
+def save_image(image: DockerImage, archive: Path, *, named: bool = True) -> None:
+    """Write `image` to `archive`, whole or not at all, as `docker save` does: `named`, with its tags."""
     partial = archive.with_name(f"{archive.name}.partial")
     with gzip.open(partial, "wb", GZIP_LEVEL) if archive.suffix == ".gz" else partial.open("wb") as stream:
-        for chunk in image.save(named=True):
+        for chunk in image.save(named=named):
             stream.write(chunk)
     partial.replace(archive)
 

@@ -21,7 +21,7 @@ from requests.exceptions import RequestException
 from bench.errors import EnvironmentLacks, InputError
 from bench.lab.servers.docker_client import connect
 from bench.lab.servers.environment import digest_of_tree
-from bench.lab.servers.image import Image, load_archive
+from bench.lab.servers.image import Image, load_archive, save_image
 from bench.lab.servers.image_archive import Archive, read_archive, with_manifest
 from bench.paths import CACHE
 from bench.procfs import available_memory
@@ -181,11 +181,7 @@ def _save_from_own_docker(name: str) -> Path:
         archive = CACHE / f"service-{str(image.id).removeprefix('sha256:')[:24]}.tar"
         if not archive.exists():
             _require_room(doing, int(image.attrs.get("Size") or 0))
-            partial = archive.with_name(f"{archive.name}.partial")
-            with partial.open("wb") as stream:
-                for chunk in image.save():
-                    stream.write(chunk)
-            partial.replace(archive)
+            save_image(image, archive, named=False)
     return archive
 
 
@@ -244,11 +240,7 @@ def _build(client: docker.DockerClient, folder: Path) -> Path:
             "The lab has no network. Build what needs one with your own Docker, and give it as `image`.",
         ) from fault
     _require_room(doing, int(image.attrs.get("Size") or 0))
-    partial = archive.with_name(f"{archive.name}.partial")
-    with partial.open("wb") as stream:
-        for chunk in image.save(named=True):
-            stream.write(chunk)
-    partial.replace(archive)
+    save_image(image, archive)
     return archive
 
 

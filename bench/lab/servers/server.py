@@ -1,6 +1,6 @@
 """One fresh server, joined to the network in an arm's mode, for as long as the `with` lasts.
 
-How each mode is started is data (`core.modes`); this module is its one interpreter.
+How each mode is started is data (`scenario.modes`); this module is its one interpreter.
 """
 
 import secrets
@@ -91,7 +91,6 @@ class Server:
     """By which it is known for this run's: nobody else has it. None of a service that says none."""
     filled: Mapping[str, str]
     """Of its command and environment: each field's value."""
-    companions: tuple[Container, ...] = ()
 
     def last_words(self) -> str:
         """End of what it wrote to its log."""
@@ -140,10 +139,10 @@ def serve(
         if network.network:
             stack.enter_context(create_network(site.engine, network.docker, network.network))
         joined = _options(network, address, port, service.port)
-        beside = stack.enter_context(
+        hosts = stack.enter_context(
             start_companions(site.engine, network, name, site.provided.companions, site.provided.files)
         )
-        options |= {"extra_hosts": beside.hosts} if beside.hosts else {}
+        options |= {"extra_hosts": hosts} if hosts else {}
         if shared:
             stand_in = {"command": MEANWHILE, **joined}
             first = stack.enter_context(
@@ -180,7 +179,6 @@ def serve(
             str(container.attrs["Image"]),
             told,
             filled,
-            beside.containers,
         )
 
 
