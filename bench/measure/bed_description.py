@@ -6,14 +6,16 @@ from bench.errors import EnvironmentLacks
 from bench.lab.hosts import machine
 from bench.measure import recording
 from bench.measure.availability import find_gaps
+from bench.measure.provision import Images
 from bench.measure.real_testbed import RealBed
 from bench.measure.testbed import Bed
+from bench.records.environment import ImageFacts
 from bench.records.run import RunRecord
 
 
 def describe_bed(record: RunRecord, bed: Bed) -> RunRecord:
     """`record`, with what is known of it now. Raises EnvironmentLacks where it is not that of before."""
-    recording.require_same_image(f"Resuming the run {record.id}", record.image, bed.image)
+    require_same_images(record, bed.images)
     places = {place.name: place for place in bed.places}
     gaps = find_gaps(bed)
     of_hosts = _describe_hosts(record, bed) if isinstance(bed, RealBed) else {}
@@ -31,6 +33,15 @@ def describe_bed(record: RunRecord, bed: Bed) -> RunRecord:
             "unavailable_under": gaps.cells,
         }
     )
+
+
+def require_same_images(record: RunRecord, images: Images) -> None:
+    """Raise EnvironmentLacks where what was measured before ran another image, or had another beside it."""
+    doing = f"Resuming the run {record.id}"
+    recording.require_same_image(doing, record.image, images.service)
+    for name, image in images.companions.items():
+        known = record.companion_images.get(name, ImageFacts())
+        recording.require_same_image(f"{doing}, with its companion {name}", known, image)
 
 
 def _describe_hosts(record: RunRecord, bed: RealBed) -> dict[str, Any]:
