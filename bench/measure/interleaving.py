@@ -57,13 +57,14 @@ def _measure(
         for slot in slots:
             arm = bed.scenario.arm(slot.arm).model_copy(update={"port": slot.port})
             deployments.append(alive.enter_context(deploy(bed, arm, condition, container_name(slot))))
-        proofs = [_prove(bed, deployment) for deployment in deployments]
-        together = _drive_in_turns(bed, deployments, cells)
+        seed = slots[0].arrival_seed  # One for all slots of a block.
+        proofs = [_prove(bed, deployment, seed) for deployment in deployments]
+        together = _drive_in_turns(bed, deployments, cells, seed)
     found = LoadedSet(bed, slots, deployments, proofs, together, held)
     return [(found.judge(place, folder), deployments[place].facts) for place in range(len(slots))]
 
 
-def _prove(bed: Bed, deployment: Deployment) -> Proof:
+def _prove(bed: Bed, deployment: Deployment, seed: int) -> Proof:
     """Load `deployment` alone for its warm-up, between two readings of what it moves."""
     load = deployment.condition.load
     warm_up = load.model_copy(update={"warm_up_s": SHORTEST_S, "measure_s": load.warm_up_s})
@@ -72,11 +73,12 @@ def _prove(bed: Bed, deployment: Deployment) -> Proof:
     answers = verify_answers(bed, deployment, "before its load")
     before = _read(deployment)
     endpoint, asks = deployment.server.endpoint, bed.asks(warm_up)
-    result = bed.generator.load(warm_up, endpoint, deployment.arm.name, asks, tls=bed.tls)
+    result = bed.generator.load(warm_up, endpoint, deployment.arm.name, asks, seed, tls=bed.tls)
     return Proof(result, _read(deployment).since(before), answers)
 
 
-def _drive_in_turns(bed: Bed, deployments: Sequence[Deployment], cells: Sequence[int]) -> Together:
+def _drive_in_turns(bed: Bed, deployments: Sequence[Deployment], cells: Sequence[int], seed: int) -> Together:
+    """`seed`: of the order of the requests, where they are several."""
     interleave, load = bed.scenario.schedule.interleave, deployments[0].condition.load
     assert interleave
     fixed_work_us = bed.time_fixed_work()
@@ -84,7 +86,9 @@ def _drive_in_turns(bed: Bed, deployments: Sequence[Deployment], cells: Sequence
     before = [_read(deployment) for deployment in deployments]
     bed.begin_activity()
     try:
-        result = bed.generator.load_in_turns(load, interleave, servers, cells, bed.asks(load), tls=bed.tls)
+        result = bed.generator.load_in_turns(
+            load, interleave, servers, cells, bed.asks(load), seed, tls=bed.tls
+        )
     except MeasurementInvalid:
         _require_alive(deployments)  # If one ended, that is the reason.
         raise
