@@ -5,9 +5,9 @@ Locust's own clients, a user a connection, to cross-check it with.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from bench.generator.asks import Mix, authority
 
@@ -234,6 +234,8 @@ class ClientUser(OrderedUser):
 
     abstract = True
     client: Any
+    patience: ClassVar[Mapping[str, float]] = {}
+    """By which a call is told how long to wait, of a client that is told so with each."""
 
     def drive(self, order: Order) -> None:
         """Drive one connection, as far as the client keeps to one."""
@@ -244,7 +246,7 @@ class ClientUser(OrderedUser):
         number, order.opened = order.opened, order.opened + 1
         clock = time.monotonic_ns
         root = f"http://{authority(order.address, order.port)}"
-        how = {"name": order.name, "timeout": CLIENT_TIMEOUT_S, "allow_redirects": False}
+        how = {"name": order.name, "allow_redirects": False, **self.patience}
         done_ns = clock()
         while (intended_ns := done_ns) < order.window_end_ns:
             turn = next(order.turns)
@@ -266,6 +268,7 @@ class HttpClientUser(ClientUser, HttpUser):
 
     engine = "http"
     host = "http://unused"
+    patience: ClassVar[Mapping[str, float]] = {"timeout": CLIENT_TIMEOUT_S}
 
 
 class FastHttpClientUser(ClientUser, FastHttpUser):
@@ -273,6 +276,7 @@ class FastHttpClientUser(ClientUser, FastHttpUser):
 
     engine = "fasthttp"
     host = "http://unused"
+    connection_timeout = network_timeout = CLIENT_TIMEOUT_S
 
 
 class LocustfileUser(OrderedUser):

@@ -406,7 +406,7 @@ def test_what_outlasts_the_drain_is_recorded_as_nothing(driver: Driver) -> None:
 
 
 def test_another_engine_drives_its_load_in_the_same_process(driver: Driver) -> None:
-    for engine in ("raw", "http"):
+    for engine in ("raw", "http", "fasthttp"):
         loaded = driver.drive("", engine=engine, locustfile=None)
         assert loaded.driven.failure == ""
         assert loaded.count() > 0
