@@ -63,6 +63,9 @@ SCARCE = {
 }
 """What the machine has too little of, wherever that shows, and no bug; with what to do."""
 
+UNMAPPED = "failed to map segment from shared object"
+"""What the dynamic linker says of a library that finds no room in memory (elf/dl-load.h of glibc)."""
+
 
 def main() -> NoReturn:
     """Run the command line and exit with a code of the contract."""
@@ -105,7 +108,9 @@ def _run() -> int:
         )
     except MemoryError:
         raise
-    except Exception as bug:  # noqa: BLE001 - the one place where an unknown failure becomes exit code 1
+    except Exception as bug:  # the one place where an unknown failure becomes exit code 1
+        if isinstance(bug, ImportError) and UNMAPPED in str(bug):
+            raise MemoryError from bug
         if isinstance(bug, OSError) and bug.errno in SCARCE:
             return _refuse(EnvironmentLacks("Running bench", _tell_scarcity(bug), SCARCE[bug.errno]))
         traceback.print_exc()

@@ -231,3 +231,17 @@ def test_where_even_the_paragraph_finds_no_memory_a_shorter_one_is_said(
 
     assert run_bench(monkeypatch, "report", "results/there-is-none") == ExitCode.ENVIRONMENT
     assert "there is not enough memory" in capfd.readouterr().err
+
+
+def test_a_library_that_finds_no_room_in_memory_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def import_it(**_: object) -> None:
+        raise ImportError("_parquet.so: failed to map segment from shared object")
+
+    monkeypatch.setattr(app, "app", import_it)
+
+    assert app.run_app() == ExitCode.ENVIRONMENT
+    said = capfd.readouterr().err
+    assert "there is not enough memory" in said
+    assert "Traceback" not in said
