@@ -10,12 +10,14 @@ from bench.generator.client import PROBE_TIMEOUT_S
 from bench.lab.hosts.host import Host, link_state
 from bench.lab.instruments.surroundings import read_surroundings
 from bench.lab.servers.parity import describe_start
-from bench.lab.servers.server import Server, Site, network_inode
+from bench.lab.servers.server import Server, network_inode
+from bench.lab.servers.site import Site
 from bench.measure.readiness import await_answer
 from bench.measure.testbed import CONTROL_S, Bed
 from bench.procfs import parse_limits
 from bench.scenario.conditions import Condition
 from bench.scenario.model import Arm
+from bench.scenario.modes.footprint import Path
 from bench.scenario.modes.model import NetworkMode
 from bench.slots.gates.gate import Gate
 from bench.slots.gates.identity import check_control
@@ -49,6 +51,12 @@ class Deployment:
     def docker_host(self) -> Host:
         """The host that it is on."""
         return self.site.engine.host
+
+    @property
+    def path_taken(self) -> Path:
+        """Every counter that its load must move."""
+        condition = self.condition
+        return self.network.path_from(condition.load.vantage, userland_proxy=condition.lab.userland_proxy)
 
     @property
     def path(self) -> str:
@@ -95,7 +103,7 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
             condition=condition,
             network=bed.scenario.network(arm),
             site=site,
-            sender=bed.sender(site),
+            sender=server.sender,
             server=server,
             first_200_ns=first_200_ns,
             inode=network_inode(server, site.engine),

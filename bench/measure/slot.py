@@ -177,7 +177,6 @@ def _check(
 ) -> list[Gate]:
     """Every gate but those of captures."""
     condition, counted, result = deployment.condition, window.counted, window.result
-    network = deployment.network
     # A sleeper is woken late by a sleepy machine, and taps take turns with the generator on its core.
     other_purpose = condition.load.pacing == "sleep" or condition.lab.taps
     lateness_voids = Voids.LATENCY if other_purpose else Voids.SLOT
@@ -197,7 +196,7 @@ def _check(
         *check_network(counted.losses, counted.room),
         *check_ports(result.without_port),
         *check_path(
-            network.path_from(condition.load.vantage),
+            deployment.path_taken,
             counted.path,
             result.opened,
             metrics.requests - metrics.unfinished,

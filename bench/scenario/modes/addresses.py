@@ -30,6 +30,10 @@ USER_NETWORK = "198.19.1.0/24"
 WIRED_NETWORK = "198.19.2.0/30"
 """Of a veth pair that is wired by hand, with both of its ends:"""
 WIRED_HOST, WIRED_CONTAINER = "198.19.2.1", "198.19.2.2"
+OVERLAY_NETWORK = "198.19.3.0/24"
+"""Of the overlay network that an arm may have."""
+SWARM_POOL, SWARM_POOL_BITS = "198.19.64.0/18", 24
+"""Of what a swarm makes by itself, its ingress network (`--default-addr-pool`; Docker's is 10.0.0.0/8)."""
 ADDRESS_POOL = "base=198.19.128.0/17,size=24"
 """Of networks that a user defines without a subnet (`--default-address-pool`)."""
 
