@@ -370,7 +370,7 @@ MODES: Mapping[Mode, NetworkMode] = {
             client_address="kept inside the network",
             firewall="none of the host's rules inside; between hosts UDP 4789 and 7946, TCP 2377 and 7946",
             reachable_from="containers of the network on every host of the swarm, by name",
-            advice="Take it where containers of several hosts must meet; VXLAN takes 50 bytes of each packet.",
+            advice="Take it where containers of several hosts must meet; VXLAN takes 50 bytes a packet.",
         ),
     ),
 }
