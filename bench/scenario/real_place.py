@@ -46,7 +46,7 @@ class RealPlace(DockerHost):
 
 def real_place(name: str, address: str) -> RealPlace:
     """Where every arm is put."""
-    return RealPlace(0, OWN_ENGINE, {}, name, address)
+    return RealPlace(0, OWN_ENGINE, {}, real_name=name, real_address=address)
 
 
 def find_arms_lacking(scenario: Scenario) -> dict[str, str]:
