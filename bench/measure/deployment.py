@@ -11,6 +11,7 @@ from bench.lab.hosts.host import Host, link_state
 from bench.lab.instruments.surroundings import read_surroundings
 from bench.lab.servers.parity import describe_start
 from bench.lab.servers.server import Server, Site, network_inode
+from bench.measure.links import arrange_veth
 from bench.measure.readiness import await_answer
 from bench.measure.testbed import CONTROL_S, Bed
 from bench.procfs import parse_limits
@@ -88,6 +89,7 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
     with bed.serve(arm, condition, name) as server:
         # Not before the engine says that it has started: a packet to a container whose link is not up
         # yet leaves an unanswered ARP request behind, and the kernel's next one comes a second later.
+        arrange_veth(site.engine.host, server.pid, condition.lab)
         patience_s = max(PROBE_TIMEOUT_S, bed.scenario.served.ready.timeout_s)
         first_200_ns = await_answer(bed, site, server, arm, condition, patience_s)
         yield Deployment(

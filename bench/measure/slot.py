@@ -17,13 +17,14 @@ from bench.errors import BenchError
 from bench.generator.failures import GeneratorDied
 from bench.generator.shares import describe_parts
 from bench.lab.hosts.host import network_of, parse_cpus
-from bench.measure.captures import read_captures, store_captures
+from bench.measure.captures import find_lost_segment, read_captures, store_captures
 from bench.measure.deployment import Deployment, deploy, deploy_idle, try_control
 from bench.measure.testbed import Bed
 from bench.measure.window import Window, measure_window
 from bench.records.run import SlotRecord
 from bench.results import columns
 from bench.scenario.conditions import Condition
+from bench.scenario.load import Load
 from bench.scenario.metric import Metric, Voids
 from bench.scenario.plan import Slot, loaded_seconds
 from bench.slots.cpu import CpuRecord
@@ -33,7 +34,9 @@ from bench.slots.gates.load import check_connections, check_load, check_open_loo
 from bench.slots.gates.machine import check_idle, check_quiet, check_still
 from bench.slots.gates.network import check_network
 from bench.slots.gates.path import check_namespace, check_path
+from bench.slots.gates.stalls import check_stalls
 from bench.slots.metrics import RequestMetrics, measure_requests, measure_span_s
+from bench.slots.stalls import find_stalls
 from bench.slots.surroundings import Facts, digest
 
 Found = tuple[SlotRecord, Facts]
@@ -115,12 +118,14 @@ def _judge(
     values = metrics.values | ({Metric.CPU_US_PER_REQUEST: cpu.us_per_request} if cpu else {})
     gates = _check(bed, deployment, window, metrics, cpu)
     columns.write_requests(folder, slot.directory, result.records)
-    capture = None
+    capture, stalls = None, find_stalls(result.records, count_asked(bed, load))
     if window.captured:
+        stalls = stalls and stalls.model_copy(update={"lost": find_lost_segment(window.captured, deployment.path)})
         found = read_captures(window.captured, deployment.path, result)
         store_captures(folder, slot.directory, window.captured, found)
         capture = found.record
         gates += found.gates
+    gates.append(check_stalls(stalls))
     return record_slot(
         slot,
         deployment,
@@ -138,6 +143,7 @@ def _judge(
         counters=window.counted.path,
         unread=window.counted.unread,
         capture=capture,
+        stalls=stalls,
         answers=window.answers,
         gates=tuple(gates),
         evidence={
@@ -149,6 +155,11 @@ def _judge(
             "workers": describe_parts(result.parts),
         },
     )
+
+
+def count_asked(bed: Bed, load: Load) -> int | None:
+    """Bytes of every answer's body, where it is known and the same of all: of the built-in service."""
+    return load.page_bytes if bed.scenario.service is None and not load.by_locustfile else None
 
 
 def record_slot(slot: Slot, deployment: Deployment, metrics: RequestMetrics, **shown: Any) -> SlotRecord:

@@ -36,6 +36,7 @@ from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
 from bench.scenario.requests import Request, page_of
 from bench.scenario.scenario import Scenario
 from bench.scenario.server_limits import limit_server, most_descriptors, most_queued
+from bench.scenario.service import APACHE_WORD
 
 CONTROL_S = 0.3
 """How long a control is asked in vain."""
@@ -117,6 +118,8 @@ class Bed:
         ready = self.scenario.served.ready
         if ready.path is not None:
             return Request(path=ready.path, status=ready.status)
+        if not condition.lab.too_big_icmp and self.scenario.service is None:
+            return Request(path=APACHE_WORD, status=404)  # It fits into a packet. A page may stall, and be told.
         usual = page_of(condition.load) if self.scenario.service is None else Request()
         return self.scenario.asked[0] if self.scenario.asked else usual
 

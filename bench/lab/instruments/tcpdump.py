@@ -4,17 +4,16 @@ All taps are on one machine, so their time stamps are of one clock and may be su
 another machine, there is none at its link.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.errors import MeasurementInvalid
 from bench.lab.hosts import waiting
 from bench.lab.hosts.host import Endpoint, Host, Program, network_of
+from bench.lab.hosts.links import list_links
 from bench.lab.hosts.waiting import wait_until
 from bench.scenario.modes.catalogue import CONTAINER_PORT
 
@@ -22,6 +21,8 @@ SNAP_BYTES = 256
 """All headers and the beginning of a request, its number included."""
 BUFFER_KIB = 16_384
 """Of the kernel's ring, a tap: seconds of packets, so that tcpdump need not be there at once."""
+TOO_BIG = "(icmp[0] == 3 and icmp[1] == 4) or (icmp6 and ip6[40] == 2)"
+"""ICMP errors that tell a sender of the path's MTU (RFC 1191, RFC 8201), in pcap-filter(7)'s words."""
 READY_S = 5.0
 HANDED_OVER_S = 1.1
 """The kernel hands packets to tcpdump by the block, at the latest after the second (libpcap's time-out of
@@ -92,8 +93,8 @@ def find_taps(
     uplink = TapPlace("uplink", docker_host, 1, docker_host.uplink, endpoint.port)
     if docker_host.namespace(server_pid) == network_of(docker_host):
         return *client_side, uplink
-    of_host = {link["ifindex"]: link for link in _links(docker_host, 1)}
-    inside = _links(docker_host, server_pid)
+    of_host = {link["ifindex"]: link for link in list_links(docker_host)}
+    inside = list_links(docker_host, server_pid)
     [own] = [link for link in inside if "link_index" in link and "UP" in link["flags"]]
     between = []
     if own["linkinfo"]["info_kind"] == "veth":
@@ -103,12 +104,6 @@ def find_taps(
         between.append(TapPlace("veth", docker_host, 1, far_end["ifname"], CONTAINER_PORT))
     container = TapPlace("container", docker_host, server_pid, own["ifname"], CONTAINER_PORT)
     return *client_side, uplink, *between, container
-
-
-def _links(host: Host, pid: int) -> list[dict[str, Any]]:
-    enter = ["nsenter", "-t", str(pid), "--net"] if pid != 1 else []
-    found: list[dict[str, Any]] = json.loads(host.run([*enter, "ip", "-j", "-d", "link"]))
-    return found
 
 
 @dataclass
@@ -164,7 +159,8 @@ def capture(places: tuple[TapPlace, ...], cpus: str) -> Iterator[Capture]:
 def _argv(place: TapPlace) -> list[str]:
     enter = ["nsenter", "-t", str(place.pid), "--net"] if place.pid != 1 else []
     options = ["-s", str(SNAP_BYTES), "-B", str(BUFFER_KIB), "--time-stamp-precision=nano", "-Z", "root"]
-    return [*enter, "tcpdump", "-i", place.link, *options, "-w", place.file, "tcp", "port", str(place.port)]
+    what = f"tcp port {place.port} or {TOO_BIG}"
+    return [*enter, "tcpdump", "-i", place.link, *options, "-w", place.file, what]
 
 
 def _failure(place: TapPlace, program: Program) -> MeasurementInvalid:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from bench.judgement.comparison import Compared, Comparison, Word
 from bench.records.environment import REMOTE, UNKNOWN
+from bench.report.run.stalls import name_stalled
 from bench.report.text import count, format_interval, format_number, format_percent, format_share, join_words
 from bench.results.run import Run
 from bench.results.verification import describe_faults
@@ -84,7 +85,8 @@ def describe_vantage(run: Run) -> str:
 
 def answer_sentence(run: Run) -> str:
     """The run's answer in one sentence, with its interval and its scope; first, whether it may be used."""
-    return f"{describe_faults(f'run {run.record.id}', run.faults)} {_answer(run)}".strip()
+    said = (describe_faults(f"run {run.record.id}", run.faults), _answer(run), name_stalled(run))
+    return " ".join(filter(None, said))
 
 
 def _answer(run: Run) -> str:

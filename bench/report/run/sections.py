@@ -24,6 +24,7 @@ from bench.report.run import (
     sensitivity,
     service,
     slot_tables,
+    stalls,
     statements,
     steps,
 )
@@ -64,6 +65,7 @@ class Section:
 
 SECTIONS = (
     Section(name="meaning", title="What it means for you", tell=meaning.tell_meaning),
+    Section(name="stalls", title="Stalls: connections that stood still", tell=stalls.tell_stalls),
     Section(
         name="card",
         title="Which mode to take: cost beside what is given up",

@@ -51,6 +51,7 @@ class GateKind(StrEnum):
 
     REQUESTS = "requests", Blame.OVERLOAD, Demand.AT_LEAST
     ERRORS = "errors", Blame.OVERLOAD, Demand.AT_MOST
+    STALLS = "stalls", Blame.OVERLOAD, Demand.AT_MOST
     GENERATOR = "generator", Blame.OVERLOAD, Demand.AT_MOST, 4
     ACHIEVED = "achieved", Blame.OVERLOAD, Demand.AT_LEAST, 4
     LATENESS_MEDIAN = "generator lateness, median", Blame.OVERLOAD, Demand.AT_MOST, 1

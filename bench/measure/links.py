@@ -1,0 +1,48 @@
+"""How the settings of links are made so: of those that live as long as the lab, and of a container's own."""
+
+from collections.abc import Collection
+from typing import Any
+
+from bench.lab.hosts.host import Host
+from bench.lab.hosts.lab import Lab
+from bench.lab.hosts.links import find_veth, set_mtu, set_offloads_off, set_queue, set_too_big_icmp
+from bench.scenario.links import FIELDS, KNOBS, LINKS
+from bench.scenario.model import LabSettings
+from bench.scenario.modes.catalogue import UPLINK
+
+BY_KNOB = {"mtu": set_mtu, "offloads_off": set_offloads_off, "queue": set_queue}
+"""By knob of `scenario.links.KNOBS`: sets a level of a host's link."""
+DEVICES = {"uplink": UPLINK, "docker0": "docker0"}
+"""Links that live as long as their host."""
+
+
+def arrange_veth(host: Host, pid: int, wanted: LabSettings) -> None:
+    """Make the link of the new container of process `pid` as a slot wants it, at both ends; where it has one."""
+    changed = {
+        knob: level
+        for field, (link, knob) in FIELDS.items()
+        if link == "veth" and (level := getattr(wanted, field)) != KNOBS[knob].as_it_is
+    }
+    if changed and (ends := find_veth(host, pid)):
+        for knob, level in changed.items():
+            BY_KNOB[knob](host, ends[0], level)
+            BY_KNOB[knob](host, ends[1], level, pid)
+
+
+def set_of_link(link: str, knob: str, lab: Lab, level: Any) -> None:
+    """Of every Docker host's link of that name."""
+    for host in lab.docker.values():
+        BY_KNOB[knob](host, DEVICES[link], level)
+
+
+def plan_link(link: str, knob: str, levels: Collection[Any]) -> str:
+    """What a plan says of a knob's levels."""
+    changed = sorted(str(level) for level in levels if level != KNOBS[knob].as_it_is)
+    what = f"{knob.replace('_', ' ')} of {LINKS[link]}"
+    return f"during some slots, inside every Docker host: {what}: {', '.join(changed)}" if changed else ""
+
+
+def tell_too_big(lab: Lab, on: bool) -> None:
+    """Of every Docker host."""
+    for host in lab.docker.values():
+        set_too_big_icmp(host, on)
