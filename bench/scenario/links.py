@@ -87,11 +87,20 @@ KNOBS = {
     "queue": Knob(str, parse_queue, "", "Queueing discipline, such as `pfifo 100`; empty: as it is."),
 }
 ELSEWHERE = {("docker0", "mtu")}
-"""An option of the engine, and a field of its own."""
+"""`lab.docker0_mtu` is an option of the engine, and a field of its own."""
 FIELDS = {
     f"{link}_{knob}": (link, knob) for link, knob in product(LINKS, KNOBS) if (link, knob) not in ELSEWHERE
 }
 """Every field, with its link and its knob."""
+
+
+def find_changed(settings: object) -> tuple[tuple[str, str], ...]:
+    """Link and knob of each field of `settings` (LabSettings) that is not as it is by itself."""
+    return tuple(
+        (link, knob)
+        for link, knob in product(LINKS, KNOBS)
+        if getattr(settings, f"{link}_{knob}", KNOBS[knob].as_it_is) != KNOBS[knob].as_it_is
+    )
 
 
 def define_fields() -> dict[str, Any]:
