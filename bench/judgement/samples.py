@@ -129,7 +129,7 @@ class Measured:
         )
 
     def _find_shortage(self, metric: Metric, sides: Sequence[Side]) -> str:
-        """Where a side stalled throughout, or a typical block of an arm has fewer requests than the metric wants."""
+        """Where a side stalled throughout, or its typical block has fewer requests than the metric wants."""
         wanted = metric.about.needs_requests
         for side in sides:
             slots = self.cells.get((side.arm, side.condition), ())

@@ -187,7 +187,9 @@ SETTINGS = (
         Setting(
             field,
             partial(plan_link, link, knob),
-            partial(set_of_link, link, knob) if link in DEVICES else None,  # A veth is set with its container.
+            partial(set_of_link, link, knob)
+            if link in DEVICES
+            else None,  # A veth is set with its container.
             initial=KNOBS[knob].as_it_is,
             of_lab="the machine's links are its owner's",
         )

@@ -19,6 +19,7 @@ from bench.generator.shares import describe_parts
 from bench.lab.hosts.host import network_of, parse_cpus
 from bench.measure.captures import find_lost_segment, read_captures, store_captures
 from bench.measure.deployment import Deployment, deploy, deploy_idle, try_control
+from bench.measure.links import describe_links
 from bench.measure.testbed import Bed
 from bench.measure.window import Window, measure_window
 from bench.records.run import SlotRecord
@@ -120,7 +121,9 @@ def _judge(
     columns.write_requests(folder, slot.directory, result.records)
     capture, stalls = None, find_stalls(result.records, count_asked(bed, load))
     if window.captured:
-        stalls = stalls and stalls.model_copy(update={"lost": find_lost_segment(window.captured, deployment.path)})
+        stalls = stalls and stalls.model_copy(
+            update={"lost": find_lost_segment(window.captured, deployment.path)}
+        )
         found = read_captures(window.captured, deployment.path, result)
         store_captures(folder, slot.directory, window.captured, found)
         capture = found.record
@@ -252,6 +255,7 @@ def list_evidence(deployment: Deployment, held: bool) -> dict[str, str]:
         "container": str(server.container.id) if server.container else "none: native",
         "idle states": "held" if held else "free",
         "receive steering": "on" if condition.lab.receive_steering else "off",
+        **describe_links(deployment.docker_host, condition.lab),
         **(limits if site.provided.service.is_built_in else {}),
     }
 

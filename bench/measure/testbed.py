@@ -118,7 +118,9 @@ class Bed:
         if ready.path is not None:
             return Request(path=ready.path, status=ready.status)
         if not condition.lab.too_big_icmp and self.scenario.service is None:
-            return Request(path=APACHE_WORD, status=404)  # It fits into a packet. A page may stall, and be told.
+            return Request(
+                path=APACHE_WORD, status=404
+            )  # It fits into a packet. A page may stall, and be told.
         usual = page_of(condition.load) if self.scenario.service is None else Request()
         return self.scenario.asked[0] if self.scenario.asked else usual
 

@@ -41,7 +41,7 @@ def parse_offloads(text: str) -> tuple[str, ...]:
 
 
 def parse_queue(text: str) -> tuple[str, ...]:
-    """tc's words: `pfifo 100` is a pfifo of at most 100 packets. Raises ValueError where it is nothing like it."""
+    """tc's words: `pfifo 100` is a pfifo of at most 100 packets. Raises ValueError at anything else."""
     if text and not QUEUE.fullmatch(text):
         raise ValueError(f"{text!r} is no queueing discipline, such as pfifo 100, tbf rate 1gbit or noqueue")
     kind, *options = text.split() or [""]

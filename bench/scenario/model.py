@@ -39,9 +39,7 @@ class LinkSettings(Frozen):
 
 
 if not TYPE_CHECKING:
-    LinkSettings = create_model(
-        "LinkSettings", __base__=LinkSettings, __module__=__name__, **define_fields()
-    )
+    LinkSettings = create_model("LinkSettings", __base__=LinkSettings, __module__=__name__, **define_fields())
 
 
 class LabSettings(LinkSettings):
@@ -74,8 +72,8 @@ class LabSettings(LinkSettings):
     client_ports: int = Field(default=0, ge=0, le=64_000)
     """Positive control: ephemeral ports that the client has; 0: as many as there can be."""
     too_big_icmp: bool = True
-    """Let Docker hosts tell senders that a packet was too big (ICMP "fragmentation needed", ICMPv6 "packet too
-    big"). false: a rule drops it, as many a firewall does, and who sends such packets is never told."""
+    """Let Docker hosts tell senders that a packet was too big (ICMP "fragmentation needed", ICMPv6 "packet
+    too big"). false: a rule drops it, as many a firewall does, and who sends such packets is never told."""
     idle_containers: int = Field(default=0, ge=0, le=MOST_ALIVE)
     """Negative control: containers beside each slot's own that are alive and are asked nothing, of the
     scenario's modes in turn. What is asked nothing shall cost nothing."""

@@ -22,7 +22,7 @@ PLACES = {
 
 
 class LostSegment(Stored):
-    """The segment of an answer that a stalled connection's server sent again and again, as captures saw it."""
+    """The segment of an answer that a server sent again and again, as captures saw it."""
 
     payload_bytes: Count
     sent: Count

@@ -346,7 +346,7 @@ def test_a_client_that_ran_out_of_ports_says_so() -> None:
     assert "ran out of ports" in gate.detail
 
 
-GATES_OF_TODAY = """answered; requests; errors; generator; achieved; generator lateness, median;
+GATES_OF_TODAY = """answered; requests; errors; stalls; generator; achieved; generator lateness, median;
 generator lateness; connections; ports found; idle baseline; quiet cores; new processes; steal;
 stood still; retransmits;
 conntrack drops; listen drops; queue drops; client ports; conntrack room; path: dnat connections;

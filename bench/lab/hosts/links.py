@@ -54,16 +54,14 @@ def set_offloads_off(host: Host, link: str, text: str, pid: int = 1) -> None:
     Raises EnvironmentLacks where the link keeps one on.
     """
     wanted = {short for word in parse_offloads(text) for short in OFFLOADS[word]}
-    levels = {
-        short: "off" if short in wanted else was for short, was in _remember(host, link, pid).items()
-    }
-    now = _read_offloads(host, link, pid)
+    levels = {short: "off" if short in wanted else was for short, was in _remember(host, link, pid).items()}
+    now = read_offloads(host, link, pid)
     changed = [word for short, level in levels.items() if level != now[short] for word in (short, level)]
     if not changed:
         return
     with suppress(CommandFailed):  # What counts is what it then has: ethtool fails of one of several, too.
         host.run([*_enter(pid), "ethtool", "-K", link, *changed])
-    found = _read_offloads(host, link, pid)
+    found = read_offloads(host, link, pid)
     if kept := [short for short in wanted if found[short] != "off"]:
         raise EnvironmentLacks(
             f"Turning off {', '.join(sorted(wanted))} of {link} on {host.name}",
@@ -105,23 +103,23 @@ def set_too_big_icmp(host: Host, on: bool) -> None:
             host.run([tables, "-w", "-D", *rule])
 
 
-def _enter(pid: int) -> list[str]:
-    return ["nsenter", "-t", str(pid), "--net"] if pid != 1 else []
-
-
-def _read_offloads(host: Host, link: str, pid: int) -> dict[str, str]:
+def read_offloads(host: Host, link: str, pid: int = 1) -> dict[str, str]:
     """Short name -> `on` or `off`; without those that the link has not."""
     lines = host.run([*_enter(pid), "ethtool", "-k", link]).splitlines()
     told = dict(line.strip().split(": ", 1) for line in lines if ": " in line)
     return {short: told[long].split()[0] for short, long in LONG_NAMES.items() if long in told}
 
 
+def _enter(pid: int) -> list[str]:
+    return ["nsenter", "-t", str(pid), "--net"] if pid != 1 else []
+
+
 def _remember(host: Host, link: str, pid: int) -> dict[str, str]:
-    """What the link's offloads were at first: of a link of the host's own, from before it was first changed."""
+    """What the link's offloads were at first: of the host's own links, before one was first changed."""
     if pid != 1:
-        return _read_offloads(host, link, pid)  # It is as old as its container, and set once.
+        return read_offloads(host, link, pid)  # It is as old as its container, and set once.
     path = f"{host.scratch}/offloads-{link}.json"
     if not host.has(path):
-        host.put(path, [json.dumps(_read_offloads(host, link, pid)).encode()])
+        host.put(path, [json.dumps(read_offloads(host, link, pid)).encode()])
     found: dict[str, str] = json.loads("".join(host.read(path).values()))
     return found

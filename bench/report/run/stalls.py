@@ -30,7 +30,7 @@ def list_stalls(run: Run) -> list[str]:
 
 
 def name_stalled(run: Run) -> str:
-    """`bridge stalled under 2 of 8 conditions (every slot of it)`; empty where none did."""
+    """A sentence: `... bridge STALLED under 2 of 8 conditions, in every slot.`; empty where none did."""
     clauses = []
     for arm in arm_names(run):
         cells = [slots for _, other, slots in _cells(run) if other == arm and slots]
@@ -38,8 +38,17 @@ def name_stalled(run: Run) -> str:
         if not stalled:
             continue
         whole = sum(len(_stalls(slots)) == len(slots) for slots in stalled)
-        under = f" under {len(stalled)} of {count(len(cells), 'condition')}" if len(cells) > 1 else ""
-        clauses.append(f"{arm} STALLED{under}, {f'in every slot of {whole}' if under else _share(stalled[0])}")
+        if len(cells) == 1:
+            clauses.append(f"{arm} STALLED in {_share(stalled[0])}")
+            continue
+        extent = (
+            "every slot"
+            if whole == len(stalled)
+            else f"every slot of {whole} of them"
+            if whole
+            else "some slots"
+        )
+        clauses.append(f"{arm} STALLED under {len(stalled)} of {count(len(cells), 'condition')}, in {extent}")
     return f"Connections stood still until the end: {join_words(clauses)}." if clauses else ""
 
 

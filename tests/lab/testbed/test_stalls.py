@@ -1,5 +1,6 @@
-"""A stall for real: made by a smaller uplink whose ICMP is dropped, told at its hop, and mended in both ways."""
+"""A stall for real: made by a smaller uplink whose ICMP is dropped, told at its hop, mended both ways."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ DRIVEN = Load(connections=4, warm_up_s=0.05, measure_s=0.3, page_bytes=PAGE)
 
 
 @pytest.fixture(autouse=True)
-def _links_as_they_were(bed: Bed):  # noqa: ANN202
+def _links_as_they_were(bed: Bed) -> Iterator[None]:
     yield
     bed.arrange(LabSettings())
 
