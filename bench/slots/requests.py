@@ -21,8 +21,8 @@ RECORD_DTYPE = np.dtype(
         ("outcome", "<i2"),
     ]
 )
-"""A request as it is kept. Stamps are CLOCK_MONOTONIC; 0 where the moment never came. `bytes`: of the answer's
-body, or what had come of it of one that never ended. `request`: which of its load's it was, from 0."""
+"""A request as it is kept. Stamps are CLOCK_MONOTONIC; 0 where the moment never came. `bytes`: of the
+answer's body, or as much as had come. `request`: which of its load's requests it was, from 0."""
 NO_CONNECTION = 65_535
 """In the record of a request that was never sent; a load has fewer connections than that."""
 
