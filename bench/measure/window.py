@@ -89,7 +89,8 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
     fixed_work_us = max(fixed_work_us, bed.time_fixed_work())
     trouble = deployment.describe_trouble() if (result.records["outcome"] != Outcome.OK).any() else ""
     if not trouble:
-        answers = verify_answers(bed, deployment, "after its load") or answers
+        after_load = verify_answers(bed, deployment, "after its load")
+        answers = answers or after_load
     witness_rps = None
     if load.wrk_witness_s:
         witness_rps = measure_with_wrk(
