@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from bench.scenario.engine_source import OWN_ENGINE
 from bench.scenario.factors import FACTORS
 from bench.scenario.interleaving import faults_of_interleaving
+from bench.scenario.link_faults import faults_of_links
 from bench.scenario.load import RAW_ENGINES, Load
 from bench.scenario.messages import describe_fault, suggest_factor
 from bench.scenario.modes.model import Mode, Vantage
@@ -275,6 +276,7 @@ FAULTS = (
     _faults_of_vantage,
     _faults_of_engine,
     faults_of_service,
+    faults_of_links,
     _faults_of_capacity,
     faults_of_interleaving,
 )

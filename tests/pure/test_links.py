@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from bench.errors import InputError
 from bench.measure.settings import SETTINGS, find_lab_only, plan_settings
 from bench.scenario.conditions import conditions
 from bench.scenario.factors import FACTORS
@@ -10,6 +11,7 @@ from bench.scenario.links import FIELDS, KNOBS, find_changed, parse_offloads, pa
 from bench.scenario.model import LabSettings
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode
+from bench.scenario.parsing import parse_scenario
 from bench.slots.surroundings import find_differences
 
 from .conftest import make_scenario
@@ -73,6 +75,26 @@ def test_the_plan_names_the_link_and_its_levels() -> None:
     assert "eth0" in line
     assert line.endswith("1400")
     assert [line for line in plan_settings([lab(too_big_icmp=False)]) if "ICMP" in line]
+
+
+@pytest.mark.parametrize(
+    ("modes", "lab_table", "said"),
+    [
+        (("host", "bridge-ipv6"), "uplink_mtu = 1000", "lab.uplink_mtu: bridge-ipv6 is served over IPv6"),
+        (("host", "bridge-ipv6"), "uplink_mtu = 1280", ""),
+        (("host", "bridge"), "uplink_mtu = 1000", ""),
+        (("host", "macvlan"), "veth_mtu = 1400", "lab.veth_mtu: no arm here has such a link"),
+        (("host", "wired"), "veth_mtu = 1400", ""),
+    ],
+)
+def test_what_does_not_go_with_the_arms_is_refused(modes: tuple[str, str], lab_table: str, said: str) -> None:
+    arms = "".join(f'[[arms]]\nname = "{mode}"\nmode = "{mode}"\n' for mode in modes)
+    text = f'name = "unit"\nquestion = "Why?"\nbaseline = "host"\n{arms}[lab]\n{lab_table}\n'
+    if not said:
+        assert parse_scenario(text, "unit.toml").name == "unit"
+        return
+    with pytest.raises(InputError, match=said):
+        parse_scenario(text, "unit.toml")
 
 
 def test_links_of_a_machine_of_ones_own_are_not_set() -> None:
