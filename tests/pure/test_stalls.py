@@ -11,7 +11,9 @@ from scapy.layers.l2 import Ether
 from bench.report.run.answer import answer_sentence
 from bench.report.run.page import fill_page, list_chapters
 from bench.report.run.stalls import tabulate_stalls, tell_stalls
+from bench.results import columns
 from bench.results.run import Run
+from bench.results.verification import compare_slot
 from bench.scenario.plan import Slot, plan_slots
 from bench.slots.gates.gate import is_valid
 from bench.slots.gates.stalls import check_stalls
@@ -182,3 +184,16 @@ def test_a_run_without_a_stall_has_no_such_section_and_no_such_sentence(tmp_path
 
     assert tell_stalls(run) is None
     assert "STALLED" not in answer_sentence(run)
+
+
+@pytest.mark.parametrize(("told", "faults"), [(stalls(stalled=1), 0), (None, 1), (stalls(stalled=2), 1)])
+def test_what_is_stored_of_stalls_is_held_against_the_requests(
+    told: Stalls | None, faults: int, tmp_path: Path
+) -> None:
+    scenario = make_scenario()
+    slot = measure(scenario, plan_slots(scenario, seed=1)[0]).model_copy(update={"stalls": told})
+    columns.write_requests(tmp_path, slot.slot.directory, make_records([{}, STALLED | {"connection": 1}]))
+
+    found = [line for line in compare_slot(tmp_path, slot, scenario.load) if "stalled is stored" in line]
+
+    assert len(found) == faults
