@@ -4,7 +4,7 @@ Pure: text in, model out. All faults of a file are reported at once, each with i
 """
 
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Annotated, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 
@@ -56,6 +56,8 @@ class LabSettings(Frozen):
     """Positive control: rate of the client's link in Mbit/s towards the client; 0: no limit."""
     client_ports: int = Field(default=0, ge=0, le=64_000)
     """Positive control: ephemeral ports that the client has; 0: as many as there can be."""
+    upstreams: Literal["healthy", "dead-first", "refused-first", "ipv6", "ipv6-first"] = "healthy"
+    """Of load.model lookup: the name servers that each container is given (`--dns`), all of the lab."""
     idle_containers: int = Field(default=0, ge=0, le=MOST_ALIVE)
     """Negative control: containers beside each slot's own that are alive and are asked nothing, of the
     scenario's modes in turn. What is asked nothing shall cost nothing."""
