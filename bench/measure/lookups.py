@@ -18,7 +18,7 @@ NOBODY_ANSWERED = -3
 ERRORS = {-2: "EAI_NONAME", NOBODY_ANSWERED: "EAI_AGAIN", -4: "EAI_FAIL", -5: "EAI_NODATA", -11: "EAI_SYSTEM"}
 """Of glibc's <netdb.h>."""
 STALL_S = 1.0
-"""A lookup that is answered takes far less; one whose packet was lost, the 4 or 5 s of a resolver's patience."""
+"""A lookup that is answered takes far less; one whose packet was lost, a resolver's patience of 4 or 5 s."""
 LAST_S = 60.0
 """How long a lookup may take at most: two rounds of 5 s a server, for each of two questions, and more."""
 

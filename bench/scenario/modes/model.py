@@ -72,6 +72,8 @@ class TradeOffs:
     """Which of the host's rules a request meets."""
     reachable_from: str
     advice: str
+    tried_by: tuple[str, ...] = ()
+    """Statements of the walkthrough that try from where it is reachable, by their ids."""
 
 
 @dataclass(frozen=True)
