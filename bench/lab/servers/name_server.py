@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
 from bench.errors import EnvironmentLacks
+from bench.lab.hosts.command import CommandFailed
 from bench.lab.hosts.host import Host, Program
 from bench.lab.hosts.waiting import wait_until
 from bench.lab.servers.listening import read_listeners
@@ -39,17 +40,20 @@ class Queries(NamedTuple):
 
 @contextmanager
 def name_servers(client: Host, *, ipv6: bool) -> Iterator[None]:
-    """Have them on `client`, that has an IPv6 address where `ipv6`; they end with the host at the latest.
+    """Have them on `client`, that has an IPv6 address where `ipv6`; all of it is taken back on the way out.
 
     A dead server's address is there and its packets are dropped: of an address that nobody has, the kernel
     would tell after three seconds, which a server that died behind a router does not.
     """
     knows = [f"--host-record={LOOKED_UP},{','.join([ANSWER, ANSWER_IPV6] if ipv6 else [ANSWER])}"]
     listens = [f"--listen-address={address}" for address in ([ANSWER, ANSWER_IPV6] if ipv6 else [ANSWER])]
-    for address in (DEAD_UPSTREAM, REFUSING_UPSTREAM):
-        client.run(["ip", "address", "add", f"{address}/32", "dev", client.uplink])
-    client.run(["iptables", "-w", "-I", *VANISH])
     with ExitStack() as running:
+        for address in (DEAD_UPSTREAM, REFUSING_UPSTREAM):
+            stands = [f"{address}/32", "dev", client.uplink]
+            client.run(["ip", "address", "add", *stands])
+            running.callback(_undo, client, ["ip", "address", "delete", *stands])
+        client.run(["iptables", "-w", "-I", *VANISH])
+        running.callback(_undo, client, ["iptables", "-w", "-D", *VANISH])
         for name, options in (
             ("name-server", [*listens, *knows]),
             ("refusing-name-server", [f"--listen-address={REFUSING_UPSTREAM}"]),
@@ -70,6 +74,11 @@ def read_queries(client: Host) -> Queries:
         + int(six.get("Udp6InDatagrams", 0)),
         int(vanished[1]) if vanished else 0,
     )
+
+
+def _undo(client: Host, argv: list[str]) -> None:
+    with suppress(CommandFailed):  # A host that has ended took it along.
+        client.run(argv)
 
 
 def _require_listening(client: Host, server: Program, address: str) -> None:
