@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := docker.io openssh-client openssl tini iptables iproute2 util-linux mount tcpdump mmdebstrap ethtool curl wrk gcc libc6-dev
+PACKAGES := docker.io openssh-client openssl tini iptables iproute2 util-linux mount tcpdump mmdebstrap ethtool curl wrk dnsmasq-base gcc libc6-dev
 TEST_PACKAGES := chromium openssh-server uidmap
 
 # Files of tests beside each other, a core each. The lab's are not among them: a machine has one.

@@ -147,6 +147,13 @@ def parse_listeners(text: str) -> Iterator[tuple[str, int]]:
             yield str(ip_address(packed)), int(port, 16)
 
 
+def parse_named_columns(text: str, protocol: str) -> dict[str, int]:
+    """Name -> value of the two lines of `protocol` in /proc/PID/net/snmp or netstat: one of names, one of
+    numbers."""
+    names, values = [line.split()[1:] for line in text.splitlines() if line.startswith(f"{protocol}:")]
+    return dict(zip(names, map(int, values), strict=True))
+
+
 LIMITS = ("open files", "processes", "stack size", "locked memory", "core file size")
 
 

@@ -77,7 +77,7 @@ def describe_slot(record: SlotRecord) -> str:
     rate = record.values.get(Metric.THROUGHPUT_RPS)
     cpu = record.values.get(Metric.CPU_US_PER_REQUEST)
     used = "" if cpu is None else f", {cpu:.1f} us of CPU a request"
-    return f"{what}: p50 {_number(p50, '.1f')} us, {_number(rate, ',.0f')} req/s{used}"
+    return f"{what}: p50 {_number(p50, ',.1f')} us, {_number(rate, ',.0f')} req/s{used}"
 
 
 def clock(seconds: float) -> str:

@@ -17,6 +17,7 @@ from bench.lab.instruments.tcpdump import Captured
 from bench.measure.answers import verify_answers
 from bench.measure.captures import begin_capture
 from bench.measure.deployment import Deployment
+from bench.measure.lookups import Lookups, look_up
 from bench.measure.testbed import Bed
 from bench.scenario.modes.footprint import Counter
 from bench.scenario.plan import IDLE_S
@@ -33,6 +34,8 @@ class Window:
     """What one load showed."""
 
     result: LoadResult
+    lookups: Lookups | None
+    """In place of an HTTP load, whose result is then theirs."""
     counted: NetworkCounters
     """From just before the load to just after it."""
     quiet: Activity
@@ -79,7 +82,13 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
     ipv6 = deployment.network.ipv6
     rules = deployment.site.engine.writes_rules
     before = read_network_counters(sender, docker_host, server.pid, ipv6=ipv6, writes_rules=rules)
-    result, quiet, captured = _drive(bed, deployment, arrival_seed, watch.files if watch else ())
+    lookups = None
+    if load.is_lookup:
+        bed.begin_activity()
+        lookups = look_up(bed, deployment)
+        result, quiet, captured = lookups.result, bed.end_activity(), []
+    else:
+        result, quiet, captured = _drive(bed, deployment, arrival_seed, watch.files if watch else ())
     deployment.require_alive()
     try:
         after = read_network_counters(sender, docker_host, server.pid, ipv6=ipv6, writes_rules=rules)
@@ -87,7 +96,9 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
         deployment.require_alive()  # It ended between the two lines above.
         raise
     fixed_work_us = max(fixed_work_us, bed.time_fixed_work())
-    trouble = deployment.describe_trouble() if (result.records["outcome"] != Outcome.OK).any() else ""
+    trouble = ""
+    if (result.records["outcome"] != Outcome.OK).any():
+        trouble = lookups.trouble if lookups else deployment.describe_trouble()
     if not trouble:
         after_load = verify_answers(bed, deployment, "after its load")
         answers = answers or after_load
@@ -103,6 +114,7 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
         )
     return Window(
         result=result,
+        lookups=lookups,
         counted=_leave_out_companions(deployment, after.since(before)),
         quiet=quiet,
         captured=captured,

@@ -11,6 +11,7 @@ from bench.scenario.factors import FACTORS
 from bench.scenario.interleaving import faults_of_interleaving
 from bench.scenario.link_faults import faults_of_links
 from bench.scenario.load import RAW_ENGINES, Load
+from bench.scenario.lookup_faults import faults_of_lookups
 from bench.scenario.messages import describe_fault, suggest_factor
 from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.service_faults import faults_of_service
@@ -193,9 +194,9 @@ def _faults_of_loop(asked: Tables) -> Iterator[str]:
         }
         for key, present in given.items():
             if present:
-                yield f"{key}: is of the open model, and load.model is closed"
+                yield f"{key}: is of the open model, and load.model is {asked.load.model}"
             if key in asked.factors:
-                yield f"factors.{key}: is of the open model, and load.model is closed"
+                yield f"factors.{key}: is of the open model, and load.model is {asked.load.model}"
         return
     if asked.load.by_locustfile:
         yield "load.model: a locustfile is a closed loop: its users ask when it says (so no CPU a request)"
@@ -271,6 +272,7 @@ FAULTS = (
     _faults_of_keep_alive,
     _faults_of_workers,
     _faults_of_thinking,
+    faults_of_lookups,
     _faults_of_locustfile,
     _faults_of_taps,
     _faults_of_vantage,

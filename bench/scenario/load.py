@@ -52,8 +52,14 @@ class Load(Frozen):
     """Of the engine of that name: the file, within the scenario's folder. What it asks for, and when, is its
     own; `connections` says how many users it has."""
     # Closed and open loops answer different questions, and are never compared.
-    model: Annotated[Literal["closed", "open"], FIXED] = "closed"
-    """Closed: the next request leaves when the last is answered. Open: at times drawn beforehand."""
+    model: Annotated[Literal["closed", "open", "lookup"], FIXED] = "closed"
+    """Closed: the next request leaves when the last is answered. Open: at times drawn beforehand. Lookup: no
+    HTTP, but a name, looked up inside the container by its C library, one lookup after the other."""
+    lookup: Literal["upstream", "container"] = "upstream"
+    """Of the lookup model, whose name: one that only the servers of `lab.upstreams` know, or that of the
+    container itself, which Docker tells within a user-defined network."""
+    family: Literal["any", "ipv4"] = "any"
+    """Of the lookup model: addresses of either family (questions for A and for AAAA), or of IPv4 alone."""
     rate_rps: float | None = Field(default=None, gt=0, le=1_000_000)
     """Of the open model: arrivals a second, on the mean."""
     arrivals: Literal["poisson", "uniform"] = "poisson"
@@ -89,6 +95,11 @@ class Load(Frozen):
         return self.model == "open"
 
     @property
+    def is_lookup(self) -> bool:
+        """Whether what is measured are lookups of a name, and no HTTP."""
+        return self.model == "lookup"
+
+    @property
     def measures_cpu(self) -> bool:
         """Whether CPU per request is measured: at a given rate, and by a generator that sleeps."""
         return self.is_open and self.pacing == "sleep"
@@ -108,19 +119,25 @@ class Load(Frozen):
         return "intended_ns" if self.is_open else "sent_ns"
 
     def describe_requests(self) -> str:
-        """`GET of 1,024 bytes`, or `requests of the locustfile users.py`."""
+        """`GET of 1,024 bytes`, or `requests of the locustfile users.py`, or `lookups of a name`."""
+        if self.is_lookup:
+            return f"lookups of {'a name' if self.lookup == 'upstream' else 'the container by its own name'}"
         if self.by_locustfile:
             return f"requests of the locustfile {self.locustfile}"
         return f"GET of {self.page_bytes:,} bytes"
 
     def describe_engine(self) -> str:
-        """`engine raw`; of a locustfile whose clients and whose file it is."""
+        """`engine raw`; of a locustfile whose clients and whose file it is; of lookups who makes them."""
+        if self.is_lookup:
+            return "by the container's own C library (getaddrinfo)"
         of_person = ": Locust's clients by a locustfile of the person's own" if self.by_locustfile else ""
         return f"engine {self.engine}{of_person}"
 
     def describe_connections(self) -> str:
         """`1 keep-alive connection`, or `16 connections at a time, a new one for every request`, or
-        `16 Locust users`."""
+        `16 Locust users`; of lookups, what is asked for."""
+        if self.is_lookup:
+            return {"any": "A and AAAA", "ipv4": "A alone"}[self.family]
         if self.by_locustfile:
             return f"{self.connections:,} Locust user{'' if self.connections == 1 else 's'}"
         number = f"{self.connections:,} {{}}connection{'' if self.connections == 1 else 's'}"
@@ -134,6 +151,8 @@ class Load(Frozen):
         """`closed loop`, or `open loop, Poisson arrivals at 3,000/s`; without the factors in `varied`."""
         if self.by_locustfile:
             return "closed loop with the file's own waits"
+        if self.is_lookup:
+            return "closed loop, one lookup after the other"
         if not self.is_open:
             thinks = self.think_us and "load.think_us" not in varied
             return f"closed loop, {self.think_us:,.12g} us of thinking" if thinks else "closed loop"

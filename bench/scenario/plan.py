@@ -13,6 +13,7 @@ from itertools import groupby, product
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.interleaving import FIRST_PORT, keep_present, order_cells
 from bench.scenario.model import Interleave
+from bench.scenario.names import UPSTREAMS
 from bench.scenario.scenario import Scenario
 from bench.stored import Count, Stored, digest_plain
 
@@ -170,6 +171,9 @@ def loaded_seconds(condition: Condition, interleave: Interleave | None = None) -
     if interleave:
         # Warmed up once more on the connections of its turns, for a cell.
         return load.warm_up_s + (2 * interleave.rounds + 1) * interleave.cell_ms / 1_000
+    if load.is_lookup:  # Warm-up and window hold one lookup at least.
+        wait_s = UPSTREAMS[condition.lab.upstreams].wait_s
+        return max(load.warm_up_s, wait_s) + max(load.measure_s, wait_s)
     return idle_s + load.warm_up_s + load.measure_s + load.wrk_witness_s
 
 

@@ -7,6 +7,7 @@ from bench.walkthrough.subjects import (
     firewall,
     hooks,
     host_mode,
+    names,
     own_stack,
     ports,
     provided_modes,
@@ -28,5 +29,6 @@ SUBJECTS: Mapping[str, tuple[Statement, ...]] = {
     "Two addresses, two servers": two_addresses.STATEMENTS,
     "Which rules a request meets": hooks.STATEMENTS,
     "Which client the server sees": client_address.STATEMENTS,
+    "By which name, and from where": names.STATEMENTS,
     "Readers' questions": readers.STATEMENTS,
 }

@@ -353,7 +353,7 @@ conntrack drops; listen drops; queue drops; client ports; conntrack room; path: 
 path: filter accepts; path: forwarded packets; path: bridge packets; path: veth packets;
 path: uplink packets; path: loopback packets;
 path: accepted connections; path: opened connections; path: served connections; path: proxy cpu ns;
-path proof;
+path: name queries; path proof;
 path of the set: dnat connections; path of the set: filter accepts; path of the set: forwarded packets;
 path of the set: bridge packets; path of the set: veth packets; path of the set: uplink packets;
 path of the set: loopback packets; path of the set: accepted connections;

@@ -116,14 +116,14 @@ DISTRIBUTIONS = {
         {"ID": "fedora"},
         (
             "dnf install moby-engine tini iproute iproute-tc iptables-nft util-linux mmdebstrap ethtool"
-            " tcpdump curl gcc openssl, and from source, where it has no package: wrk."
+            " tcpdump curl gcc openssl dnsmasq, and from source, where it has no package: wrk."
         ),
     ),
     "rocky": ({"ID": "rocky", "ID_LIKE": "rhel centos fedora"}, "dnf install moby-engine tini"),
     "arch": (
         {"ID": "arch"},
         (
-            "pacman -S docker iproute2 iptables util-linux ethtool tcpdump curl gcc openssl,"
+            "pacman -S docker iproute2 iptables util-linux ethtool tcpdump curl gcc openssl dnsmasq,"
             " and from source, where it has no package: tini, mmdebstrap, wrk."
         ),
     ),
@@ -131,7 +131,7 @@ DISTRIBUTIONS = {
     "opensuse": (
         {"ID": "opensuse-tumbleweed", "ID_LIKE": "opensuse suse"},
         (
-            "zypper install docker iproute2 iptables util-linux ethtool tcpdump curl gcc openssl wrk,"
+            "zypper install docker iproute2 iptables util-linux ethtool tcpdump curl gcc openssl dnsmasq wrk,"
             " and from source, where it has no package: tini, mmdebstrap."
         ),
     ),

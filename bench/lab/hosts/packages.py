@@ -20,6 +20,7 @@ DISTRIBUTIONS = {
         "dnf install",
         {
             "docker.io": "moby-engine",
+            "dnsmasq-base": "dnsmasq",
             "iproute2": "iproute iproute-tc",
             "iptables": "iptables-nft",
             "mount": "util-linux",
@@ -27,10 +28,25 @@ DISTRIBUTIONS = {
         },
     ),
     "arch": Distribution(
-        "pacman -S", {"docker.io": "docker", "mount": "util-linux", "mmdebstrap": "", "tini": "", "wrk": ""}
+        "pacman -S",
+        {
+            "docker.io": "docker",
+            "dnsmasq-base": "dnsmasq",
+            "mount": "util-linux",
+            "mmdebstrap": "",
+            "tini": "",
+            "wrk": "",
+        },
     ),
     "suse": Distribution(
-        "zypper install", {"docker.io": "docker", "mount": "util-linux", "mmdebstrap": "", "tini": ""}
+        "zypper install",
+        {
+            "docker.io": "docker",
+            "dnsmasq-base": "dnsmasq",
+            "mount": "util-linux",
+            "mmdebstrap": "",
+            "tini": "",
+        },
     ),
 }
 """By what /etc/os-release says that a distribution is, or is like. Runs are tried on Debian's alone."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from bench.lab.hosts.command import CommandFailed
 from bench.lab.hosts.host import Host, network_of
+from bench.procfs import parse_named_columns
 from bench.scenario.modes.footprint import Counter
 from bench.slots.gates.network import Losses, Room
 
@@ -166,17 +167,11 @@ def queue_drops(stack: Stack) -> int:
 
 
 def _snmp(stack: Stack, protocol: str) -> dict[str, int]:
-    return _named_columns(stack["snmp"], protocol)
+    return parse_named_columns(stack["snmp"], protocol)
 
 
 def _netstat(stack: Stack) -> dict[str, int]:
-    return _named_columns(stack["netstat"], "TcpExt")
-
-
-def _named_columns(text: str, protocol: str) -> dict[str, int]:
-    """Name -> value of the two lines of `protocol`: one of names, one of numbers."""
-    names, values = [line.split()[1:] for line in text.splitlines() if line.startswith(f"{protocol}:")]
-    return dict(zip(names, map(int, values), strict=True))
+    return parse_named_columns(stack["netstat"], "TcpExt")
 
 
 def _snmp6(stack: Stack) -> dict[str, int]:

@@ -95,8 +95,8 @@ def start_container(container: Container, doing: str) -> None:
 
 
 @contextmanager
-def create_network(engine: Engine, name: str, network: DockerNetwork) -> Iterator[None]:
-    """A network of that name, for as long as the `with` lasts."""
+def create_network(engine: Engine, name: str, network: DockerNetwork) -> Iterator[str]:
+    """A network of that name, for as long as the `with` lasts; its id."""
     pool = IPAMPool(subnet=network.subnet)
     try:
         created = engine.client.networks.create(
@@ -112,7 +112,7 @@ def create_network(engine: Engine, name: str, network: DockerNetwork) -> Iterato
             f"Creating the {network.driver} network {name}", str(fault.explanation), "See dockerd's messages."
         ) from fault
     try:
-        yield
+        yield str(created.id)
     finally:
         _remove(created.remove, engine)
 

@@ -69,6 +69,8 @@ class Site:
     """From where the arm shall be reached."""
     limits: ServerLimits = USUAL_LIMITS
     """Of the server: the same wherever it is put."""
+    dns: tuple[str, ...] = ()
+    """Name servers that its containers are given; none: as the engine has them."""
     wait_us: int = 0
     """Positive control: microseconds that the built-in server waits, busy, before each response."""
 
@@ -139,6 +141,7 @@ def serve(
         if network.network:
             stack.enter_context(create_network(site.engine, network.docker, network.network))
         joined = _options(network, address, port, service.port)
+        joined |= {"dns": list(site.dns)} if site.dns else {}
         hosts = stack.enter_context(
             start_companions(site.engine, network, name, site.provided.companions, site.provided.files)
         )

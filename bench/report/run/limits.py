@@ -13,11 +13,15 @@ def describe_limits(run: Run) -> list[str]:
         " be one part's own cost: a part may also change what the parts beside it cost."
     )
     engines = "lab.engine" in run.record.scenario.factors
-    load = run.record.scenario.load
-    one_connection = not load.is_open and any(c.load.connections == 1 for c in run.conditions)
+    load, tried = run.record.scenario.load, run.walkthrough is not None
+    one_connection = (
+        not load.is_open and not load.is_lookup and any(c.load.connections == 1 for c in run.conditions)
+    )
     asked = f"{_describe_asked(run)}, over {load.describe_connections()}"
     if load.by_locustfile:
         asked = f"what the locustfile {load.locustfile} asks for, by {load.describe_connections()}"
+    if load.is_lookup:
+        asked = f"about {describe_requests(run.record.scenario)} ({load.describe_connections()})"
     other = "how much could be served at most" if load.is_open else "a fixed arrival rate"
     vantage = run.record.lab.vantage or UNKNOWN
     place = (
@@ -44,7 +48,7 @@ def describe_limits(run: Run) -> list[str]:
         (
             "What a mode gives up besides speed (ports, replicas, firewall, who can reach it) stands on the"
             " decision card by what Docker and the kernel are known to do; of it this run measured the"
-            " start alone, and proved the path."
+            f" start alone, and proved the path{', beside what its walkthrough tried' * tried}."
         ),
         *([steps] if run.record.scenario.ladder else []),
     ]
@@ -60,5 +64,7 @@ def _describe_asked(run: Run) -> str:
 def _list_other_questions(run: Run) -> str:
     """What another service would be asked, or this one by other requests."""
     if run.record.scenario.served.is_built_in:
+        if run.record.scenario.load.is_lookup:
+            return "a farther server, a cache in between, another C library (musl asks all servers at once)"
         return "TLS, other applications"
     return "other requests, another configuration of it"

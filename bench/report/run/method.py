@@ -139,7 +139,9 @@ def _describe_ends(run: Run) -> list[str]:
 
     loops, threads, backlogs = map(kept, ("load loop", "Apache's threads", "Apache's listen backlog"))
     said = []
-    if loops:
+    if run.record.scenario.load.is_lookup:
+        said.append("Lookups were made inside the container, by its own C library (getaddrinfo).")
+    elif loops:
         said.append(f"Requests were sent by this loop of the load generator: {join_words(loops)}.")
     if threads and backlogs and run.record.scenario.served.is_built_in:
         said.append(

@@ -17,6 +17,7 @@ from bench.report.run import (
     hosts,
     meaning,
     method,
+    names,
     noise,
     quantiles,
     regions,
@@ -96,6 +97,7 @@ SECTIONS = (
         drawings=(SHARES, WATERFALLS, PATHS, HOPS, CONTRASTS),
     ),
     Section(name="cpu", title="CPU per request", tell=cpu.tell_cpu),
+    Section(name="names", title="Lookups: whom the containers asked", tell=names.tell_names),
     Section(name="comparison", title="Comparison", tell=comparisons.tell_comparisons),
     Section(
         name="requests",

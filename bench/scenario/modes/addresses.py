@@ -12,6 +12,8 @@ LAN, LAN_IPV6 = "198.18.0.0/24", "2001:2::/64"
 """The lab's wire."""
 CLIENT, CLIENT_IPV6 = "198.18.0.10/24", "2001:2::10/64"
 """The client host's, on the wire."""
+DEAD_UPSTREAM, REFUSING_UPSTREAM = "198.18.0.53", "198.18.0.54"
+"""Two more of the client host's where names are looked up: servers that answer nothing, and REFUSED."""
 LAN_CONTAINER = "198.18.0.50"
 """Of a container that stands on the lab's wire itself."""
 ADDRESSES = ("198.18.0.100", "198.18.0.200")

@@ -126,7 +126,8 @@ _BRIDGE_TRADE_OFFS = TradeOffs(
     replicas="one a free host port",
     client_address="kept for other hosts",
     firewall="Docker opens the port past the host's INPUT rules",
-    reachable_from="wherever the host is, by the published port",
+    reachable_from="wherever the host is, by the published port; not by name",
+    tried_by=("docker0-knows-no-names",),
     advice="Take it unless its microseconds hurt, and mind that -p opens the host's firewall.",
 )
 _LAN_TRADE_OFFS = TradeOffs(
@@ -136,6 +137,7 @@ _LAN_TRADE_OFFS = TradeOffs(
     firewall="none of the host's rules are met",
     reachable_from="the LAN, but not from its own host",
     advice="Take it where the LAN has addresses to give: a port 80 for each container.",
+    tried_by=("macvlan-is-out-of-its-own-hosts-reach",),
 )
 
 MODES: Mapping[Mode, NetworkMode] = {
@@ -178,6 +180,7 @@ MODES: Mapping[Mode, NetworkMode] = {
             firewall="as in the shared network",
             reachable_from="as the shared network, and from the other container's loopback",
             advice="Take it for a sidecar on loopback; it costs what the shared network costs.",
+            tried_by=("mapped-container-shares-the-network", "mapped-container-shares-loopback"),
         ),
     ),
     Mode.NONE: NetworkMode(
@@ -192,6 +195,7 @@ MODES: Mapping[Mode, NetworkMode] = {
             firewall="no packet arrives",
             reachable_from="nowhere",
             advice="Take it for work that needs no network: nothing reaches it, and it reaches nothing.",
+            tried_by=("none-has-only-loopback",),
         ),
     ),
     Mode.WIRED: NetworkMode(
@@ -229,6 +233,7 @@ MODES: Mapping[Mode, NetworkMode] = {
             firewall="the host's FORWARD rules, by hand",
             reachable_from="wherever a route is added by hand",
             advice="Take it to see what a veth alone costs, or where a network plugin does the wiring.",
+            tried_by=("none-can-be-wired-by-hand",),
         ),
     ),
     Mode.BRIDGE_ROUTED: NetworkMode(
@@ -257,6 +262,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         trade_offs=replace(
             _BRIDGE_TRADE_OFFS,
             reachable_from="wherever the host is, by the published port; by name from its own network",
+            tried_by=("containers-of-a-network-know-names", "names-end-with-the-network"),
             advice="Take it rather than docker0 when containers must find one another by name.",
         ),
     ),
@@ -293,6 +299,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         trade_offs=replace(
             _LAN_TRADE_OFFS,
             advice="Take it instead of macvlan where the switch allows one MAC address a port.",
+            tried_by=(),
         ),
     ),
     Mode.HOST_IPV6: NetworkMode(

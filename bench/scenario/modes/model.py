@@ -72,6 +72,8 @@ class TradeOffs:
     """Which of the host's rules a request meets."""
     reachable_from: str
     advice: str
+    tried_by: tuple[str, ...] = ()
+    """Statements of the walkthrough that try from where it is reachable, by their ids."""
 
 
 @dataclass(frozen=True)
@@ -134,3 +136,10 @@ class NetworkMode:
             else {Counter.OPENED: Expected.EACH_CONNECTION}
         )
         return {Counter.SERVED: Expected.EACH_CONNECTION, **arrival, **path}
+
+    @property
+    def path_of_names(self) -> Path:
+        """Every counter that a container's questions for names move: those of packets on the way of its
+        requests, which a port mapping is no part of."""
+        way = self.path_from(Vantage.CLIENT)
+        return {counter: how for counter, how in way.items() if how is Expected.EACH_REQUEST}

@@ -84,6 +84,9 @@ class GateKind(StrEnum):
     PATH_SERVED = "path: served connections", Blame.PATH
     PATH_PROXY_CPU = "path: proxy cpu ns", Blame.PATH
 
+    NAMES_ASKED = "path: name queries", Blame.PATH
+    """Of lookups: what came to the lab's name servers."""
+
     PROOF_REQUESTS = "path proof", Blame.DISTURBED, Demand.AT_LEAST
     """Of a slot that took turns, whose path is proved alone; then, of all turns together:"""
     SET_DNAT = "path of the set: dnat connections", Blame.PATH
