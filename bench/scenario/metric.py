@@ -25,6 +25,16 @@ class _Load(Protocol):
     def is_open(self) -> bool: ...
     @property
     def measures_cpu(self) -> bool: ...
+    @property
+    def is_start(self) -> bool: ...
+
+
+def _has_requests(load: _Load) -> bool:
+    return not load.is_start
+
+
+def _is_start(load: _Load) -> bool:
+    return load.is_start
 
 
 class _About(NamedTuple):
@@ -68,6 +78,17 @@ class Metric(StrEnum):
     CPU_US_PER_REQUEST = "cpu_us_per_request"
     """Of all cores together, client and server; only where `Load.measures_cpu`."""
 
+    # Of containers that are started together (`Load.is_start`): until the last of them is so far, from the
+    # moment when the first was asked for. See `bench.slots.starts`.
+    FIRST_ANSWER_MS = "first_answer_ms"
+    CREATED_MS = "created_ms"
+    STARTED_MS = "started_ms"
+    LISTENING_MS = "listening_ms"
+    REMOVED_MS = "removed_ms"
+    """From the moment when the first removal was asked for."""
+    ENGINE_MEMORY_MB = "engine_memory_mb"
+    """Resident memory of dockerd and of all its docker-proxies while all containers are up."""
+
     @property
     def about(self) -> _About:
         """Its entry in the table."""
@@ -96,6 +117,7 @@ _TABLE = {
         margin=0.05,
         describes="Of the median latency.",
         column="p50, us",
+        is_measured=_has_requests,
         voided_by=(Voids.LATENCY,),
         claimed=True,
     ),
@@ -105,6 +127,7 @@ _TABLE = {
         margin=0.05,
         describes="Of the latency that nine requests in ten exceed: the path's own cost.",
         column="p10, us",
+        is_measured=_has_requests,
         voided_by=(Voids.LATENCY,),
     ),
     Metric.P99_LATENCY_US: _About(
@@ -113,6 +136,7 @@ _TABLE = {
         margin=0.10,
         describes="Of the latency that one request in a hundred exceeds.",
         column="p99, us",
+        is_measured=_has_requests,
         voided_by=(Voids.LATENCY, Voids.TAIL),
         needs_requests=MIN_REQUESTS_P99,
         claimed=True,
@@ -123,6 +147,7 @@ _TABLE = {
         margin=0.05,
         describes="Of requests a second.",
         column="req/s",
+        is_measured=_has_requests,
         # In an open loop the rate is given: all arms have it.
         is_compared=lambda load: not load.is_open,
         higher_is_better=True,
@@ -139,6 +164,54 @@ _TABLE = {
         is_measured=lambda load: load.measures_cpu,
         voided_by=(Voids.CPU,),
         least=None,
+    ),
+    Metric.FIRST_ANSWER_MS: _About(
+        label="time to the first answer",
+        unit="ms",
+        margin=0.10,
+        describes="Of the time from asking for the first container to the last one's first right answer.",
+        column="first answer, ms",
+        is_measured=_is_start,
+    ),
+    Metric.CREATED_MS: _About(
+        label="time to created",
+        unit="ms",
+        margin=0.10,
+        describes="Of the time until Docker says that the last container is created.",
+        column="created, ms",
+        is_measured=_is_start,
+    ),
+    Metric.STARTED_MS: _About(
+        label="time to started",
+        unit="ms",
+        margin=0.10,
+        describes="Of the time until Docker says that the last container is started.",
+        column="started, ms",
+        is_measured=_is_start,
+    ),
+    Metric.LISTENING_MS: _About(
+        label="time to listening",
+        unit="ms",
+        margin=0.10,
+        describes="Of the time until the last container's server is seen to listen.",
+        column="listening, ms",
+        is_measured=_is_start,
+    ),
+    Metric.REMOVED_MS: _About(
+        label="time of removal",
+        unit="ms",
+        margin=0.10,
+        describes="Of the time from asking for the first removal to the last one's end.",
+        column="removal, ms",
+        is_measured=_is_start,
+    ),
+    Metric.ENGINE_MEMORY_MB: _About(
+        label="engine's memory",
+        unit="MB",
+        margin=0.05,
+        describes="Of the resident memory of dockerd and its docker-proxies, all containers up.",
+        column="engine, MB",
+        is_measured=_is_start,
     ),
 }
 
