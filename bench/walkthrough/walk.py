@@ -126,9 +126,7 @@ def _ground(source: EngineSource, tell: Tell) -> Iterator[Ground]:
             found = stack.enter_context(lab(plans, journal))
             engines = []
             for place in places:
-                living = stack.enter_context(
-                    engine(found.docker[place.name], journal, place.engine, place.options)
-                )
+                living = stack.enter_context(engine(found.docker[place.name], journal, place))
                 image = provide_image(living.client)
                 living.client.images.get(image.id).tag(IMAGE_TAG)
                 engines.append(living)
