@@ -21,6 +21,7 @@ from bench.measure.measured import Measured, is_enough
 from bench.measure.progress import Watch
 from bench.measure.real_testbed import require_possible
 from bench.measure.slot import Found, measure_slot
+from bench.measure.starting import measure_start
 from bench.measure.testbed import Bed
 from bench.records.environment import MachineFacts
 from bench.records.run import SCHEMA_VERSION, RunRecord, SlotRecord, Status
@@ -276,6 +277,9 @@ def _measure_life(bed: Bed, record: RunRecord, life: list[Slot], folder: Path) -
     """A slot by itself, or a set that takes turns."""
     condition = conditions(record.scenario)[life[0].condition]
     if life[0].life is None:
+        is_reachable = record.scenario.network(record.scenario.arm(life[0].arm)).reachable
+        if condition.load.is_start and is_reachable:
+            return [measure_start(bed, life[0], condition)]
         return [measure_slot(bed, life[0], condition, folder)]
     cells = turns(record.scenario, record.seed, record.planned, life)
     return measure_set(bed, life, condition, cells, folder)

@@ -15,6 +15,7 @@ from bench.slots.answers import AnswerRecord
 from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Blame, Gate, GateKind, is_valid
 from bench.slots.observation import SlotMetrics
+from bench.slots.starts import StartsRecord
 from bench.slots.surroundings import Facts
 from bench.slots.turns_record import TurnsRecord
 from bench.stored import Amount, Count, Moment, MomentIfAny, Stored, digest_plain
@@ -134,6 +135,8 @@ class SlotRecord(Stored):
     """Of a slot whose load measures CPU."""
     turns: TurnsRecord | None = None
     """Of a slot that shared its time with others of its set; its `counters` are then those of its proof."""
+    starts: StartsRecord | None = None
+    """Of a slot whose subject is the start."""
     gates: tuple[Gate, ...] = Field(min_length=1)
     evidence: Mapping[str, str] = {}
     sealed: Mapping[str, str] = {}

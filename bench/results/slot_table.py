@@ -8,6 +8,7 @@ from bench.records.run import SlotRecord
 from bench.results.files import SLOTS_FILE, write_atomically
 from bench.scenario.metric import Metric
 from bench.slots.cpu import CpuRecord, Share
+from bench.slots.starts import StartsRecord
 
 CPU_COLUMNS = (
     "cpu_containers_us",
@@ -16,6 +17,15 @@ CPU_COLUMNS = (
     "context_switches_per_request",
     "net_rx_per_request",
     "idle_cores",
+)
+
+START_COLUMNS = (
+    "containers",
+    "dockerd_mb",
+    "docker_proxies",
+    "docker_proxies_mb",
+    "docker_proxies_rss_mb",
+    "rules_written",
 )
 
 
@@ -62,7 +72,17 @@ def slot_row(record: SlotRecord) -> dict[str, object]:
         "port": slot.port,
         "turns": record.turns.turns if record.turns else None,
         "path": record.path if record.requests else None,
+        **_start_columns(record.starts),
     }
+
+
+def _start_columns(starts: StartsRecord | None) -> dict[str, float | None]:
+    """What containers that were started left on their host; the times are metrics."""
+    if starts is None:
+        return dict.fromkeys(START_COLUMNS)
+    found = starts.footprint
+    values = (found.dockerd_mb, found.proxies, found.proxies_mb, found.proxies_rss_mb, found.rules_written)
+    return dict(zip(START_COLUMNS, (len(starts.containers), *values), strict=True))
 
 
 def _cpu_columns(cpu: CpuRecord | None) -> dict[str, float | None]:

@@ -149,7 +149,9 @@ class Load(Frozen):
     def describe_start(self, varied: Collection[str] = ()) -> str:
         """`16 containers started together, each with 99 more published ports (tcp)`; without the factors in
         `varied`."""
-        together = f"{self.containers} containers started together" if self.containers > 1 else "one container"
+        together = (
+            f"{self.containers} containers started together" if self.containers > 1 else "one container"
+        )
         said = "containers started together" if "load.containers" in varied else together
         if not self.more_ports or "load.more_ports" in varied:
             return said

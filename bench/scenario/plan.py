@@ -14,6 +14,7 @@ from bench.scenario.conditions import Condition, conditions
 from bench.scenario.interleaving import FIRST_PORT, keep_present, order_cells
 from bench.scenario.model import Interleave
 from bench.scenario.scenario import Scenario
+from bench.scenario.starting import start_seconds
 from bench.stored import Count, Stored, digest_plain
 
 IDLE_S = 1.0
@@ -166,6 +167,8 @@ def loaded_seconds(condition: Condition, interleave: Interleave | None = None) -
 
     `interleave`: of arms that take turns."""
     load = condition.load
+    if load.is_start:
+        return 0.0
     idle_s = IDLE_S if load.measures_cpu else 0.0
     if interleave:
         # Warmed up once more on the connections of its turns, for a cell.
@@ -178,6 +181,7 @@ def slot_seconds(condition: Condition, interleave: Interleave | None = None) -> 
     overhead_s = SLOT_OVERHEAD_S + (CAPTURE_OVERHEAD_S if condition.lab.taps else 0.0)
     overhead_s += TURN_OVERHEAD_S if interleave else 0.0
     overhead_s += SLOT_OVERHEAD_S * condition.lab.idle_containers
+    overhead_s += start_seconds(condition.load) if condition.load.is_start else 0.0
     return loaded_seconds(condition, interleave) + overhead_s
 
 

@@ -3,7 +3,6 @@ which ports they have.
 """
 
 from collections.abc import Iterator
-from itertools import product
 
 from bench.scenario.load import Load
 from bench.scenario.model import Arm
@@ -41,7 +40,8 @@ def own_port(arm_port: int, place: int) -> int:
     """Of the Docker host: at which container number `place` of those that are started together is served."""
     if place == 0:
         return arm_port
-    return FIRST_PORT + place - 1 if arm_port not in range(FIRST_PORT, FIRST_PORT + place) else FIRST_PORT + place
+    others = (port for port in range(FIRST_PORT, FIRST_PORT + place + 1) if port != arm_port)
+    return list(others)[place - 1]
 
 
 def more_ports(load: Load, place: int) -> range:
@@ -52,58 +52,50 @@ def more_ports(load: Load, place: int) -> range:
 
 def faults_of_starting(asked: Tables) -> Iterator[str]:
     """Why `asked` cannot start its containers so; of another load, what of starting it has."""
-    load, factors = asked.load, asked.factors
-    usual = Load()
-    if not load.is_start:
-        for field in OF_STARTS:
-            if getattr(load, field) != getattr(usual, field):
-                yield f"load.{field}: is of load.model start, and load.model is {load.model}"
-            if f"load.{field}" in factors:
-                yield f"factors.load.{field}: is of load.model start, and load.model is {load.model}"
-        return
-    for field in OF_REQUESTS:
+    load, factors, usual = asked.load, asked.factors, Load()
+    here = f"and load.model is {load.model}"
+    foreign = OF_REQUESTS if load.is_start else OF_STARTS
+    reason = "says how a load asks, " if load.is_start else "is of load.model start, "
+    for field in foreign:
         if getattr(load, field) != getattr(usual, field) or f"load.{field}" in factors:
-            yield f"load.{field}: says how a load asks, and load.model start has none"
+            yield f"load.{field}: {reason}{here}"
+    if load.is_start:
+        yield from _faults_of_slot(asked)
+        yield from _faults_of_arms(asked)
+
+
+def _faults_of_slot(asked: Tables) -> Iterator[str]:
     if asked.schedule.interleave is not None:
         yield "schedule.interleave: starts take no turns, each slot has the machine for itself"
-    if True in {asked.lab.taps, *factors.get("lab.taps", ())}:
+    if True in {asked.lab.taps, *asked.factors.get("lab.taps", ())}:
         yield "lab.taps: follow requests, and load.model start has none"
     if asked.served.tls:
         yield "load.model: start asks without TLS, and service.tls is given"
     if asked.companions:
         yield "load.model: start times the service's own containers, and companions would have to be up first"
-    yield from _faults_of_arms(asked)
 
 
 def _faults_of_arms(asked: Tables) -> Iterator[str]:
     load, factors = asked.load, asked.factors
-    names = {arm.name for arm in asked.arms}
     most = max((load.containers, *factors.get("load.containers", ())))
     ports = max((load.more_ports, *factors.get("load.more_ports", ())))
     for index, arm in enumerate(asked.arms):
         if arm.kind is Mode.NATIVE or arm.target:
             how = "no container" if arm.kind is Mode.NATIVE else f"a container of another arm ({MAPPED}:)"
             yield f"arms.{index}.mode: {arm.mode} needs {how}, and load.model start times the arm's own"
-        elif arm.name in names and most > 1 and not can_have_many(asked, arm):
+        elif most > 1 and not can_have_many(asked, arm):
             yield (
                 f"load.containers: only one container in {arm.mode} mode can be alive at a time"
                 f" ({arm.name}), and {most} would be started together"
             )
-    if _most_published(most, ports) > MOST_PUBLISHED:
+    if most * ports > MOST_PUBLISHED:
         yield (
             f"load.more_ports: {most} containers with {ports} more ports each are {most * ports:,}, and more"
             f" than {MOST_PUBLISHED:,} are not published here"
         )
 
 
-def _most_published(containers: int, ports: int) -> int:
-    return max(a * b for a, b in product((containers,), (ports,)))
-
-
 def can_have_many(asked: Tables, arm: Arm) -> bool:
     """Whether several containers of `arm` can be started together: one network may hold all of them, one route
     lead to all, but an address or a port is one's own."""
-    network = asked.network(arm)
-    of_one = ("{container_address}", "{container_pid}", "{port}")
-    by_hand = [step for step in network.steps if any(field in " ".join(step.argv) for field in of_one)]
-    return not asked.is_fixed(arm) and network.container_address is None and not (by_hand and network.network)
+    return not asked.is_fixed(arm) and asked.network(arm).container_address is None
