@@ -46,7 +46,7 @@ class Awaiting:
 
 @contextmanager
 def awaiting_all(generator: Generator, ask: Ask, count: int, timeout_s: float) -> Iterator[Awaiting]:
-    """Have `generator`, which runs on this machine, wait for `count` servers until each answers `ask` rightly.
+    """Have `generator`, which runs on this machine, wait for `count` servers until each answers `ask`.
 
     It gives nothing else to do meanwhile.
     """

@@ -75,8 +75,8 @@ class AwaitedAll(Message):
 
 
 class AwaitAll(Message):
-    """Wait for several servers at once, as `Probe` does for one. None is asked before the file `news`, a FIFO,
-    says where it is: a line `NUMBER ADDRESS PORT` each; a line `stop` ends it all."""
+    """Wait for several servers at once, as `Probe` does for one. None is asked before the FIFO `news` says
+    where it is: a line `NUMBER ADDRESS PORT` each; a line `stop` ends it all."""
 
     do: Literal["await all"] = "await all"
     count: int = Field(ge=1)

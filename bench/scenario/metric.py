@@ -48,7 +48,7 @@ class _About(NamedTuple):
     """What its margin is of, for the scenario's schema."""
     column: str
     """The head of its column in a table of slots, with the unit."""
-    is_measured: Callable[[_Load], bool] = lambda _: True
+    is_measured: Callable[[_Load], bool] = _has_requests
     """Whether a slot under a load has it."""
     is_compared: Callable[[_Load], bool] = lambda _: True
     """Whether arms under a load that has it are compared on it."""
@@ -109,6 +109,11 @@ class Metric(StrEnum):
         """As a person writes it."""
         return self.about.label
 
+    @property
+    def short(self) -> str:
+        """Its name where there is little room: `p50`, `first answer`."""
+        return self.about.column.rpartition(", ")[0] or self.about.column
+
 
 _TABLE = {
     Metric.P50_LATENCY_US: _About(
@@ -117,7 +122,6 @@ _TABLE = {
         margin=0.05,
         describes="Of the median latency.",
         column="p50, us",
-        is_measured=_has_requests,
         voided_by=(Voids.LATENCY,),
         claimed=True,
     ),
@@ -127,7 +131,6 @@ _TABLE = {
         margin=0.05,
         describes="Of the latency that nine requests in ten exceed: the path's own cost.",
         column="p10, us",
-        is_measured=_has_requests,
         voided_by=(Voids.LATENCY,),
     ),
     Metric.P99_LATENCY_US: _About(
@@ -136,7 +139,6 @@ _TABLE = {
         margin=0.10,
         describes="Of the latency that one request in a hundred exceeds.",
         column="p99, us",
-        is_measured=_has_requests,
         voided_by=(Voids.LATENCY, Voids.TAIL),
         needs_requests=MIN_REQUESTS_P99,
         claimed=True,
@@ -147,7 +149,6 @@ _TABLE = {
         margin=0.05,
         describes="Of requests a second.",
         column="req/s",
-        is_measured=_has_requests,
         # In an open loop the rate is given: all arms have it.
         is_compared=lambda load: not load.is_open,
         higher_is_better=True,

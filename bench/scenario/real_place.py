@@ -72,6 +72,8 @@ def find_load_lacking(scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield "load.vantage", "load is sent by load hosts, not by the Docker host"
     if any(condition.load.measures_cpu for condition in found):
         yield "CPU a request (load.model open, load.pacing sleep)", "it is not measured across machines yet"
+    if any(condition.load.is_start for condition in found):
+        yield "load.model start", "its stamps are of one clock, and the listening sockets of one kernel"
     if any(condition.load.by_locustfile for condition in found):
         yield "load.engine locustfile", "load hosts run bench's own loops, and no file of the person's own"
     if scenario.service is not None:

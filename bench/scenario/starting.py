@@ -96,6 +96,6 @@ def _faults_of_arms(asked: Tables) -> Iterator[str]:
 
 
 def can_have_many(asked: Tables, arm: Arm) -> bool:
-    """Whether several containers of `arm` can be started together: one network may hold all of them, one route
-    lead to all, but an address or a port is one's own."""
+    """Whether several containers of `arm` can be started together: one network may hold all of them, and one
+    route lead to all, but an address or a port is one's own."""
     return not asked.is_fixed(arm) and asked.network(arm).container_address is None

@@ -33,8 +33,8 @@ STAGES = (
     "removal_asked_ns",
     "removed_ns",
 )
-"""Of a container, in the order in which they come. The first answer is seen on another core than the listening
-socket, and may be so a look earlier."""
+"""Of a container, in the order in which they come. The first answer is seen by another process than the
+listening socket is, and may be so a look earlier."""
 
 
 class EngineFootprint(Stored):
