@@ -26,14 +26,15 @@ OF_REQUESTS = (
 )
 """Fields of `load` that say how it is asked."""
 OF_STARTS = ("containers", "more_ports", "more_ports_protocol")
-START_S, CONTAINER_S, PORT_S = 0.6, 0.25, 0.03
+START_S, CONTAINER_S, PORT_S = 0.6, 0.2, 0.07
 """Of a slot, of each container, and of each port that it publishes, from creation to removal: for time
 estimates only. Docker 20.10 on two slow cores."""
 
 
-def start_seconds(load: Load) -> float:
-    """Expected seconds of a slot that starts containers."""
-    return START_S + load.containers * (CONTAINER_S + PORT_S * load.more_ports)
+def start_seconds(load: Load, *, publishes: bool) -> float:
+    """Expected seconds of a slot that starts containers, in a mode that `publishes` their ports or not."""
+    ports = 1 + load.more_ports if publishes else 0
+    return START_S + load.containers * (CONTAINER_S + PORT_S * ports)
 
 
 def own_port(arm_port: int, place: int) -> int:
