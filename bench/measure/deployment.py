@@ -101,11 +101,11 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
             server=server,
             first_200_ns=first_200_ns,
             inode=network_inode(server, site.engine),
-            facts=_describe_facts(site, server),
+            facts=describe_facts(site, server),
         )
 
 
-def _describe_facts(site: Site, server: Server) -> Facts:
+def describe_facts(site: Site, server: Server) -> Facts:
     """What is around it, and how it was started."""
     service = site.provided.service
     files = {f"mounted {path}": path for path in service.mounts}

@@ -216,6 +216,7 @@ def planned_changes(scenario: Scenario) -> list[str]:
         f"keep the load generator's compiled loop in {CACHE}, and the image, for later runs"
         + ("" if image.is_cached() else "; it is not there yet, and is built from Debian's packages first"),
     ]
+    changes += _changes_of_starts(scenario)
     if any(condition.load.vantage is not Vantage.CLIENT for condition in conditions(scenario)):
         changes.append("during some slots, inside its Docker host: the sockets of the load, and of wrk")
     if lacks_queue_room(queued := most_queued(scenario)):
@@ -226,6 +227,16 @@ def planned_changes(scenario: Scenario) -> list[str]:
     changes += _changes_of_service(scenario)
     changes += plan_settings([condition.lab for condition in conditions(scenario)])
     return changes
+
+
+def _changes_of_starts(scenario: Scenario) -> list[str]:
+    """Where starting is measured, how many containers there are at a time."""
+    loads = [condition.load for condition in conditions(scenario) if condition.load.is_start]
+    if not loads:
+        return []
+    containers, ports = max(load.containers for load in loads), max(load.more_ports for load in loads)
+    more = f", each publishing up to {ports} ports more where its mode publishes" if ports else ""
+    return [f"during a slot, inside its Docker host: up to {containers} containers of its arm together{more}"]
 
 
 def _changes_of_engine(place: DockerHost, folder: str) -> list[str]:

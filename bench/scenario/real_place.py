@@ -74,6 +74,8 @@ def find_load_lacking(scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield "CPU a request (load.model open, load.pacing sleep)", "it is not measured across machines yet"
     if scenario.load.is_lookup:
         yield "load.model lookup", "its name servers are the lab's"
+    if any(condition.load.is_start for condition in found):
+        yield "load.model start", "its stamps are of one clock, and the listening sockets of one kernel"
     if any(condition.load.by_locustfile for condition in found):
         yield "load.engine locustfile", "load hosts run bench's own loops, and no file of the person's own"
     if scenario.service is not None:

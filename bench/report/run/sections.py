@@ -26,6 +26,7 @@ from bench.report.run import (
     service,
     slot_tables,
     stalls,
+    starts,
     statements,
     steps,
 )
@@ -39,6 +40,7 @@ from bench.report.run.figures.paths import PATHS
 from bench.report.run.figures.quantile_curve import QUANTILE_CURVE
 from bench.report.run.figures.region_map import REGIONS
 from bench.report.run.figures.shares import SHARES
+from bench.report.run.figures.starts import STARTS
 from bench.report.run.figures.throughput import THROUGHPUT
 from bench.report.run.figures.timeline import SLOT_TIMELINE
 from bench.report.run.figures.waterfalls import CONTRASTS, WATERFALLS
@@ -71,6 +73,12 @@ SECTIONS = (
         name="card",
         title="Which mode to take: cost beside what is given up",
         tell=card.tell_modes,
+    ),
+    Section(
+        name="starts",
+        title="What starting takes",
+        tell=starts.tell_starts,
+        drawings=(STARTS,),
     ),
     Section(
         name="steps",

@@ -118,6 +118,22 @@ def _path_gate(
     )
 
 
+def check_namespaces(shared: bool, inodes: Sequence[int], host_inode: int) -> list[Gate]:
+    """The same of several servers: all in the Docker host's namespace, or each in one of its own."""
+    where = "the Docker host's network namespace" if shared else "a network namespace of their own"
+    right = [inode for inode in inodes if (inode == host_inode) is shared]
+    return [
+        Gate(
+            name=GateKind.NAMESPACE,
+            passed=len(right) == len(inodes) and (shared or len(set(right)) == len(inodes)),
+            seen=len(right) if shared else len(set(right)),
+            limit=len(inodes),
+            unit=f"servers in {where}, exactly",
+            demand=Demand.EXACTLY,
+        )
+    ]
+
+
 def check_namespace(shared: bool, inode: int, host_inode: int) -> list[Gate]:
     """Gate that Apache is in the Docker host's network namespace where it is `shared`, and only then."""
     return [
