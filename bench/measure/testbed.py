@@ -214,10 +214,12 @@ def prepare_bed(
                 tell(f"engine: a private Docker Engine on {place.name} ({place.description})")
                 try:
                     engines[place.name] = stack.enter_context(
-                        engine(found.docker[place.name], journal, place.engine, place.options)
+                        engine(
+                            found.docker[place.name], journal, place.engine, place.options, place.rootless
+                        )
                     )
                 except EnvironmentLacks as fault:
-                    if place.engine == OWN_ENGINE and not place.options:
+                    if place.engine == OWN_ENGINE and not place.options and not place.rootless:
                         raise
                     missing[place.name] = fault.seen
             if not engines:
@@ -261,7 +263,7 @@ def prepare_bed(
 def verify_host_mode(bed: Bed, place: DockerHost) -> None:
     """Refuse to go on unless a host-mode container is in its Docker host's network namespace.
 
-    An engine whose containerd lives elsewhere would put it there, and every host-mode figure
+    That of a rootless engine is RootlessKit's, where dockerd is: no host that a client could reach. An engine whose containerd lives elsewhere would put it there, and every host-mode figure
     would be of another network (containerd issue 10280).
     """
     engine = bed.engines[place.name]
@@ -273,10 +275,12 @@ def verify_host_mode(bed: Bed, place: DockerHost) -> None:
         container.reload()
         inode = engine.host.namespace(int(container.attrs["State"]["Pid"]))
     host = engine.host
-    if inode != network_of(host):
+    rootless = engine.rootless_pid
+    wanted = host.namespace(rootless) if rootless else network_of(host)
+    if inode != wanted:
         raise EnvironmentLacks(
             f"Proving that host mode is {place.name}'s network",
-            f"the container is in namespace {inode}, {place.name} in {network_of(host)}",
+            f"the container is in namespace {inode}, {place.name} in {wanted}",
             "This engine cannot be measured in a lab; report it with `dockerd --version`.",
         )
 

@@ -15,7 +15,7 @@ from bench.scenario.modes.addresses import (
     docker_host_addresses,
     docker_host_ipv6,
 )
-from bench.scenario.modes.model import NetworkMode, Vantage
+from bench.scenario.modes.model import NetworkMode, Rootless, Vantage
 from bench.scenario.scenario import Scenario
 
 
@@ -27,6 +27,8 @@ class DockerHost:
     engine: EngineSource
     options: Mapping[str, Any]
     """Of its daemon.json."""
+    rootless: Rootless | None = None
+    """How a user's own engine is joined to the host's network; None: the engine is root's."""
 
     @property
     def name(self) -> str:
@@ -56,7 +58,12 @@ class DockerHost:
     @property
     def description(self) -> str:
         """For a person: the engine, and how it is set differently."""
-        return self.engine.description + (f" with {json.dumps(dict(self.options))}" if self.options else "")
+        rootless = self.rootless
+        return (
+            self.engine.description
+            + (f", rootless by {rootless.network} and {rootless.ports} ports" if rootless else "")
+            + (f" with {json.dumps(dict(self.options))}" if self.options else "")
+        )
 
 
 DOCKER1 = DockerHost(0, OWN_ENGINE, {})
@@ -68,13 +75,14 @@ def docker_hosts(scenario: Scenario) -> tuple[DockerHost, ...]:
 
     Raises InputError where they are more than the lab has addresses for.
     """
-    found: dict[tuple[EngineSource, str], DockerHost] = {}
+    found: dict[tuple[EngineSource, str, Rootless | None], DockerHost] = {}
     for condition in conditions(scenario):
         for arm in scenario.arms:
-            engine, options = condition.lab.engine, scenario.network(arm).engine_options
-            key = engine, json.dumps(dict(options), sort_keys=True)
+            engine, network = condition.lab.engine, scenario.network(arm)
+            options, rootless = network.engine_options, network.rootless
+            key = engine, json.dumps(dict(options), sort_keys=True), rootless
             if key not in found:
-                found[key] = DockerHost(len(found), engine, options)
+                found[key] = DockerHost(len(found), engine, options, rootless)
     if len(found) > MAX_DOCKER_HOSTS:
         raise InputError(
             f"Placing the arms of {scenario.name}",
@@ -86,9 +94,8 @@ def docker_hosts(scenario: Scenario) -> tuple[DockerHost, ...]:
 
 def docker_host_of(scenario: Scenario, arm: Arm, condition: Condition) -> DockerHost:
     """The host on which `arm` runs under `condition`."""
-    options = scenario.network(arm).engine_options
+    network = scenario.network(arm)
+    wanted = condition.lab.engine, network.engine_options, network.rootless
     return next(
-        host
-        for host in docker_hosts(scenario)
-        if host.engine == condition.lab.engine and host.options == options
+        host for host in docker_hosts(scenario) if (host.engine, host.options, host.rootless) == wanted
     )
