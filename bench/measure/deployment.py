@@ -10,6 +10,7 @@ from bench.generator.client import PROBE_TIMEOUT_S
 from bench.lab.hosts.host import Host, link_state
 from bench.lab.instruments.counters import NetworkCounters, read_network_counters
 from bench.lab.instruments.surroundings import read_surroundings
+from bench.lab.instruments.tcpdump import RootlessNetwork
 from bench.lab.servers.parity import describe_start
 from bench.lab.servers.server import Server, Site, network_inode
 from bench.measure.readiness import await_answer
@@ -55,6 +56,12 @@ class Deployment:
     def path(self) -> str:
         """Of the page that is asked for."""
         return f"/{self.condition.load.page_bytes}"
+
+    @property
+    def rootless(self) -> RootlessNetwork | None:
+        """Between that host and its container; None of an engine that is root's."""
+        pid, rootless = self.site.engine.rootless_pid, self.network.rootless
+        return RootlessNetwork(pid, rootless.entry) if pid and rootless else None
 
     def count(self) -> NetworkCounters:
         """Counters of the networks on its way, now. Raises ProcessLookupError where it has ended."""

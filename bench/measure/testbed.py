@@ -214,9 +214,7 @@ def prepare_bed(
                 tell(f"engine: a private Docker Engine on {place.name} ({place.description})")
                 try:
                     engines[place.name] = stack.enter_context(
-                        engine(
-                            found.docker[place.name], journal, place.engine, place.options, place.rootless
-                        )
+                        engine(found.docker[place.name], journal, place.engine, place.options, place.rootless)
                     )
                 except EnvironmentLacks as fault:
                     if place.engine == OWN_ENGINE and not place.options and not place.rootless:
@@ -263,8 +261,9 @@ def prepare_bed(
 def verify_host_mode(bed: Bed, place: DockerHost) -> None:
     """Refuse to go on unless a host-mode container is in its Docker host's network namespace.
 
-    That of a rootless engine is RootlessKit's, where dockerd is: no host that a client could reach. An engine whose containerd lives elsewhere would put it there, and every host-mode figure
-    would be of another network (containerd issue 10280).
+    That of a rootless engine is RootlessKit's, where dockerd is: no host that a client could reach. An
+    engine whose containerd lives elsewhere would put it there, and every host-mode figure would be of
+    another network (containerd issue 10280).
     """
     engine = bed.engines[place.name]
     stand_in = {"command": MEANWHILE, "network_mode": "host"}

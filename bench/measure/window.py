@@ -134,6 +134,7 @@ def _drive(
                     server.pid,
                     server.endpoint,
                     bed.find_tap_cores(),
+                    deployment.rootless,
                 )
             )
         bed.begin_activity()

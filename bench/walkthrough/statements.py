@@ -12,6 +12,7 @@ from bench.walkthrough.subjects import (
     provided_modes,
     readers,
     rights,
+    rootless,
     shared_stack,
     two_addresses,
 )
@@ -28,5 +29,6 @@ SUBJECTS: Mapping[str, tuple[Statement, ...]] = {
     "Two addresses, two servers": two_addresses.STATEMENTS,
     "Which rules a request meets": hooks.STATEMENTS,
     "Which client the server sees": client_address.STATEMENTS,
+    "A rootless engine": rootless.STATEMENTS,
     "Readers' questions": readers.STATEMENTS,
 }

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from bench.lab.hosts.command import CommandFailed
 from bench.lab.hosts.host import Host, network_of
-from bench.scenario.modes.catalogue import TAP
 from bench.scenario.modes.footprint import CPU_OF, OF_ROOTLESS, Counter
+from bench.scenario.modes.model import TAP
 from bench.slots.gates.network import Losses, Room
 
 FORWARDING_CHAINS = ("FORWARD", "DOCKER")
@@ -62,8 +62,8 @@ def read_network_counters(
 ) -> NetworkCounters:
     """Counters of the load's host, the Docker host, and the namespace of the server (`server_pid` there).
 
-    `writes_rules`: whether the engine writes firewall rules there, which must then be seen. `rootless_pid`: of
-    a rootless engine's dockerd there, in whose network it writes them instead.
+    `writes_rules`: whether the engine writes firewall rules there, which must then be seen. `rootless_pid`:
+    of a rootless engine's dockerd there, in whose network it writes them instead.
 
     Nothing enters a namespace but iptables. Only with `ipv6` are the IPv6 rules read: reading them loads
     their tables, which would then cost every packet. Raises ProcessLookupError where the server ended.
@@ -120,7 +120,7 @@ def read_network_counters(
 
 
 def _read_rootless(host: Host, pid: int, stack: Stack) -> tuple[dict[Counter, int], dict[Counter, str]]:
-    """What is counted in the network of a rootless engine, whose dockerd is `pid`; what cannot be, and why."""
+    """What is counted in the network of a rootless engine, of dockerd `pid`; what cannot be, and why."""
     links = _links(stack)
     hits, lacks = read_rules(host, ipv6=False, writes_rules=True, pid=pid)
     found = {Counter.TAP: links.get(TAP, 0), Counter.ROOTLESS_BRIDGE: _on_bridges(links)}
@@ -148,9 +148,7 @@ def _links(stack: Stack) -> dict[str, int]:
     return found
 
 
-def read_rules(
-    host: Host, *, ipv6: bool, writes_rules: bool, pid: int = 1
-) -> tuple[dict[Counter, int], str]:
+def read_rules(host: Host, *, ipv6: bool, writes_rules: bool, pid: int = 1) -> tuple[dict[Counter, int], str]:
     """Hits of the firewall rules in the network of the host's process `pid`; none, and why, where they cannot
     be read.
     """

@@ -29,6 +29,8 @@ HANDED_OVER_S = 1.1
 """
 END_S = 10.0
 LISTENS = "listening on"
+ROOTLESS = "rootless"
+"""The tap where requests come into RootlessKit's namespace, and that namespace."""
 STAMP_BEFORE_QUEUE = Path("/proc/sys/net/core/netdev_tstamp_prequeue")
 """Whether a received packet is stamped before it waits in a core's queue, or after (the kernel's
 Documentation/admin-guide/sysctl/net.rst). One setting for the whole machine; it alters no packet's way.
@@ -48,16 +50,28 @@ class TapPlace:
     link: str
     port: int
     """Of the server, as packets carry it here."""
+    inside: str = "container"
+    """Whose network it is where it is not the host's."""
 
     @property
     def host(self) -> str:
-        """The host, or `container`."""
-        return self.on.name if self.pid == 1 else "container"
+        """The host, `container`, or `rootless`."""
+        return self.on.name if self.pid == 1 else self.inside
 
     @property
     def file(self) -> str:
         """Where `on` keeps what it captures."""
         return f"{self.on.scratch}/tap-{self.name}.pcap"
+
+
+@dataclass(frozen=True)
+class RootlessNetwork:
+    """Between a Docker host and the containers of a rootless engine."""
+
+    pid: int
+    """Of its dockerd, as the Docker host numbers it."""
+    link: str
+    """On which requests come."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +94,11 @@ def set_stamp_before_queue(before: bool) -> None:
 
 
 def find_taps(
-    client: Host | None, docker_host: Host, server_pid: int, endpoint: Endpoint
+    client: Host | None,
+    docker_host: Host,
+    server_pid: int,
+    endpoint: Endpoint,
+    rootless: RootlessNetwork | None = None,
 ) -> tuple[TapPlace, ...]:
     """The taps of the path to the server, in the order in which requests pass them.
 
@@ -92,15 +110,18 @@ def find_taps(
     uplink = TapPlace("uplink", docker_host, 1, docker_host.uplink, endpoint.port)
     if docker_host.namespace(server_pid) == network_of(docker_host):
         return *client_side, uplink
-    of_host = {link["ifindex"]: link for link in _links(docker_host, 1)}
+    pid, zone = (rootless.pid, ROOTLESS) if rootless else (1, docker_host.name)
+    of_host = {link["ifindex"]: link for link in _links(docker_host, pid)}
     inside = _links(docker_host, server_pid)
     [own] = [link for link in inside if "link_index" in link and "UP" in link["flags"]]
     between = []
+    if rootless:
+        between.append(TapPlace(ROOTLESS, docker_host, pid, rootless.link, endpoint.port, zone))
     if own["linkinfo"]["info_kind"] == "veth":
         far_end = of_host[own["link_index"]]
         if "master" in far_end:
-            between.append(TapPlace("bridge", docker_host, 1, far_end["master"], CONTAINER_PORT))
-        between.append(TapPlace("veth", docker_host, 1, far_end["ifname"], CONTAINER_PORT))
+            between.append(TapPlace("bridge", docker_host, pid, far_end["master"], CONTAINER_PORT, zone))
+        between.append(TapPlace("veth", docker_host, pid, far_end["ifname"], CONTAINER_PORT, zone))
     container = TapPlace("container", docker_host, server_pid, own["ifname"], CONTAINER_PORT)
     return *client_side, uplink, *between, container
 

@@ -20,7 +20,7 @@ from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.waiting import wait_until
 from bench.lab.servers.docker_client import connect
 from bench.lab.servers.engine_root import argv_in_root, provide_engine_root
-from bench.lab.servers.rootless import PACKAGES, own_folder, require_rootless, rootless_argv
+from bench.lab.servers.rootless import PACKAGES, as_user, own_folder, require_rootless, rootless_argv
 from bench.records.environment import EngineFacts
 from bench.scenario.engine_source import EngineSource
 from bench.scenario.modes.addresses import ADDRESS_POOL, BRIDGE_ADDRESS
@@ -219,15 +219,14 @@ def engine(
     root = provide_engine_root(source.suite, PACKAGES.values() if rootless else ()) if source.suite else None
     if rootless:
         require_rootless(host, rootless, root)
+        argv = as_user(host.scratch, argv)
     if root:
         argv = argv_in_root(root, host.scratch, argv)
     root_sha256 = root.sha256 if root else None
     program = host.start(argv, "dockerd")
     try:
         client = _connect(host, program, rootless)
-        found = PrivateEngine(
-            host, cgroup, argv, root_sha256, options, client, program, rootless=rootless
-        )
+        found = PrivateEngine(host, cgroup, argv, root_sha256, options, client, program, rootless=rootless)
     except BaseException:
         program.stop()
         raise

@@ -10,8 +10,7 @@ from bench.lab.hosts.host import Host
 from bench.lab.hosts.packages import how_to_install
 from bench.lab.servers.engine_root import EngineRoot
 from bench.scenario.modes.addresses import ROOTLESS_NETWORK
-from bench.scenario.modes.catalogue import TAP
-from bench.scenario.modes.model import Rootless
+from bench.scenario.modes.model import TAP, Rootless
 
 PACKAGES = {
     "rootlesskit": "rootlesskit",
@@ -20,6 +19,11 @@ PACKAGES = {
     "newuidmap": "uidmap",
 }
 """Program -> Debian's package of it."""
+USER = (
+    "the user bench-rootless in its own /etc, with subordinate ids; nodes of /dev/net/tun and /dev/fuse for"
+    " it; net.ipv4.ip_unprivileged_port_start = 0"
+)
+"""What is changed on a host for its rootless engine."""
 DEVICE = "/dev/net/tun"
 MTU = 65520
 """Of the tap device, as Docker's own dockerd-rootless.sh has it for slirp4netns and pasta."""
@@ -81,7 +85,7 @@ def own_folder(scratch: str) -> str:
 
 
 def rootless_argv(scratch: str, rootless: Rootless, dockerd: list[str]) -> list[str]:
-    """Command line that becomes the user, then RootlessKit's root, then `dockerd`."""
+    """Command line of the user's, by which RootlessKit runs `dockerd` as the root of its namespaces."""
     own = own_folder(scratch)
     kit = [
         "rootlesskit",
@@ -90,8 +94,12 @@ def rootless_argv(scratch: str, rootless: Rootless, dockerd: list[str]) -> list[
         *("--slirp4netns-sandbox", "auto", "--slirp4netns-seccomp", "auto"),
         *("--copy-up", "/etc", "--copy-up", "/run", "--state-dir", f"{own}/run/rootlesskit"),
     ]
-    inside = ["sh", "-c", INSIDE, "rootless", *dockerd]
-    return ["unshare", "--mount", "sh", "-c", ENTER, "rootless", scratch, *kit, *inside]
+    return [*kit, "sh", "-c", INSIDE, "rootless", *dockerd]
+
+
+def as_user(scratch: str, argv: list[str]) -> list[str]:
+    """`argv` as root starts it, that becomes the user first."""
+    return ["unshare", "--mount", "sh", "-c", ENTER, "rootless", scratch, *argv]
 
 
 def require_rootless(host: Host, rootless: Rootless, root: EngineRoot | None) -> None:
@@ -112,8 +120,8 @@ def require_rootless(host: Host, rootless: Rootless, root: EngineRoot | None) ->
         version = (_ask(host, [*enter, "rootlesskit", "--version"]) or "RootlessKit").strip()
         raise EnvironmentLacks(
             doing,
-            f"{version} has no driver {' and '.join(lacking)}",
-            "Name an engine whose Debian has a later one, such as debian:trixie.",
+            f'{version} has no driver {" and none ".join(lacking)}; that of lab.engine = "debian:trixie" has',
+            "Name an engine whose Debian has a later one.",
         )
     if not host.has(DEVICE):
         raise EnvironmentLacks(doing, f"this kernel has no {DEVICE}", "Load its module `tun`.")

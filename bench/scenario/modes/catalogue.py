@@ -35,8 +35,6 @@ from bench.spelling import suggest
 
 UPLINK = "eth0"
 """A host's one link to the switch."""
-TAP = "tap0"
-"""Of RootlessKit's namespace, to the network stack in user space."""
 CONTAINER_PORT = 80
 """Apache listens on it where the network is its own."""
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from bench.scenario.modes.footprint import Counter, Expected, Path
 
+TAP = "tap0"
+"""Of RootlessKit's namespace, to the network stack in user space."""
 MAPPED = "container"
 """`container:<arm>`: shares the network of another arm's container."""
 
@@ -97,6 +99,11 @@ class Rootless:
     """Network driver (`--net`): the program that is the network stack of RootlessKit's namespace."""
     ports: str
     """Port driver (`--port-driver`): who takes what comes for a published port."""
+
+    @property
+    def entry(self) -> str:
+        """Link of RootlessKit's namespace on which the packets for a published port come."""
+        return "lo" if self.ports == "builtin" else TAP
 
 
 @dataclass(frozen=True)
