@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.scenario.modes.footprint import Counter, Expected, Path
 
+LOOPBACK = "lo"
 TAP = "tap0"
 """Of RootlessKit's namespace, to the network stack in user space."""
 MAPPED = "container"
@@ -103,7 +104,7 @@ class Rootless:
     @property
     def entry(self) -> str:
         """Link of RootlessKit's namespace on which the packets for a published port come."""
-        return "lo" if self.ports == "builtin" else TAP
+        return LOOPBACK if self.ports == "builtin" else TAP
 
 
 @dataclass(frozen=True)
