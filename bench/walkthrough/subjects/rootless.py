@@ -10,6 +10,7 @@ from bench.walkthrough.transcript import wait
 from bench.walkthrough.trial import Outcome, Statement, Trial, address, judge
 
 PUBLISHED = "0.0.0.0:81:80"
+"""At all addresses of IPv4: slirp4netns takes no port of IPv6."""
 
 
 def _engine(trial: Trial, mode: Mode) -> Engine:
@@ -25,6 +26,7 @@ def host_mode_is_rootlesskits(trial: Trial) -> Outcome:
     engine = _engine(trial, Mode.ROOTLESS_BUILTIN)
     host, dockerd = engine.host, engine.rootless_pid
     web = trial.run(engine, Ask("web1", "host", command=serve("web1")))
+    wait(lambda: ":80 " in web.exec_quietly("ss", "-Hltn"))
     inside = web.exec("readlink", "/proc/self/ns/net").output.strip()
     kit = trial.on(host, f"readlink /proc/{dockerd}/ns/net").output.strip()
     own = trial.on(host, "readlink /proc/self/ns/net").output.strip()
