@@ -164,9 +164,11 @@ SETTINGS = (
         _set_client_ports,
         of_lab="it alters which ports the load host's programs get",
     ),
-    Setting(
-        "engine", lambda _: "", of_lab="the engine is the one that its owner runs"
-    ),  # Said with the Docker hosts, which it decides on.
+    # These are said with the Docker hosts, on which they decide.
+    *(
+        Setting(field, lambda _: "", of_lab="the engine is the one that its owner runs")
+        for field in ("engine", "userland_proxy", "docker0_mtu", "firewall")
+    ),
     Setting(
         "forward_rules",
         lambda levels: (

@@ -28,7 +28,6 @@ from bench.measure.asks import ask_of, list_asks
 from bench.measure.engine_failures import describe_dead, explained
 from bench.measure.provision import Images, gather, require_same
 from bench.scenario.conditions import Condition, conditions
-from bench.scenario.engine_source import OWN_ENGINE
 from bench.scenario.load import Load
 from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.model import Vantage
@@ -214,10 +213,10 @@ def prepare_bed(
                 tell(f"engine: a private Docker Engine on {place.name} ({place.description})")
                 try:
                     engines[place.name] = stack.enter_context(
-                        engine(found.docker[place.name], journal, place.engine, place.options, place.rootless)
+                        engine(found.docker[place.name], journal, place)
                     )
                 except EnvironmentLacks as fault:
-                    if place.engine == OWN_ENGINE and not place.options and not place.rootless:
+                    if place.is_usual:
                         raise
                     missing[place.name] = fault.seen
             if not engines:

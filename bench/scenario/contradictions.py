@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bench.scenario.engine_source import OWN_ENGINE
 from bench.scenario.factors import FACTORS
 from bench.scenario.interleaving import faults_of_interleaving
 from bench.scenario.load import RAW_ENGINES, Load
@@ -228,6 +229,20 @@ def _faults_of_taps(asked: Tables) -> Iterator[str]:
         )
 
 
+def _faults_of_engine(asked: Tables) -> Iterator[str]:
+    """What an engine cannot be set to."""
+    proxies = {asked.lab.userland_proxy, *asked.factors.get("lab.userland_proxy", ())}
+    by_proxy = [arm.name for arm in asked.arms if arm.kind is Mode.PROXY]
+    if False in proxies and by_proxy:
+        yield f"lab.userland_proxy: off, nothing carries the port of {by_proxy[0]}, which has no rules"
+    copied = [arm.name for arm in asked.arms if arm.kind is Mode.ROOTLESS_BUILTIN]
+    if False in proxies and copied:
+        yield f"lab.userland_proxy: off, RootlessKit of {copied[0]} has no docker-proxy to hand on to"
+    engines = {asked.lab.engine, *asked.factors.get("lab.engine", ())} - {OWN_ENGINE, str(OWN_ENGINE)}
+    if engines and {asked.lab.firewall, *asked.factors.get("lab.firewall", ())} != {"machine"}:
+        yield "lab.firewall: is chosen for the machine's own engine; that of a suite has its suite's"
+
+
 def _faults_of_levels(asked: Tables, key: str, levels: tuple[Any, ...]) -> Iterator[str]:
     table, field = key.split(".")
     setting = getattr(asked, table)
@@ -261,6 +276,7 @@ FAULTS = (
     _faults_of_locustfile,
     _faults_of_taps,
     _faults_of_vantage,
+    _faults_of_engine,
     faults_of_service,
     _faults_of_capacity,
     faults_of_interleaving,

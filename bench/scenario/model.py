@@ -4,7 +4,7 @@ Pure: text in, model out. All faults of a file are reported at once, each with i
 """
 
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Annotated, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 
@@ -42,6 +42,12 @@ class LabSettings(Frozen):
     """RPS: each host pays for its own receive path, as a separate machine would."""
     engine: EngineField = Field(default=OWN_ENGINE, json_schema_extra={"default": str(OWN_ENGINE)})
     """Docker Engine of the Docker hosts: the machine's own, or that of a Debian suite."""
+    userland_proxy: bool = True
+    """Of the engine: a docker-proxy for every published port. Off, 127.0.0.1 is reached by DNAT too."""
+    docker0_mtu: int = Field(default=0, ge=0, le=65_535)
+    """Of the engine: MTU of docker0 and of its containers' links; 0: Docker's 1500."""
+    firewall: Literal["machine", "nft", "legacy"] = "machine"
+    """Which of the kernel's firewalls the engine writes its rules into by `iptables`; machine: as it is."""
     taps: bool = False
     """Capture every packet at each link that it passes: where the time goes, at a cost of its own. A
     condition with taps is never compared with the baseline for a verdict."""
@@ -59,6 +65,12 @@ class LabSettings(Frozen):
     idle_containers: int = Field(default=0, ge=0, le=MOST_ALIVE)
     """Negative control: containers beside each slot's own that are alive and are asked nothing, of the
     scenario's modes in turn. What is asked nothing shall cost nothing."""
+
+    @property
+    def engine_options(self) -> dict[str, Any]:
+        """Of daemon.json, what they ask of an engine besides what its arms' modes need."""
+        asked: dict[str, Any] = {} if self.userland_proxy else {"userland-proxy": False}
+        return asked | ({"mtu": self.docker0_mtu} if self.docker0_mtu else {})
 
 
 class Interleave(Frozen):

@@ -108,7 +108,10 @@ def _places(source: EngineSource) -> tuple[DockerHost, ...]:
             DockerHost(number, source, options)
             for number, options in enumerate(({}, {}, {"iptables": False}))
         ),
-        *(DockerHost(3 + number, source, {}, MODES[mode].rootless) for number, mode in enumerate(ROOTLESS)),
+        *(
+            DockerHost(3 + number, source, {}, rootless=MODES[mode].rootless)
+            for number, mode in enumerate(ROOTLESS)
+        ),
     )
 
 
@@ -136,9 +139,7 @@ def _ground(source: EngineSource, tell: Tell) -> Iterator[Ground]:
             found = stack.enter_context(lab(plans, journal))
 
             def start(place: DockerHost) -> Engine:
-                living = stack.enter_context(
-                    engine(found.docker[place.name], journal, place.engine, place.options, place.rootless)
-                )
+                living = stack.enter_context(engine(found.docker[place.name], journal, place))
                 image = provide_image(living.client)
                 living.client.images.get(image.id).tag(IMAGE_TAG)
                 return living

@@ -24,13 +24,13 @@ def living() -> Iterator[PrivateEngine]:
     """An engine, after whose end the machine is what it was before."""
     with lock.machine_lock("test_rootless"):
         before = snapshot()
-        place = DockerHost(0, OWN_ENGINE, {}, ROOTLESS)
+        place = DockerHost(0, OWN_ENGINE, {}, rootless=ROOTLESS)
         notes = journal.Journal(f"test-{os.getpid()}-{time.monotonic_ns()}")
         plans = lab.hosts_of_lab(*machine.divide_cores(), [place], ipv6=False)
         try:
             with (
                 lab.lab(plans, notes) as found,
-                engine(found.docker["docker1"], notes, OWN_ENGINE, {}, ROOTLESS) as started,
+                engine(found.docker["docker1"], notes, place) as started,
             ):
                 yield started
         finally:

@@ -83,3 +83,17 @@ def test_more_engines_than_the_lab_has_addresses_for_are_refused() -> None:
     assert len(docker_hosts(make_scenario(factors=engines(MAX_DOCKER_HOSTS)))) == MAX_DOCKER_HOSTS
     with pytest.raises(InputError, match="51 Docker hosts"):
         docker_hosts(make_scenario(factors=engines(MAX_DOCKER_HOSTS + 1)))
+
+
+def test_what_is_asked_of_an_engine_makes_a_docker_host_of_its_own() -> None:
+    factors = {"lab.userland_proxy": (True, False), "lab.firewall": ("machine", "legacy")}
+    hosts = docker_hosts(make_scenario(lab=LabSettings(docker0_mtu=1400), factors=factors))
+
+    without = {"mtu": 1400, "userland-proxy": False}
+    assert [(dict(host.options), host.firewall) for host in hosts] == [
+        ({"mtu": 1400}, "machine"),
+        ({"mtu": 1400}, "legacy"),
+        (without, "machine"),
+        (without, "legacy"),
+    ]
+    assert [host.name for host in hosts] == ["docker1", "docker2", "docker3", "docker4"]

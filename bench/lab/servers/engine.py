@@ -22,10 +22,12 @@ from bench.lab.servers.docker_client import connect
 from bench.lab.servers.engine_root import argv_in_root, provide_engine_root
 from bench.lab.servers.rootless import PACKAGES, as_user, own_folder, require_rootless, rootless_argv
 from bench.records.environment import EngineFacts
-from bench.scenario.engine_source import EngineSource
 from bench.scenario.modes.addresses import ADDRESS_POOL, BRIDGE_ADDRESS
 from bench.scenario.modes.model import Rootless
+from bench.scenario.placement import DockerHost
 
+ALTERNATIVES = "/etc/alternatives"
+"""Debian's links to the programs that are meant; a host's /etc is its own."""
 READY_S = 30.0
 STOP_S = 20.0
 
@@ -199,19 +201,35 @@ def _folder(host: Host, rootless: Rootless | None) -> str:
     return own_folder(host.scratch) if rootless else host.scratch
 
 
-@contextmanager
-def engine(
-    host: Host,
-    journal: Journal,
-    source: EngineSource,
-    options: Mapping[str, Any],
-    rootless: Rootless | None = None,
-) -> Iterator[PrivateEngine]:
-    """Start an engine on `host`; stop it, its containers and its control groups on the way out.
+def choose_firewall(host: Host, kind: str) -> None:
+    """Let every `iptables` on `host` be the one of the firewall `kind`: `nft`, `legacy`, or the machine's.
 
-    `options` go into its daemon.json. Raises
-    EnvironmentLacks where that engine cannot be had.
+    Raises EnvironmentLacks where the machine has not both.
     """
+    if kind == "machine":
+        return
+    names = [f"{tool}{what}" for tool in ("iptables", "ip6tables") for what in ("", "-save", "-restore")]
+    for name in names:
+        tool, _, what = name.partition("-")
+        program = f"/usr/sbin/{tool}-{kind}" + (f"-{what}" if what else "")
+        host.run(["ln", "-sfn", program, f"{ALTERNATIVES}/{name}"])
+    seen = host.run(["sh", "-c", "iptables -V 2>&1 || true"]).strip()
+    if {"nft": "nf_tables", "legacy": "legacy"}[kind] not in seen:
+        raise EnvironmentLacks(
+            f"Letting {host.name} write its rules by iptables-{kind}",
+            f"`iptables -V` there says {seen!r}",
+            f"It needs both of Debian's programs behind `iptables`, by links of {ALTERNATIVES}.",
+        )
+
+
+@contextmanager
+def engine(host: Host, journal: Journal, place: DockerHost) -> Iterator[PrivateEngine]:
+    """Start the engine of `place` on `host`; stop it, its containers and its control groups on the way out.
+
+    Raises EnvironmentLacks where that engine cannot be had.
+    """
+    source, options, rootless = place.engine, place.options, place.rootless
+    choose_firewall(host, place.firewall)
     cgroup = f"bench-{journal.run_id}-{host.name}"
     journal.write("cgroup", name=cgroup)
     host.put(f"{host.scratch}/daemon.json", [json.dumps(dict(options)).encode()])

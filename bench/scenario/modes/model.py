@@ -101,6 +101,9 @@ class Rootless:
     ports: str
     """Port driver (`--port-driver`): who takes what comes for a published port."""
 
+    def __str__(self) -> str:
+        return f"{self.network} and {self.ports} ports"
+
     @property
     def entry(self) -> str:
         """Link of RootlessKit's namespace on which the packets for a published port come."""
