@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.errors import EnvironmentLacks
+from bench.errors import EnvironmentLacks, InputError
 from bench.lab.hosts.command import CommandFailed
 from bench.lab.servers.engine import engine_argv
 from bench.lab.servers.rootless import require_rootless
@@ -16,6 +16,7 @@ from bench.scenario.model import Arm
 from bench.scenario.modes.addresses import BENCHMARK_RANGES
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode, Rootless
+from bench.scenario.parsing import parse_scenario
 
 from .conftest import HOST, make_scenario
 
@@ -88,3 +89,19 @@ def test_a_plan_names_the_user_and_rootlesskit_and_no_control_group_of_that_host
     assert [line for line in said if line.startswith("control groups")] == [
         "control groups bench-<run>-docker1; removed at the end"
     ]
+
+
+@pytest.mark.parametrize(("mode", "refused"), [("rootless-builtin", True), ("rootless-slirp4netns", False)])
+def test_without_docker_proxy_no_port_is_handed_on_by_rootlesskit(mode: str, *, refused: bool) -> None:
+    text = f"""
+        name = "rootless"
+        question = "Without docker-proxy?"
+        baseline = "host"
+        arms = [{{name = "host", mode = "host"}}, {{name = "rootless", mode = "{mode}"}}]
+        lab = {{userland_proxy = false}}
+    """
+    if not refused:
+        assert parse_scenario(text, "rootless.toml").lab.userland_proxy is False
+        return
+    with pytest.raises(InputError, match="RootlessKit of rootless has no docker-proxy"):
+        parse_scenario(text, "rootless.toml")
