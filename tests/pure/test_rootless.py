@@ -60,7 +60,8 @@ def test_a_rootlesskit_that_does_not_know_a_driver_is_named_with_its_version() -
     seen = refusal(make_host(install(*everything)), PASTA)
     assert "version 1.1.0 has no driver pasta and none implicit" in seen
     assert "debian:trixie" in seen
-    require_rootless(make_host(install(*everything, told=NEW)), PASTA, None)
+    later = make_host(install(*everything, told=NEW, version="2.3.4"))
+    assert require_rootless(later, PASTA, None) == "rootlesskit version 2.3.4, pasta"
     require_rootless(make_host(install(*everything)), SLIRP4NETNS, None)
 
 

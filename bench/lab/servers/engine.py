@@ -101,6 +101,8 @@ class PrivateEngine:
     """Nobody else names anything there."""
     rootless: Rootless | None = None
     """How a user's own engine is joined to the host's network; None: it is root's."""
+    versions: str = ""
+    """Of the programs that join it, for a person."""
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -133,7 +135,8 @@ class PrivateEngine:
 
     def describe(self, what: str | None = None) -> EngineFacts:
         """Version, API, storage driver and origin, of what is `what` for a person."""
-        return describe_engine(self.client, what, self.root_sha256)
+        joined = f"{what} ({self.versions})" if what and self.versions else what
+        return describe_engine(self.client, joined, self.root_sha256)
 
     def restart(self) -> None:
         """Stop dockerd and its containerd and start them again: a new session.
@@ -235,8 +238,9 @@ def engine(host: Host, journal: Journal, place: DockerHost) -> Iterator[PrivateE
     host.put(f"{host.scratch}/daemon.json", [json.dumps(dict(options)).encode()])
     argv = engine_argv(host.scratch, cgroup, rootless)
     root = provide_engine_root(source.suite, PACKAGES.values() if rootless else ()) if source.suite else None
+    versions = ""
     if rootless:
-        require_rootless(host, rootless, root)
+        versions = require_rootless(host, rootless, root)
         argv = as_user(host.scratch, argv)
     if root:
         argv = argv_in_root(root, host.scratch, argv)
@@ -244,7 +248,9 @@ def engine(host: Host, journal: Journal, place: DockerHost) -> Iterator[PrivateE
     program = host.start(argv, "dockerd")
     try:
         client = _connect(host, program, rootless)
-        found = PrivateEngine(host, cgroup, argv, root_sha256, options, client, program, rootless=rootless)
+        found = PrivateEngine(
+            host, cgroup, argv, root_sha256, options, client, program, rootless=rootless, versions=versions
+        )
     except BaseException:
         program.stop()
         raise

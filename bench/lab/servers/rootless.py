@@ -102,10 +102,10 @@ def as_user(scratch: str, argv: list[str]) -> list[str]:
     return ["unshare", "--mount", "sh", "-c", ENTER, "rootless", scratch, *argv]
 
 
-def require_rootless(host: Host, rootless: Rootless, root: EngineRoot | None) -> None:
-    """Raise EnvironmentLacks, with the package or version that lacks, unless `rootless` can be had.
+def require_rootless(host: Host, rootless: Rootless, root: EngineRoot | None) -> str:
+    """Versions of RootlessKit and its network driver; `root`: where they are; None: on the host.
 
-    `root`: where the engine's programs are; None: on the host.
+    Raises EnvironmentLacks, with the package or version that lacks, unless `rootless` can be had.
     """
     doing = f"Starting a rootless Docker Engine on {host.name}"
     enter = ["chroot", str(root.path)] if root else []
@@ -116,8 +116,9 @@ def require_rootless(host: Host, rootless: Rootless, root: EngineRoot | None) ->
         raise EnvironmentLacks(doing, f"{' and '.join(absent)}: not found ({packages})", f"{packages}.")
     told = _ask(host, [*enter, "rootlesskit", "--help"]) or ""
     lacking = [driver for driver in (rootless.network, rootless.ports) if driver not in told]
+    versions = [_ask(host, [*enter, name, "--version"]) or name for name in programs[:2]]
+    version, stack = (said.strip().partition("\n")[0] for said in versions)
     if lacking:
-        version = (_ask(host, [*enter, "rootlesskit", "--version"]) or "RootlessKit").strip()
         raise EnvironmentLacks(
             doing,
             f'{version} has no driver {" and none ".join(lacking)}; that of lab.engine = "debian:trixie" has',
@@ -125,6 +126,7 @@ def require_rootless(host: Host, rootless: Rootless, root: EngineRoot | None) ->
         )
     if not host.has(DEVICE):
         raise EnvironmentLacks(doing, f"this kernel has no {DEVICE}", "Load its module `tun`.")
+    return f"{version}, {stack}"
 
 
 def _ask(host: Host, argv: list[str]) -> str | None:
