@@ -10,6 +10,7 @@ from bench.lab.hosts import machine
 from bench.lab.hosts.lab import hosts_of_lab, wiring
 from bench.lab.servers import image
 from bench.lab.servers.engine import engine_argv
+from bench.lab.servers.rootless import USER
 from bench.measure.settings import QUEUE_ROOM, lacks_queue_room, plan_settings
 from bench.paths import CACHE, STATE
 from bench.results import store
@@ -240,12 +241,15 @@ def _changes_of_starts(scenario: Scenario) -> list[str]:
 
 
 def _changes_of_engine(place: DockerHost, folder: str) -> list[str]:
-    argv = " ".join(engine_argv(f"{folder}/{place.name}", f"bench-<run>-{place.name}"))
+    argv = " ".join(engine_argv(f"{folder}/{place.name}", f"bench-<run>-{place.name}", place.rootless))
     changes = [
         f"inside {place.name}: {argv} ({place.description})",
         f"inside {place.name}, by its Docker Engine: docker0, its rules, one slot's or set's containers",
-        f"control groups bench-<run>-{place.name}; removed at the end",
     ]
+    if place.rootless:
+        changes.insert(0, f"inside {place.name}: {USER}")
+    else:
+        changes.append(f"control groups bench-<run>-{place.name}; removed at the end")
     if place.engine.suite:
         root = f"keep the engine of Debian {place.engine.suite} in {CACHE}"
         changes.insert(0, f"{root}; built from its packages if not there")

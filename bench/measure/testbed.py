@@ -273,8 +273,9 @@ def prepare_bed(
 def verify_host_mode(bed: Bed, place: DockerHost) -> None:
     """Refuse to go on unless a host-mode container is in its Docker host's network namespace.
 
-    An engine whose containerd lives elsewhere would put it there, and every host-mode figure
-    would be of another network (containerd issue 10280).
+    That of a rootless engine is RootlessKit's, where dockerd is: no host that a client could reach. An
+    engine whose containerd lives elsewhere would put it there, and every host-mode figure would be of
+    another network (containerd issue 10280).
     """
     engine = bed.engines[place.name]
     stand_in = {"command": MEANWHILE, "network_mode": "host"}
@@ -285,10 +286,12 @@ def verify_host_mode(bed: Bed, place: DockerHost) -> None:
         container.reload()
         inode = engine.host.namespace(int(container.attrs["State"]["Pid"]))
     host = engine.host
-    if inode != network_of(host):
+    rootless = engine.rootless_pid
+    wanted = host.namespace(rootless) if rootless else network_of(host)
+    if inode != wanted:
         raise EnvironmentLacks(
             f"Proving that host mode is {place.name}'s network",
-            f"the container is in namespace {inode}, {place.name} in {network_of(host)}",
+            f"the container is in namespace {inode}, {place.name} in {wanted}",
             "This engine cannot be measured in a lab; report it with `dockerd --version`.",
         )
 

@@ -11,7 +11,7 @@ from bench.lab.hosts import waiting
 from bench.lab.hosts.host import parse_cpus
 from bench.lab.hosts.readings import read_files
 from bench.lab.instruments.activity import Activity
-from bench.lab.instruments.counters import NetworkCounters, read_network_counters
+from bench.lab.instruments.counters import NetworkCounters
 from bench.lab.instruments.cpu import Watch, watch_cpu
 from bench.lab.instruments.tcpdump import Captured
 from bench.measure.answers import verify_answers
@@ -79,9 +79,7 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
     if load.measures_cpu:
         watch = watch_cpu(docker_host, deployment.site.engine.cgroup, bed.generator.process.pid)
         idle = _watch_idle(watch)
-    ipv6 = deployment.network.ipv6
-    rules = deployment.site.engine.writes_rules
-    before = read_network_counters(sender, docker_host, server.pid, ipv6=ipv6, writes_rules=rules)
+    before = deployment.count()
     lookups = None
     if load.is_lookup:
         bed.begin_activity()
@@ -91,7 +89,7 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
         result, quiet, captured = _drive(bed, deployment, arrival_seed, watch.files if watch else ())
     deployment.require_alive()
     try:
-        after = read_network_counters(sender, docker_host, server.pid, ipv6=ipv6, writes_rules=rules)
+        after = deployment.count()
     except (FileNotFoundError, ProcessLookupError):
         deployment.require_alive()  # It ended between the two lines above.
         raise
@@ -151,6 +149,7 @@ def _drive(
                     server.pid,
                     server.endpoint,
                     bed.find_tap_cores(),
+                    deployment.rootless,
                 )
             )
         bed.begin_activity()

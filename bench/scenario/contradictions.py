@@ -240,6 +240,9 @@ def _faults_of_engine(asked: Tables) -> Iterator[str]:
     by_proxy = [arm.name for arm in asked.arms if arm.kind is Mode.PROXY]
     if False in proxies and by_proxy:
         yield f"lab.userland_proxy: off, nothing carries the port of {by_proxy[0]}, which has no rules"
+    copied = [arm.name for arm in asked.arms if arm.kind is Mode.ROOTLESS_BUILTIN]
+    if False in proxies and copied:
+        yield f"lab.userland_proxy: off, RootlessKit of {copied[0]} has no docker-proxy to hand on to"
     engines = {asked.lab.engine, *asked.factors.get("lab.engine", ())} - {OWN_ENGINE, str(OWN_ENGINE)}
     if engines and {asked.lab.firewall, *asked.factors.get("lab.firewall", ())} != {"machine"}:
         yield "lab.firewall: is chosen for the machine's own engine; that of a suite has its suite's"

@@ -250,7 +250,9 @@ def _options(network: NetworkMode, address: str, port: int, inside: int) -> dict
         endpoint = EndpointConfig(API_VERSION, ipv4_address=network.container_address)
         options = {"network": network.docker, "networking_config": {network.docker: endpoint}}
     if network.publishes:
-        options["ports"] = {f"{inside}/tcp": (address, port)}
+        # Of RootlessKit's namespace the host's address is none: published as most do, at all of them.
+        at = "0.0.0.0" if network.rootless else address  # noqa: S104 - of a lab's host
+        options["ports"] = {f"{inside}/tcp": (at, port)}
     return options
 
 

@@ -3,7 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from bench.scenario.modes.footprint import EXACT, STILL_PROXY_NS, STILL_SHARE, UNITS, Counter, Expected, Path
+from bench.scenario.modes.footprint import (
+    CPU_OF,
+    EXACT,
+    STILL_PROXY_NS,
+    STILL_SHARE,
+    UNITS,
+    Counter,
+    Expected,
+    Path,
+)
 from bench.slots.gates.gate import Demand, Gate, GateKind
 
 
@@ -104,7 +113,7 @@ def _path_gate(
             demand = Demand.NOT_ON_PATH
             if counter in EXACT:
                 limit = 0
-            elif counter is Counter.PROXY_CPU:
+            elif counter in CPU_OF:
                 limit = int(requests * STILL_PROXY_NS)
             else:
                 limit = max(int(requests * STILL_SHARE), stray_packets)
