@@ -10,6 +10,7 @@ from bench.lab.hosts import machine
 from bench.lab.hosts.lab import hosts_of_lab, wiring
 from bench.lab.servers import image
 from bench.lab.servers.engine import engine_argv
+from bench.lab.servers.rootless import USER
 from bench.lab.servers.swarm import describe_swarm
 from bench.measure.settings import QUEUE_ROOM, lacks_queue_room, plan_settings
 from bench.paths import CACHE, STATE
@@ -217,6 +218,7 @@ def planned_changes(scenario: Scenario) -> list[str]:
         f"keep the load generator's compiled loop in {CACHE}, and the image, for later runs"
         + ("" if image.is_cached() else "; it is not there yet, and is built from Debian's packages first"),
     ]
+    changes += _changes_of_starts(scenario)
     vantages = {condition.load.vantage for condition in conditions(scenario)} - {Vantage.CLIENT}
     changes += [
         f"during some slots, inside {vantage.label}: the load's sockets, and wrk's" for vantage in vantages
@@ -231,13 +233,26 @@ def planned_changes(scenario: Scenario) -> list[str]:
     return changes
 
 
+def _changes_of_starts(scenario: Scenario) -> list[str]:
+    """Where starting is measured, how many containers there are at a time."""
+    loads = [condition.load for condition in conditions(scenario) if condition.load.is_start]
+    if not loads:
+        return []
+    containers, ports = max(load.containers for load in loads), max(load.more_ports for load in loads)
+    more = f", each publishing up to {ports} ports more where its mode publishes" if ports else ""
+    return [f"during a slot, inside its Docker host: up to {containers} containers of its arm together{more}"]
+
+
 def _changes_of_engine(place: DockerHost, folder: str) -> list[str]:
-    argv = " ".join(engine_argv(f"{folder}/{place.name}", f"bench-<run>-{place.name}"))
+    argv = " ".join(engine_argv(f"{folder}/{place.name}", f"bench-<run>-{place.name}", place.rootless))
     changes = [
         f"inside {place.name}: {argv} ({place.description})",
         f"inside {place.name}, by its Docker Engine: docker0, its rules, one slot's or set's containers",
-        f"control groups bench-<run>-{place.name}; removed at the end",
     ]
+    if place.rootless:
+        changes.insert(0, f"inside {place.name}: {USER}")
+    else:
+        changes.append(f"control groups bench-<run>-{place.name}; removed at the end")
     if place.engine.suite:
         root = f"keep the engine of Debian {place.engine.suite} in {CACHE}"
         changes.insert(0, f"{root}; built from its packages if not there")

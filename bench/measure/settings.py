@@ -7,6 +7,7 @@ there, or finds it where it is not, is not to be believed.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.lab import Lab, port_of
 from bench.lab.instruments.idle_states import CPU_DMA_LATENCY
 from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE, set_stamp_before_queue
+from bench.measure.links import DEVICES, plan_link, set_of_link, tell_too_big
+from bench.scenario.links import FIELDS, KNOBS
 from bench.scenario.model import LabSettings
 from bench.scenario.modes.catalogue import UPLINK
 
@@ -180,6 +183,30 @@ SETTINGS = (
         initial=0,
         of_lab="the machine's firewall is its owner's",
     ),
+    *(
+        Setting(
+            field,
+            partial(plan_link, link, knob),
+            partial(set_of_link, link, knob)
+            if link in DEVICES
+            else None,  # A veth is set with its container.
+            initial=KNOBS[knob].as_it_is,
+            of_lab="the machine's links are its owner's",
+        )
+        for field, (link, knob) in FIELDS.items()
+    ),
+    Setting(
+        "too_big_icmp",
+        lambda levels: (
+            "during some slots, inside every Docker host: a rule that drops the ICMP which says that a packet"
+            " was too big"
+            if False in levels
+            else ""
+        ),
+        tell_too_big,
+        initial=True,
+        of_lab="the machine's firewall is its owner's",
+    ),
     Setting(
         "server_wait_us",
         lambda levels: (
@@ -193,6 +220,14 @@ SETTINGS = (
         lambda levels: (
             f"during some slots: up to {max(levels)} containers more that are asked nothing"
             if any(levels)
+            else ""
+        ),
+    ),
+    Setting(
+        "upstreams",
+        lambda levels: (
+            "inside client, of lookups: its name servers, one of which drops what it is sent"
+            if levels != {LabSettings().upstreams}
             else ""
         ),
     ),

@@ -21,6 +21,7 @@ from bench.lab.instruments.watch import OwnWatch, Watch, hold_all, sum_up
 from bench.lab.servers.containers import MEANWHILE, create_container, start_container
 from bench.lab.servers.engine import Engine, engine
 from bench.lab.servers.image import Image
+from bench.lab.servers.name_server import name_servers
 from bench.lab.servers.own_image import Own
 from bench.lab.servers.sender import standing_sender
 from bench.lab.servers.server import Server, serve
@@ -33,10 +34,12 @@ from bench.scenario.conditions import Condition, conditions
 from bench.scenario.load import Load
 from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.model import Vantage
+from bench.scenario.names import UPSTREAMS
 from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts, peer_of
 from bench.scenario.requests import Request, page_of
 from bench.scenario.scenario import Scenario
 from bench.scenario.server_limits import limit_server, most_descriptors, most_queued
+from bench.scenario.service import APACHE_WORD
 
 CONTROL_S = 0.3
 """How long a control is asked in vain."""
@@ -92,6 +95,7 @@ class Bed:
             self.provided[place.name],
             condition.load.vantage,
             limit_server(self.scenario),
+            UPSTREAMS[condition.lab.upstreams].servers if condition.load.is_lookup else (),
             condition.lab.server_wait_us,
             self.engines[peer.name] if peer else None,
         )
@@ -129,6 +133,10 @@ class Bed:
         ready = self.scenario.served.ready
         if ready.path is not None:
             return Request(path=ready.path, status=ready.status)
+        if not condition.lab.too_big_icmp and self.scenario.service is None:
+            return Request(
+                path=APACHE_WORD, status=404
+            )  # It fits into a packet. A page may stall, and be told.
         usual = page_of(condition.load) if self.scenario.service is None else Request()
         return self.scenario.asked[0] if self.scenario.asked else usual
 
@@ -207,16 +215,21 @@ def prepare_bed(
     client_cpus, docker_cpus = machine.divide_cores()
     require_descriptors(most_descriptors(scenario))
     places = docker_hosts(scenario)
+    levels = [condition.lab for condition in conditions(scenario)]
     ipv6 = any(scenario.network(arm).ipv6 for arm in scenario.arms)
+    ipv6 = ipv6 or any(UPSTREAMS[level.upstreams].needs_ipv6 for level in levels)
     journal = Journal(run_id)
     try:
         with ExitStack() as stack:
-            if any(condition.lab.stamp_before_queue is not None for condition in conditions(scenario)):
+            if any(level.stamp_before_queue is not None for level in levels):
                 journal.write_setting(STAMP_BEFORE_QUEUE)
             settings.make_queue_room(most_queued(scenario), journal)
             tell("lab: hosts, switch and links, sealed")
             plans = hosts_of_lab(client_cpus, docker_cpus, places, ipv6=ipv6)
             found = stack.enter_context(lab(plans, journal))
+            if scenario.load.is_lookup:
+                tell("names: servers on the client host that know, refuse and are dead")
+                stack.enter_context(name_servers(found.client, ipv6=ipv6))
             workers = max(count_workers(condition.load, found.client) for condition in conditions(scenario))
             load_generator = stack.enter_context(generator(found.client, journal, web_ui_port, workers))
             engines: dict[str, Engine] = {}
@@ -273,8 +286,9 @@ def prepare_bed(
 def verify_host_mode(bed: Bed, place: DockerHost) -> None:
     """Refuse to go on unless a host-mode container is in its Docker host's network namespace.
 
-    An engine whose containerd lives elsewhere would put it there, and every host-mode figure
-    would be of another network (containerd issue 10280).
+    That of a rootless engine is RootlessKit's, where dockerd is: no host that a client could reach. An
+    engine whose containerd lives elsewhere would put it there, and every host-mode figure would be of
+    another network (containerd issue 10280).
     """
     engine = bed.engines[place.name]
     stand_in = {"command": MEANWHILE, "network_mode": "host"}
@@ -285,10 +299,12 @@ def verify_host_mode(bed: Bed, place: DockerHost) -> None:
         container.reload()
         inode = engine.host.namespace(int(container.attrs["State"]["Pid"]))
     host = engine.host
-    if inode != network_of(host):
+    rootless = engine.rootless_pid
+    wanted = host.namespace(rootless) if rootless else network_of(host)
+    if inode != wanted:
         raise EnvironmentLacks(
             f"Proving that host mode is {place.name}'s network",
-            f"the container is in namespace {inode}, {place.name} in {network_of(host)}",
+            f"the container is in namespace {inode}, {place.name} in {wanted}",
             "This engine cannot be measured in a lab; report it with `dockerd --version`.",
         )
 

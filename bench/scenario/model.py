@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 
 from bench.scenario.engine_source import OWN_ENGINE, EngineField
+from bench.scenario.links import define_fields
 from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.modes.addresses import ADDRESSES, LAN
 from bench.scenario.modes.catalogue import parse_mode
@@ -33,7 +34,15 @@ FIXED = "one level a run"
 """Marks a setting of load or lab that is no factor."""
 
 
-class LabSettings(Frozen):
+class LinkSettings(Frozen):
+    """What is set of the lab's links by name: fields of `scenario.links.FIELDS`."""
+
+
+if not TYPE_CHECKING:
+    LinkSettings = create_model("LinkSettings", __base__=LinkSettings, __module__=__name__, **define_fields())
+
+
+class LabSettings(LinkSettings):
     """What the machine and the lab's hosts do during a slot."""
 
     hold_idle_states: bool = True
@@ -62,6 +71,11 @@ class LabSettings(Frozen):
     """Positive control: rate of the client's link in Mbit/s towards the client; 0: no limit."""
     client_ports: int = Field(default=0, ge=0, le=64_000)
     """Positive control: ephemeral ports that the client has; 0: as many as there can be."""
+    too_big_icmp: bool = True
+    """Let Docker hosts tell senders that a packet was too big (ICMP "fragmentation needed", ICMPv6 "packet
+    too big"). false: a rule drops it, as many a firewall does, and who sends such packets is never told."""
+    upstreams: Literal["healthy", "dead-first", "refused-first", "ipv6", "ipv6-first"] = "healthy"
+    """Of load.model lookup: the name servers that each container is given (`--dns`), all of the lab."""
     idle_containers: int = Field(default=0, ge=0, le=MOST_ALIVE)
     """Negative control: containers beside each slot's own that are alive and are asked nothing, of the
     scenario's modes in turn. What is asked nothing shall cost nothing."""

@@ -15,7 +15,7 @@ from bench.scenario.modes.addresses import (
     docker_host_addresses,
     docker_host_ipv6,
 )
-from bench.scenario.modes.model import NetworkMode, Vantage
+from bench.scenario.modes.model import NetworkMode, Rootless, Vantage
 from bench.scenario.scenario import Scenario
 
 
@@ -29,13 +29,15 @@ class DockerHost:
     """Of its daemon.json."""
     firewall: str = "machine"
     """Into which its rules go: see `LabSettings.firewall`."""
+    rootless: Rootless | None = None
+    """How a user's own engine is joined to the host's network; None: the engine is root's."""
     peer_of: str = ""
     """The Docker host whose peer it is: from here the load comes, and no arm is put here."""
 
     @property
     def is_usual(self) -> bool:
         """Whether it is the machine's own engine as it is."""
-        return (self.engine, dict(self.options), self.firewall) == (OWN_ENGINE, {}, "machine")
+        return replace(self, number=0) == DOCKER1
 
     @property
     def name(self) -> str:
@@ -65,10 +67,11 @@ class DockerHost:
     @property
     def description(self) -> str:
         """For a person: the engine, and how it is set differently."""
+        rootless = f", rootless by {self.rootless}" if self.rootless else ""
         options = f" with {json.dumps(dict(self.options))}" if self.options else ""
         rules = f", its rules by iptables-{self.firewall}" if self.firewall != "machine" else ""
         peer = f", the peer of {self.peer_of}" if self.peer_of else ""
-        return f"{self.engine.description}{options}{rules}{peer}"
+        return f"{self.engine.description}{rootless}{options}{rules}{peer}"
 
 
 DOCKER1 = DockerHost(0, OWN_ENGINE, {})
@@ -119,8 +122,9 @@ def peer_of(scenario: Scenario, host: DockerHost) -> DockerHost | None:
 def _place(scenario: Scenario, arm: Arm, condition: Condition) -> DockerHost:
     """What `arm` needs under `condition`, without a number yet."""
     lab = condition.lab
-    options = {**lab.engine_options, **scenario.network(arm).engine_options}
-    return DockerHost(0, lab.engine, options, lab.firewall)
+    network = scenario.network(arm)
+    options = {**lab.engine_options, **network.engine_options}
+    return DockerHost(0, lab.engine, options, lab.firewall, network.rootless)
 
 
 def _is_same(one: DockerHost, other: DockerHost) -> bool:

@@ -147,4 +147,4 @@ def test_an_overlay_without_a_way_in_is_a_gap_with_the_reason(
     monkeypatch.setattr(bed, "scenario", scenario)
     found = find_gaps(bed)
     assert (found.arms, found.conditions, list(found.cells)) == ({}, {}, [0])
-    assert "no right answer came from 198.19.3." in found.cells[0]["overlay"]
+    assert "no right answer came from 198.19.4." in found.cells[0]["overlay"]

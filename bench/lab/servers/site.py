@@ -37,6 +37,8 @@ class Site:
     """From where the arm shall be reached."""
     limits: ServerLimits = USUAL_LIMITS
     """Of the server: the same wherever it is put."""
+    dns: tuple[str, ...] = ()
+    """Name servers that its containers are given; none: as the engine has them."""
     wait_us: int = 0
     """Positive control: microseconds that the built-in server waits, busy, before each response."""
     peer: Engine | None = None

@@ -17,6 +17,7 @@ from bench.report.run import (
     hosts,
     meaning,
     method,
+    names,
     noise,
     quantiles,
     regions,
@@ -24,6 +25,8 @@ from bench.report.run import (
     sensitivity,
     service,
     slot_tables,
+    stalls,
+    starts,
     statements,
     steps,
 )
@@ -37,6 +40,7 @@ from bench.report.run.figures.paths import PATHS
 from bench.report.run.figures.quantile_curve import QUANTILE_CURVE
 from bench.report.run.figures.region_map import REGIONS
 from bench.report.run.figures.shares import SHARES
+from bench.report.run.figures.starts import STARTS
 from bench.report.run.figures.throughput import THROUGHPUT
 from bench.report.run.figures.timeline import SLOT_TIMELINE
 from bench.report.run.figures.waterfalls import CONTRASTS, WATERFALLS
@@ -64,10 +68,17 @@ class Section:
 
 SECTIONS = (
     Section(name="meaning", title="What it means for you", tell=meaning.tell_meaning),
+    Section(name="stalls", title="Stalls: connections that stood still", tell=stalls.tell_stalls),
     Section(
         name="card",
         title="Which mode to take: cost beside what is given up",
         tell=card.tell_modes,
+    ),
+    Section(
+        name="starts",
+        title="What starting takes",
+        tell=starts.tell_starts,
+        drawings=(STARTS,),
     ),
     Section(
         name="steps",
@@ -94,6 +105,7 @@ SECTIONS = (
         drawings=(SHARES, WATERFALLS, PATHS, HOPS, CONTRASTS),
     ),
     Section(name="cpu", title="CPU per request", tell=cpu.tell_cpu),
+    Section(name="names", title="Lookups: whom the containers asked", tell=names.tell_names),
     Section(name="comparison", title="Comparison", tell=comparisons.tell_comparisons),
     Section(
         name="requests",

@@ -1,6 +1,6 @@
 """The path of every mode, with its microseconds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
 
@@ -20,12 +20,15 @@ from bench.wire.anatomy.model import ArmAnatomy, NamedHop
 from bench.wire.hops import REST_HOP, SERVER_HOP, Group
 
 SERVER = "server"
-PLACES = ("client", "peer", "uplink", "bridge", "veth", "container", SERVER)
+ROOTLESS = "rootless"
+PEER = "peer"
+PLACES = ("client", PEER, "uplink", ROOTLESS, "bridge", "veth", "container", SERVER)
 """Boxes of a path, from left to right; those that a mode does not have stay empty."""
+RARE = {PEER, ROOTLESS}
+"""Left out where no arm has one."""
 INSTEAD = {"vxlan": "bridge"}
 """Places in another's column: no path has both."""
 BOX_WIDTH, BOX_HEIGHT, ZONE_EDGE = 0.46, 0.34, 0.27
-Columns = Mapping[str, int]
 EDGE_LETTERS = 18
 """Letters of the words on an edge that is a column long."""
 
@@ -33,41 +36,36 @@ EDGE_LETTERS = 18
 def draw_paths(run: Run) -> Figure:
     """The way of a request, an arm a row: places as boxes, and between them the median us of each hop."""
     arms = run.anatomy.arms
+    passed = {place for arm in arms for place in arm.taps}
+    places = [place for place in PLACES if place not in RARE - passed]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_IN, 1.62 * len(arms) + 0.1), layout="constrained")
         grid = figure.subplots(len(arms), 1, squeeze=False)
-        columns = _place_columns(arms)
         for arm, (axes,) in zip(arms, grid, strict=True):
-            _draw_path(run, axes, arm, columns)
+            _draw_path(run, axes, arm, places)
         return figure
 
 
-def _place_columns(arms: Sequence[ArmAnatomy]) -> Columns:
-    """The column of each place; of a peer only where a path begins behind one."""
-    places = [place for place in PLACES if place != "peer" or any(place in arm.taps for arm in arms)]
-    columns = {place: column for column, place in enumerate(places)}
-    return columns | {place: columns[other] for place, other in INSTEAD.items()}
-
-
-def _draw_path(run: Run, axes: Axes, arm: ArmAnatomy, columns: Columns) -> None:
-    last, uplink = columns[SERVER], columns["uplink"]
+def _draw_path(run: Run, axes: Axes, arm: ArmAnatomy, places: Sequence[str]) -> None:
+    last = len(places) - 1
     axes.set_xlim(-0.36, last + 0.36)
     axes.set_ylim(-1.22, 1.34)
     axes.axis("off")
+    uplink = places.index("uplink")
     _draw_zone(axes, 0, uplink - 1, "client's host")
-    own = columns["container"] if arm.taps[-1] == "container" else last + 1
+    own = places.index("container") if arm.taps[-1] == "container" else last + 1
     _draw_zone(axes, uplink, own - 1, "Docker host")
     if own <= last:
         _draw_zone(axes, own, last, "container")
     boxes = [*arm.taps, SERVER]
-    for place in boxes:
-        _draw_box(axes, columns[place], place)
+    columns = {place: places.index(INSTEAD.get(place, place)) for place in boxes}
+    for place, x in columns.items():
+        _draw_box(axes, place, x)
     hops = {hop.row.name: hop for hop in arm.hops}
     for hop in arm.hops:
         if hop.row.ends:
-            near, far = (columns[end] for end in hop.row.ends)
-            _draw_edge(axes, near, far, hop)
-    _draw_server(axes, columns[arm.taps[-1]], last, hops[SERVER_HOP])
+            _draw_edge(axes, [columns[end] for end in hop.row.ends], hop)
+    _draw_server(axes, (columns[arm.taps[-1]], columns[SERVER]), hops[SERVER_HOP])
     rest = hops[REST_HOP]
     later = f", of it {rest.title} {rest.mean.us:.2f}" if rest.mean.us >= 0.01 else ""
     axes.set_title(
@@ -85,7 +83,7 @@ def _draw_zone(axes: Axes, first: int, last: int, name: str) -> None:
     axes.text(left + 0.03, 1.27, name, fontsize=6.5, va="top", alpha=0.75)
 
 
-def _draw_box(axes: Axes, x: int, place: str) -> None:
+def _draw_box(axes: Axes, place: str, x: int) -> None:
     axes.add_patch(
         FancyBboxPatch(
             (x - BOX_WIDTH / 2, -BOX_HEIGHT / 2),
@@ -100,15 +98,17 @@ def _draw_box(axes: Axes, x: int, place: str) -> None:
     axes.text(x, 0, place, ha="center", va="center", fontsize=7)
 
 
-def _draw_edge(axes: Axes, x1: int, x2: int, hop: NamedHop) -> None:
+def _draw_edge(axes: Axes, columns: Sequence[int], hop: NamedHop) -> None:
     """An arrow with its microseconds: the request's above the middle, the response's below it."""
+    x1, x2 = columns
     side = 1 if x2 > x1 else -1
     _draw_arrow(axes, (x1 + side * BOX_WIDTH / 2, x2 - side * BOX_WIDTH / 2), 0.08 * side, hop.row.group)
     heights = (0.24, 0.44, 0.7) if side > 0 else (-0.48, -0.24, -0.68)
     _write_hop(axes, (x1, x2), hop, heights, above=side > 0)
 
 
-def _draw_server(axes: Axes, x1: int, x2: int, hop: NamedHop) -> None:
+def _draw_server(axes: Axes, columns: Sequence[int], hop: NamedHop) -> None:
+    x1, x2 = columns
     _draw_arrow(axes, (x1 + BOX_WIDTH / 2, x2 - BOX_WIDTH / 2), 0, Group.SERVER, "<|-|>")
     _write_hop(axes, (x1, x2), hop, (0.14, 0.34, 0.6), above=True)
 
