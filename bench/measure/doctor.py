@@ -75,7 +75,8 @@ def examine(tell: Callable[[str], None]) -> Examination:
         )
         for suite in SUITES
     ]
-    return Examination(needs, [*list_modes(gaps), examine_ingress_mesh()], engines, fault)
+    mesh = [examine_ingress_mesh()] if gaps.get(Mode.HOST) is None else []
+    return Examination(needs, [*list_modes(gaps), *mesh], engines, fault)
 
 
 def list_modes(gaps: Mapping[Mode, str]) -> list[Availability]:

@@ -1,12 +1,22 @@
+from ipaddress import IPv4Network
+from itertools import combinations
+
 import pytest
 
 from bench.errors import InputError
 from bench.lab.hosts.lab import hosts_of_lab
+from bench.lab.servers.swarm import describe_swarm
 from bench.scenario.conditions import conditions
 from bench.scenario.engine_source import EngineSource
 from bench.scenario.load import Load
 from bench.scenario.model import Arm, LabSettings
-from bench.scenario.modes.addresses import MAX_DOCKER_HOSTS
+from bench.scenario.modes.addresses import (
+    ADDRESS_POOL,
+    BENCHMARK_RANGES,
+    MAX_DOCKER_HOSTS,
+    OVERLAY_NETWORK,
+    SWARM_POOL,
+)
 from bench.scenario.modes.model import Vantage
 from bench.scenario.placement import DOCKER1, docker_host_of, docker_hosts, peer_of
 
@@ -124,3 +134,12 @@ def test_what_is_asked_of_an_engine_makes_a_docker_host_of_its_own() -> None:
         (without, "legacy"),
     ]
     assert [host.name for host in hosts] == ["docker1", "docker2", "docker3", "docker4"]
+
+
+def test_what_a_swarm_makes_by_itself_lies_in_no_network_that_somebody_has() -> None:
+    pools = [IPv4Network(SWARM_POOL), IPv4Network(OVERLAY_NETWORK), IPv4Network("198.19.128.0/17")]
+
+    assert "198.19.128.0/17" in ADDRESS_POOL
+    assert all(pool.subnet_of(BENCHMARK_RANGES[0]) for pool in pools)
+    assert not any(one.overlaps(other) for one, other in combinations(pools, 2))
+    assert all(SWARM_POOL in line or "init" not in line for line in describe_swarm("a", "b"))

@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 from bench.errors import EnvironmentLacks, ExitCode
 from bench.lab.hosts import command, requirements
 from bench.lab.servers import engine_root
-from bench.measure.doctor import Examination
+from bench.measure.doctor import Examination, examine_ingress_mesh
 from bench.scenario.load import Load
 
 from .conftest import make_scenario
@@ -182,3 +182,14 @@ def test_every_locked_package_takes_the_python_of_debian_12() -> None:
     asked = {name: ",".join(metadata(name).get_all("Requires-Python") or []) for name in locked}
     assert len(asked) > 100
     assert [name for name, versions in asked.items() if not SpecifierSet(versions).contains("3.11.2")] == []
+
+
+@pytest.mark.parametrize(("has_ipvs", "reason"), [(False, "no IPVS"), (True, "no mode for it")])
+def test_the_ingress_mesh_is_not_available_and_the_reason_is_the_kernel_s_where_it_lacks_ipvs(
+    has_ipvs: bool, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.measure.doctor.IPVS", tmp_path if has_ipvs else tmp_path / "vs")
+    found = examine_ingress_mesh()
+
+    assert not found.available
+    assert reason in found.reason
