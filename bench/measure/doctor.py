@@ -125,8 +125,6 @@ def examine_ingress_mesh() -> Availability:
     """Of a swarm, the part that no mode here has: published by all hosts at once."""
     reason = "bench has no mode for it yet"
     if not IPVS.exists():
-        reason = (
-            f"this kernel has no IP virtual server (CONFIG_IP_VS; no {IPVS}), which shares connections out"
-        )
+        reason = f"this kernel has no IPVS (CONFIG_IP_VS; no {IPVS}), by which it would share connections out"
     what = "a service's port published by every host of a swarm (routing mesh, IPVS)"
     return Availability("ingress mesh", False, reason, what)
