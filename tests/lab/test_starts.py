@@ -1,6 +1,5 @@
 """Real containers that are started together and timed, with docker-proxy and without."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,7 +40,7 @@ schedule = {blocks = 2}
 
 
 @pytest.fixture(scope="module")
-def fleets() -> Iterator[Fleets]:
+def fleets() -> Fleets:
     """A slot of every mode with proxies and without, in one lab; the machine is afterwards as it was."""
     scenario = Scenario(
         name="fleets",
@@ -64,7 +63,7 @@ def fleets() -> Iterator[Fleets]:
             networks = [engine.client.networks.list(names=["bench-user"]) for engine in bed.engines.values()]
         assert left == networks == [[], []]
         assert snapshot() == before
-    yield found
+    return found
 
 
 def test_every_container_of_every_mode_has_all_of_its_stages_in_order(fleets: Fleets) -> None:

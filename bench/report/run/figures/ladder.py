@@ -50,7 +50,7 @@ def draw_ladder(run: Run) -> Figure:
 def _scale_costs(axes: Axes, costs: list[Cost]) -> float:
     """Fit the axis to the costs and their intervals; returns the edge, where what lies beyond is drawn."""
     near = sorted(costs, key=lambda cost: abs(cost.size))
-    while len(near) > 2 and near[-1].size > FAR * abs(near[-2].us) > 0:
+    while len(near) > 2 and near[-1].size > FAR * abs(near[-2].size) > 0:
         near.pop()
     low = min(min(cost.ci95[0], cost.size) for cost in near)
     high = max(max(cost.ci95[1], cost.size) for cost in near)
