@@ -13,7 +13,6 @@ from docker.models.containers import Container
 from bench.errors import MeasurementInvalid
 from bench.lab.hosts import waiting
 from bench.lab.hosts.host import Endpoint, parse_cpus
-from bench.lab.servers.listen_watch import ListenWatch
 from bench.lab.servers.containers import (
     address_in,
     create_network,
@@ -22,6 +21,7 @@ from bench.lab.servers.containers import (
     remove_container,
     start_container,
 )
+from bench.lab.servers.listen_watch import ListenWatch
 from bench.lab.servers.server import Order, Server, Site, prepare, take_step
 from bench.scenario.model import Arm
 from bench.scenario.modes.model import NetworkMode
