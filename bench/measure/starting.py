@@ -63,7 +63,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition) -> Found:
         bed.begin_activity()
         started = alive.enter_context(fleet(site, arm, network, container_name(slot), ports))
         first_ns = _start(bed, condition, started)
-        footprint = read_footprint(site.engine, rules)
+        footprint = read_footprint(site.engine.host, site.engine.daemon_pid, rules)
         deployment = _look_at(bed, condition, started, first_ns[0])
         gates = _check(bed, started, deployment)
         started.remove()

@@ -21,7 +21,7 @@ from bench.lab.servers.containers import (
     remove_container,
     start_container,
 )
-from bench.lab.servers.listening import read_listeners
+from bench.lab.servers.listen_watch import ListenWatch
 from bench.lab.servers.server import Order, Server, Site, prepare, take_step
 from bench.scenario.model import Arm
 from bench.scenario.modes.model import NetworkMode
@@ -52,8 +52,10 @@ class Member:
         self.stamps[stage] = time.monotonic_ns()
 
     def describe(self, first_answer_ns: int) -> ContainerStart:
-        """As it is stored, once it is removed."""
-        return ContainerStart(first_answer_ns=first_answer_ns, **self.stamps)
+        """As it is stored, once it is removed. What has answered listens, though no look had come to it."""
+        seen_ns = min(self.stamps["listening_ns"], first_answer_ns)
+        stamps = self.stamps | {"listening_ns": seen_ns, "first_answer_ns": first_answer_ns}
+        return ContainerStart(**stamps)
 
 
 @dataclass
@@ -67,6 +69,7 @@ class Fleet:
     members: Sequence[Member]
     steps: ExitStack
     """What takes steps of single containers back."""
+    watch: ListenWatch
     longest_look_ms: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -167,14 +170,12 @@ class Fleet:
 
     def _look(self) -> None:
         """Stamp those that listen since the last look."""
-        host, shared = self.site.engine.host, None
+        shared = self.watch.host_ports() if self.network.in_host_network else set()
         for member in self.members:
-            if not member.pid or "listening_ns" in member.stamps:
+            if "listening_ns" in member.stamps or member.container is None:
                 continue
-            if self.network.in_host_network:
-                shared = shared or read_listeners(host, member.pid)
-            found = shared or read_listeners(host, member.pid)
-            if any(port == int(member.order.filled["port"]) for _, port in found):
+            found = shared or self.watch.ports(str(member.container.id), member.pid)
+            if int(member.order.filled["port"]) in found:
                 member.stamp("listening_ns")
 
     def _require_alive(self) -> None:
@@ -221,7 +222,8 @@ def fleet(
             if not any(field in " ".join(step.argv) for field in OF_ONE):
                 stack.enter_context(take_step(site, step, {"address": members[0].order.address}))
         steps = stack.enter_context(ExitStack())
-        found = Fleet(site, arm, network, name, members, steps)
+        watch = ListenWatch(site.engine.host, site.engine.cgroup)
+        found = Fleet(site, arm, network, name, members, steps, watch)
         try:
             yield found
         finally:
