@@ -16,10 +16,11 @@ from bench.measure.testbed import CONTROL_S, Bed
 from bench.procfs import parse_limits
 from bench.scenario.conditions import Condition
 from bench.scenario.model import Arm
+from bench.scenario.modes.catalogue import UPLINK
 from bench.scenario.modes.model import NetworkMode
 from bench.slots.gates.gate import Gate
 from bench.slots.gates.identity import check_control
-from bench.slots.surroundings import Facts
+from bench.slots.surroundings import ACCEPT_QUEUE, SOMAXCONN, Facts, fact_of
 
 BUILT_IN_FILES = {"httpd configuration": "/etc/bench/httpd.conf"}
 FETCH_S = 10.0
@@ -65,6 +66,17 @@ class Deployment:
             f" {limits.get('open files', '?')}; its last words: {self.server.last_words() or 'none'}"
         )
 
+    def describe_accept_queue(self) -> str:
+        """How many connections may wait for the server to accept them, and what makes it so many."""
+        site, facts = self.site, self.facts
+        built_in = site.provided.service.is_built_in
+        wanted = f"the server asks for {site.limits.backlog}" if built_in else "the less of what it asks for"
+        whose = self.docker_host.name if self.network.in_host_network else "the container"
+        return (
+            f"{facts.get(ACCEPT_QUEUE, '?')} connections: {wanted}, and {SOMAXCONN} is"
+            f" {facts.get(SOMAXCONN, '?')} in the namespace of {whose}"
+        )
+
     def require_alive(self) -> None:
         """Raise MeasurementInvalid where it has ended, under its load perhaps."""
         host = self.docker_host
@@ -90,25 +102,43 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
         # yet leaves an unanswered ARP request behind, and the kernel's next one comes a second later.
         patience_s = max(PROBE_TIMEOUT_S, bed.scenario.served.ready.timeout_s)
         first_200_ns = await_answer(bed, site, server, arm, condition, patience_s)
+        network = bed.scenario.network(arm)
+        facts = _describe_facts(site, server, network)
+        _require_set(site, facts, arm)
         yield Deployment(
             arm=arm,
             condition=condition,
-            network=bed.scenario.network(arm),
+            network=network,
             site=site,
             sender=bed.sender(site),
             server=server,
             first_200_ns=first_200_ns,
             inode=network_inode(server, site.engine),
-            facts=_describe_facts(site, server),
+            facts=facts,
         )
 
 
-def _describe_facts(site: Site, server: Server) -> Facts:
+def _require_set(site: Site, facts: Facts, arm: Arm) -> None:
+    """Raise MeasurementInvalid where a setting of the server's namespace is not as it was asked for: the
+    kernel may take another value than it is given."""
+    for name, value in site.sysctls.items():
+        found = facts.get(fact_of(name, UPLINK))
+        if found is None or found.split() != value.split():
+            raise MeasurementInvalid(
+                f"Looking at {name} around the server of {arm.name}",
+                f"it was set to {value!r}, and is {found!r}",
+                "Give a value that the kernel takes, of a setting that can be read.",
+            )
+
+
+def _describe_facts(site: Site, server: Server, network: NetworkMode) -> Facts:
     """What is around it, and how it was started."""
     service = site.provided.service
     files = {f"mounted {path}": path for path in service.mounts}
     files = BUILT_IN_FILES if service.is_built_in else files
-    around = read_surroundings(site.engine.host, server.pid, files)
+    # In a namespace of its own it listens where the image says, whatever port is published for it.
+    port = server.endpoint.port if network.in_host_network else service.port
+    around = read_surroundings(site.engine.host, server.pid, port, files)
     return {**around, **describe_start(server, service)}
 
 

@@ -146,7 +146,7 @@ class LoadedSet:
                 sum(len(records) for records in together.result.records),
                 len(self.slots) * deployment.condition.load.connections,
             ),
-            *check_network(self._losses(), together.counted[place].room),
+            *check_network(self._losses(), together.counted[place].room, deployment.describe_accept_queue()),
             *check_ports(proof.result.without_port + driven.without_port),
             check_proof(answered),
             *check_path(

@@ -13,10 +13,12 @@ from typing import Any
 from bench.lab.hosts.host import Host, cpu_mask
 from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.lab import Lab, port_of
+from bench.lab.hosts.sysctls import replace_sysctls
 from bench.lab.instruments.idle_states import CPU_DMA_LATENCY
 from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE, set_stamp_before_queue
 from bench.scenario.model import LabSettings
 from bench.scenario.modes.catalogue import UPLINK
+from bench.scenario.sysctls import parse_sysctls
 
 QUEUE_ROOM = Path("/proc/sys/net/core/netdev_max_backlog")
 CHAIN = "BENCH-EXTRA"
@@ -127,6 +129,11 @@ def _set_link_rate(lab: Lab, mbit: int) -> None:
         lab.switch.run(["tc", "qdisc", "add", *queue, "tbf", *rate])
 
 
+def _set_host_sysctls(lab: Lab, text: str) -> None:
+    for host in lab.docker.values():
+        replace_sysctls(host, parse_sysctls(text))
+
+
 def _set_stamp_before_queue(_lab: Lab, before: bool | None) -> None:
     if before is not None:
         set_stamp_before_queue(before)
@@ -193,6 +200,26 @@ SETTINGS = (
             if any(levels)
             else ""
         ),
+    ),
+    Setting(
+        "sysctls",
+        lambda levels: (
+            "during some slots, in the namespace of an arm's server (in host mode: of its Docker host):"
+            f" {'; '.join(sorted(filter(None, levels)))}"
+            if any(levels)
+            else ""
+        ),
+    ),
+    Setting(
+        "host_sysctls",
+        lambda levels: (
+            f"during some slots, inside every Docker host: {'; '.join(sorted(filter(None, levels)))}"
+            if any(levels)
+            else ""
+        ),
+        _set_host_sysctls,
+        initial="",
+        of_lab="the settings of the machine's own network namespace are its owner's",
     ),
     Setting(
         "link_mbit",

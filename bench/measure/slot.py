@@ -26,6 +26,7 @@ from bench.results import columns
 from bench.scenario.conditions import Condition
 from bench.scenario.metric import Metric, Voids
 from bench.scenario.plan import Slot, loaded_seconds
+from bench.scenario.sysctls import format_sysctls
 from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Gate, GateKind
 from bench.slots.gates.identity import check_identity
@@ -194,7 +195,7 @@ def _check(
             len(result.records),
             condition.load.connections,
         ),
-        *check_network(counted.losses, counted.room),
+        *check_network(counted.losses, counted.room, deployment.describe_accept_queue()),
         *check_ports(result.without_port),
         *check_path(
             network.path_from(condition.load.vantage),
@@ -242,6 +243,8 @@ def list_evidence(deployment: Deployment, held: bool) -> dict[str, str]:
         "idle states": "held" if held else "free",
         "receive steering": "on" if condition.lab.receive_steering else "off",
         **(limits if site.provided.service.is_built_in else {}),
+        "accept queue": deployment.describe_accept_queue(),
+        **({"sysctls": format_sysctls(site.sysctls)} if site.sysctls else {}),
     }
 
 

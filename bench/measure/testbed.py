@@ -29,6 +29,7 @@ from bench.measure.engine_failures import describe_dead, explained
 from bench.measure.provision import Images, gather, require_same
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.engine_source import OWN_ENGINE
+from bench.scenario.given_sysctls import sysctls_of
 from bench.scenario.load import Load
 from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.model import Vantage
@@ -91,6 +92,7 @@ class Bed:
             condition.load.vantage,
             limit_server(self.scenario),
             condition.lab.server_wait_us,
+            sysctls_of(self.scenario, arm, condition.lab),
         )
 
     def sender(self, site: Site) -> Host:

@@ -6,9 +6,12 @@ from dataclasses import asdict, fields
 import pandas as pd
 
 from bench.records.run import RunRecord, SlotRecord
+from bench.scenario.conditions import conditions
+from bench.scenario.given_sysctls import names_asked
+from bench.scenario.modes.catalogue import UPLINK
 from bench.scenario.served import name_served
 from bench.slots.answers import find_differing
-from bench.slots.surroundings import Difference, find_differences
+from bench.slots.surroundings import Difference, fact_of, find_differences
 
 
 def tabulate_differences(record: RunRecord) -> pd.DataFrame:
@@ -23,6 +26,7 @@ def tabulate_differences(record: RunRecord) -> pd.DataFrame:
         if arm == scenario.baseline
     }
     base = scenario.network(scenario.arm(scenario.baseline))
+    labs = [condition.lab for condition in conditions(scenario)]
     rows = [
         {"condition": condition, "arm": arm, **asdict(difference)}
         for condition, arm, digest in sorted(found)
@@ -31,6 +35,7 @@ def tabulate_differences(record: RunRecord) -> pd.DataFrame:
             baselines[condition],
             record.surroundings[digest],
             (base, scenario.network(scenario.arm(arm))),
+            {fact_of(name, UPLINK) for name in names_asked(scenario, scenario.arm(arm), labs[condition])},
         )
     ]
     columns = ["condition", "arm", *(field.name for field in fields(Difference))]

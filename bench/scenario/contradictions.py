@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.scenario.factors import FACTORS
+from bench.scenario.given_sysctls import faults_of_sysctls
 from bench.scenario.interleaving import faults_of_interleaving
 from bench.scenario.load import RAW_ENGINES, Load
 from bench.scenario.messages import describe_fault, suggest_factor
@@ -262,6 +263,7 @@ FAULTS = (
     _faults_of_taps,
     _faults_of_vantage,
     faults_of_service,
+    faults_of_sysctls,
     _faults_of_capacity,
     faults_of_interleaving,
 )

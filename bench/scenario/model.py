@@ -13,6 +13,7 @@ from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.modes.addresses import ADDRESSES, LAN
 from bench.scenario.modes.catalogue import parse_mode
 from bench.scenario.modes.model import Mode
+from bench.scenario.sysctls import SysctlTable, SysctlText
 
 MOST_SESSIONS = 100
 MOST_ALIVE = 40
@@ -59,6 +60,11 @@ class LabSettings(Frozen):
     idle_containers: int = Field(default=0, ge=0, le=MOST_ALIVE)
     """Negative control: containers beside each slot's own that are alive and are asked nothing, of the
     scenario's modes in turn. What is asked nothing shall cost nothing."""
+    sysctls: SysctlText = ""
+    """Settings of every arm's network namespace, `NAME=VALUE NAME=VALUE`; of an arm without one of its own
+    (host mode), those of its host's namespace, while its container lives."""
+    host_sysctls: SysctlText = ""
+    """Settings of every Docker host's own network namespace, for all arms."""
 
 
 class Interleave(Frozen):
@@ -185,6 +191,8 @@ class Arm(Frozen):
     """Of the Docker host; a container listens on 80 inside."""
     address: Annotated[str, AfterValidator(_address_of_lab)] = ADDRESSES[0]
     """Which of the Docker host's addresses serves it."""
+    sysctls: SysctlTable = Field(default={})
+    """Settings of its container's own network namespace, as `docker run --sysctl` takes them."""
 
     @property
     def kind(self) -> Mode:

@@ -15,6 +15,7 @@ from docker.types import EndpointConfig
 from bench.errors import MeasurementInvalid
 from bench.lab.hosts import command
 from bench.lab.hosts.host import Endpoint, Host
+from bench.lab.hosts.sysctls import hold_sysctls
 from bench.lab.servers import native
 from bench.lab.servers.companions import start_companions
 from bench.lab.servers.containers import (
@@ -71,6 +72,8 @@ class Site:
     """Of the server: the same wherever it is put."""
     wait_us: int = 0
     """Positive control: microseconds that the built-in server waits, busy, before each response."""
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    """Settings of the network namespace that the server is in."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,8 @@ def serve(
         where = {address, *EVERYWHERE} if service.moves else None
         _require_free_port(site.engine.host, doing, port, where)
     with ExitStack() as stack:
+        if network.in_host_network:
+            stack.enter_context(hold_sysctls(site.engine.host, site.sysctls))
         if network.docker is None:
             root = native.unpack(site.engine.client, site.provided.image_id, site.engine.host)
             started_ns = site.client.monotonic_ns()
@@ -139,6 +144,8 @@ def serve(
         if network.network:
             stack.enter_context(create_network(site.engine, network.docker, network.network))
         joined = _options(network, address, port, service.port)
+        if not network.in_host_network:
+            joined["sysctls"] = dict(site.sysctls)
         hosts = stack.enter_context(
             start_companions(site.engine, network, name, site.provided.companions, site.provided.files)
         )
