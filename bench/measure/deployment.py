@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bench.errors import MeasurementInvalid
 from bench.generator.client import PROBE_TIMEOUT_S
 from bench.lab.hosts.host import Host, link_state
+from bench.lab.instruments.firewall import read_firewall
 from bench.lab.instruments.surroundings import read_surroundings
 from bench.lab.servers.parity import describe_start
 from bench.lab.servers.server import Server, Site, network_inode
@@ -17,12 +18,16 @@ from bench.procfs import parse_limits
 from bench.scenario.conditions import Condition
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import UPLINK
-from bench.scenario.modes.model import NetworkMode
+from bench.scenario.modes.footprint import Counter
+from bench.scenario.modes.model import NetworkMode, Vantage
 from bench.slots.gates.gate import Gate
 from bench.slots.gates.identity import check_control
+from bench.slots.rules import RulesMet, count_rules
 from bench.slots.surroundings import ACCEPT_QUEUE, SOMAXCONN, Facts, fact_of
 
 BUILT_IN_FILES = {"httpd configuration": "/etc/bench/httpd.conf"}
+CROSSED = {Counter.FORWARDED, Counter.ACCEPTED, Counter.BRIDGE, Counter.VETH}
+"""Counters that move where packets cross the Docker host's stack, and so its firewall."""
 FETCH_S = 10.0
 IDLE_PORT = 9001
 """Of the first container that is asked nothing, and so on."""
@@ -45,6 +50,8 @@ class Deployment:
     """Of the network namespace in which it really is."""
     facts: Facts
     """What it found around itself."""
+    rules: RulesMet | None
+    """That its packets look at on their way."""
 
     @property
     def docker_host(self) -> Host:
@@ -115,6 +122,7 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
             first_200_ns=first_200_ns,
             inode=network_inode(server, site.engine),
             facts=facts,
+            rules=_count_rules(site, server, network),
         )
 
 
@@ -129,6 +137,17 @@ def _require_set(site: Site, facts: Facts, arm: Arm) -> None:
                 f"it was set to {value!r}, and is {found!r}",
                 "Give a value that the kernel takes, of a setting that can be read.",
             )
+
+
+def _count_rules(site: Site, server: Server, network: NetworkMode) -> RulesMet | None:
+    """None where the packets cross no IPv4 stack of the Docker host, or its rules cannot be read."""
+    host, at = site.engine.host, server.endpoint
+    if ":" in at.address or not (network.in_host_network or network.path_from(site.vantage).keys() & CROSSED):
+        return None
+    firewall = read_firewall(host)
+    own = site.client.addresses[0].partition("/")[0]
+    client = own if site.vantage is Vantage.CLIENT else at.address
+    return count_rules(firewall, client, (at.address, at.port), host.uplink) if firewall else None
 
 
 def _describe_facts(site: Site, server: Server, network: NetworkMode) -> Facts:

@@ -16,6 +16,7 @@ from bench.measure.deployment import Deployment, deploy, deploy_idle
 from bench.measure.loaded_set import LoadedSet, Proof, Together
 from bench.measure.slot import FAULTS, Found, Moment, container_name, describe_fault, unmeasured
 from bench.measure.testbed import Bed
+from bench.measure.window import leave_out_bystanders
 from bench.scenario.conditions import Condition
 from bench.scenario.plan import Slot, loaded_seconds
 from bench.slots.requests import Outcome
@@ -110,10 +111,11 @@ def _require_alive(deployments: Sequence[Deployment]) -> None:
 
 
 def _read(deployment: Deployment) -> NetworkCounters:
-    return read_network_counters(
+    found = read_network_counters(
         deployment.sender,
         deployment.docker_host,
         deployment.server.pid,
         ipv6=deployment.network.ipv6,
         writes_rules=deployment.site.engine.writes_rules,
     )
+    return leave_out_bystanders(deployment, found)

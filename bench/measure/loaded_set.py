@@ -101,6 +101,7 @@ class LoadedSet:
             gates=tuple(gates),
             evidence={
                 **list_evidence(deployment, self.held),
+                **self.bed.bystanders.describe(self.bed.lab.client),
                 "connections as the load began": str(self._connected(place)),
                 "load loop": result.loop,
                 **describe_handshakes(driven.handshakes, driven.resumed),

@@ -30,6 +30,8 @@ keeps the TIME_WAIT, so a port is free at once; and more addresses would fill a 
 tracked connections, which holds each for two minutes after its end and is smaller than a day's tuples.
 """
 
+OTHERS = "what runs beside the measured container there is its owner's"
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -200,6 +202,35 @@ SETTINGS = (
             if any(levels)
             else ""
         ),
+    ),
+    Setting(
+        "bystanders",
+        lambda levels: (
+            f"during some slots, beside the measured container: up to {max(levels)} more, each with a port"
+            " of its own that is published"
+            if any(levels)
+            else ""
+        ),
+        of_lab=OTHERS,
+    ),
+    Setting(
+        "bystander_networks",
+        lambda levels: (
+            f"during some slots, inside every Docker host: up to {max(levels)} user-defined networks more"
+            if any(levels)
+            else ""
+        ),
+        of_lab=OTHERS,
+    ),
+    Setting(
+        "bystander_rps",
+        lambda levels: (
+            f"during some slots, on the client's cores: a program that asks these containers, {max(levels):g}"
+            " requests a second"
+            if any(levels)
+            else ""
+        ),
+        of_lab=OTHERS,
     ),
     Setting(
         "sysctls",

@@ -143,6 +143,7 @@ def _judge(
         gates=tuple(gates),
         evidence={
             **list_evidence(deployment, held),
+            **bed.bystanders.describe(bed.lab.client),
             "connections as the load began": str(result.connected or "not shown"),
             "load loop": result.loop or "Locust's own",
             **describe_handshakes(result.handshakes, result.resumed),
@@ -169,6 +170,7 @@ def record_slot(slot: Slot, deployment: Deployment, metrics: RequestMetrics, **s
         mean_latency_us=metrics.mean_latency_us,
         start_to_first_200_ms=(deployment.first_200_ns - deployment.server.started_ns) / 1e6,
         surroundings=digest(deployment.facts),
+        rules=deployment.rules,
         **shown,
     )
 

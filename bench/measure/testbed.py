@@ -25,8 +25,9 @@ from bench.lab.servers.own_image import Own
 from bench.lab.servers.server import MEANWHILE, Provided, Server, Site, serve
 from bench.measure import settings
 from bench.measure.asks import ask_of, list_asks
+from bench.measure.bystanders import Bystanders, Ground
 from bench.measure.engine_failures import describe_dead, explained
-from bench.measure.provision import Images, gather, require_same
+from bench.measure.provision import Images, describe_images, gather, require_same
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.engine_source import OWN_ENGINE
 from bench.scenario.given_sysctls import sysctls_of
@@ -66,6 +67,8 @@ class Bed:
     """Arm -> why it cannot be had here, of those that need no trying."""
     arranged: LabSettings | None = field(default=None)
     """The settings that the hosts have now; None before they were set."""
+    bystanders: Bystanders = field(default_factory=Bystanders)
+    """Containers that stand beside those of slots."""
 
     @property
     def image(self) -> Image:
@@ -132,6 +135,13 @@ class Bed:
         assert isinstance(self.lab, Lab)
         settings.arrange(self.lab, wanted, self.arranged)
         self.arranged = wanted
+        here = [place for place in self.places if place.name in self.engines]
+        grounds = [
+            Ground(place, self.engines[place.name], self.provided[place.name])
+            for place in here
+            if place.engine == wanted.engine
+        ]
+        self.bystanders.arrange(wanted, self.lab.client, grounds)
 
     @property
     def tapped_client(self) -> Host | None:
@@ -170,12 +180,15 @@ class Bed:
     def revive(self) -> list[str]:
         """Have again what ended by itself: engines, workers; returns a line for each."""
         dead = [name for name, living in self.engines.items() if not living.is_alive]
+        if dead:
+            self.bystanders.close()
         for name in dead:
             self.engines[name].start()
         return [f"engine: {name}'s had ended, and is started again" for name in dead]
 
     def restart_engines(self) -> None:
         """A new session."""
+        self.bystanders.close()
         for living in self.engines.values():
             living.restart()
 
@@ -252,6 +265,7 @@ def prepare_bed(
                 asked,
                 supplies.tls(),
             )
+            stack.callback(bed.bystanders.close)
             for place in places:
                 if place.name in engines:
                     verify_host_mode(bed, place)
@@ -281,11 +295,3 @@ def verify_host_mode(bed: Bed, place: DockerHost) -> None:
             f"the container is in namespace {inode}, {place.name} in {network_of(host)}",
             "This engine cannot be measured in a lab; report it with `dockerd --version`.",
         )
-
-
-def describe_images(scenario: Scenario) -> str:
-    """The stage at which they are had, for who waits."""
-    if scenario.service is None:
-        return "image: Apache, from the cache or built anew (about a minute, once)"
-    beside = "".join(f", and {companion.source}" for companion in scenario.companions)
-    return f"image: {scenario.service.source}{beside}"

@@ -27,6 +27,9 @@ from bench.slots.requests import Outcome
 OF_ONE_STACK = (Counter.LOOPBACK, Counter.ACCEPTED, Counter.OPENED, Counter.SERVED)
 """Counters of a host that the traffic of one of its processes with another moves."""
 
+OF_PACKETS = (Counter.FILTER, Counter.FORWARDED, Counter.BRIDGE, Counter.VETH, Counter.UPLINK)
+"""Counters of a host that every packet moves which is forwarded to whichever of its containers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
@@ -100,7 +103,7 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
         )
     return Window(
         result=result,
-        counted=_leave_out_companions(deployment, after.since(before)),
+        counted=leave_out_bystanders(deployment, _leave_out_companions(deployment, after.since(before))),
         quiet=quiet,
         captured=captured,
         fixed_work_us=fixed_work_us,
@@ -119,6 +122,15 @@ def _leave_out_companions(deployment: Deployment, counted: NetworkCounters) -> N
         return counted
     names = ", ".join(companion.name for companion, _ in companions)
     return counted.without(OF_ONE_STACK, f"the service's traffic with {names} moves them as well")
+
+
+def leave_out_bystanders(deployment: Deployment, counted: NetworkCounters) -> NetworkCounters:
+    """Their packets move what counts packets; connections they open none, and the server's are its own."""
+    lab = deployment.condition.lab
+    if not (lab.bystanders and lab.bystander_rps):
+        return counted
+    proxied = () if deployment.site.engine.writes_rules else (Counter.PROXY_CPU,)
+    return counted.without((*OF_PACKETS, *proxied), "the traffic of bystanders moves them as well")
 
 
 def _drive(

@@ -229,6 +229,13 @@ def _faults_of_taps(asked: Tables) -> Iterator[str]:
         )
 
 
+def _faults_of_bystanders(asked: Tables) -> Iterator[str]:
+    rates = (asked.lab.bystander_rps, *asked.factors.get("lab.bystander_rps", ()))
+    numbers = (asked.lab.bystanders, *asked.factors.get("lab.bystanders", ()))
+    if any(rates) and not any(numbers):
+        yield "lab.bystander_rps: there is nobody to be asked: give lab.bystanders"
+
+
 def _faults_of_levels(asked: Tables, key: str, levels: tuple[Any, ...]) -> Iterator[str]:
     table, field = key.split(".")
     setting = getattr(asked, table)
@@ -264,6 +271,7 @@ FAULTS = (
     _faults_of_vantage,
     faults_of_service,
     faults_of_sysctls,
+    _faults_of_bystanders,
     _faults_of_capacity,
     faults_of_interleaving,
 )

@@ -19,6 +19,9 @@ MOST_SESSIONS = 100
 MOST_ALIVE = 40
 """Containers that are alive together, a docker-proxy or two beside each that publishes a port."""
 
+MOST_BYSTANDERS, MOST_NETWORKS = 200, 28
+"""Addresses of docker0 and subnets between those of arms and Docker's own pool leave room for as many."""
+
 
 class Frozen(BaseModel):
     """Immutable, and strict about names and types: a typing slip must not become a default."""
@@ -60,6 +63,13 @@ class LabSettings(Frozen):
     idle_containers: int = Field(default=0, ge=0, le=MOST_ALIVE)
     """Negative control: containers beside each slot's own that are alive and are asked nothing, of the
     scenario's modes in turn. What is asked nothing shall cost nothing."""
+    bystanders: int = Field(default=0, ge=0, le=MOST_BYSTANDERS)
+    """Other containers on the Docker host of the measured one, each with a published port."""
+    bystander_networks: int = Field(default=0, ge=0, le=MOST_NETWORKS)
+    """User-defined networks that they are in, in turn; there also without them. 0: all are on docker0."""
+    bystander_rps: float = Field(default=0, ge=0, le=5_000)
+    """Requests a second that they are asked, in all, by a program of its own on the client host, one after
+    the other on kept-alive connections; 0: they are asked nothing."""
     sysctls: SysctlText = ""
     """Settings of every arm's network namespace, `NAME=VALUE NAME=VALUE`; of an arm without one of its own
     (host mode), those of its host's namespace, while its container lives."""
