@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import MeasurementInvalid
 from bench.measure.availability import try_arm
 from bench.measure.testbed import Bed
 from bench.scenario.conditions import conditions
@@ -59,6 +60,13 @@ def test_what_the_kernel_has_not_or_refuses_is_told_and_leaves_all_as_it_was(
     said = try_arm(bed, bed.scenario.arm(arm), condition)
     assert said
     assert sysctls.partition("=")[0].rpartition(".")[2] in said or "kernel" in said
+    assert of_host(bed) == before
+
+
+def test_hosts_keep_all_of_their_settings_where_the_kernel_refuses_one_of_several(bed: Bed) -> None:
+    before = of_host(bed)
+    with pytest.raises(MeasurementInvalid, match="the kernel has none there"):
+        bed.arrange(LabSettings(host_sysctls=f"{SOMAXCONN}=300 net.core.no_such=1"))
     assert of_host(bed) == before
 
 
