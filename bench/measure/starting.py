@@ -131,7 +131,8 @@ def _look_at(bed: Bed, condition: Condition, started: Fleet, first_ns: int) -> D
         server=server,
         first_200_ns=first_ns,
         inode=network_inode(server, site.engine),
-        facts=describe_facts(site, server),
+        facts=describe_facts(site, server, started.network),
+        rules=None,
     )
 
 

@@ -81,10 +81,11 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
         idle = _watch_idle(watch)
     before = deployment.count()
     lookups = None
+    captured: Sequence[Captured] = ()
     if load.is_lookup:
         bed.begin_activity()
         lookups = look_up(bed, deployment)
-        result, quiet, captured = lookups.result, bed.end_activity(), []
+        result, quiet = lookups.result, bed.end_activity()
     else:
         result, quiet, captured = _drive(bed, deployment, arrival_seed, watch.files if watch else ())
     deployment.require_alive()

@@ -87,7 +87,7 @@ class Ask:
         endpoints = None
         if self.network and self.ip:
             endpoint = api.create_endpoint_config(ipv4_address=self.ip)
-            endpoints = api.create_networking_config({self.network: endpoint})
+            endpoints = {"EndpointsConfig": {self.network: endpoint}}
         answer: dict[str, Any] = api.create_container(
             IMAGE_TAG,
             list(self.command),
