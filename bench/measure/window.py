@@ -80,11 +80,12 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
     ipv6 = deployment.network.ipv6
     rules = deployment.site.engine.writes_rules
     before = read_network_counters(sender, docker_host, server.pid, ipv6=ipv6, writes_rules=rules)
-    lookups = None
+    lookups: Lookups | None = None
+    captured: list[Captured] = []
     if load.is_lookup:
         bed.begin_activity()
         lookups = look_up(bed, deployment)
-        result, quiet, captured = lookups.result, bed.end_activity(), []
+        result, quiet = lookups.result, bed.end_activity()
     else:
         result, quiet, captured = _drive(bed, deployment, arrival_seed, watch.files if watch else ())
     deployment.require_alive()
