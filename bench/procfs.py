@@ -166,6 +166,16 @@ def parse_limits(text: str) -> Iterator[tuple[str, str]]:
                 yield name, f"{soft} (hard {hard})"
 
 
+def parse_memory_mb(text: str, field: str) -> float:
+    """`Rss` or `Pss` of /proc/PID/smaps_rollup, in MB of 10^6 bytes (it says kB, and means 1,024 bytes);
+    0 of a process that has ended."""
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024 / 1e6
+    return 0.0
+
+
 def available_memory(text: str) -> int:
     """Bytes that programs can have without swapping: MemAvailable of /proc/meminfo (proc_meminfo(5))."""
     return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("MemAvailable:"))

@@ -31,6 +31,11 @@ class Answer:
         """Whether all of it is here."""
         return bool(self.status) and not self.remaining and (self.chunks is None or self.chunks.is_done)
 
+    @property
+    def received(self) -> int:
+        """Bytes of the body that are here."""
+        return self.length - self.remaining if self.chunks is None else self.chunks.length
+
     def take(self, received: bytes | memoryview, asked: Asked) -> None:
         """Take the bytes of one read, of an answer to `asked`. Raises Framing, where more come as well."""
         if self.status:

@@ -15,7 +15,7 @@ from bench.generator.answer import BUFFER_BYTES, Answer
 from bench.generator.asks import Asked, Mix
 from bench.generator.connecting import CONNECT_S, Destination, connect, connect_many
 from bench.generator.heads import Framing
-from bench.generator.kept_connection import KeptConnection
+from bench.generator.kept_connection import KeptConnection, name_end
 from bench.generator.request_log import RequestLog
 from bench.generator.tls import TlsClient, TlsSocket
 from bench.slots.requests import Outcome
@@ -91,10 +91,11 @@ class Connections:
         self._turn(send_until_ns=0, until_ns=until_ns, pause=pause)
 
     def close(self) -> None:
-        """Close every connection; what is still in flight is recorded as unfinished."""
+        """Close every connection; what is still in flight is recorded as unfinished, or as stalled."""
         for connection in list(self._open.values()):
             if connection.sent_ns:
-                self._record_failure(connection, Outcome.UNFINISHED, 0)
+                end = name_end(time.monotonic_ns(), connection.sent_ns, connection.moved_ns)
+                self._record_failure(connection, end, 0)
             self._disconnect(connection)
         self._epoll.close()
 
@@ -227,6 +228,7 @@ class Connections:
             self._epoll.modify(connection.socket.fileno(), EPOLLIN)
             return
         connection.unsent = connection.unsent[sent:]
+        connection.moved_ns = time.monotonic_ns()
         if not connection.unsent:
             self._epoll.modify(connection.socket.fileno(), EPOLLIN)
             connection.is_awaited = not connection.first_byte_ns
@@ -239,6 +241,7 @@ class Connections:
             return Outcome.FRAMING_ERROR  # Nobody asked for it.
         connection.is_awaited = False
         connection.first_byte_ns = connection.first_byte_ns or now
+        connection.moved_ns = now
         try:
             connection.answer.take(received, connection.asked)
         except Framing:
@@ -266,14 +269,13 @@ class Connections:
             secured = self._tls.secure(made, self._connect_s) if self._tls else made
             self._add(connection.number, secured, connection.intended_ns)
 
-    def _record_failure(self, connection: KeptConnection, failure: Outcome, now: int) -> None:
-        done_ns = 0 if failure is Outcome.UNFINISHED else now
+    def _record_failure(self, connection: KeptConnection, failure: Outcome, done_ns: int) -> None:
         self._log.write(
             connection.intended_ns,
             connection.sent_ns,
             connection.first_byte_ns,
             done_ns,
-            0,
+            0 if done_ns else connection.answer.received,
             connection.number,
             connection.asked.index,
             connection.answer.status,

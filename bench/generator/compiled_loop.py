@@ -30,7 +30,7 @@ from bench.generator.looking import LONGEST_LOOK_NS
 from bench.generator.request_log import RequestLog
 from bench.lab.hosts.compiler import compile_once
 from bench.paths import CACHE
-from bench.slots.requests import NO_CONNECTION, RECORD
+from bench.slots.requests import NO_CONNECTION, RECORD, STALL_NS
 from bench.wire.exchanges import ID_DIGITS
 
 SOURCE = Path(__file__).with_name("loop.c")
@@ -45,6 +45,7 @@ MACROS = {
     "SIZE_DIGITS": SIZE_DIGITS,
     "SKIPPED_BYTES": SKIPPED_BYTES,
     "NO_CONNECTION": NO_CONNECTION,
+    "STALL_NS": STALL_NS,
 }
 """What both loops go by, said once."""
 FLAGS = ("-std=gnu11", "-O2", "-shared", "-fPIC", *(f"-D{name}={value}" for name, value in MACROS.items()))

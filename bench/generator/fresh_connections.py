@@ -17,6 +17,7 @@ from bench.generator.asks import Asked, Mix
 from bench.generator.closed_loop import POLL_S, YIELD_NS
 from bench.generator.connecting import Destination
 from bench.generator.heads import Framing
+from bench.generator.kept_connection import name_end
 from bench.generator.looking import count_look
 from bench.generator.request_log import RequestLog
 from bench.generator.tls import TlsClient, TlsSocket
@@ -39,6 +40,8 @@ class _Request:
     is_connected: bool = False
     """The connection is there, its TLS handshake included."""
     first_byte_ns: int = 0
+    moved_ns: int = 0
+    """When it last took some of its answer, or sent some of itself."""
     answer: Answer = field(default_factory=Answer)
     is_done: bool = False
     """The whole response is here; only the server's end of the connection is awaited."""
@@ -86,10 +89,10 @@ class FreshConnections:
         self._turn(0, until_ns, pause)
 
     def close(self) -> None:
-        """Close every connection; a request that is not answered is recorded as unfinished."""
+        """Close every connection; a request that is not answered is recorded as unfinished, or as stalled."""
         for request in list(self._open.values()):
             if not request.is_done:
-                self._record(request, 0, Outcome.UNFINISHED)
+                self._record(request, 0, name_end(time.monotonic_ns(), request.sent_ns, request.moved_ns))
             self._end(request)
         self._epoll.close()
 
@@ -173,6 +176,7 @@ class FreshConnections:
             self._epoll.modify(request.descriptor, EPOLLIN)
             return
         request.is_connected = True
+        request.moved_ns = time.monotonic_ns() if sent else request.moved_ns
         request.unsent = request.unsent[sent:]
         self._epoll.modify(request.descriptor, EPOLLIN | EPOLLOUT if request.unsent else EPOLLIN)
 
@@ -196,6 +200,7 @@ class FreshConnections:
 
     def _take(self, request: _Request, received: bytes, now: int) -> None:
         request.first_byte_ns = request.first_byte_ns or now
+        request.moved_ns = now
         answer, asked = request.answer, request.asked
         try:
             answer.take(received, asked)
@@ -223,7 +228,7 @@ class FreshConnections:
             request.sent_ns,
             request.first_byte_ns,
             done_ns,
-            request.answer.length,
+            request.answer.length if done_ns else request.answer.received,
             request.number,
             request.asked.index,
             request.answer.status,

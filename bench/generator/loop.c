@@ -37,7 +37,7 @@ struct record { /* RECORD_DTYPE of bench/slots/requests.py */
 };
 _Static_assert(sizeof(struct record) == 48, "RECORD_DTYPE has 48 bytes");
 
-enum outcome { OK, HTTP_ERROR, FRAMING_ERROR, CONNECTION_ERROR, UNFINISHED };
+enum outcome { OK, HTTP_ERROR, FRAMING_ERROR, CONNECTION_ERROR, UNFINISHED, STALLED };
 enum reason { DONE, PAUSE, FULL, BROKEN, FAILED }; /* why a call ended */
 enum stage { CLOSED, CONNECTING, OPEN, ANSWERED }; /* of a fresh connection; a kept one is CLOSED or OPEN */
 
@@ -86,6 +86,7 @@ struct connection {
     int64_t intended_ns; /* of one that rests: when its last request was done */
     int64_t sent_ns;     /* 0 while no request is in flight */
     int64_t first_byte_ns;
+    int64_t moved_ns;  /* when some of an answer, or more of a request, last came through */
     int64_t remaining; /* of a body of a stated length, or of a chunk */
     enum chunk chunk;
     int size_digits, skipped; /* of a chunk's size; bytes of extensions or trailers */
@@ -332,8 +333,14 @@ static int64_t known_length(const struct connection *c) {
     return c->response.length != CHUNKED ? c->response.length : c->chunk == END ? c->decoded : 0;
 }
 
+/* Bytes of the body that are here. */
+static int64_t received_length(const struct connection *c) {
+    return c->response.length == CHUNKED ? c->decoded : c->response.length - c->remaining;
+}
+
+/* done_ns: 0 of one that never ended. */
 static void write_failure(struct loop *l, const struct connection *c, int64_t done_ns, enum outcome outcome) {
-    int64_t bytes = l->keep_alive ? 0 : known_length(c);
+    int64_t bytes = !done_ns ? received_length(c) : l->keep_alive ? 0 : known_length(c);
     write_record(l, c, c->first_byte_ns, done_ns, bytes, c->response.status, outcome);
 }
 
@@ -412,8 +419,11 @@ static int send_more(struct connection *c) {
 /* Go on with a request where there is room again. Where the server has enough of it, it may have said why: the
  * next read shows that, or its end. */
 static void go_on_sending(struct loop *l, struct connection *c) {
+    size_t before = c->unsent;
     if (send_more(c) < 0 || !c->unsent)
         watch(l, c, EPOLL_CTL_MOD, EPOLLIN);
+    if (c->unsent < before)
+        c->moved_ns = now();
 }
 
 /* Bytes of the body at `body`; whether they are no more than it has. */
@@ -484,6 +494,7 @@ static enum outcome take_head(struct loop *l, struct connection *c, size_t size)
 static enum outcome take(struct loop *l, struct connection *c, size_t size, int64_t t) {
     if (!c->first_byte_ns)
         c->first_byte_ns = t;
+    c->moved_ns = t;
     if (c->response.status)
         return take_body(c, l->buffer, size) ? OK : FRAMING_ERROR;
     return take_head(l, c, size);
@@ -783,7 +794,13 @@ enum reason turn(struct loop *l, int64_t send_until_ns, int64_t until_ns) {
 
 /* Lifetime. */
 
-/* Record what was never sent or is in flight as unfinished, and close every connection; FULL: call again. */
+/* What became of a request that is in flight at the end. */
+static enum outcome name_end(const struct connection *c) {
+    return now() - (c->moved_ns > c->sent_ns ? c->moved_ns : c->sent_ns) >= STALL_NS ? STALLED : UNFINISHED;
+}
+
+/* Record what was never sent or is in flight as unfinished or stalled, and close every connection; FULL: call
+ * again. */
 enum reason finish(struct loop *l) {
     for (; l->arrivals && l->taken < l->arrivals_count; l->taken++) {
         struct connection never = {.number = NO_CONNECTION, .intended_ns = l->arrivals[l->taken]};
@@ -799,7 +816,7 @@ enum reason finish(struct loop *l) {
         if (c->stage == CLOSED)
             continue;
         if (c->sent_ns && c->stage != ANSWERED)
-            write_failure(l, c, 0, UNFINISHED);
+            write_failure(l, c, 0, name_end(c));
         disconnect(c);
     }
     return DONE;

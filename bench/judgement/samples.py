@@ -129,10 +129,12 @@ class Measured:
         )
 
     def _find_shortage(self, metric: Metric, sides: Sequence[Side]) -> str:
-        """Where a typical block of an arm has fewer requests than the metric wants."""
+        """Where a side stalled throughout, or its typical block has fewer requests than the metric wants."""
         wanted = metric.about.needs_requests
         for side in sides:
             slots = self.cells.get((side.arm, side.condition), ())
+            if slots and all(slot.stalled for slot in slots):
+                return f"{side.arm} stalled in every slot: connections on which nothing moved any more"
             counts = [slot.requests for slot in slots if slot.valid and slot.requests is not None]
             # Of all of its slots, though it be half of them that are compared: A/A pairs go with their arm.
             typical = int(median(counts)) * self._repeats(side.arm) if counts else wanted

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from bench.generator.results import LoadResult
 from bench.lab.hosts.host import Endpoint, Host
-from bench.lab.instruments.tcpdump import Capture, Captured, capture, find_taps
+from bench.lab.instruments.tcpdump import Capture, Captured, RootlessNetwork, capture, find_taps
 from bench.records.run import CaptureRecord, TapRecord
 from bench.results import columns
 from bench.slots.gates.captures import check_captures
 from bench.slots.gates.gate import Gate
 from bench.slots.metrics import number_requests
-from bench.wire.exchanges import Sight, find_exchanges, read_tap
+from bench.slots.stalls import LostSegment
+from bench.wire import lost
+from bench.wire.exchanges import Sight, Tap, find_exchanges, read_tap
 from bench.wire.hops import Hops, match
 
 
@@ -30,10 +32,15 @@ class Found:
 
 
 def begin_capture(
-    client: Host | None, docker_host: Host, server_pid: int, endpoint: Endpoint, cpus: str
+    client: Host | None,
+    docker_host: Host,
+    server_pid: int,
+    endpoint: Endpoint,
+    cpus: str,
+    rootless: RootlessNetwork | None = None,
 ) -> AbstractContextManager[Capture]:
     """Capture on the way from `client` (None: from another machine) to the server, on `cpus`."""
-    return capture(find_taps(client, docker_host, server_pid, endpoint), cpus)
+    return capture(find_taps(client, docker_host, server_pid, endpoint, rootless), cpus)
 
 
 def read_captures(captured: Sequence[Captured], path: str, result: LoadResult) -> Found:
@@ -42,7 +49,7 @@ def read_captures(captured: Sequence[Captured], path: str, result: LoadResult) -
     Expected are the window's requests that were answered; what became of the others is the load's gates'
     matter.
     """
-    sights = [_read(tap, path) for tap in captured]
+    sights = [find_exchanges(_read(tap, path)) for tap in captured]
     hops = match(sights, _answered(result))
     missing = {tap.place.name: tap.dropped + tap.received - tap.captured for tap in captured}
     record = CaptureRecord(
@@ -71,9 +78,14 @@ def store_captures(folder: Path, slot_directory: str, captured: Sequence[Capture
         columns.write_packets(folder, slot_directory, tap.place.name, tap.file)
 
 
-def _read(tap: Captured, path: str) -> Sight:
+def find_lost_segment(captured: Sequence[Captured], path: str) -> LostSegment | None:
+    """Of a slot whose connections stalled: what its captures saw being lost."""
+    return lost.find_lost_segment([(_read(tap, path), tap.place.port) for tap in captured])
+
+
+def _read(tap: Captured, path: str) -> Tap:
     with tap.file.open("rb", buffering=0) as stream:
-        return find_exchanges(read_tap(tap.place.name, stream, path))
+        return read_tap(tap.place.name, stream, path)
 
 
 def _handshakes_us(sight: Sight) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from bench.lab.hosts.host import network_of
 from bench.lab.instruments.activity import Activity
 from bench.lab.instruments.counters import NetworkCounters
 from bench.measure.deployment import Deployment
-from bench.measure.slot import check_deployment, describe_handshakes, list_evidence, record_slot
+from bench.measure.slot import check_deployment, count_asked, describe_handshakes, list_evidence, record_slot
 from bench.measure.testbed import Bed
 from bench.records.run import SlotRecord
 from bench.results import columns
@@ -22,7 +22,9 @@ from bench.slots.gates.load import check_connections, check_load, check_ports, c
 from bench.slots.gates.machine import check_quiet, check_still
 from bench.slots.gates.network import Losses, check_network
 from bench.slots.gates.path import Part, check_path, check_shared_path
+from bench.slots.gates.stalls import check_stalls
 from bench.slots.metrics import RequestMetrics, find_turns, measure_turns, sum_settled_s
+from bench.slots.stalls import find_stalls
 from bench.slots.turns import list_turns, split_by_predecessor
 from bench.slots.turns_record import TurnsRecord
 
@@ -74,6 +76,7 @@ class LoadedSet:
         metrics = measure_turns(records, turns)
         gates = self._check(place, metrics)
         kept = np.concatenate([proof.result.records, records])
+        stalls = find_stalls(kept, count_asked(self.bed, deployment.condition.load))
         columns.write_requests(folder, slot.directory, kept, find_turns(kept["sent_ns"], turns))
         columns.write_turns(folder, slot.directory, turns)
         return record_slot(
@@ -98,7 +101,8 @@ class LoadedSet:
                 after=split_by_predecessor(records, turns, {other.index: other.arm for other in self.slots}),
             ),
             answers=tuple(proof.answers),
-            gates=tuple(gates),
+            stalls=stalls,
+            gates=(*gates, check_stalls(stalls)),
             evidence={
                 **list_evidence(deployment, self.held),
                 "connections as the load began": str(self._connected(place)),

@@ -7,6 +7,7 @@ there, or finds it where it is not, is not to be believed.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.lab import Lab, port_of
 from bench.lab.instruments.idle_states import CPU_DMA_LATENCY
 from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE, set_stamp_before_queue
+from bench.measure.links import DEVICES, plan_link, set_of_link, tell_too_big
+from bench.scenario.links import FIELDS, KNOBS
 from bench.scenario.model import LabSettings
 from bench.scenario.modes.catalogue import UPLINK
 
@@ -164,9 +167,11 @@ SETTINGS = (
         _set_client_ports,
         of_lab="it alters which ports the load host's programs get",
     ),
-    Setting(
-        "engine", lambda _: "", of_lab="the engine is the one that its owner runs"
-    ),  # Said with the Docker hosts, which it decides on.
+    # These are said with the Docker hosts, on which they decide.
+    *(
+        Setting(field, lambda _: "", of_lab="the engine is the one that its owner runs")
+        for field in ("engine", "userland_proxy", "docker0_mtu", "firewall")
+    ),
     Setting(
         "forward_rules",
         lambda levels: (
@@ -176,6 +181,30 @@ SETTINGS = (
         ),
         _set_forward_rules,
         initial=0,
+        of_lab="the machine's firewall is its owner's",
+    ),
+    *(
+        Setting(
+            field,
+            partial(plan_link, link, knob),
+            partial(set_of_link, link, knob)
+            if link in DEVICES
+            else None,  # A veth is set with its container.
+            initial=KNOBS[knob].as_it_is,
+            of_lab="the machine's links are its owner's",
+        )
+        for field, (link, knob) in FIELDS.items()
+    ),
+    Setting(
+        "too_big_icmp",
+        lambda levels: (
+            "during some slots, inside every Docker host: a rule that drops the ICMP which says that a packet"
+            " was too big"
+            if False in levels
+            else ""
+        ),
+        tell_too_big,
+        initial=True,
         of_lab="the machine's firewall is its owner's",
     ),
     Setting(

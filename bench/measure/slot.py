@@ -17,13 +17,16 @@ from bench.errors import BenchError
 from bench.generator.failures import GeneratorDied
 from bench.generator.shares import describe_parts
 from bench.lab.hosts.host import network_of, parse_cpus
-from bench.measure.captures import read_captures, store_captures
+from bench.measure.captures import find_lost_segment, read_captures, store_captures
 from bench.measure.deployment import Deployment, deploy, deploy_idle, try_control
+from bench.measure.links import describe_links
+from bench.measure.names import check_names, list_names
 from bench.measure.testbed import Bed
 from bench.measure.window import Window, measure_window
 from bench.records.run import SlotRecord
 from bench.results import columns
 from bench.scenario.conditions import Condition
+from bench.scenario.load import Load
 from bench.scenario.metric import Metric, Voids
 from bench.scenario.plan import Slot, loaded_seconds
 from bench.slots.cpu import CpuRecord
@@ -31,10 +34,11 @@ from bench.slots.gates.gate import Gate, GateKind
 from bench.slots.gates.identity import check_identity
 from bench.slots.gates.load import check_connections, check_load, check_open_loop, check_ports, usable_metrics
 from bench.slots.gates.machine import check_idle, check_quiet, check_still
-from bench.slots.gates.names import STRAY_PACKETS, check_lookups, check_queries
 from bench.slots.gates.network import check_network
 from bench.slots.gates.path import check_namespace, check_path
+from bench.slots.gates.stalls import check_stalls
 from bench.slots.metrics import RequestMetrics, measure_requests, measure_span_s
+from bench.slots.stalls import find_stalls
 from bench.slots.surroundings import Facts, digest
 
 Found = tuple[SlotRecord, Facts]
@@ -116,12 +120,16 @@ def _judge(
     values = metrics.values | ({Metric.CPU_US_PER_REQUEST: cpu.us_per_request} if cpu else {})
     gates = _check(bed, deployment, window, metrics, cpu)
     columns.write_requests(folder, slot.directory, result.records)
-    capture = None
+    capture, stalls = None, find_stalls(result.records, count_asked(bed, load))
     if window.captured:
+        stalls = stalls and stalls.model_copy(
+            update={"lost": find_lost_segment(window.captured, deployment.path)}
+        )
         found = read_captures(window.captured, deployment.path, result)
         store_captures(folder, slot.directory, window.captured, found)
         capture = found.record
         gates += found.gates
+    gates.append(check_stalls(stalls))
     return record_slot(
         slot,
         deployment,
@@ -139,6 +147,7 @@ def _judge(
         counters=window.counted.path,
         unread=window.counted.unread,
         capture=capture,
+        stalls=stalls,
         answers=window.answers,
         gates=tuple(gates),
         evidence={
@@ -151,6 +160,11 @@ def _judge(
             **(list_names(window) if window.lookups else {}),
         },
     )
+
+
+def count_asked(bed: Bed, load: Load) -> int | None:
+    """Bytes of every answer's body, where it is known and the same of all: of the built-in service."""
+    return load.page_bytes if bed.scenario.service is None and not load.by_locustfile else None
 
 
 def record_slot(slot: Slot, deployment: Deployment, metrics: RequestMetrics, **shown: Any) -> SlotRecord:
@@ -179,7 +193,7 @@ def _check(
 ) -> list[Gate]:
     """Every gate but those of captures."""
     condition, counted, result = deployment.condition, window.counted, window.result
-    of_load = _check_names if window.lookups else _check_http
+    of_load = check_names if window.lookups else _check_http
     return [
         *of_load(deployment, window, metrics),
         *(check_idle(cpu.idle_cores) if cpu else []),
@@ -198,25 +212,6 @@ def _check(
             if not (window.lookups and gate.name is GateKind.CONNTRACK_DROPS)
         ),
         *check_deployment(bed, deployment),
-    ]
-
-
-def _check_names(deployment: Deployment, window: Window, metrics: RequestMetrics) -> list[Gate]:
-    """Gates on lookups, and on the path of their questions."""
-    assert window.lookups
-    names, found = window.lookups, metrics.requests - metrics.errors
-    upstream = deployment.condition.load.lookup == "upstream"
-    return [
-        check_lookups(metrics.requests, metrics.errors, window.trouble),
-        check_queries(found, names.queries.received, upstream=upstream),
-        *check_path(
-            deployment.network.path_of_names if upstream else {},
-            window.counted.path,
-            0,  # A question is no connection: what counts those must stand still.
-            found,
-            forwarding_rules=deployment.site.engine.writes_rules,
-            stray_packets=STRAY_PACKETS,
-        ),
     ]
 
 
@@ -255,13 +250,6 @@ def check_deployment(bed: Bed, deployment: Deployment) -> list[Gate]:
     ]
 
 
-def list_names(window: Window) -> dict[str, str]:
-    """Of lookups, with what connection tracking dropped of their questions."""
-    assert window.lookups
-    dropped = f"{window.counted.losses.conntrack_drops}"
-    return {**window.lookups.evidence, "packets that connection tracking dropped": dropped}
-
-
 def describe_handshakes(handshakes: int, resumed: int) -> dict[str, str]:
     """Of a load over TLS."""
     return {"TLS handshakes": f"{handshakes:,}, {resumed:,} of them resumed"} if handshakes else {}
@@ -282,6 +270,7 @@ def list_evidence(deployment: Deployment, held: bool) -> dict[str, str]:
         "container": str(server.container.id) if server.container else "none: native",
         "idle states": "held" if held else "free",
         "receive steering": "on" if condition.lab.receive_steering else "off",
+        **describe_links(deployment.docker_host, condition.lab),
         **(limits if site.provided.service.is_built_in else {}),
     }
 

@@ -29,7 +29,6 @@ from bench.measure.asks import ask_of, list_asks
 from bench.measure.engine_failures import describe_dead, explained
 from bench.measure.provision import Images, gather, require_same
 from bench.scenario.conditions import Condition, conditions
-from bench.scenario.engine_source import OWN_ENGINE
 from bench.scenario.load import Load
 from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.model import Vantage
@@ -38,6 +37,7 @@ from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
 from bench.scenario.requests import Request, page_of
 from bench.scenario.scenario import Scenario
 from bench.scenario.server_limits import limit_server, most_descriptors, most_queued
+from bench.scenario.service import APACHE_WORD
 
 CONTROL_S = 0.3
 """How long a control is asked in vain."""
@@ -120,6 +120,10 @@ class Bed:
         ready = self.scenario.served.ready
         if ready.path is not None:
             return Request(path=ready.path, status=ready.status)
+        if not condition.lab.too_big_icmp and self.scenario.service is None:
+            return Request(
+                path=APACHE_WORD, status=404
+            )  # It fits into a packet. A page may stall, and be told.
         usual = page_of(condition.load) if self.scenario.service is None else Request()
         return self.scenario.asked[0] if self.scenario.asked else usual
 
@@ -222,10 +226,10 @@ def prepare_bed(
                 tell(f"engine: a private Docker Engine on {place.name} ({place.description})")
                 try:
                     engines[place.name] = stack.enter_context(
-                        engine(found.docker[place.name], journal, place.engine, place.options)
+                        engine(found.docker[place.name], journal, place)
                     )
                 except EnvironmentLacks as fault:
-                    if place.engine == OWN_ENGINE and not place.options:
+                    if place.is_usual:
                         raise
                     missing[place.name] = fault.seen
             if not engines:
@@ -269,8 +273,9 @@ def prepare_bed(
 def verify_host_mode(bed: Bed, place: DockerHost) -> None:
     """Refuse to go on unless a host-mode container is in its Docker host's network namespace.
 
-    An engine whose containerd lives elsewhere would put it there, and every host-mode figure
-    would be of another network (containerd issue 10280).
+    That of a rootless engine is RootlessKit's, where dockerd is: no host that a client could reach. An
+    engine whose containerd lives elsewhere would put it there, and every host-mode figure would be of
+    another network (containerd issue 10280).
     """
     engine = bed.engines[place.name]
     stand_in = {"command": MEANWHILE, "network_mode": "host"}
@@ -281,10 +286,12 @@ def verify_host_mode(bed: Bed, place: DockerHost) -> None:
         container.reload()
         inode = engine.host.namespace(int(container.attrs["State"]["Pid"]))
     host = engine.host
-    if inode != network_of(host):
+    rootless = engine.rootless_pid
+    wanted = host.namespace(rootless) if rootless else network_of(host)
+    if inode != wanted:
         raise EnvironmentLacks(
             f"Proving that host mode is {place.name}'s network",
-            f"the container is in namespace {inode}, {place.name} in {network_of(host)}",
+            f"the container is in namespace {inode}, {place.name} in {wanted}",
             "This engine cannot be measured in a lab; report it with `dockerd --version`.",
         )
 

@@ -15,6 +15,8 @@ from bench.slots.answers import AnswerRecord
 from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Blame, Gate, GateKind, is_valid
 from bench.slots.observation import SlotMetrics
+from bench.slots.stalls import Stalls
+from bench.slots.starts import StartsRecord
 from bench.slots.surroundings import Facts
 from bench.slots.turns_record import TurnsRecord
 from bench.stored import Amount, Count, Moment, MomentIfAny, Stored, digest_plain
@@ -132,8 +134,12 @@ class SlotRecord(Stored):
     """Of a slot with taps."""
     cpu: CpuRecord | None = None
     """Of a slot whose load measures CPU."""
+    stalls: Stalls | None = None
+    """Connections that stood still until its end; None where none did."""
     turns: TurnsRecord | None = None
     """Of a slot that shared its time with others of its set; its `counters` are then those of its proof."""
+    starts: StartsRecord | None = None
+    """Of a slot whose subject is the start."""
     gates: tuple[Gate, ...] = Field(min_length=1)
     evidence: Mapping[str, str] = {}
     sealed: Mapping[str, str] = {}
@@ -178,6 +184,7 @@ class SlotRecord(Stored):
             values=self.values,
             requests=self.requests,
             index=self.slot.index,
+            stalled=self.stalls is not None,
             after_turn_of={
                 after.arm: after.p50_latency_us / after.otherwise_p50_us for after in self.turns.after
             }

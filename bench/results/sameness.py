@@ -6,6 +6,8 @@ from dataclasses import asdict, fields
 import pandas as pd
 
 from bench.records.run import RunRecord, SlotRecord
+from bench.scenario.conditions import conditions
+from bench.scenario.links import find_changed
 from bench.scenario.served import name_served
 from bench.slots.answers import find_differing
 from bench.slots.surroundings import Difference, find_differences
@@ -23,6 +25,7 @@ def tabulate_differences(record: RunRecord) -> pd.DataFrame:
         if arm == scenario.baseline
     }
     base = scenario.network(scenario.arm(scenario.baseline))
+    settings = conditions(scenario)
     rows = [
         {"condition": condition, "arm": arm, **asdict(difference)}
         for condition, arm, digest in sorted(found)
@@ -31,6 +34,7 @@ def tabulate_differences(record: RunRecord) -> pd.DataFrame:
             baselines[condition],
             record.surroundings[digest],
             (base, scenario.network(scenario.arm(arm))),
+            find_changed(settings[condition].lab),
         )
     ]
     columns = ["condition", "arm", *(field.name for field in fields(Difference))]

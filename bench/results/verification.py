@@ -22,6 +22,8 @@ from bench.scenario.load import Load
 from bench.slots.gates.load import usable_metrics
 from bench.slots.metrics import measure_requests, measure_turns, sum_settled_s
 from bench.slots.requests import RECORD_DTYPE, Outcome
+from bench.slots.stalls import find_stalls
+from bench.slots.starts import measure_starts
 
 if TYPE_CHECKING:
     from bench.results.run import Run
@@ -158,6 +160,12 @@ def find_capacity_differences(folder: Path, record: CapacityRecord) -> Iterator[
 
 def compare_slot(folder: Path, slot: SlotRecord, load: Load, *, is_early: bool = False) -> Iterator[str]:
     """The same of one slot; of an early schema a value that is not stored may be one that it did not know."""
+    if slot.starts:
+        for metric, value in measure_starts(slot.starts).items():
+            if not _is_same(slot.values.get(metric), value):
+                stored = slot.values.get(metric)
+                yield f"slot {slot.slot.index}: {metric} is stored as {stored}, and its starts say {value}"
+        return
     if not slot.requests and columns.REQUESTS_FILE not in slot.sealed:
         return  # It never came to a load.
     try:
@@ -177,10 +185,12 @@ def _recompute(folder: Path, slot: SlotRecord, load: Load) -> dict[str, tuple[fl
     else:
         found = measure_turns(records, turns)
     usable = usable_metrics(found.values, list(slot.gates))
+    stalls = find_stalls(records, None)
     pairs: dict[str, tuple[float | None, float | None]] = {
         "requests": (slot.requests, found.requests),
         "errors": (slot.errors, found.errors),
         "unfinished": (slot.unfinished, found.unfinished),
+        "stalled": (slot.stalls.stalled if slot.stalls else 0, stalls.stalled if stalls else 0),
         "p999_latency_us": (slot.p999_latency_us, found.p999_latency_us),
         "mean_latency_us": (slot.mean_latency_us, found.mean_latency_us),
         "service_p50_us": (slot.service_p50_us, found.service_p50_us),

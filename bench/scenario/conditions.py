@@ -26,7 +26,7 @@ class Condition(Frozen):
 
 def name_setting(factor: str, level: object) -> str:
     """A factor's level as people and tables name it: `connections=16`, `taps=true`."""
-    return f"{factor.split('.')[1]}={str(level).lower()}"
+    return f"{factor.split('.')[1]}={str(level).lower() or 'none'}"
 
 
 def conditions(scenario: Scenario) -> tuple[Condition, ...]:

@@ -4,11 +4,12 @@ Pure: text in, model out. All faults of a file are reported at once, each with i
 """
 
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 
 from bench.scenario.engine_source import OWN_ENGINE, EngineField
+from bench.scenario.links import define_fields
 from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.modes.addresses import ADDRESSES, LAN
 from bench.scenario.modes.catalogue import parse_mode
@@ -33,7 +34,15 @@ FIXED = "one level a run"
 """Marks a setting of load or lab that is no factor."""
 
 
-class LabSettings(Frozen):
+class LinkSettings(Frozen):
+    """What is set of the lab's links by name: fields of `scenario.links.FIELDS`."""
+
+
+if not TYPE_CHECKING:
+    LinkSettings = create_model("LinkSettings", __base__=LinkSettings, __module__=__name__, **define_fields())
+
+
+class LabSettings(LinkSettings):
     """What the machine and the lab's hosts do during a slot."""
 
     hold_idle_states: bool = True
@@ -42,6 +51,12 @@ class LabSettings(Frozen):
     """RPS: each host pays for its own receive path, as a separate machine would."""
     engine: EngineField = Field(default=OWN_ENGINE, json_schema_extra={"default": str(OWN_ENGINE)})
     """Docker Engine of the Docker hosts: the machine's own, or that of a Debian suite."""
+    userland_proxy: bool = True
+    """Of the engine: a docker-proxy for every published port. Off, 127.0.0.1 is reached by DNAT too."""
+    docker0_mtu: int = Field(default=0, ge=0, le=65_535)
+    """Of the engine: MTU of docker0 and of its containers' links; 0: Docker's 1500."""
+    firewall: Literal["machine", "nft", "legacy"] = "machine"
+    """Which of the kernel's firewalls the engine writes its rules into by `iptables`; machine: as it is."""
     taps: bool = False
     """Capture every packet at each link that it passes: where the time goes, at a cost of its own. A
     condition with taps is never compared with the baseline for a verdict."""
@@ -56,11 +71,20 @@ class LabSettings(Frozen):
     """Positive control: rate of the client's link in Mbit/s towards the client; 0: no limit."""
     client_ports: int = Field(default=0, ge=0, le=64_000)
     """Positive control: ephemeral ports that the client has; 0: as many as there can be."""
+    too_big_icmp: bool = True
+    """Let Docker hosts tell senders that a packet was too big (ICMP "fragmentation needed", ICMPv6 "packet
+    too big"). false: a rule drops it, as many a firewall does, and who sends such packets is never told."""
     upstreams: Literal["healthy", "dead-first", "refused-first", "ipv6", "ipv6-first"] = "healthy"
     """Of load.model lookup: the name servers that each container is given (`--dns`), all of the lab."""
     idle_containers: int = Field(default=0, ge=0, le=MOST_ALIVE)
     """Negative control: containers beside each slot's own that are alive and are asked nothing, of the
     scenario's modes in turn. What is asked nothing shall cost nothing."""
+
+    @property
+    def engine_options(self) -> dict[str, Any]:
+        """Of daemon.json, what they ask of an engine besides what its arms' modes need."""
+        asked: dict[str, Any] = {} if self.userland_proxy else {"userland-proxy": False}
+        return asked | ({"mtu": self.docker0_mtu} if self.docker0_mtu else {})
 
 
 class Interleave(Frozen):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.errors import InputError
@@ -15,7 +15,7 @@ from bench.scenario.modes.addresses import (
     docker_host_addresses,
     docker_host_ipv6,
 )
-from bench.scenario.modes.model import NetworkMode, Vantage
+from bench.scenario.modes.model import NetworkMode, Rootless, Vantage
 from bench.scenario.scenario import Scenario
 
 
@@ -27,6 +27,15 @@ class DockerHost:
     engine: EngineSource
     options: Mapping[str, Any]
     """Of its daemon.json."""
+    firewall: str = "machine"
+    """Into which its rules go: see `LabSettings.firewall`."""
+    rootless: Rootless | None = None
+    """How a user's own engine is joined to the host's network; None: the engine is root's."""
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is the machine's own engine as it is."""
+        return replace(self, number=0) == DOCKER1
 
     @property
     def name(self) -> str:
@@ -56,7 +65,10 @@ class DockerHost:
     @property
     def description(self) -> str:
         """For a person: the engine, and how it is set differently."""
-        return self.engine.description + (f" with {json.dumps(dict(self.options))}" if self.options else "")
+        rootless = f", rootless by {self.rootless}" if self.rootless else ""
+        options = f" with {json.dumps(dict(self.options))}" if self.options else ""
+        rules = f", its rules by iptables-{self.firewall}" if self.firewall != "machine" else ""
+        return f"{self.engine.description}{rootless}{options}{rules}"
 
 
 DOCKER1 = DockerHost(0, OWN_ENGINE, {})
@@ -68,27 +80,35 @@ def docker_hosts(scenario: Scenario) -> tuple[DockerHost, ...]:
 
     Raises InputError where they are more than the lab has addresses for.
     """
-    found: dict[tuple[EngineSource, str], DockerHost] = {}
+    found: list[DockerHost] = []
     for condition in conditions(scenario):
         for arm in scenario.arms:
-            engine, options = condition.lab.engine, scenario.network(arm).engine_options
-            key = engine, json.dumps(dict(options), sort_keys=True)
-            if key not in found:
-                found[key] = DockerHost(len(found), engine, options)
+            place = replace(_place(scenario, arm, condition), number=len(found))
+            if not any(_is_same(place, other) for other in found):
+                found.append(place)
     if len(found) > MAX_DOCKER_HOSTS:
         raise InputError(
             f"Placing the arms of {scenario.name}",
             f"they need {len(found)} Docker hosts, and the lab has addresses for {MAX_DOCKER_HOSTS}",
             "Name fewer engines in one scenario.",
         )
-    return tuple(found.values())
+    return tuple(found)
 
 
 def docker_host_of(scenario: Scenario, arm: Arm, condition: Condition) -> DockerHost:
     """The host on which `arm` runs under `condition`."""
-    options = scenario.network(arm).engine_options
-    return next(
-        host
-        for host in docker_hosts(scenario)
-        if host.engine == condition.lab.engine and host.options == options
-    )
+    place = _place(scenario, arm, condition)
+    return next(host for host in docker_hosts(scenario) if _is_same(host, place))
+
+
+def _place(scenario: Scenario, arm: Arm, condition: Condition) -> DockerHost:
+    """What `arm` needs under `condition`, without a number yet."""
+    lab = condition.lab
+    network = scenario.network(arm)
+    options = {**lab.engine_options, **network.engine_options}
+    return DockerHost(0, lab.engine, options, lab.firewall, network.rootless)
+
+
+def _is_same(one: DockerHost, other: DockerHost) -> bool:
+    """But for their numbers."""
+    return replace(one, number=other.number) == other

@@ -21,5 +21,7 @@ class SlotMetrics(Stored):
     """In its window; None where nobody counted them."""
     index: int = 0
     """Place in the order of measuring."""
+    stalled: bool = False
+    """Whether connections stood still until its end."""
     after_turn_of: Mapping[str, float] = {}
     """Of a slot that took turns: arm of the turn before -> its p50 then, by that after all others."""

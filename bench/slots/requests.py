@@ -21,8 +21,8 @@ RECORD_DTYPE = np.dtype(
         ("outcome", "<i2"),
     ]
 )
-"""A request as it is kept. Stamps are CLOCK_MONOTONIC; 0 where the moment never came. `request`: which of its
-load's requests it was, from 0."""
+"""A request as it is kept. Stamps are CLOCK_MONOTONIC; 0 where the moment never came. `bytes`: of the
+answer's body, or as much as had come. `request`: which of its load's requests it was, from 0."""
 NO_CONNECTION = 65_535
 """In the record of a request that was never sent; a load has fewer connections than that."""
 
@@ -46,3 +46,10 @@ class Outcome(IntEnum):
     """The server closed or reset the connection."""
     UNFINISHED = 4
     """Still in flight when the drain's time was up; or, in an open loop, not even sent by then."""
+    STALLED = 5
+    """The same, and for STALL_NS or longer nothing had moved on its connection."""
+
+
+STALL_NS = 1_000_000_000
+"""So long nothing came and nothing could be sent: TCP's timer, whose least is 200 ms (tcp(7), RTO_MIN of the
+kernel's tcp.h), has run out twice by then, and what was sent again did not come through either."""

@@ -7,7 +7,7 @@ explained by a rule here; any other is a warning on the verdict.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from bench.scenario.modes.model import NetworkMode
@@ -30,6 +30,10 @@ def _is_without_docker(network: NetworkMode) -> bool:
 
 def _is_ipv6(network: NetworkMode) -> bool:
     return network.ipv6
+
+
+def _is_rootless(network: NetworkMode) -> bool:
+    return network.rootless is not None
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,22 @@ EXPLANATIONS = (
         _is_without_docker,
         "without Docker there are no control group, limits, log or system call filter of a container",
     ),
+    Explanation(
+        r"limit (cpuset\..*|pids\.max)|process Uid",
+        _is_rootless,
+        "a rootless engine makes no control groups: its cores are those of its user, who is root inside",
+    ),
+    Explanation(
+        r"net\.core\.xfrm_.*|net\.ipv6\.route\..*",
+        _is_rootless,
+        "the kernel shows them in no network that belongs to a user namespace",
+    ),
     Explanation(r"net\.ipv6\..*", _is_ipv6, "IPv6 is the mode's subject"),
 )
+
+
+FACTS_OF_KNOB = {"mtu": r"link mtu", "offloads_off": r"offload .*", "queue": r"link (qdisc|txqlen)"}
+"""Knob of `scenario.links.KNOBS` -> the facts, a regular expression, that follow from it."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +109,22 @@ def digest(facts: Facts) -> str:
 
 
 def find_differences(
-    baseline: Facts, facts: Facts, modes: tuple[NetworkMode, NetworkMode]
+    baseline: Facts,
+    facts: Facts,
+    modes: tuple[NetworkMode, NetworkMode],
+    changed: Collection[tuple[str, str]] = (),
 ) -> list[Difference]:
-    """Every fact in which two arms of `modes` differ, with what explains it."""
+    """Every fact in which two arms of `modes` differ, with what explains it.
+
+    `changed`: links and knobs that the scenario sets (`scenario.links.find_changed`).
+    """
     return [
-        Difference(name, baseline.get(name), facts.get(name), _explain(name, modes))
+        Difference(
+            name,
+            baseline.get(name),
+            facts.get(name),
+            _explain(name, modes) or _explain_by_link(name, modes, changed),
+        )
         for name in sorted(baseline.keys() | facts.keys())
         if baseline.get(name) != facts.get(name)
     ]
@@ -106,4 +135,18 @@ def _explain(fact: str, modes: tuple[NetworkMode, NetworkMode]) -> str | None:
         # Of one of the two alone: what both modes imply cannot explain a difference between them.
         if re.fullmatch(explanation.names, fact) and len(set(map(explanation.applies, modes))) == 2:
             return explanation.reason
+    return None
+
+
+def _explain_by_link(
+    fact: str, modes: tuple[NetworkMode, NetworkMode], changed: Collection[tuple[str, str]]
+) -> str | None:
+    """Where the scenario sets a link that serves one of the two and not the other."""
+    served_by = [
+        {"uplink"} if network.in_host_network or _stands_on_the_wire(network) else {"docker0", "veth"}
+        for network in modes
+    ]
+    for link, knob in changed:
+        if re.fullmatch(FACTS_OF_KNOB[knob], fact) and (link in served_by[0]) != (link in served_by[1]):
+            return f"the scenario sets {link}_{knob}, and {link} is on the way of one of them alone"
     return None

@@ -72,8 +72,9 @@ class Ask:
         """Docker's answer to creating it: `Id` and `Warnings`."""
         bindings: dict[str, Any] = {}
         for mapping in self.publish:
-            port, _, container_port = mapping.rpartition(":")
-            bindings[f"{container_port}/tcp"] = port
+            published, _, container_port = mapping.rpartition(":")
+            at, _, port = published.rpartition(":")
+            bindings[f"{container_port}/tcp"] = (at, port) if at else port
         host_config = api.create_host_config(
             network_mode=self.network,
             dns=[self.dns] if self.dns else None,

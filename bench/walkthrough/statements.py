@@ -13,6 +13,7 @@ from bench.walkthrough.subjects import (
     provided_modes,
     readers,
     rights,
+    rootless,
     shared_stack,
     two_addresses,
 )
@@ -30,5 +31,6 @@ SUBJECTS: Mapping[str, tuple[Statement, ...]] = {
     "Which rules a request meets": hooks.STATEMENTS,
     "Which client the server sees": client_address.STATEMENTS,
     "By which name, and from where": names.STATEMENTS,
+    "A rootless engine": rootless.STATEMENTS,
     "Readers' questions": readers.STATEMENTS,
 }

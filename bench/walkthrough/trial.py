@@ -14,7 +14,7 @@ from bench.lab.hosts.host import Host, Program
 from bench.lab.servers.containers import create_network
 from bench.lab.servers.engine import Engine
 from bench.records.findings import Source, Word
-from bench.scenario.modes.model import DockerNetwork
+from bench.scenario.modes.model import DockerNetwork, Mode
 from bench.walkthrough.container import Running
 from bench.walkthrough.container_spec import Ask
 from bench.walkthrough.transcript import PATIENCE_S, Notes, wait
@@ -39,11 +39,14 @@ class Ground:
     docker3: Engine
     """Writes no firewall rules (`iptables: false`), so docker-proxy carries published ports."""
     version: str
+    rootless: Mapping[Mode, Engine | str]
+    """A user's own engines, on Docker hosts of their own; of one that cannot be had, why."""
 
     @property
     def engines(self) -> tuple[Engine, ...]:
         """Of all Docker hosts."""
-        return self.docker1, self.docker2, self.docker3
+        rootless = (living for living in self.rootless.values() if not isinstance(living, str))
+        return self.docker1, self.docker2, self.docker3, *rootless
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Something breaks in the middle of a slot: the slot is INVALID and says why, and nothing else is lost."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -214,3 +215,39 @@ def test_a_full_disk_ends_the_run_in_one_paragraph_and_keeps_what_was_written(tm
             assert len(run.requests(slot.slot.index)) == slot.requests
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_clock_that_is_put_back_and_forth_moves_no_figure_and_keeps_no_run_from_its_end(
+    tmp_path: Path,
+) -> None:
+    """Of the run's processes alone: the machine's own clock is left as it is."""
+    clock, library = tmp_path / "clock", tmp_path / "clock.so"
+    source = Path(__file__).with_name("clock.c")
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
+    clock.write_text("0")
+    environment = {**os.environ, "LD_PRELOAD": str(library), "CLOCK_OFF_BY": str(clock)}
+    scenario, results = write_scenario(tmp_path, 3), tmp_path / "results"
+    begun = time.monotonic()
+    with subprocess.Popen(
+        bench_argv("run", scenario, "--results", results),
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        for number, moment in enumerate(("-3600", "172800"), start=1):
+            wait_for_slot(process, number)
+            clock.write_text(moment)
+        _, said = process.communicate(timeout=PATIENCE_S)
+    lasted_s = time.monotonic() - begun
+    assert process.returncode in DONE, said
+    record = api.load(only_run(results)).record
+    assert record.status is Status.COMPLETE
+    assert record.finished_at is not None
+    days = {slot.started_at[:10] for slot in record.slots}
+    assert len(days) == 2, "the clock was not put forth"
+    assert sum(slot.seconds for slot in record.slots) < lasted_s
+    assert all(slot.requests for slot in record.slots)
+    for command in (("verify", only_run(results), "--deep"), ("list", "--results", results)):
+        done = bench(*command)
+        assert done.returncode == 0, done.stderr

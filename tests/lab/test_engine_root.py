@@ -60,7 +60,7 @@ def sealed_lab(suite: str) -> Iterator[tuple[lab.Lab, journal.Journal, list[Dock
 
 @contextmanager
 def engine_of(place: DockerHost, found: lab.Lab, notes: journal.Journal) -> Iterator[engine.Engine]:
-    with engine.engine(found.docker[place.name], notes, place.engine, place.options) as living:
+    with engine.engine(found.docker[place.name], notes, place) as living:
         yield living
 
 

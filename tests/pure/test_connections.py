@@ -14,7 +14,7 @@ import pytest
 from bench.generator.closed_loop import Connections
 from bench.generator.compiled_loop import CompiledLoop
 from bench.generator.request_log import RequestLog
-from bench.slots.requests import Outcome
+from bench.slots.requests import STALL_NS, Outcome
 
 from .servers import (
     ADDRESS,
@@ -431,12 +431,39 @@ def test_a_request_that_is_never_answered_is_recorded_as_unfinished() -> None:
         assert records[column].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("begun", [b"", response()[:-1]], ids=["nothing", "all but a byte"])
+def test_a_connection_on_which_nothing_moves_for_a_second_has_stalled_at_what_it_had(begun: bytes) -> None:
+    def handle(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(begun)
+        read_request(connection)
+
+    with serving(handle) as port:
+        [record], _ = take_rounds(port, drain_s=STALL_NS / 1e9 + 0.3)
+
+    assert (record["outcome"], record["done_ns"]) == (Outcome.STALLED, 0)
+    assert record["bytes"] == (1023 if begun else 0)
+
+
+def test_an_answer_that_dribbles_until_the_end_is_unfinished_and_has_not_stalled() -> None:
+    def handle(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        for byte in response()[:300]:
+            connection.sendall(bytes([byte]))
+            time.sleep(0.02)
+
+    with serving(handle) as port:
+        [record], _ = take_rounds(port, drain_s=STALL_NS / 1e9 + 0.3)
+
+    assert record["outcome"] == Outcome.UNFINISHED
+
+
 def test_an_answer_that_has_begun_and_does_not_end_is_unfinished() -> None:
     with serving(answering(response()[:-1])) as port:
         [record], _ = take_rounds(port, drain_s=0.1)
 
     assert record["outcome"] == Outcome.UNFINISHED
-    assert (record["done_ns"], record["bytes"], record["status"]) == (0, 0, 200)
+    assert (record["done_ns"], record["bytes"], record["status"]) == (0, 1023, 200)
     assert record["first_byte_ns"] >= record["sent_ns"]
 
 

@@ -31,6 +31,20 @@ def test_a_mode_that_needs_another_engine_has_a_host_of_its_own() -> None:
     ]
 
 
+def test_each_way_to_be_rootless_has_a_host_of_its_own_beside_root_s_engine() -> None:
+    builtin, slirp4netns = (
+        Arm(name=name, mode=name) for name in ("rootless-builtin", "rootless-slirp4netns")
+    )
+    scenario = make_scenario(arms=(HOST, builtin, slirp4netns, BRIDGE))
+    hosts = docker_hosts(scenario)
+    [condition] = conditions(scenario)
+
+    assert [host.rootless and host.rootless.ports for host in hosts] == [None, "builtin", "slirp4netns"]
+    assert [docker_host_of(scenario, arm, condition).number for arm in scenario.arms] == [0, 1, 2, 0]
+    assert hosts[0] == DOCKER1
+    assert "rootless by slirp4netns and builtin ports" in hosts[1].description
+
+
 def test_every_level_of_the_engine_has_its_hosts_and_no_two_hosts_share_an_address() -> None:
     scenario = make_scenario(arms=(HOST, PROXY), factors=ENGINES)
     hosts = docker_hosts(scenario)
@@ -69,3 +83,17 @@ def test_more_engines_than_the_lab_has_addresses_for_are_refused() -> None:
     assert len(docker_hosts(make_scenario(factors=engines(MAX_DOCKER_HOSTS)))) == MAX_DOCKER_HOSTS
     with pytest.raises(InputError, match="51 Docker hosts"):
         docker_hosts(make_scenario(factors=engines(MAX_DOCKER_HOSTS + 1)))
+
+
+def test_what_is_asked_of_an_engine_makes_a_docker_host_of_its_own() -> None:
+    factors = {"lab.userland_proxy": (True, False), "lab.firewall": ("machine", "legacy")}
+    hosts = docker_hosts(make_scenario(lab=LabSettings(docker0_mtu=1400), factors=factors))
+
+    without = {"mtu": 1400, "userland-proxy": False}
+    assert [(dict(host.options), host.firewall) for host in hosts] == [
+        ({"mtu": 1400}, "machine"),
+        ({"mtu": 1400}, "legacy"),
+        (without, "machine"),
+        (without, "legacy"),
+    ]
+    assert [host.name for host in hosts] == ["docker1", "docker2", "docker3", "docker4"]

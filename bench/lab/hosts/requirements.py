@@ -67,6 +67,10 @@ TOOLS = (
         "the loop, the image's own programs and the null server, where the cache has none",
         makes=("loop-*", "busy-wait-*", "look-up-*", "null-server-*"),
     ),
+    Tool("rootlesskit", "rootlesskit", "the rootless modes", always=False),
+    Tool("slirp4netns", "slirp4netns", "rootless-builtin and rootless-slirp4netns", always=False),
+    Tool("pasta", "passt", "rootless-pasta", always=False),
+    Tool("newuidmap", "uidmap", "the rootless modes: ids of a user's own namespace", always=False),
     Tool(OPENSSL, "openssl", "service.tls, whose certificate it makes", always=False),
     Tool(DNSMASQ, "dnsmasq-base", "load.model lookup, whose name servers it is", always=False),
     Tool(

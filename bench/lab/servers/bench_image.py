@@ -18,7 +18,7 @@ from bench.lab.hosts.namespaces import HostPlan, namespace_host
 from bench.lab.hosts.requirements import require_all
 from bench.lab.servers.engine import engine
 from bench.lab.servers.image import write_bench_image
-from bench.scenario.engine_source import OWN_ENGINE
+from bench.scenario.placement import DOCKER1
 
 ROOM_BYTES = 6 * 2**30
 """For an engine that has context, layers and archive at once; of memory, it takes what is used."""
@@ -37,7 +37,7 @@ def make_bench_image(archive: Path) -> None:
         try:
             with namespace_host(plan, journal) as host:
                 host.run(["mount", "-o", f"remount,size={ROOM_BYTES}", f"{host.scratch}/data"])
-                with engine(host, journal, OWN_ENGINE, {}) as builder:
+                with engine(host, journal, DOCKER1) as builder:
                     write_bench_image(builder.client, archive)
         finally:
             undo(journal.run_id)

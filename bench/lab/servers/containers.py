@@ -65,8 +65,19 @@ def create_container(
 
     Raises MeasurementInvalid, `doing` that, where Docker refuses.
     """
+    container = new_container(engine, doing, name, image_id, options)
     try:
-        container = engine.client.containers.create(
+        yield container
+    finally:
+        remove_container(container, engine)
+
+
+def new_container(
+    engine: Engine, doing: str, name: str, image_id: str, options: Mapping[str, Any]
+) -> Container:
+    """The same, for who removes it by `remove_container`."""
+    try:
+        return engine.client.containers.create(
             image_id,
             name=engine.prefix + name,
             cpuset_cpus=engine.host.cpus,
@@ -75,10 +86,11 @@ def create_container(
         )
     except APIError as fault:
         raise MeasurementInvalid(doing, str(fault.explanation), "See dockerd's messages.") from fault
-    try:
-        yield container
-    finally:
-        _remove(container.remove, engine, force=True)
+
+
+def remove_container(container: Container, engine: Engine) -> None:
+    """End it at once, whatever it does, and take it away. What is gone needs no removing."""
+    _remove(container.remove, engine, force=True)
 
 
 def start_container(container: Container, doing: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from bench.judgement.comparison import Compared, Comparison, Word
 from bench.records.environment import REMOTE, UNKNOWN
+from bench.report.run.stalls import name_stalled
 from bench.report.text import count, format_interval, format_number, format_percent, format_share, join_words
 from bench.results.run import Run
 from bench.results.verification import describe_faults
@@ -54,6 +55,8 @@ def describe_difference(comparison: Comparison) -> str:
     if not more:
         difference, interval = -difference, (-interval[1], -interval[0])
     size = f"{format_number(difference)} {comparison.unit} {format_interval(interval)}"
+    if comparison.metric.unit == "MB":
+        return f"{comparison.candidate} takes {size} {'more' if more else 'less'}"
     if comparison.metric.higher_is_better:
         return f"{comparison.candidate} serves {size} {'more' if more else 'fewer'}"
     return f"{comparison.candidate} {'adds' if more else 'saves'} {size}"
@@ -63,6 +66,8 @@ def describe_workload(run: Run) -> str:
     """What every slot had in common: a factor that a condition changes is not named."""
     scenario = run.record.scenario
     load, varied = scenario.load, set(scenario.factors)
+    if load.is_start:
+        return f"{load.describe_start(varied)} ({served.name_served(scenario)})"
     said = {
         "load.page_bytes": served.describe_workload(scenario),
         "load.connections": load.describe_connections(),
@@ -84,7 +89,8 @@ def describe_vantage(run: Run) -> str:
 
 def answer_sentence(run: Run) -> str:
     """The run's answer in one sentence, with its interval and its scope; first, whether it may be used."""
-    return f"{describe_faults(f'run {run.record.id}', run.faults)} {_answer(run)}".strip()
+    said = (describe_faults(f"run {run.record.id}", run.faults), _answer(run), name_stalled(run))
+    return " ".join(filter(None, said))
 
 
 def _answer(run: Run) -> str:

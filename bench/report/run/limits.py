@@ -34,6 +34,8 @@ def describe_limits(run: Run) -> list[str]:
             "Between client and server are these machines' network cards, and this wire and these switches:"
             " over another network the ratio is another. The difference in microseconds travels better."
         )
+    if load.is_start:
+        return _describe_limits_of_starts(engines=engines)
     return [
         place,
         (
@@ -51,6 +53,25 @@ def describe_limits(run: Run) -> list[str]:
             f" start alone, and proved the path{', beside what its walkthrough tried' * tried}."
         ),
         *([steps] if run.record.scenario.ladder else []),
+    ]
+
+
+def _describe_limits_of_starts(*, engines: bool) -> list[str]:
+    return [
+        (
+            "Docker's client is bench's own, over the engine's socket, and its images lie in memory: what"
+            " `docker run` adds of itself, and what a disk or a registry takes, is not in these times."
+        ),
+        (
+            "Client and Docker host share a machine of few cores: how starts hinder one another is these"
+            " cores' and this engine's."
+        ),
+        (
+            "The intervals hold for this machine in this hour, not for other machines, kernels or"
+            f" {'engines than those named' if engines else 'versions'}."
+        ),
+        "Behind the ports that are published besides nothing listens, and nothing is sent to them.",
+        "What a container serves once it is up, and how fast, is another question.",
     ]
 
 

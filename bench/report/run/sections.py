@@ -25,6 +25,8 @@ from bench.report.run import (
     sensitivity,
     service,
     slot_tables,
+    stalls,
+    starts,
     statements,
     steps,
 )
@@ -38,6 +40,7 @@ from bench.report.run.figures.paths import PATHS
 from bench.report.run.figures.quantile_curve import QUANTILE_CURVE
 from bench.report.run.figures.region_map import REGIONS
 from bench.report.run.figures.shares import SHARES
+from bench.report.run.figures.starts import STARTS
 from bench.report.run.figures.throughput import THROUGHPUT
 from bench.report.run.figures.timeline import SLOT_TIMELINE
 from bench.report.run.figures.waterfalls import CONTRASTS, WATERFALLS
@@ -65,10 +68,17 @@ class Section:
 
 SECTIONS = (
     Section(name="meaning", title="What it means for you", tell=meaning.tell_meaning),
+    Section(name="stalls", title="Stalls: connections that stood still", tell=stalls.tell_stalls),
     Section(
         name="card",
         title="Which mode to take: cost beside what is given up",
         tell=card.tell_modes,
+    ),
+    Section(
+        name="starts",
+        title="What starting takes",
+        tell=starts.tell_starts,
+        drawings=(STARTS,),
     ),
     Section(
         name="steps",

@@ -32,6 +32,8 @@ USER_NETWORK = "198.19.1.0/24"
 WIRED_NETWORK = "198.19.2.0/30"
 """Of a veth pair that is wired by hand, with both of its ends:"""
 WIRED_HOST, WIRED_CONTAINER = "198.19.2.1", "198.19.2.2"
+ROOTLESS_NETWORK = "198.19.3.0/24"
+"""Between RootlessKit's namespace and the program that is its network stack (`--cidr`)."""
 ADDRESS_POOL = "base=198.19.128.0/17,size=24"
 """Of networks that a user defines without a subnet (`--default-address-pool`)."""
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from bench.scenario.modes.footprint import Counter, Expected, Path
 
+LOOPBACK = "lo"
+TAP = "tap0"
+"""Of RootlessKit's namespace, to the network stack in user space."""
 MAPPED = "container"
 """`container:<arm>`: shares the network of another arm's container."""
 
@@ -47,6 +50,9 @@ class Mode(StrEnum):
     HOST_IPV6 = "host-ipv6"
     BRIDGE_IPV6 = "bridge-ipv6"
     NATIVE = "native"
+    ROOTLESS_BUILTIN = "rootless-builtin"
+    ROOTLESS_SLIRP4NETNS = "rootless-slirp4netns"
+    ROOTLESS_PASTA = "rootless-pasta"
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,24 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Rootless:
+    """An engine that an unprivileged user runs by RootlessKit: how it is joined to its host's network."""
+
+    network: str
+    """Network driver (`--net`): the program that is the network stack of RootlessKit's namespace."""
+    ports: str
+    """Port driver (`--port-driver`): who takes what comes for a published port."""
+
+    def __str__(self) -> str:
+        return f"{self.network} and {self.ports} ports"
+
+    @property
+    def entry(self) -> str:
+        """Link of RootlessKit's namespace on which the packets for a published port come."""
+        return LOOPBACK if self.ports == "builtin" else TAP
+
+
+@dataclass(frozen=True)
 class NetworkMode:
     """One mode. `docker` is the word after `--network`; None runs Apache without Docker."""
 
@@ -110,6 +134,8 @@ class NetworkMode:
     """From the Docker host itself; without a vantage from which the mode cannot be reached."""
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     """Of daemon.json: an engine of its own is started where the default one lacks them."""
+    rootless: Rootless | None = None
+    """A user's engine of its own is started; None: root's."""
     steps: tuple[Step, ...] = ()
     reachable: bool = True
     """False for a control, that must not answer."""
