@@ -80,8 +80,8 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
         watch = watch_cpu(docker_host, deployment.site.engine.cgroup, bed.generator.process.pid)
         idle = _watch_idle(watch)
     before = deployment.count()
-    lookups = None
-    captured: Sequence[Captured] = ()
+    lookups: Lookups | None = None
+    captured: list[Captured] = []
     if load.is_lookup:
         bed.begin_activity()
         lookups = look_up(bed, deployment)

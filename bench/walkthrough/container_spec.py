@@ -84,7 +84,7 @@ class Ask:
         if bindings:
             # docker-py itself refuses ports beside host mode, which is the engine's to answer.
             host_config["PortBindings"] = convert_port_bindings(bindings)
-        endpoints = None
+        endpoints: dict[str, Any] | None = None
         if self.network and self.ip:
             endpoint = api.create_endpoint_config(ipv4_address=self.ip)
             endpoints = {"EndpointsConfig": {self.network: endpoint}}
