@@ -13,7 +13,8 @@ from bench.lab.instruments.firewall import read_firewall
 from bench.lab.instruments.surroundings import read_surroundings
 from bench.lab.instruments.tcpdump import RootlessNetwork
 from bench.lab.servers.parity import describe_start
-from bench.lab.servers.server import Server, Site, network_inode
+from bench.lab.servers.server import Server, network_inode
+from bench.lab.servers.site import Site
 from bench.measure.links import arrange_veth
 from bench.measure.readiness import await_answer
 from bench.measure.testbed import CONTROL_S, Bed
@@ -21,7 +22,7 @@ from bench.procfs import parse_limits
 from bench.scenario.conditions import Condition
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import UPLINK
-from bench.scenario.modes.footprint import Counter
+from bench.scenario.modes.footprint import Counter, Path
 from bench.scenario.modes.model import NetworkMode, Vantage
 from bench.slots.gates.gate import Gate
 from bench.slots.gates.identity import check_control
@@ -62,6 +63,12 @@ class Deployment:
     def docker_host(self) -> Host:
         """The host that it is on."""
         return self.site.engine.host
+
+    @property
+    def path_taken(self) -> Path:
+        """Every counter that its load must move."""
+        condition = self.condition
+        return self.network.path_from(condition.load.vantage, userland_proxy=condition.lab.userland_proxy)
 
     @property
     def path(self) -> str:
@@ -149,7 +156,7 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
             condition=condition,
             network=network,
             site=site,
-            sender=bed.sender(site),
+            sender=server.sender,
             server=server,
             first_200_ns=first_200_ns,
             inode=network_inode(server, site.engine),
