@@ -20,7 +20,7 @@ from bench.measure.readiness import await_answer
 from bench.measure.testbed import CONTROL_S, Bed
 from bench.procfs import parse_limits
 from bench.scenario.conditions import Condition
-from bench.scenario.model import Arm
+from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.catalogue import UPLINK
 from bench.scenario.modes.footprint import Counter, Path
 from bench.scenario.modes.model import NetworkMode, Vantage
@@ -86,7 +86,7 @@ class Deployment:
 
         Raises ProcessLookupError where it has ended.
         """
-        engine, lab = self.site.engine, self.condition.lab
+        engine = self.site.engine
         found = read_network_counters(
             self.sender,
             self.docker_host,
@@ -95,11 +95,7 @@ class Deployment:
             writes_rules=engine.writes_rules,
             rootless_pid=engine.rootless_pid,
         )
-        if not (lab.bystanders and lab.bystander_rps):
-            return found
-        # Connections they open none, and the server's are its own.
-        proxied = () if engine.writes_rules else (Counter.PROXY_CPU,)
-        return found.without((*OF_PACKETS, *proxied), "the traffic of bystanders moves them as well")
+        return leave_out_bystanders(found, self.condition.lab, writes_rules=engine.writes_rules)
 
     def describe_trouble(self) -> str:
         """What is known of a living server whose answers are not right: its descriptors, its last words."""
@@ -163,6 +159,16 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
             facts=facts,
             rules=_count_rules(site, server, network),
         )
+
+
+def leave_out_bystanders(
+    counted: NetworkCounters, lab: LabSettings, *, writes_rules: bool
+) -> NetworkCounters:
+    """Their packets move what counts packets; connections they open none, and the server's are its own."""
+    if not (lab.bystanders and lab.bystander_rps):
+        return counted
+    proxied = () if writes_rules else (Counter.PROXY_CPU,)
+    return counted.without((*OF_PACKETS, *proxied), "the traffic of bystanders moves them as well")
 
 
 def _require_set(site: Site, facts: Facts, arm: Arm) -> None:
