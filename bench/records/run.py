@@ -15,7 +15,7 @@ from bench.slots.answers import AnswerRecord
 from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Blame, Gate, GateKind, is_valid
 from bench.slots.observation import SlotMetrics
-from bench.slots.stalls import Stalls
+from bench.slots.stalls_record import Stalls
 from bench.slots.surroundings import Facts
 from bench.slots.turns_record import TurnsRecord
 from bench.stored import Amount, Count, Moment, MomentIfAny, Stored, digest_plain
