@@ -147,6 +147,13 @@ def parse_listeners(text: str) -> Iterator[tuple[str, int]]:
             yield str(ip_address(packed)), int(port, 16)
 
 
+def parse_named_columns(text: str, protocol: str) -> dict[str, int]:
+    """Name -> value of the two lines of `protocol` in /proc/PID/net/snmp or netstat: one of names, one of
+    numbers."""
+    names, values = [line.split()[1:] for line in text.splitlines() if line.startswith(f"{protocol}:")]
+    return dict(zip(names, map(int, values), strict=True))
+
+
 LIMITS = ("open files", "processes", "stack size", "locked memory", "core file size")
 
 
@@ -157,6 +164,16 @@ def parse_limits(text: str) -> Iterator[tuple[str, str]]:
             if line.startswith(f"Max {name} "):
                 soft, hard = line.removeprefix(f"Max {name} ").split()[:2]
                 yield name, f"{soft} (hard {hard})"
+
+
+def parse_memory_mb(text: str, field: str) -> float:
+    """`Rss` or `Pss` of /proc/PID/smaps_rollup, in MB of 10^6 bytes (it says kB, and means 1,024 bytes);
+    0 of a process that has ended."""
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024 / 1e6
+    return 0.0
 
 
 def available_memory(text: str) -> int:

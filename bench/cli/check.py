@@ -39,7 +39,10 @@ def check(
         list[str] | None, typer.Option(help="With --max-cost, --baseline: this arm only; may be repeated.")
     ] = None,
     metric: Annotated[
-        list[Metric] | None, typer.Option(help="With those: this metric, not the p50; may be repeated.")
+        list[Metric] | None,
+        typer.Option(
+            help="With those: this metric, not the p50 (of starts, the first answer); may be repeated."
+        ),
     ] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")] = None,
     as_json: JsonOption = False,
@@ -152,7 +155,7 @@ def _choose_metrics(run: "Run", asked: list[Metric]) -> list[Metric]:
     for metric in asked:
         if metric not in known:
             raise InputError(DOING, f"--metric is {metric}", f"This run compares {', '.join(known)}.")
-    return asked or [Metric.P50_LATENCY_US]
+    return asked or [run.record.scenario.leading]
 
 
 def _read_claims(scenario: "Scenario", asked: list[str]) -> dict[str, "ClaimWord"]:

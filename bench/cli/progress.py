@@ -14,6 +14,8 @@ from bench.records.run import SlotRecord
 from bench.scenario.metric import Metric
 from bench.slots.gates.gate import Gate
 
+OF_STARTS = (Metric.FIRST_ANSWER_MS, Metric.REMOVED_MS)
+
 
 @contextmanager
 def show_progress(console: Console) -> Iterator[Progress]:
@@ -73,11 +75,14 @@ def describe_slot(record: SlotRecord) -> str:
         return f"{what}: INVALID ({'; '.join(_describe_failure(gate) for gate in record.failed_gates)})"
     if not record.values:
         return f"{what}: unreachable, as a control must be"
+    if record.starts:
+        times = (f"{metric.label} {_number(record.values.get(metric), ',.0f')} ms" for metric in OF_STARTS)
+        return f"{what}: {', '.join(times)}"
     p50 = record.values.get(Metric.P50_LATENCY_US)
     rate = record.values.get(Metric.THROUGHPUT_RPS)
     cpu = record.values.get(Metric.CPU_US_PER_REQUEST)
     used = "" if cpu is None else f", {cpu:.1f} us of CPU a request"
-    return f"{what}: p50 {_number(p50, '.1f')} us, {_number(rate, ',.0f')} req/s{used}"
+    return f"{what}: p50 {_number(p50, ',.1f')} us, {_number(rate, ',.0f')} req/s{used}"
 
 
 def clock(seconds: float) -> str:

@@ -60,7 +60,7 @@ class Generator:
     def send_from(self, host: Host) -> None:
         """Have what follows come from `host`; the generator keeps its cores."""
         if host.network_file != self.sender.network_file:
-            self._ask(Enter(network=str(host.network_file)), Entered)
+            self.ask(Enter(network=str(host.network_file)), Entered)
             self.sender = host
 
     def first_200_ns(
@@ -84,14 +84,14 @@ class Generator:
             timeout_s=timeout_s,
             secret=secret,
         )
-        probed = self._ask(order, Probed)
+        probed = self.ask(order, Probed)
         if probed.failure:
             raise lost(probed.failure)
         return probed.first_200_ns or None
 
     def fetch(self, endpoint: Endpoint, ask: Ask, tls: Tls | None = None) -> Fetched:
         """One whole answer of the server at `endpoint`, or why there is none."""
-        return self._ask(Fetch(address=endpoint.address, port=endpoint.port, ask=ask, tls=tls), Fetched)
+        return self.ask(Fetch(address=endpoint.address, port=endpoint.port, ask=ask, tls=tls), Fetched)
 
     def prove(self, endpoint: Endpoint, secret: Secret | None) -> None:
         """See that the server at `endpoint` is the one that this run started, from everywhere that load comes
@@ -111,7 +111,7 @@ class Generator:
 
     def _ask_word(self, endpoint: Endpoint, secret: Secret) -> Proved:
         order = Prove(address=endpoint.address, port=endpoint.port, secret=secret)
-        proved = self._ask(order, Proved)
+        proved = self.ask(order, Proved)
         if proved.stranger:
             raise NotOurs(
                 f"Asking who serves at {endpoint.address}:{endpoint.port}",
@@ -157,7 +157,7 @@ class Generator:
             locustfile=self.find_locustfile(load),
             workers=self.count_workers(load),
         )
-        driven = self._ask(order, Driven)
+        driven = self.ask(order, Driven)
         if driven.failure:
             raise MeasurementInvalid(
                 f"Sending load to {name} at {endpoint.address}:{endpoint.port}",
@@ -212,7 +212,7 @@ class Generator:
             cell_ns=cell_ns,
             settle_ns=round(interleave.settle_ms * 1e6),
         )
-        driven = self._ask(order, DrivenCells)
+        driven = self.ask(order, DrivenCells)
         if driven.failure:
             raise MeasurementInvalid(
                 f"Sending load to {', '.join(server.name for server in servers)} in turns",
@@ -252,11 +252,12 @@ class Generator:
     def write_report(self, path: Path) -> int:
         """Have Locust write its own HTML report; returns Locust's count of requests."""
         written = self.log.with_name("locust.html")
-        reported = self._ask(Report(path=str(written)), Reported)
+        reported = self.ask(Report(path=str(written)), Reported)
         copyfile(written, path)
         return reported.requests
 
-    def _ask(self, order: Message, answer: type[Answer]) -> Answer:
+    def ask(self, order: Message, answer: type[Answer]) -> Answer:
+        """Give an order, and wait for its answer."""
         assert self.process.stdin
         assert self.process.stdout
         try:

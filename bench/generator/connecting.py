@@ -45,7 +45,7 @@ def connect_many(address: str, port: int, count: int, within_s: float = CONNECT_
         while time.monotonic() < deadline:
             while len(found) < count and len(pending) < OPENING_AT_ONCE and not failed:
                 try:
-                    opening = _begin(first.family, address, port)
+                    opening = begin_connecting(first.family, address, port)
                 except OSError:
                     failed = True
                     break
@@ -71,7 +71,9 @@ def connect_many(address: str, port: int, count: int, within_s: float = CONNECT_
     return [opened for opened in found if opened]
 
 
-def _begin(family: int, address: str, port: int) -> socket.socket:
+def begin_connecting(family: int, address: str, port: int) -> socket.socket:
+    """A connection that is being opened: once it can be written to, SO_ERROR says whether it is. Raises
+    OSError where it cannot even begin."""
     opening = _prepare(socket.socket(family, socket.SOCK_STREAM))
     failure = opening.connect_ex((address, port))
     if failure not in (0, EINPROGRESS):

@@ -81,7 +81,7 @@ class GeneratorElsewhere(Generator):
 
     def revive(self) -> list[str]:
         """Start those workers again that have ended. Raises EnvironmentLacks where one does not join."""
-        given_up = self._ask(Gather(names={}), Gathered).missing
+        given_up = self.ask(Gather(names={}), Gathered).missing
         lost = [
             seat
             for seat in self.seats
@@ -90,7 +90,7 @@ class GeneratorElsewhere(Generator):
         for seat in lost:
             seat.leave()
             seat.hire(self.port, watched=self.watched)
-        gathered = self._ask(Gather(names={seat.number: seat.name for seat in lost}), Gathered)
+        gathered = self.ask(Gather(names={seat.number: seat.name for seat in lost}), Gathered)
         for number in gathered.missing:
             seat = self.seats[number]
             words = seat.program.words().strip() if seat.program else ""

@@ -8,6 +8,7 @@ from typing import Any
 
 # First: importing locust patches select and socket, which the load path needs as they are.
 from bench.generator.readiness import await_ready  # isort: skip
+from bench.generator.first_answers import await_all  # isort: skip
 from bench.generator.cells import Target  # isort: skip
 from bench.generator.request_log import RequestLog  # isort: skip
 from bench.generator.connecting import Destination  # isort: skip
@@ -24,6 +25,7 @@ from bench.generator.ownership import await_word, find_stranger  # isort: skip
 from bench.generator.locust_report import Report, Reported  # isort: skip
 from bench.generator.message import Message  # isort: skip
 from bench.generator.protocol import (
+    AwaitAll,
     Drive,
     DriveCells,
     Driven,
@@ -60,6 +62,7 @@ class Executor:
         carry_out: dict[type[Message], Callable[[Any], Message]] = {
             Enter: _enter,
             Probe: _probe,
+            AwaitAll: await_all,
             Prove: _prove,
             Fetch: fetch,
             Drive: self._drive,

@@ -65,6 +65,26 @@ class Probe(Message):
     secret: Secret | None = None
 
 
+class AwaitedAll(Message):
+    """The answer to `AwaitAll`. Stamps are the generator's CLOCK_MONOTONIC."""
+
+    first_ns: tuple[int, ...]
+    """Of each server, by its number: of the first of three right answers in a row; 0: none came."""
+    failure: str = ""
+    """Why nobody could ask; empty where somebody did."""
+
+
+class AwaitAll(Message):
+    """Wait for several servers at once, as `Probe` does for one. None is asked before the FIFO `news` says
+    where it is: a line `NUMBER ADDRESS PORT` each; a line `stop` ends it all."""
+
+    do: Literal["await all"] = "await all"
+    count: int = Field(ge=1)
+    ask: Ask
+    timeout_s: float
+    news: str
+
+
 class Fetched(Message):
     """The answer to `Fetch`: one whole answer of the server's."""
 
@@ -281,6 +301,6 @@ class DriveCells(Message):
     """Of each cell, at its begin, that does not count."""
 
 
-Order = Enter | Probe | Fetch | Prove | Gather | Drive | DriveCells | Report
+Order = Enter | Probe | AwaitAll | Fetch | Prove | Gather | Drive | DriveCells | Report
 ORDERS: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="do")])
 """Reads an order's line: `ORDERS.validate_json(line)`."""

@@ -15,14 +15,12 @@ from scipy.special import stdtrit
 from bench.judgement.effect import contrast_blocks
 from bench.judgement.samples import MIN_BLOCKS, Measured, sort_slots
 from bench.scenario.contradictions import MAX_SLOTS, count_slots
-from bench.scenario.metric import PERFORMANCE, Metric
+from bench.scenario.metric import PERFORMANCE
 from bench.scenario.model import MOST_SESSIONS, Schedule
 from bench.scenario.scenario import Scenario
 from bench.slots.observation import SlotMetrics
 from bench.statistics.estimate import estimate, replicate
 
-PRECISE_METRIC = Metric.P50_LATENCY_US
-"""Whose ratio is to be precise, or decided: the one metric that every slot gives."""
 MIN_BLOCKS_TO_STOP = 8
 """With fewer, the estimated spread is itself so uncertain that a lucky run would stop too early."""
 MAX_EXTENSION = 50
@@ -186,9 +184,9 @@ def _contrasts(
         for arm in scenario.compared:
             if arm.name == scenario.baseline or arm.name in unavailable:
                 continue
-            sample = measured.sample(PRECISE_METRIC, (base, measured.side(arm.name, condition)))
+            sample = measured.sample(scenario.leading, (base, measured.side(arm.name, condition)))
             if sample.blocks:
-                logs, _, sessions = contrast_blocks(sample, (-1, 1), PRECISE_METRIC)
+                logs, _, sessions = contrast_blocks(sample, (-1, 1), scenario.leading)
                 numbers = [block.number for block in sample.blocks]
-                found.append(Contrast(numbers, logs, sessions, scenario.margins.of(PRECISE_METRIC)))
+                found.append(Contrast(numbers, logs, sessions, scenario.margins.of(scenario.leading)))
     return found

@@ -2,7 +2,8 @@
 
 Slots that are shuffled differ from their twins by chance alone, so an arm's A/A pair sees nothing but the
 noise. What could be wrong is looked for along what was not shuffled: what was measured just before, the
-place in the block, the run's first half and its second, its sessions. All of it at the p50.
+place in the block, the run's first half and its second, its sessions. All of it at the
+scenario's leading metric, which for requests is the p50.
 
 Only an after-effect moves a contrast of arms: the shuffle lays every other split on all arms alike.
 """
@@ -17,12 +18,10 @@ from scipy.special import fdtrc
 
 from bench.judgement.effect import contrast_blocks
 from bench.judgement.samples import MIN_BLOCKS, Measured, Side
-from bench.scenario.metric import Metric
 from bench.slots.observation import SlotMetrics
 from bench.statistics.estimate import correct_by_holm, estimate, estimate_shift
 from bench.stored import Stored
 
-METRIC = Metric.P50_LATENCY_US
 ALPHA = 0.05
 """Of all splits of a kind under a condition together, by Holm's correction."""
 FEWEST_BLOCKS = 6
@@ -54,7 +53,7 @@ class Split(Stored):
     after: str = ""
     """Of kind `predecessor`: the arm before; its own, too."""
     ratio: float | None = None
-    """Of p50s; None of sessions."""
+    """Of the leading metric; None of sessions."""
     ci95: tuple[float, float] | None = None
     p_value: float
     p_holm: float = 1.0
@@ -111,7 +110,7 @@ def _split_by_predecessor(measured: Measured, arms: Sequence[str], condition: in
         for after in arms[:1] if len(arms) == 2 else arms:
             if measured.scenario.schedule.interleave:
                 values = _collect(
-                    (slot, log(slot.after_turn_of[after])) for slot in slots if after in slot.after_turn_of
+                    (slot, log(slot.after_turn_of[after])) for slot, _ in slots if after in slot.after_turn_of
                 )
             else:
                 values = _contrast_within_blocks(slots, lambda slot: before.get(slot.index), after)
@@ -188,14 +187,15 @@ def _contrast_with_baseline(
     for arm in arms:
         if arm != baseline:
             sides = (measured.side(baseline, condition), measured.side(arm, condition))
-            logs, _, sessions = contrast_blocks(measured.sample(METRIC, sides), (-1, 1), METRIC)
+            metric = measured.scenario.leading
+            logs, _, sessions = contrast_blocks(measured.sample(metric, sides), (-1, 1), metric)
             yield arm, logs, sessions
 
 
-def _usable(measured: Measured, arm: str, condition: int) -> list[SlotMetrics]:
-    return [
-        slot for slot in measured.cells.get((arm, condition), ()) if slot.valid and slot.values.get(METRIC)
-    ]
+def _usable(measured: Measured, arm: str, condition: int) -> list[tuple[SlotMetrics, float]]:
+    """An arm's valid slots, each with the logarithm of its leading metric."""
+    metric, slots = measured.scenario.leading, measured.cells.get((arm, condition), ())
+    return [(slot, log(value)) for slot in slots if slot.valid and (value := slot.values.get(metric))]
 
 
 Values = dict[tuple[int, int], float]
@@ -211,12 +211,12 @@ def _collect(found: Iterable[tuple[SlotMetrics, float]]) -> Values:
 
 
 def _contrast_within_blocks(
-    slots: Iterable[SlotMetrics], classify: Callable[[SlotMetrics], str | None], wanted: str
+    slots: Sequence[tuple[SlotMetrics, float]], classify: Callable[[SlotMetrics], str | None], wanted: str
 ) -> Values:
     """In each block that has slots of both: those of the class `wanted` against those of all others."""
     sides = (
-        _collect((s, log(s.values[METRIC] or 1)) for s in slots if classify(s) == wanted),
-        _collect((s, log(s.values[METRIC] or 1)) for s in slots if classify(s) not in (wanted, None)),
+        _collect((slot, value) for slot, value in slots if classify(slot) == wanted),
+        _collect((slot, value) for slot, value in slots if classify(slot) not in (wanted, None)),
     )
     return {block: value - sides[1][block] for block, value in sides[0].items() if block in sides[1]}
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 import bench
 from bench.errors import MeasurementInvalid
-from bench.judgement.precision import PRECISE_METRIC
 from bench.judgement.samples import sort_slots
 from bench.lab.hosts import machine, requirements
 from bench.lab.hosts.journal import undo_dead_runs
@@ -115,7 +114,7 @@ def _measure_floors(bed: Bed, folder: Path, tell: Tell) -> list[Floor]:
     floors = []
     for metric in scenario.metrics:
         sample = measured.sample(metric, sides)
-        if not sample.is_enough and metric is not PRECISE_METRIC:
+        if not sample.is_enough and metric is not measured.scenario.leading:
             continue  # A p99 wants more requests than a slow machine sends.
         if not sample.is_enough:
             raise MeasurementInvalid(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.generator.results import LoadResult
 from bench.lab.hosts.host import Endpoint, Host
-from bench.lab.instruments.tcpdump import Capture, Captured, capture, find_taps
+from bench.lab.instruments.tcpdump import Capture, Captured, RootlessNetwork, capture, find_taps
 from bench.records.run import CaptureRecord, TapRecord
 from bench.results import columns
 from bench.slots.gates.captures import check_captures
@@ -32,10 +32,15 @@ class Found:
 
 
 def begin_capture(
-    client: Host | None, docker_host: Host, server_pid: int, endpoint: Endpoint, cpus: str
+    client: Host | None,
+    docker_host: Host,
+    server_pid: int,
+    endpoint: Endpoint,
+    cpus: str,
+    rootless: RootlessNetwork | None = None,
 ) -> AbstractContextManager[Capture]:
     """Capture on the way from `client` (None: from another machine) to the server, on `cpus`."""
-    return capture(find_taps(client, docker_host, server_pid, endpoint), cpus)
+    return capture(find_taps(client, docker_host, server_pid, endpoint, rootless), cpus)
 
 
 def read_captures(captured: Sequence[Captured], path: str, result: LoadResult) -> Found:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from bench.errors import MeasurementInvalid
 from bench.generator.client import PROBE_TIMEOUT_S
 from bench.lab.hosts.host import Host, link_state
+from bench.lab.instruments.counters import NetworkCounters, read_network_counters
 from bench.lab.instruments.surroundings import read_surroundings
+from bench.lab.instruments.tcpdump import RootlessNetwork
 from bench.lab.servers.parity import describe_start
 from bench.lab.servers.server import Server, Site, network_inode
 from bench.measure.links import arrange_veth
@@ -56,6 +58,24 @@ class Deployment:
         """Of the page that is asked for."""
         return f"/{self.condition.load.page_bytes}"
 
+    @property
+    def rootless(self) -> RootlessNetwork | None:
+        """Between that host and its container; None of an engine that is root's."""
+        pid, rootless = self.site.engine.rootless_pid, self.network.rootless
+        return RootlessNetwork(pid, rootless.entry) if pid and rootless else None
+
+    def count(self) -> NetworkCounters:
+        """Counters of the networks on its way, now. Raises ProcessLookupError where it has ended."""
+        engine = self.site.engine
+        return read_network_counters(
+            self.sender,
+            self.docker_host,
+            self.server.pid,
+            ipv6=self.network.ipv6,
+            writes_rules=engine.writes_rules,
+            rootless_pid=engine.rootless_pid,
+        )
+
     def describe_trouble(self) -> str:
         """What is known of a living server whose answers are not right: its descriptors, its last words."""
         host, process = self.docker_host, f"/proc/{self.server.pid}"
@@ -101,11 +121,11 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
             server=server,
             first_200_ns=first_200_ns,
             inode=network_inode(server, site.engine),
-            facts=_describe_facts(site, server),
+            facts=describe_facts(site, server),
         )
 
 
-def _describe_facts(site: Site, server: Server) -> Facts:
+def describe_facts(site: Site, server: Server) -> Facts:
     """What is around it, and how it was started."""
     service = site.provided.service
     files = {f"mounted {path}": path for path in service.mounts}

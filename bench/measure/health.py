@@ -18,7 +18,7 @@ class Health:
 
     def check(self, life: list[SlotRecord]) -> None:
         """Raise MeasurementInvalid at the last of too many; `life`: a slot, or those of a set."""
-        came_far = any(slot.valid or slot.requests for slot in life)
+        came_far = any(slot.valid or slot.requests or slot.starts for slot in life)
         self._failed_in_a_row = 0 if came_far else self._failed_in_a_row + 1
         if self._failed_in_a_row == MAX_FAILED_IN_A_ROW:
             what = "slots" if life[0].slot.life is None else "sets"

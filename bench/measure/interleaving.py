@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bench.errors import MeasurementInvalid
 from bench.generator.results import Server
-from bench.lab.instruments.counters import NetworkCounters, read_network_counters
 from bench.measure.answers import verify_answers
 from bench.measure.deployment import Deployment, deploy, deploy_idle
 from bench.measure.loaded_set import LoadedSet, Proof, Together
@@ -71,10 +70,10 @@ def _prove(bed: Bed, deployment: Deployment, seed: int) -> Proof:
     bed.generator.send_from(deployment.sender)
     bed.generator.prove(deployment.server.endpoint, deployment.server.secret)
     answers = verify_answers(bed, deployment, "before its load")
-    before = _read(deployment)
+    before = deployment.count()
     endpoint, asks = deployment.server.endpoint, bed.asks(warm_up)
     result = bed.generator.load(warm_up, endpoint, deployment.arm.name, asks, seed, tls=bed.tls)
-    return Proof(result, _read(deployment).since(before), answers)
+    return Proof(result, deployment.count().since(before), answers)
 
 
 def _drive_in_turns(bed: Bed, deployments: Sequence[Deployment], cells: Sequence[int], seed: int) -> Together:
@@ -83,7 +82,7 @@ def _drive_in_turns(bed: Bed, deployments: Sequence[Deployment], cells: Sequence
     assert interleave
     fixed_work_us = bed.time_fixed_work()
     servers = [Server(found.arm.name, found.server.endpoint, found.sender) for found in deployments]
-    before = [_read(deployment) for deployment in deployments]
+    before = [deployment.count() for deployment in deployments]
     bed.begin_activity()
     try:
         result = bed.generator.load_in_turns(
@@ -94,7 +93,7 @@ def _drive_in_turns(bed: Bed, deployments: Sequence[Deployment], cells: Sequence
         raise
     quiet = bed.end_activity()
     _require_alive(deployments)
-    counted = [_read(found).since(start) for found, start in zip(deployments, before, strict=True)]
+    counted = [found.count().since(start) for found, start in zip(deployments, before, strict=True)]
     troubles = []
     for deployment, records in zip(deployments, result.records, strict=True):
         is_wrong = (records["outcome"] != Outcome.OK).any()
@@ -107,13 +106,3 @@ def _drive_in_turns(bed: Bed, deployments: Sequence[Deployment], cells: Sequence
 def _require_alive(deployments: Sequence[Deployment]) -> None:
     for deployment in deployments:
         deployment.require_alive()
-
-
-def _read(deployment: Deployment) -> NetworkCounters:
-    return read_network_counters(
-        deployment.sender,
-        deployment.docker_host,
-        deployment.server.pid,
-        ipv6=deployment.network.ipv6,
-        writes_rules=deployment.site.engine.writes_rules,
-    )

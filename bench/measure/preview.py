@@ -10,6 +10,7 @@ from bench.lab.hosts import machine
 from bench.lab.hosts.lab import hosts_of_lab, wiring
 from bench.lab.servers import image
 from bench.lab.servers.engine import engine_argv
+from bench.lab.servers.rootless import USER
 from bench.measure.settings import QUEUE_ROOM, lacks_queue_room, plan_settings
 from bench.paths import CACHE, STATE
 from bench.results import store
@@ -216,6 +217,7 @@ def planned_changes(scenario: Scenario) -> list[str]:
         f"keep the load generator's compiled loop in {CACHE}, and the image, for later runs"
         + ("" if image.is_cached() else "; it is not there yet, and is built from Debian's packages first"),
     ]
+    changes += _changes_of_starts(scenario)
     if any(condition.load.vantage is not Vantage.CLIENT for condition in conditions(scenario)):
         changes.append("during some slots, inside its Docker host: the sockets of the load, and of wrk")
     if lacks_queue_room(queued := most_queued(scenario)):
@@ -228,13 +230,26 @@ def planned_changes(scenario: Scenario) -> list[str]:
     return changes
 
 
+def _changes_of_starts(scenario: Scenario) -> list[str]:
+    """Where starting is measured, how many containers there are at a time."""
+    loads = [condition.load for condition in conditions(scenario) if condition.load.is_start]
+    if not loads:
+        return []
+    containers, ports = max(load.containers for load in loads), max(load.more_ports for load in loads)
+    more = f", each publishing up to {ports} ports more where its mode publishes" if ports else ""
+    return [f"during a slot, inside its Docker host: up to {containers} containers of its arm together{more}"]
+
+
 def _changes_of_engine(place: DockerHost, folder: str) -> list[str]:
-    argv = " ".join(engine_argv(f"{folder}/{place.name}", f"bench-<run>-{place.name}"))
+    argv = " ".join(engine_argv(f"{folder}/{place.name}", f"bench-<run>-{place.name}", place.rootless))
     changes = [
         f"inside {place.name}: {argv} ({place.description})",
         f"inside {place.name}, by its Docker Engine: docker0, its rules, one slot's or set's containers",
-        f"control groups bench-<run>-{place.name}; removed at the end",
     ]
+    if place.rootless:
+        changes.insert(0, f"inside {place.name}: {USER}")
+    else:
+        changes.append(f"control groups bench-<run>-{place.name}; removed at the end")
     if place.engine.suite:
         root = f"keep the engine of Debian {place.engine.suite} in {CACHE}"
         changes.insert(0, f"{root}; built from its packages if not there")

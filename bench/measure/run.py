@@ -21,6 +21,7 @@ from bench.measure.measured import Measured, is_enough
 from bench.measure.progress import Watch
 from bench.measure.real_testbed import require_possible
 from bench.measure.slot import Found, measure_slot
+from bench.measure.starting import measure_start
 from bench.measure.testbed import Bed
 from bench.records.environment import MachineFacts
 from bench.records.run import SCHEMA_VERSION, RunRecord, SlotRecord, Status
@@ -31,7 +32,7 @@ from bench.results.run import Run, load
 from bench.results.verification import find_faults
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.hosts import HostsFile
-from bench.scenario.plan import Slot, digest_plan, lives, plan_slots, slot_seconds, turns
+from bench.scenario.plan import Slot, digest_plan, lives, plan_slots, publishes, slot_seconds, turns
 from bench.scenario.scenario import Scenario
 from bench.walkthrough.walk import walk, write_walkthrough
 
@@ -240,7 +241,10 @@ def _measure(bed: Bed, measured: Measured, watch: Watch) -> None:
     settings, interleave = conditions(record.scenario), record.scenario.schedule.interleave
     blocks = [(block, list(slots)) for block, slots in groupby(record.remaining(), lambda slot: slot.block)]
     lasting_s = {
-        block: sum(slot_seconds(settings[slot.condition], interleave) for slot in slots)
+        block: sum(
+            slot_seconds(settings[slot.condition], interleave, publishes=publishes(record.scenario, slot))
+            for slot in slots
+        )
         for block, slots in blocks
     }
     begun = time.monotonic()
@@ -265,7 +269,7 @@ def _measure(bed: Bed, measured: Measured, watch: Watch) -> None:
             for slot, facts in found:
                 condition = settings[slot.slot.condition]
                 measured.add(slot, facts, _warn(slot, condition))
-                left_s -= slot_seconds(condition, interleave)
+                left_s -= slot_seconds(condition, interleave, publishes=publishes(record.scenario, slot.slot))
                 within_s = record.budget_s - (time.monotonic() - begun) if record.budget_s else left_s
                 done, planned = len(measured.slots), len(record.planned)
                 watch.progress.slot(slot, done, planned, max(min(left_s, within_s), 0))
@@ -276,6 +280,9 @@ def _measure_life(bed: Bed, record: RunRecord, life: list[Slot], folder: Path) -
     """A slot by itself, or a set that takes turns."""
     condition = conditions(record.scenario)[life[0].condition]
     if life[0].life is None:
+        is_reachable = record.scenario.network(record.scenario.arm(life[0].arm)).reachable
+        if condition.load.is_start and is_reachable:
+            return [measure_start(bed, life[0], condition)]
         return [measure_slot(bed, life[0], condition, folder)]
     cells = turns(record.scenario, record.seed, record.planned, life)
     return measure_set(bed, life, condition, cells, folder)

@@ -224,6 +224,14 @@ SETTINGS = (
         ),
     ),
     Setting(
+        "upstreams",
+        lambda levels: (
+            "inside client, of lookups: its name servers, one of which drops what it is sent"
+            if levels != {LabSettings().upstreams}
+            else ""
+        ),
+    ),
+    Setting(
         "link_mbit",
         lambda levels: (
             "during some slots, inside switch: a rate limit (tc tbf) on the client's link"

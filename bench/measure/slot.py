@@ -33,6 +33,7 @@ from bench.slots.gates.gate import Gate, GateKind
 from bench.slots.gates.identity import check_identity
 from bench.slots.gates.load import check_connections, check_load, check_open_loop, check_ports, usable_metrics
 from bench.slots.gates.machine import check_idle, check_quiet, check_still
+from bench.slots.gates.names import STRAY_PACKETS, check_lookups, check_queries
 from bench.slots.gates.network import check_network
 from bench.slots.gates.path import check_namespace, check_path
 from bench.slots.gates.stalls import check_stalls
@@ -156,6 +157,7 @@ def _judge(
             **describe_handshakes(result.handshakes, result.resumed),
             "requests by Locust's count": str(result.locust_requests),
             "workers": describe_parts(result.parts),
+            **(list_names(window) if window.lookups else {}),
         },
     )
 
@@ -191,14 +193,9 @@ def _check(
 ) -> list[Gate]:
     """Every gate but those of captures."""
     condition, counted, result = deployment.condition, window.counted, window.result
-    network = deployment.network
-    # A sleeper is woken late by a sleepy machine, and taps take turns with the generator on its core.
-    other_purpose = condition.load.pacing == "sleep" or condition.lab.taps
-    lateness_voids = Voids.LATENCY if other_purpose else Voids.SLOT
+    of_load = _check_names if window.lookups else _check_http
     return [
-        *check_connections(condition.load.connections, result.connected),
-        *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share, window.trouble),
-        *(check_open_loop(metrics.open_loop, metrics.values, lateness_voids) if metrics.open_loop else []),
+        *of_load(deployment, window, metrics),
         *(check_idle(cpu.idle_cores) if cpu else []),
         *check_quiet(window.quiet.stray_cpu, window.quiet.new_processes_per_s, window.quiet.steal_share),
         *check_still(
@@ -208,16 +205,53 @@ def _check(
             len(result.records),
             condition.load.connections,
         ),
-        *check_network(counted.losses, counted.room),
+        # What connection tracking drops of a lookup's questions costs it seconds: that is measured.
+        *(
+            gate
+            for gate in check_network(counted.losses, counted.room)
+            if not (window.lookups and gate.name is GateKind.CONNTRACK_DROPS)
+        ),
+        *check_deployment(bed, deployment),
+    ]
+
+
+def _check_names(deployment: Deployment, window: Window, metrics: RequestMetrics) -> list[Gate]:
+    """Gates on lookups, and on the path of their questions."""
+    assert window.lookups
+    names, found = window.lookups, metrics.requests - metrics.errors
+    upstream = deployment.condition.load.lookup == "upstream"
+    return [
+        check_lookups(metrics.requests, metrics.errors, window.trouble),
+        check_queries(found, names.queries.received, upstream=upstream),
+        *check_path(
+            deployment.network.path_of_names if upstream else {},
+            window.counted.path,
+            0,  # A question is no connection: what counts those must stand still.
+            found,
+            forwarding_rules=deployment.site.engine.writes_rules,
+            stray_packets=STRAY_PACKETS,
+        ),
+    ]
+
+
+def _check_http(deployment: Deployment, window: Window, metrics: RequestMetrics) -> list[Gate]:
+    """Gates on requests, their generator, and their path."""
+    condition, result = deployment.condition, window.result
+    # A sleeper is woken late by a sleepy machine, and taps take turns with the generator on its core.
+    other_purpose = condition.load.pacing == "sleep" or condition.lab.taps
+    lateness_voids = Voids.LATENCY if other_purpose else Voids.SLOT
+    return [
+        *check_connections(condition.load.connections, result.connected),
+        *check_load(metrics.requests, metrics.errors, metrics.unfinished, result.cpu_share, window.trouble),
+        *(check_open_loop(metrics.open_loop, metrics.values, lateness_voids) if metrics.open_loop else []),
         *check_ports(result.without_port),
         *check_path(
-            network.path_from(condition.load.vantage),
-            counted.path,
+            deployment.network.path_from(condition.load.vantage),
+            window.counted.path,
             result.opened,
             metrics.requests - metrics.unfinished,
             forwarding_rules=deployment.site.engine.writes_rules,
         ),
-        *check_deployment(bed, deployment),
     ]
 
 
@@ -233,6 +267,13 @@ def check_deployment(bed: Bed, deployment: Deployment) -> list[Gate]:
             parse_cpus(docker_host.cpus),
         ),
     ]
+
+
+def list_names(window: Window) -> dict[str, str]:
+    """Of lookups, with what connection tracking dropped of their questions."""
+    assert window.lookups
+    dropped = f"{window.counted.losses.conntrack_drops}"
+    return {**window.lookups.evidence, "packets that connection tracking dropped": dropped}
 
 
 def describe_handshakes(handshakes: int, resumed: int) -> dict[str, str]:

@@ -21,6 +21,7 @@ from bench.lab.instruments.watch import OwnWatch, Watch, hold_all, sum_up
 from bench.lab.servers.containers import create_container, start_container
 from bench.lab.servers.engine import Engine, engine
 from bench.lab.servers.image import Image
+from bench.lab.servers.name_server import name_servers
 from bench.lab.servers.own_image import Own
 from bench.lab.servers.server import MEANWHILE, Provided, Server, Site, serve
 from bench.measure import settings
@@ -31,6 +32,7 @@ from bench.scenario.conditions import Condition, conditions
 from bench.scenario.load import Load
 from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.model import Vantage
+from bench.scenario.names import UPSTREAMS
 from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
 from bench.scenario.requests import Request, page_of
 from bench.scenario.scenario import Scenario
@@ -90,6 +92,7 @@ class Bed:
             self.provided[place.name],
             condition.load.vantage,
             limit_server(self.scenario),
+            UPSTREAMS[condition.lab.upstreams].servers if condition.load.is_lookup else (),
             condition.lab.server_wait_us,
         )
 
@@ -199,16 +202,21 @@ def prepare_bed(
     client_cpus, docker_cpus = machine.divide_cores()
     require_descriptors(most_descriptors(scenario))
     places = docker_hosts(scenario)
+    levels = [condition.lab for condition in conditions(scenario)]
     ipv6 = any(scenario.network(arm).ipv6 for arm in scenario.arms)
+    ipv6 = ipv6 or any(UPSTREAMS[level.upstreams].needs_ipv6 for level in levels)
     journal = Journal(run_id)
     try:
         with ExitStack() as stack:
-            if any(condition.lab.stamp_before_queue is not None for condition in conditions(scenario)):
+            if any(level.stamp_before_queue is not None for level in levels):
                 journal.write_setting(STAMP_BEFORE_QUEUE)
             settings.make_queue_room(most_queued(scenario), journal)
             tell("lab: hosts, switch and links, sealed")
             plans = hosts_of_lab(client_cpus, docker_cpus, places, ipv6=ipv6)
             found = stack.enter_context(lab(plans, journal))
+            if scenario.load.is_lookup:
+                tell("names: servers on the client host that know, refuse and are dead")
+                stack.enter_context(name_servers(found.client, ipv6=ipv6))
             workers = max(count_workers(condition.load, found.client) for condition in conditions(scenario))
             load_generator = stack.enter_context(generator(found.client, journal, web_ui_port, workers))
             engines: dict[str, Engine] = {}
@@ -265,8 +273,9 @@ def prepare_bed(
 def verify_host_mode(bed: Bed, place: DockerHost) -> None:
     """Refuse to go on unless a host-mode container is in its Docker host's network namespace.
 
-    An engine whose containerd lives elsewhere would put it there, and every host-mode figure
-    would be of another network (containerd issue 10280).
+    That of a rootless engine is RootlessKit's, where dockerd is: no host that a client could reach. An
+    engine whose containerd lives elsewhere would put it there, and every host-mode figure would be of
+    another network (containerd issue 10280).
     """
     engine = bed.engines[place.name]
     stand_in = {"command": MEANWHILE, "network_mode": "host"}
@@ -277,10 +286,12 @@ def verify_host_mode(bed: Bed, place: DockerHost) -> None:
         container.reload()
         inode = engine.host.namespace(int(container.attrs["State"]["Pid"]))
     host = engine.host
-    if inode != network_of(host):
+    rootless = engine.rootless_pid
+    wanted = host.namespace(rootless) if rootless else network_of(host)
+    if inode != wanted:
         raise EnvironmentLacks(
             f"Proving that host mode is {place.name}'s network",
-            f"the container is in namespace {inode}, {place.name} in {network_of(host)}",
+            f"the container is in namespace {inode}, {place.name} in {wanted}",
             "This engine cannot be measured in a lab; report it with `dockerd --version`.",
         )
 

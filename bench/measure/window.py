@@ -11,12 +11,13 @@ from bench.lab.hosts import waiting
 from bench.lab.hosts.host import parse_cpus
 from bench.lab.hosts.readings import read_files
 from bench.lab.instruments.activity import Activity
-from bench.lab.instruments.counters import NetworkCounters, read_network_counters
+from bench.lab.instruments.counters import NetworkCounters
 from bench.lab.instruments.cpu import Watch, watch_cpu
 from bench.lab.instruments.tcpdump import Captured
 from bench.measure.answers import verify_answers
 from bench.measure.captures import begin_capture
 from bench.measure.deployment import Deployment
+from bench.measure.lookups import Lookups, look_up
 from bench.measure.testbed import Bed
 from bench.scenario.modes.footprint import Counter
 from bench.scenario.plan import IDLE_S
@@ -33,6 +34,8 @@ class Window:
     """What one load showed."""
 
     result: LoadResult
+    lookups: Lookups | None
+    """In place of an HTTP load, whose result is then theirs."""
     counted: NetworkCounters
     """From just before the load to just after it."""
     quiet: Activity
@@ -76,18 +79,24 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
     if load.measures_cpu:
         watch = watch_cpu(docker_host, deployment.site.engine.cgroup, bed.generator.process.pid)
         idle = _watch_idle(watch)
-    ipv6 = deployment.network.ipv6
-    rules = deployment.site.engine.writes_rules
-    before = read_network_counters(sender, docker_host, server.pid, ipv6=ipv6, writes_rules=rules)
-    result, quiet, captured = _drive(bed, deployment, arrival_seed, watch.files if watch else ())
+    before = deployment.count()
+    lookups = None
+    if load.is_lookup:
+        bed.begin_activity()
+        lookups = look_up(bed, deployment)
+        result, quiet, captured = lookups.result, bed.end_activity(), []
+    else:
+        result, quiet, captured = _drive(bed, deployment, arrival_seed, watch.files if watch else ())
     deployment.require_alive()
     try:
-        after = read_network_counters(sender, docker_host, server.pid, ipv6=ipv6, writes_rules=rules)
+        after = deployment.count()
     except (FileNotFoundError, ProcessLookupError):
         deployment.require_alive()  # It ended between the two lines above.
         raise
     fixed_work_us = max(fixed_work_us, bed.time_fixed_work())
-    trouble = deployment.describe_trouble() if (result.records["outcome"] != Outcome.OK).any() else ""
+    trouble = ""
+    if (result.records["outcome"] != Outcome.OK).any():
+        trouble = lookups.trouble if lookups else deployment.describe_trouble()
     if not trouble:
         after_load = verify_answers(bed, deployment, "after its load")
         answers = answers or after_load
@@ -103,6 +112,7 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
         )
     return Window(
         result=result,
+        lookups=lookups,
         counted=_leave_out_companions(deployment, after.since(before)),
         quiet=quiet,
         captured=captured,
@@ -139,6 +149,7 @@ def _drive(
                     server.pid,
                     server.endpoint,
                     bed.find_tap_cores(),
+                    deployment.rootless,
                 )
             )
         bed.begin_activity()

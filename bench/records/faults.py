@@ -7,6 +7,7 @@ from math import prod
 from bench.records.run import CaptureRecord, RunRecord, SlotRecord
 from bench.scenario.metric import Metric
 from bench.scenario.plan import digest_plan
+from bench.slots.starts import STAGES, StartsRecord
 
 LARGEST = 1e12
 SMALLEST = 1e-6
@@ -106,8 +107,18 @@ def find_slot_faults(slot: SlotRecord, at: str) -> Iterator[str]:
     if slot.errors + slot.unfinished > slot.requests:
         failed = f"{slot.errors} failed and {slot.unfinished} unfinished"
         yield f"{at}.errors: {failed} are more than {slot.requests}"
+    if slot.starts:
+        yield from _faults_of_starts(slot.starts, f"{at}.starts")
     if slot.capture:
         yield from _faults_of_capture(slot.capture, f"{at}.capture")
+
+
+def _faults_of_starts(starts: StartsRecord, at: str) -> Iterator[str]:
+    for place, container in enumerate(starts.containers):
+        stamps = [getattr(container, stage) for stage in STAGES]
+        listens = container.start_asked_ns <= container.listening_ns <= container.first_answer_ns
+        if stamps != sorted(stamps) or not stamps[0] < container.created_ns or not listens:
+            yield f"{at}.containers.{place}: its stages are not one after another"
 
 
 def _faults_of_capture(capture: CaptureRecord, at: str) -> Iterator[str]:

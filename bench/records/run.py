@@ -16,6 +16,7 @@ from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Blame, Gate, GateKind, is_valid
 from bench.slots.observation import SlotMetrics
 from bench.slots.stalls_record import Stalls
+from bench.slots.starts import StartsRecord
 from bench.slots.surroundings import Facts
 from bench.slots.turns_record import TurnsRecord
 from bench.stored import Amount, Count, Moment, MomentIfAny, Stored, digest_plain
@@ -137,6 +138,8 @@ class SlotRecord(Stored):
     """Connections that stood still until its end; None where none did."""
     turns: TurnsRecord | None = None
     """Of a slot that shared its time with others of its set; its `counters` are then those of its proof."""
+    starts: StartsRecord | None = None
+    """Of a slot whose subject is the start."""
     gates: tuple[Gate, ...] = Field(min_length=1)
     evidence: Mapping[str, str] = {}
     sealed: Mapping[str, str] = {}

@@ -17,7 +17,9 @@ def describe_scope(record: RunRecord, vantages: Sequence[Vantage]) -> dict[str, 
         "kernel": record.machine.kernel or UNKNOWN,
         "engine": _describe_engines(record),
         "workload": f"{describe_workload(record.scenario)}, {load.describe_connections()}",
-        "rate": f"{load.describe_loop(factors)}, {load.describe_engine()}"
+        "rate": load.describe_loop(factors)
+        if load.is_start
+        else f"{load.describe_loop(factors)}, {load.describe_engine()}"
         + ("; throughput is the rate that was given, and is not compared" if load.is_open else ""),
         "factors": "; ".join(f"{key}: {', '.join(map(str, levels))}" for key, levels in factors.items()),
         "vantage": _describe_vantages(record.lab.vantage or UNKNOWN, vantages),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from bench.records.run import SlotRecord
 from bench.results.files import SLOTS_FILE, write_atomically
-from bench.scenario.metric import Metric
+from bench.scenario.load import Load
+from bench.scenario.metric import measured_metrics
 from bench.slots.cpu import CpuRecord, Share
 
 CPU_COLUMNS = (
@@ -18,12 +19,16 @@ CPU_COLUMNS = (
     "idle_cores",
 )
 
+OF_REQUESTS = measured_metrics(Load(model="open", pacing="sleep"))
+"""Metrics with a column in every table: of all that has requests."""
+
 
 def write_slots_csv(folder: Path, slots: tuple[SlotRecord, ...]) -> None:
     """Write slots.csv: one row a slot, every metric, for a spreadsheet."""
     text = io.StringIO()
     rows = [slot_row(slot) for slot in slots]
-    table = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["slot"], lineterminator="\n")
+    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["slot"]
+    table = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
     write_atomically(folder / SLOTS_FILE, text.getvalue().encode())
@@ -45,7 +50,7 @@ def slot_row(record: SlotRecord) -> dict[str, object]:
         "requests": record.requests,
         "errors": record.errors,
         "unfinished": record.unfinished,
-        **{metric.value: record.values.get(metric) for metric in Metric},
+        **{metric.value: record.values.get(metric) for metric in OF_REQUESTS},
         "p999_latency_us": record.p999_latency_us,
         "mean_latency_us": record.mean_latency_us,
         "service_p50_us": record.service_p50_us,
@@ -62,6 +67,22 @@ def slot_row(record: SlotRecord) -> dict[str, object]:
         "port": slot.port,
         "turns": record.turns.turns if record.turns else None,
         "path": record.path if record.requests else None,
+        **(_start_columns(record) if record.starts else {}),
+    }
+
+
+def _start_columns(record: SlotRecord) -> dict[str, float | None]:
+    """Of a slot whose subject is the start: its metrics, and what its containers left on their host."""
+    assert record.starts
+    found = record.starts.footprint
+    return {
+        **{metric.value: value for metric, value in record.values.items()},
+        "containers": len(record.starts.containers),
+        "dockerd_mb": found.dockerd_mb,
+        "docker_proxies": found.proxies,
+        "docker_proxies_mb": found.proxies_mb,
+        "docker_proxies_rss_mb": found.proxies_rss_mb,
+        "rules_written": found.rules_written,
     }
 
 

@@ -23,6 +23,7 @@ from bench.slots.gates.load import usable_metrics
 from bench.slots.metrics import measure_requests, measure_turns, sum_settled_s
 from bench.slots.requests import RECORD_DTYPE, Outcome
 from bench.slots.stalls import find_stalls
+from bench.slots.starts import measure_starts
 
 if TYPE_CHECKING:
     from bench.results.run import Run
@@ -159,6 +160,12 @@ def find_capacity_differences(folder: Path, record: CapacityRecord) -> Iterator[
 
 def compare_slot(folder: Path, slot: SlotRecord, load: Load, *, is_early: bool = False) -> Iterator[str]:
     """The same of one slot; of an early schema a value that is not stored may be one that it did not know."""
+    if slot.starts:
+        for metric, value in measure_starts(slot.starts).items():
+            if not _is_same(slot.values.get(metric), value):
+                stored = slot.values.get(metric)
+                yield f"slot {slot.slot.index}: {metric} is stored as {stored}, and its starts say {value}"
+        return
     if not slot.requests and columns.REQUESTS_FILE not in slot.sealed:
         return  # It never came to a load.
     try:

@@ -11,9 +11,11 @@ from bench.scenario.factors import FACTORS
 from bench.scenario.interleaving import faults_of_interleaving
 from bench.scenario.link_faults import faults_of_links
 from bench.scenario.load import RAW_ENGINES, Load
+from bench.scenario.lookup_faults import faults_of_lookups
 from bench.scenario.messages import describe_fault, suggest_factor
 from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.service_faults import faults_of_service
+from bench.scenario.starting import faults_of_starting
 from bench.scenario.tables import Tables
 from bench.spelling import suggest
 
@@ -90,8 +92,9 @@ def _faults_of_claims(asked: Tables) -> Iterator[str]:
                 yield f"claims.{index}.{role}: {getattr(claim, role)} is a control that nothing can reach"
         if not set(claim.metrics) & set(asked.metrics):
             yield (
-                f"claims.{index}.metrics: none of them is compared here: throughput is the given rate"
-                " in an open loop; cpu_us_per_request needs load.model open and load.pacing sleep"
+                f"claims.{index}.metrics: none of them is compared here, but {', '.join(asked.metrics)}:"
+                " throughput is the given rate in an open loop; cpu_us_per_request needs load.model open and"
+                " load.pacing sleep; of load.model start are times of starting, and memory"
             )
         if asked.baseline not in {claim.better, claim.than} or claim.better == claim.than:
             yield f"claims.{index}: compare the baseline ({asked.baseline}) with another arm"
@@ -186,6 +189,7 @@ def _faults_of_capacity(asked: Tables) -> Iterator[str]:
 def _faults_of_loop(asked: Tables) -> Iterator[str]:
     """What an open loop needs and a closed one cannot have; of `[load]` and of the factors."""
     if not asked.load.is_open:
+        model = asked.load.model
         given = {
             "load.rate_rps": asked.load.rate_rps,
             "load.arrivals": asked.load.arrivals != "poisson",
@@ -193,9 +197,9 @@ def _faults_of_loop(asked: Tables) -> Iterator[str]:
         }
         for key, present in given.items():
             if present:
-                yield f"{key}: is of the open model, and load.model is closed"
+                yield f"{key}: is of the open model, and load.model is {model}"
             if key in asked.factors:
-                yield f"factors.{key}: is of the open model, and load.model is closed"
+                yield f"factors.{key}: is of the open model, and load.model is {model}"
         return
     if asked.load.by_locustfile:
         yield "load.model: a locustfile is a closed loop: its users ask when it says (so no CPU a request)"
@@ -236,6 +240,9 @@ def _faults_of_engine(asked: Tables) -> Iterator[str]:
     by_proxy = [arm.name for arm in asked.arms if arm.kind is Mode.PROXY]
     if False in proxies and by_proxy:
         yield f"lab.userland_proxy: off, nothing carries the port of {by_proxy[0]}, which has no rules"
+    copied = [arm.name for arm in asked.arms if arm.kind is Mode.ROOTLESS_BUILTIN]
+    if False in proxies and copied:
+        yield f"lab.userland_proxy: off, RootlessKit of {copied[0]} has no docker-proxy to hand on to"
     engines = {asked.lab.engine, *asked.factors.get("lab.engine", ())} - {OWN_ENGINE, str(OWN_ENGINE)}
     if engines and {asked.lab.firewall, *asked.factors.get("lab.firewall", ())} != {"machine"}:
         yield "lab.firewall: is chosen for the machine's own engine; that of a suite has its suite's"
@@ -271,6 +278,7 @@ FAULTS = (
     _faults_of_keep_alive,
     _faults_of_workers,
     _faults_of_thinking,
+    faults_of_lookups,
     _faults_of_locustfile,
     _faults_of_taps,
     _faults_of_vantage,
@@ -279,4 +287,5 @@ FAULTS = (
     faults_of_links,
     _faults_of_capacity,
     faults_of_interleaving,
+    faults_of_starting,
 )

@@ -82,8 +82,8 @@ def _faults_of_set(asked: Tables) -> Iterator[str]:
                 f"schedule.interleave: only one container in {arm.mode} mode can be alive at a time, so that"
                 f" the baseline {arm.name} would have no A/A pair{INSTEAD}, or take another baseline"
             )
-        # Arms of different engine options are on Docker hosts of their own.
-        host = repr(sorted(network.engine_options.items()))
+        # Arms of different engines are on Docker hosts of their own.
+        host = repr((sorted(network.engine_options.items()), network.rootless))
         holds = network.holds | ({f"port {asked.served.port}"} if asked.is_fixed(arm) else set())
         others = {holders.setdefault((host, held), arm.name) for held in holds} - {arm.name}
         if others:

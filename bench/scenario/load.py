@@ -12,6 +12,8 @@ from bench.scenario.modes.model import Vantage
 MOST_CONNECTIONS = 10_000
 """Apache has a thread for each of them (server_limits.py)."""
 MOST_WORKERS = 64
+MOST_CONTAINERS = 64
+MOST_MORE_PORTS = 500
 RAW_ENGINES = frozenset({"raw", "raw-python"})
 """Values of `load.engine` that are bench's own loop."""
 
@@ -41,7 +43,7 @@ def _python_file_beside(text: str | None) -> str | None:
 
 
 class Load(Frozen):
-    """The HTTP load of one slot, the same in every arm."""
+    """What one slot does to its arm, the same in every arm: an HTTP load, or that containers are started."""
 
     engine: Literal["raw", "raw-python", "fasthttp", "http", "locustfile"] = "raw"
     """How Locust makes requests: by bench's own epoll loop (compiled, or in Python), by one of its stock
@@ -52,8 +54,15 @@ class Load(Frozen):
     """Of the engine of that name: the file, within the scenario's folder. What it asks for, and when, is its
     own; `connections` says how many users it has."""
     # Closed and open loops answer different questions, and are never compared.
-    model: Annotated[Literal["closed", "open"], FIXED] = "closed"
-    """Closed: the next request leaves when the last is answered. Open: at times drawn beforehand."""
+    model: Annotated[Literal["closed", "open", "lookup", "start"], FIXED] = "closed"
+    """Closed: the next request leaves when the last is answered. Open: at times drawn beforehand. Lookup: no
+    HTTP, but a name, looked up inside the container by its C library, one lookup after the other. Start: no
+    load; containers are created, started, timed until they answer, and removed."""
+    lookup: Literal["upstream", "container"] = "upstream"
+    """Of the lookup model, whose name: one that only the servers of `lab.upstreams` know, or that of the
+    container itself, which Docker tells within a user-defined network."""
+    family: Literal["any", "ipv4"] = "any"
+    """Of the lookup model: addresses of either family (questions for A and for AAAA), or of IPv4 alone."""
     rate_rps: float | None = Field(default=None, gt=0, le=1_000_000)
     """Of the open model: arrivals a second, on the mean."""
     arrivals: Literal["poisson", "uniform"] = "poisson"
@@ -80,6 +89,12 @@ class Load(Frozen):
     workers: Workers = 1
     """Processes that share a load's connections and arrivals, a core each where there are so many; `cores`:
     as many as the host that sends has. The raw engines alone share."""
+    containers: int = Field(default=1, ge=1, le=MOST_CONTAINERS)
+    """Of the model `start`: that are started together, as `docker run` is by several people at once."""
+    more_ports: int = Field(default=0, ge=0, le=MOST_MORE_PORTS)
+    """Of the model `start`: ports that each container publishes besides its own, where its mode publishes."""
+    more_ports_protocol: Literal["tcp", "udp"] = "tcp"
+    """Of these."""
     wrk_witness_s: Annotated[int, FIXED] = Field(default=0, ge=0, le=3600)
     """Seconds of `wrk` on the same container after the measured window; 0: no witness."""
 
@@ -87,6 +102,16 @@ class Load(Frozen):
     def is_open(self) -> bool:
         """Whether requests arrive at given times, whatever became of those before them."""
         return self.model == "open"
+
+    @property
+    def is_lookup(self) -> bool:
+        """Whether what is measured are lookups of a name, and no HTTP."""
+        return self.model == "lookup"
+
+    @property
+    def is_start(self) -> bool:
+        """Whether starting is what is measured, and no request."""
+        return self.model == "start"
 
     @property
     def measures_cpu(self) -> bool:
@@ -108,19 +133,27 @@ class Load(Frozen):
         return "intended_ns" if self.is_open else "sent_ns"
 
     def describe_requests(self) -> str:
-        """`GET of 1,024 bytes`, or `requests of the locustfile users.py`."""
+        """`GET of 1,024 bytes`, or `requests of the locustfile users.py`, or `lookups of a name`."""
+        if self.is_lookup:
+            return f"lookups of {'a name' if self.lookup == 'upstream' else 'the container by its own name'}"
         if self.by_locustfile:
             return f"requests of the locustfile {self.locustfile}"
         return f"GET of {self.page_bytes:,} bytes"
 
     def describe_engine(self) -> str:
-        """`engine raw`; of a locustfile whose clients and whose file it is."""
+        """`engine raw`; of a locustfile whose clients and whose file it is; of lookups who makes them."""
+        if self.is_lookup:
+            return "by the container's own C library (getaddrinfo)"
         of_person = ": Locust's clients by a locustfile of the person's own" if self.by_locustfile else ""
         return f"engine {self.engine}{of_person}"
 
     def describe_connections(self) -> str:
         """`1 keep-alive connection`, or `16 connections at a time, a new one for every request`, or
-        `16 Locust users`."""
+        `16 Locust users`; of lookups, what is asked for; or `16 containers started together`."""
+        if self.is_lookup:
+            return {"any": "A and AAAA", "ipv4": "A alone"}[self.family]
+        if self.is_start:
+            return self.describe_start()
         if self.by_locustfile:
             return f"{self.connections:,} Locust user{'' if self.connections == 1 else 's'}"
         number = f"{self.connections:,} {{}}connection{'' if self.connections == 1 else 's'}"
@@ -130,10 +163,26 @@ class Load(Frozen):
             return number.format("keep-alive ") + shared
         return f"{number.format('')} at a time, a new one for every request{shared}"
 
+    def describe_start(self, varied: Collection[str] = ()) -> str:
+        """`16 containers started together, each with 99 more published ports (tcp)`; without the factors in
+        `varied`."""
+        together = (
+            f"{self.containers} containers started together" if self.containers > 1 else "one container"
+        )
+        said = "containers started together" if "load.containers" in varied else together
+        if not self.more_ports or "load.more_ports" in varied:
+            return said
+        protocol = "" if "load.more_ports_protocol" in varied else f" ({self.more_ports_protocol})"
+        return f"{said}, each with {self.more_ports} more published ports{protocol}"
+
     def describe_loop(self, varied: Collection[str] = ()) -> str:
         """`closed loop`, or `open loop, Poisson arrivals at 3,000/s`; without the factors in `varied`."""
+        if self.is_start:
+            return "no load but the requests by which it is seen that they answer"
         if self.by_locustfile:
             return "closed loop with the file's own waits"
+        if self.is_lookup:
+            return "closed loop, one lookup after the other"
         if not self.is_open:
             thinks = self.think_us and "load.think_us" not in varied
             return f"closed loop, {self.think_us:,.12g} us of thinking" if thinks else "closed loop"

@@ -24,7 +24,19 @@ class _Load(Protocol):
     @property
     def is_open(self) -> bool: ...
     @property
+    def is_lookup(self) -> bool: ...
+    @property
     def measures_cpu(self) -> bool: ...
+    @property
+    def is_start(self) -> bool: ...
+
+
+def _has_requests(load: _Load) -> bool:
+    return not load.is_start
+
+
+def _is_start(load: _Load) -> bool:
+    return load.is_start
 
 
 class _About(NamedTuple):
@@ -38,7 +50,7 @@ class _About(NamedTuple):
     """What its margin is of, for the scenario's schema."""
     column: str
     """The head of its column in a table of slots, with the unit."""
-    is_measured: Callable[[_Load], bool] = lambda _: True
+    is_measured: Callable[[_Load], bool] = _has_requests
     """Whether a slot under a load has it."""
     is_compared: Callable[[_Load], bool] = lambda _: True
     """Whether arms under a load that has it are compared on it."""
@@ -68,6 +80,17 @@ class Metric(StrEnum):
     CPU_US_PER_REQUEST = "cpu_us_per_request"
     """Of all cores together, client and server; only where `Load.measures_cpu`."""
 
+    # Of containers that are started together (`Load.is_start`): until the last of them is so far, from the
+    # moment when the first was asked for. See `bench.slots.starts`.
+    FIRST_ANSWER_MS = "first_answer_ms"
+    CREATED_MS = "created_ms"
+    STARTED_MS = "started_ms"
+    LISTENING_MS = "listening_ms"
+    REMOVED_MS = "removed_ms"
+    """From the moment when the first removal was asked for."""
+    ENGINE_MEMORY_MB = "engine_memory_mb"
+    """Resident memory of dockerd and of all its docker-proxies while all containers are up."""
+
     @property
     def about(self) -> _About:
         """Its entry in the table."""
@@ -87,6 +110,11 @@ class Metric(StrEnum):
     def label(self) -> str:
         """As a person writes it."""
         return self.about.label
+
+    @property
+    def short(self) -> str:
+        """Its name where there is little room: `p50`, `first answer`."""
+        return self.about.column.rpartition(", ")[0] or self.about.column
 
 
 _TABLE = {
@@ -123,8 +151,9 @@ _TABLE = {
         margin=0.05,
         describes="Of requests a second.",
         column="req/s",
-        # In an open loop the rate is given: all arms have it.
-        is_compared=lambda load: not load.is_open,
+        # In an open loop the rate is given: all arms have it. Of lookups, which are made one after the other
+        # and may take seconds each, it is the latency again, and a count of two or three.
+        is_compared=lambda load: not load.is_open and not load.is_lookup,
         higher_is_better=True,
         least=0.0,
         voided_by=(Voids.THROUGHPUT,),
@@ -139,6 +168,54 @@ _TABLE = {
         is_measured=lambda load: load.measures_cpu,
         voided_by=(Voids.CPU,),
         least=None,
+    ),
+    Metric.FIRST_ANSWER_MS: _About(
+        label="time to the first answer",
+        unit="ms",
+        margin=0.10,
+        describes="Of the time from asking for the first container to the last one's first right answer.",
+        column="first answer, ms",
+        is_measured=_is_start,
+    ),
+    Metric.CREATED_MS: _About(
+        label="time to created",
+        unit="ms",
+        margin=0.10,
+        describes="Of the time until Docker says that the last container is created.",
+        column="created, ms",
+        is_measured=_is_start,
+    ),
+    Metric.STARTED_MS: _About(
+        label="time to started",
+        unit="ms",
+        margin=0.10,
+        describes="Of the time until Docker says that the last container is started.",
+        column="started, ms",
+        is_measured=_is_start,
+    ),
+    Metric.LISTENING_MS: _About(
+        label="time to listening",
+        unit="ms",
+        margin=0.10,
+        describes="Of the time until the last container's server is seen to listen.",
+        column="listening, ms",
+        is_measured=_is_start,
+    ),
+    Metric.REMOVED_MS: _About(
+        label="time of removal",
+        unit="ms",
+        margin=0.10,
+        describes="Of the time from asking for the first removal to the last one's end.",
+        column="removal, ms",
+        is_measured=_is_start,
+    ),
+    Metric.ENGINE_MEMORY_MB: _About(
+        label="engine's memory",
+        unit="MB",
+        margin=0.05,
+        describes="Of the resident memory of dockerd and its docker-proxies, all containers up.",
+        column="engine, MB",
+        is_measured=_is_start,
     ),
 }
 

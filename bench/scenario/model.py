@@ -74,6 +74,8 @@ class LabSettings(LinkSettings):
     too_big_icmp: bool = True
     """Let Docker hosts tell senders that a packet was too big (ICMP "fragmentation needed", ICMPv6 "packet
     too big"). false: a rule drops it, as many a firewall does, and who sends such packets is never told."""
+    upstreams: Literal["healthy", "dead-first", "refused-first", "ipv6", "ipv6-first"] = "healthy"
+    """Of load.model lookup: the name servers that each container is given (`--dns`), all of the lab."""
     idle_containers: int = Field(default=0, ge=0, le=MOST_ALIVE)
     """Negative control: containers beside each slot's own that are alive and are asked nothing, of the
     scenario's modes in turn. What is asked nothing shall cost nothing."""

@@ -15,7 +15,7 @@ from bench.scenario.modes.addresses import (
     docker_host_addresses,
     docker_host_ipv6,
 )
-from bench.scenario.modes.model import NetworkMode, Vantage
+from bench.scenario.modes.model import NetworkMode, Rootless, Vantage
 from bench.scenario.scenario import Scenario
 
 
@@ -29,11 +29,13 @@ class DockerHost:
     """Of its daemon.json."""
     firewall: str = "machine"
     """Into which its rules go: see `LabSettings.firewall`."""
+    rootless: Rootless | None = None
+    """How a user's own engine is joined to the host's network; None: the engine is root's."""
 
     @property
     def is_usual(self) -> bool:
         """Whether it is the machine's own engine as it is."""
-        return (self.engine, dict(self.options), self.firewall) == (OWN_ENGINE, {}, "machine")
+        return replace(self, number=0) == DOCKER1
 
     @property
     def name(self) -> str:
@@ -63,9 +65,10 @@ class DockerHost:
     @property
     def description(self) -> str:
         """For a person: the engine, and how it is set differently."""
+        rootless = f", rootless by {self.rootless}" if self.rootless else ""
         options = f" with {json.dumps(dict(self.options))}" if self.options else ""
         rules = f", its rules by iptables-{self.firewall}" if self.firewall != "machine" else ""
-        return f"{self.engine.description}{options}{rules}"
+        return f"{self.engine.description}{rootless}{options}{rules}"
 
 
 DOCKER1 = DockerHost(0, OWN_ENGINE, {})
@@ -101,8 +104,9 @@ def docker_host_of(scenario: Scenario, arm: Arm, condition: Condition) -> Docker
 def _place(scenario: Scenario, arm: Arm, condition: Condition) -> DockerHost:
     """What `arm` needs under `condition`, without a number yet."""
     lab = condition.lab
-    options = {**lab.engine_options, **scenario.network(arm).engine_options}
-    return DockerHost(0, lab.engine, options, lab.firewall)
+    network = scenario.network(arm)
+    options = {**lab.engine_options, **network.engine_options}
+    return DockerHost(0, lab.engine, options, lab.firewall, network.rootless)
 
 
 def _is_same(one: DockerHost, other: DockerHost) -> bool:

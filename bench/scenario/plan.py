@@ -13,7 +13,9 @@ from itertools import groupby, product
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.interleaving import FIRST_PORT, keep_present, order_cells
 from bench.scenario.model import Interleave
+from bench.scenario.names import UPSTREAMS
 from bench.scenario.scenario import Scenario
+from bench.scenario.starting import start_seconds
 from bench.stored import Count, Stored, digest_plain
 
 IDLE_S = 1.0
@@ -166,19 +168,33 @@ def loaded_seconds(condition: Condition, interleave: Interleave | None = None) -
 
     `interleave`: of arms that take turns."""
     load = condition.load
+    if load.is_start:
+        return 0.0
     idle_s = IDLE_S if load.measures_cpu else 0.0
     if interleave:
         # Warmed up once more on the connections of its turns, for a cell.
         return load.warm_up_s + (2 * interleave.rounds + 1) * interleave.cell_ms / 1_000
+    if load.is_lookup:  # Warm-up and window hold one lookup at least.
+        wait_s = UPSTREAMS[condition.lab.upstreams].wait_s
+        return max(load.warm_up_s, wait_s) + max(load.measure_s, wait_s)
     return idle_s + load.warm_up_s + load.measure_s + load.wrk_witness_s
 
 
-def slot_seconds(condition: Condition, interleave: Interleave | None = None) -> float:
-    """Expected seconds of one slot under `condition`, its overhead included."""
+def slot_seconds(
+    condition: Condition, interleave: Interleave | None = None, *, publishes: bool = True
+) -> float:
+    """Expected seconds of one slot under `condition`, its overhead included. `publishes`: whether its arm
+    publishes ports, which takes time where starting is measured."""
     overhead_s = SLOT_OVERHEAD_S + (CAPTURE_OVERHEAD_S if condition.lab.taps else 0.0)
     overhead_s += TURN_OVERHEAD_S if interleave else 0.0
     overhead_s += SLOT_OVERHEAD_S * condition.lab.idle_containers
+    overhead_s += start_seconds(condition.load, publishes=publishes) if condition.load.is_start else 0.0
     return loaded_seconds(condition, interleave) + overhead_s
+
+
+def publishes(scenario: Scenario, slot: Slot) -> bool:
+    """Whether the arm of `slot` publishes ports."""
+    return scenario.network(scenario.arm(slot.arm)).publishes
 
 
 def expected_seconds(scenario: Scenario, slots: tuple[Slot, ...]) -> float:
@@ -196,5 +212,8 @@ def measuring_seconds(scenario: Scenario, slots: tuple[Slot, ...]) -> float:
     """Of these, slots and the engine's restarts between sessions: what a budget limits."""
     settings = conditions(scenario)
     sessions, interleave = len({slot.session for slot in slots}), scenario.schedule.interleave
-    slots_s = sum(slot_seconds(settings[slot.condition], interleave) for slot in slots)
+    slots_s = sum(
+        slot_seconds(settings[slot.condition], interleave, publishes=publishes(scenario, slot))
+        for slot in slots
+    )
     return SESSION_OVERHEAD_S * (sessions - 1) + slots_s

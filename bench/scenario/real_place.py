@@ -42,7 +42,7 @@ class RealPlace(DockerHost):
 
 def real_place(name: str, address: str) -> RealPlace:
     """Where every arm is put."""
-    return RealPlace(0, OWN_ENGINE, {}, name, address)
+    return RealPlace(0, OWN_ENGINE, {}, real_name=name, real_address=address)
 
 
 def find_arms_lacking(scenario: Scenario) -> dict[str, str]:
@@ -54,7 +54,7 @@ def find_arms_lacking(scenario: Scenario) -> dict[str, str]:
 def _lacks(network: NetworkMode) -> str:
     if network.docker is None:
         return "without an engine, which its owner would have to stop: see docs/real-hosts.md"
-    if network.engine_options:
+    if network.engine_options or network.rootless:
         return "it needs an engine that is set otherwise, and the engine is its owner's"
     if network.network and network.network.driver in ON_THE_WIRE:
         return "it needs an address of its own in its owner's network"
@@ -72,6 +72,10 @@ def find_load_lacking(scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield "load.vantage", "load is sent by load hosts, not by the Docker host"
     if any(condition.load.measures_cpu for condition in found):
         yield "CPU a request (load.model open, load.pacing sleep)", "it is not measured across machines yet"
+    if scenario.load.is_lookup:
+        yield "load.model lookup", "its name servers are the lab's"
+    if any(condition.load.is_start for condition in found):
+        yield "load.model start", "its stamps are of one clock, and the listening sockets of one kernel"
     if any(condition.load.by_locustfile for condition in found):
         yield "load.engine locustfile", "load hosts run bench's own loops, and no file of the person's own"
     if scenario.service is not None:

@@ -32,6 +32,10 @@ def _is_ipv6(network: NetworkMode) -> bool:
     return network.ipv6
 
 
+def _is_rootless(network: NetworkMode) -> bool:
+    return network.rootless is not None
+
+
 @dataclass(frozen=True)
 class Explanation:
     """Why facts whose whole names match `names`, a regular expression, differ in some modes."""
@@ -69,6 +73,16 @@ EXPLANATIONS = (
         r"|memory limit|shared memory",
         _is_without_docker,
         "without Docker there are no control group, limits, log or system call filter of a container",
+    ),
+    Explanation(
+        r"limit (cpuset\..*|pids\.max)|process Uid",
+        _is_rootless,
+        "a rootless engine makes no control groups: its cores are those of its user, who is root inside",
+    ),
+    Explanation(
+        r"net\.core\.xfrm_.*|net\.ipv6\.route\..*",
+        _is_rootless,
+        "the kernel shows them in no network that belongs to a user namespace",
     ),
     Explanation(r"net\.ipv6\..*", _is_ipv6, "IPv6 is the mode's subject"),
 )

@@ -26,6 +26,13 @@ def serve_under_init(page: str) -> tuple[str, ...]:
     return "sh", "-c", f"echo {page} > {PAGE}; {HTTPD} & sleep 600 & wait"
 
 
+def asking(address: str, port: int = 80) -> tuple[str, ...]:
+    """Command that asks for a page from inside a container, whose image has no curl: prints the answer's
+    first line."""
+    request = r"printf 'GET /index.html HTTP/1.0\r\n\r\n' >&3; timeout 2 head -1 <&3"
+    return "timeout", "3", "bash", "-c", f"exec 3<>/dev/tcp/{address}/{port}; {request}"
+
+
 SLEEP = ("sleep", "600")
 
 
@@ -39,6 +46,9 @@ class Ask:
     publish: tuple[str, ...] = ()
     listen: str | None = None
     """Apache's `Listen`; None: the image's, which is 80, as Apache's own default."""
+    ip: str | None = None
+    """Its address in `network`, one that a user defined."""
+    dns: str | None = None
     cap_add: tuple[str, ...] = ()
     privileged: bool = False
     command: tuple[str, ...] = field(default=SLEEP)
@@ -48,6 +58,8 @@ class Ask:
         """As a person types it."""
         words = ["docker", "run", "-d", "--name", self.name]
         words += ["--network", self.network] if self.network else []
+        words += ["--ip", self.ip] if self.ip else []
+        words += ["--dns", self.dns] if self.dns else []
         for mapping in self.publish:
             words += ["-p", mapping]
         words += ["-e", f"BENCH_LISTEN={self.listen}"] if self.listen else []
@@ -60,16 +72,22 @@ class Ask:
         """Docker's answer to creating it: `Id` and `Warnings`."""
         bindings: dict[str, Any] = {}
         for mapping in self.publish:
-            port, _, container_port = mapping.rpartition(":")
-            bindings[f"{container_port}/tcp"] = port
+            published, _, container_port = mapping.rpartition(":")
+            at, _, port = published.rpartition(":")
+            bindings[f"{container_port}/tcp"] = (at, port) if at else port
         host_config = api.create_host_config(
             network_mode=self.network,
+            dns=[self.dns] if self.dns else None,
             cap_add=list(self.cap_add) or None,
             privileged=self.privileged,
         )
         if bindings:
             # docker-py itself refuses ports beside host mode, which is the engine's to answer.
             host_config["PortBindings"] = convert_port_bindings(bindings)
+        endpoints = None
+        if self.network and self.ip:
+            endpoint = api.create_endpoint_config(ipv4_address=self.ip)
+            endpoints = api.create_networking_config({self.network: endpoint})
         answer: dict[str, Any] = api.create_container(
             IMAGE_TAG,
             list(self.command),
@@ -77,5 +95,6 @@ class Ask:
             environment={"BENCH_LISTEN": self.listen} if self.listen else None,
             ports=[int(port.partition("/")[0]) for port in bindings] or None,
             host_config=host_config,
+            networking_config=endpoints,
         )
         return answer

@@ -7,11 +7,13 @@ from bench.walkthrough.subjects import (
     firewall,
     hooks,
     host_mode,
+    names,
     own_stack,
     ports,
     provided_modes,
     readers,
     rights,
+    rootless,
     shared_stack,
     two_addresses,
 )
@@ -28,5 +30,7 @@ SUBJECTS: Mapping[str, tuple[Statement, ...]] = {
     "Two addresses, two servers": two_addresses.STATEMENTS,
     "Which rules a request meets": hooks.STATEMENTS,
     "Which client the server sees": client_address.STATEMENTS,
+    "By which name, and from where": names.STATEMENTS,
+    "A rootless engine": rootless.STATEMENTS,
     "Readers' questions": readers.STATEMENTS,
 }

@@ -11,8 +11,10 @@ from docker.models.containers import Container
 from bench.errors import EnvironmentLacks, MeasurementInvalid
 from bench.lab.hosts import command
 from bench.lab.hosts.host import Host, Program
+from bench.lab.servers.containers import create_network
 from bench.lab.servers.engine import Engine
 from bench.records.findings import Source, Word
+from bench.scenario.modes.model import DockerNetwork, Mode
 from bench.walkthrough.container import Running
 from bench.walkthrough.container_spec import Ask
 from bench.walkthrough.transcript import PATIENCE_S, Notes, wait
@@ -37,11 +39,14 @@ class Ground:
     docker3: Engine
     """Writes no firewall rules (`iptables: false`), so docker-proxy carries published ports."""
     version: str
+    rootless: Mapping[Mode, Engine | str]
+    """A user's own engines, on Docker hosts of their own; of one that cannot be had, why."""
 
     @property
     def engines(self) -> tuple[Engine, ...]:
         """Of all Docker hosts."""
-        return self.docker1, self.docker2, self.docker3
+        rootless = (living for living in self.rootless.values() if not isinstance(living, str))
+        return self.docker1, self.docker2, self.docker3, *rootless
 
 
 @dataclass(frozen=True)
@@ -173,6 +178,13 @@ class Trial(Notes):
             engine.host, "docker ps -a --format '{{.Names}}\\t{{.State}}\\t{{.Status}}'", "\n".join(lines)
         )
         return {row["Names"][0].lstrip("/"): row["State"] for row in rows}
+
+    def create_network(self, engine: Engine, name: str, network: DockerNetwork) -> None:
+        """`docker network create`. Raises MeasurementInvalid where Docker refuses."""
+        words = ["docker", "network", "create", "-d", network.driver, "--subnet", network.subnet]
+        words += [word for option, value in network.options.items() for word in ("-o", f"{option}={value}")]
+        made = self._undoing.enter_context(create_network(engine, name, network))
+        self.note(engine.host, shlex.join([*words, name]), made)
 
     # Firewall.
 

@@ -16,11 +16,13 @@ from bench.lab.hosts.journal import Journal, undo, undo_dead_runs
 from bench.lab.hosts.lab import hosts_of_lab, lab
 from bench.lab.hosts.lock import machine_lock
 from bench.lab.hosts.waiting import wait_until
-from bench.lab.servers.engine import engine
+from bench.lab.servers.engine import Engine, engine
 from bench.lab.servers.image import provide_image
 from bench.records.findings import WALKTHROUGH_SCHEMA_VERSION, EngineWalk, Finding, WalkthroughRecord, Word
 from bench.results import files
 from bench.scenario.engine_source import OWN_ENGINE, EngineSource
+from bench.scenario.modes.catalogue import MODES
+from bench.scenario.modes.model import Mode
 from bench.scenario.placement import DockerHost
 from bench.walkthrough.container_spec import IMAGE_TAG
 from bench.walkthrough.page import render_markdown
@@ -29,6 +31,8 @@ from bench.walkthrough.trial import Ground, Outcome, Statement, Trial
 
 SETTLE_S = 3.0
 """How long a host has to be as it was before a statement: links of a removed container go a moment later."""
+ROOTLESS = (Mode.ROOTLESS_BUILTIN, Mode.ROOTLESS_SLIRP4NETNS)
+"""Modes whose engines are tried as well."""
 Tell = Callable[[str], None]
 
 
@@ -98,8 +102,17 @@ def walk(engines: Sequence[EngineSource], tell: Tell) -> WalkthroughRecord:
 
 
 def _places(source: EngineSource) -> tuple[DockerHost, ...]:
-    """The article's two Docker hosts, and one whose engine writes no firewall rules."""
-    return DockerHost(0, source, {}), DockerHost(1, source, {}), DockerHost(2, source, {"iptables": False})
+    """The article's two Docker hosts, one whose engine writes no firewall rules, and a user's own engines."""
+    return (
+        *(
+            DockerHost(number, source, options)
+            for number, options in enumerate(({}, {}, {"iptables": False}))
+        ),
+        *(
+            DockerHost(3 + number, source, {}, rootless=MODES[mode].rootless)
+            for number, mode in enumerate(ROOTLESS)
+        ),
+    )
 
 
 def _walk_engine(source: EngineSource, tell: Tell) -> EngineWalk:
@@ -121,17 +134,24 @@ def _ground(source: EngineSource, tell: Tell) -> Iterator[Ground]:
     places = _places(source)
     try:
         with ExitStack() as stack:
-            tell(f"lab: client, docker1, docker2 and docker3, with engines of {source}")
+            tell(f"lab: client and {', '.join(place.name for place in places)}, with engines of {source}")
             plans = hosts_of_lab(*machine.divide_cores(), places, ipv6=False)
             found = stack.enter_context(lab(plans, journal))
-            engines = []
-            for place in places:
+
+            def start(place: DockerHost) -> Engine:
                 living = stack.enter_context(engine(found.docker[place.name], journal, place))
                 image = provide_image(living.client)
                 living.client.images.get(image.id).tag(IMAGE_TAG)
-                engines.append(living)
-            docker1, docker2, docker3 = engines
-            yield Ground(found.client, docker1, docker2, docker3, docker1.describe().version)
+                return living
+
+            docker1, docker2, docker3 = (start(place) for place in places if not place.rootless)
+            rootless: dict[Mode, Engine | str] = {}
+            for mode, place in zip(ROOTLESS, (each for each in places if each.rootless), strict=True):
+                try:
+                    rootless[mode] = start(place)
+                except EnvironmentLacks as fault:
+                    rootless[mode] = fault.seen
+            yield Ground(found.client, docker1, docker2, docker3, docker1.describe().version, rootless)
     finally:
         undo(run_id)
 

@@ -320,12 +320,35 @@ def test_a_wired_container_is_forwarded_to(walked: Walked) -> None:
         ("bridge-mode-sees-clients-of-other-hosts", ["198.18.0.10"]),
         ("bridge-mode-sees-docker0-for-loopback", ["198.18.0.100", "198.19.0.1"]),
         ("docker-proxy-hides-every-client", ["198.19.0.1"] * 3),
+        ("rootless-builtin-hides-every-client", ["198.19.0.1"] * 2),
     ],
 )
 def test_apache_logs_these_client_addresses(walked: Walked, id_: str, addresses: list[str]) -> None:
     [log] = walked.outputs(id_, "docker logs")
     assert walked[id_].word is CONFIRMED
     assert [line.split()[0] for line in log.splitlines() if " 200 GET " in line] == addresses
+
+
+# A rootless engine
+
+
+def test_host_mode_of_a_rootless_engine_is_no_host_s_that_anybody_reaches(walked: Walked) -> None:
+    found = walked["rootless-host-mode-is-rootlesskits"]
+    assert found.word is CONFIRMED
+    [inside] = walked.outputs(found.id, "docker exec web1 readlink")
+    kit, own = walked.outputs(found.id, "readlink /proc")
+    assert inside == kit != own
+
+
+def test_a_rootless_engine_s_port_is_a_process_and_no_rule_of_its_host(walked: Walked) -> None:
+    assert walked["rootless-leaves-the-hosts-rules-alone"].word is CONFIRMED
+
+
+def test_slirp4netns_keeps_the_address_of_a_client_on_another_host(walked: Walked) -> None:
+    found = walked["rootless-slirp4netns-shows-the-client"]
+    [log] = walked.outputs(found.id, "docker logs")
+    assert found.word is CONFIRMED
+    assert log.splitlines()[-2].split()[0] == "198.18.0.10"
 
 
 # Readers' questions

@@ -353,11 +353,14 @@ conntrack drops; listen drops; queue drops; client ports; conntrack room; path: 
 path: filter accepts; path: forwarded packets; path: bridge packets; path: veth packets;
 path: uplink packets; path: loopback packets;
 path: accepted connections; path: opened connections; path: served connections; path: proxy cpu ns;
-path proof;
+path: rootlesskit cpu ns; path: user stack cpu ns; path: tap packets; path: rootless dnat connections;
+path: rootless bridge packets; path: name queries; path proof;
 path of the set: dnat connections; path of the set: filter accepts; path of the set: forwarded packets;
 path of the set: bridge packets; path of the set: veth packets; path of the set: uplink packets;
 path of the set: loopback packets; path of the set: accepted connections;
 path of the set: opened connections; path of the set: served connections; path of the set: proxy cpu ns;
+path of the set: rootlesskit cpu ns; path of the set: user stack cpu ns; path of the set: tap packets;
+path of the set: rootless dnat connections; path of the set: rootless bridge packets;
 namespace; image; cpuset; control: links; control: alive; control: unreachable; capture: drops;
 capture: matched; capture: order"""
 

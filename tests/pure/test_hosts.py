@@ -31,6 +31,20 @@ def test_a_mode_that_needs_another_engine_has_a_host_of_its_own() -> None:
     ]
 
 
+def test_each_way_to_be_rootless_has_a_host_of_its_own_beside_root_s_engine() -> None:
+    builtin, slirp4netns = (
+        Arm(name=name, mode=name) for name in ("rootless-builtin", "rootless-slirp4netns")
+    )
+    scenario = make_scenario(arms=(HOST, builtin, slirp4netns, BRIDGE))
+    hosts = docker_hosts(scenario)
+    [condition] = conditions(scenario)
+
+    assert [host.rootless and host.rootless.ports for host in hosts] == [None, "builtin", "slirp4netns"]
+    assert [docker_host_of(scenario, arm, condition).number for arm in scenario.arms] == [0, 1, 2, 0]
+    assert hosts[0] == DOCKER1
+    assert "rootless by slirp4netns and builtin ports" in hosts[1].description
+
+
 def test_every_level_of_the_engine_has_its_hosts_and_no_two_hosts_share_an_address() -> None:
     scenario = make_scenario(arms=(HOST, PROXY), factors=ENGINES)
     hosts = docker_hosts(scenario)

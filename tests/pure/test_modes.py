@@ -4,7 +4,7 @@ import pytest
 
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES, parse_mode
-from bench.scenario.modes.footprint import Counter, Expected
+from bench.scenario.modes.footprint import OF_ROOTLESS, Counter, Expected
 from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.placement import DOCKER1
 from bench.slots.surroundings import digest, find_differences
@@ -107,6 +107,37 @@ def test_a_published_port_is_docker_proxy_s_on_loopback_and_dnat_s_at_the_host_s
     assert loopback[Counter.OPENED] is Expected.TWICE_A_CONNECTION
     assert Counter.LOOPBACK in loopback
     assert Counter.LOOPBACK not in address
+
+
+def test_a_rootless_engine_s_port_moves_no_rule_and_no_bridge_of_its_host() -> None:
+    for mode in (Mode.ROOTLESS_BUILTIN, Mode.ROOTLESS_SLIRP4NETNS, Mode.ROOTLESS_PASTA):
+        path = MODES[mode].path_from(Vantage.CLIENT)
+        assert not {Counter.DNAT, Counter.BRIDGE, Counter.VETH, Counter.FORWARDED} & set(path)
+        assert path[Counter.ACCEPTED] is Expected.EACH_CONNECTION
+        assert Counter.ROOTLESS_BRIDGE in path
+        copied, in_user_space = Counter.ROOTLESSKIT_CPU in path, Counter.USER_STACK_CPU in path
+        assert copied is not in_user_space
+        assert (Counter.TAP in path) is (Counter.ROOTLESS_DNAT in path) is in_user_space
+
+
+def test_only_the_host_of_a_rootless_engine_has_its_counters() -> None:
+    for network in MODES.values():
+        for vantage in Vantage:
+            assert network.rootless or not set(OF_ROOTLESS) & set(network.path_from(vantage))
+
+
+ROOTLESS = {
+    "net.ipv6.route.mtu_expires": "600",
+    "limit cpuset.effective_cpus": "0-1",
+    "process Uid": "65520",
+    "limit memory.max": "max",
+}
+
+
+def test_what_a_rootless_engine_cannot_do_is_explained_of_it_alone_and_a_limit_of_memory_is_not() -> None:
+    rootless = MODES[Mode.ROOTLESS_BUILTIN]
+    assert unexplained(ROOTLESS, (HOST, rootless)) == ["limit memory.max"]
+    assert sorted(unexplained(ROOTLESS, (HOST, BRIDGE))) == sorted(ROOTLESS)
 
 
 def test_a_container_with_an_address_of_its_own_has_no_path_on_its_host_s_loopback() -> None:

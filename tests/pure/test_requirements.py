@@ -116,23 +116,26 @@ DISTRIBUTIONS = {
         {"ID": "fedora"},
         (
             "dnf install moby-engine tini iproute iproute-tc iptables-nft util-linux mmdebstrap ethtool"
-            " tcpdump curl gcc openssl, and from source, where it has no package: wrk."
+            " tcpdump curl gcc slirp4netns passt shadow-utils openssl dnsmasq, and from source, where it has"
+            " no package: rootlesskit, wrk."
         ),
     ),
     "rocky": ({"ID": "rocky", "ID_LIKE": "rhel centos fedora"}, "dnf install moby-engine tini"),
     "arch": (
         {"ID": "arch"},
         (
-            "pacman -S docker iproute2 iptables util-linux ethtool tcpdump curl gcc openssl,"
-            " and from source, where it has no package: tini, mmdebstrap, wrk."
+            "pacman -S docker iproute2 iptables util-linux ethtool tcpdump curl gcc rootlesskit"
+            " slirp4netns passt shadow openssl dnsmasq, and from source, where it has no package: tini,"
+            " mmdebstrap, wrk."
         ),
     ),
     "manjaro": ({"ID": "manjaro", "ID_LIKE": "arch"}, "pacman -S docker"),
     "opensuse": (
         {"ID": "opensuse-tumbleweed", "ID_LIKE": "opensuse suse"},
         (
-            "zypper install docker iproute2 iptables util-linux ethtool tcpdump curl gcc openssl wrk,"
-            " and from source, where it has no package: tini, mmdebstrap."
+            "zypper install docker iproute2 iptables util-linux ethtool tcpdump curl gcc rootlesskit"
+            " slirp4netns passt shadow openssl dnsmasq wrk, and from source, where it has no package: tini,"
+            " mmdebstrap."
         ),
     ),
     "ubuntu": ({"ID": "ubuntu", "ID_LIKE": "debian"}, "apt-get install docker.io tini iproute2"),

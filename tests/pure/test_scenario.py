@@ -529,8 +529,11 @@ def test_a_scenario_is_the_same_after_a_way_through_json() -> None:
 
 
 def test_throughput_alone_is_a_metric_of_which_more_is_better() -> None:
-    assert [metric.higher_is_better for metric in Metric] == [False, False, False, True, False]
-    assert [metric.unit for metric in Metric] == ["us", "us", "us", "req/s", "us"]
+    assert [metric for metric in Metric if metric.higher_is_better] == [Metric.THROUGHPUT_RPS]
+    assert {metric.unit for metric in Metric} == {"us", "req/s", "ms", "MB"}
+    assert all(
+        metric.value.endswith(f"_{metric.unit}".lower()) for metric in Metric if metric.unit in ("ms", "MB")
+    )
 
 
 # The open model.

@@ -20,17 +20,37 @@ DISTRIBUTIONS = {
         "dnf install",
         {
             "docker.io": "moby-engine",
+            "dnsmasq-base": "dnsmasq",
             "iproute2": "iproute iproute-tc",
             "iptables": "iptables-nft",
             "mount": "util-linux",
+            "rootlesskit": "",
+            "uidmap": "shadow-utils",
             "wrk": "",
         },
     ),
     "arch": Distribution(
-        "pacman -S", {"docker.io": "docker", "mount": "util-linux", "mmdebstrap": "", "tini": "", "wrk": ""}
+        "pacman -S",
+        {
+            "docker.io": "docker",
+            "dnsmasq-base": "dnsmasq",
+            "mount": "util-linux",
+            "mmdebstrap": "",
+            "tini": "",
+            "uidmap": "shadow",
+            "wrk": "",
+        },
     ),
     "suse": Distribution(
-        "zypper install", {"docker.io": "docker", "mount": "util-linux", "mmdebstrap": "", "tini": ""}
+        "zypper install",
+        {
+            "docker.io": "docker",
+            "dnsmasq-base": "dnsmasq",
+            "mount": "util-linux",
+            "mmdebstrap": "",
+            "tini": "",
+            "uidmap": "shadow",
+        },
     ),
 }
 """By what /etc/os-release says that a distribution is, or is like. Runs are tried on Debian's alone."""

@@ -17,7 +17,7 @@ from bench.paths import CACHE
 from bench.scenario.conditions import conditions
 from bench.scenario.scenario import Scenario
 
-WRK, OPENSSL = "wrk", "openssl"
+WRK, OPENSSL, DNSMASQ = "wrk", "openssl", "dnsmasq"
 RIGHTS = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
 """For links, and for namespaces and mounts: capability -> its bit (capability.h of the kernel)."""
 
@@ -64,10 +64,15 @@ TOOLS = (
     Tool(
         "cc",
         "gcc",
-        "the loop, the image's busy wait and the null server, where the cache has none",
-        makes=("loop-*", "busy-wait-*", "null-server-*"),
+        "the loop, the image's own programs and the null server, where the cache has none",
+        makes=("loop-*", "busy-wait-*", "look-up-*", "null-server-*"),
     ),
+    Tool("rootlesskit", "rootlesskit", "the rootless modes", always=False),
+    Tool("slirp4netns", "slirp4netns", "rootless-builtin and rootless-slirp4netns", always=False),
+    Tool("pasta", "passt", "rootless-pasta", always=False),
+    Tool("newuidmap", "uidmap", "the rootless modes: ids of a user's own namespace", always=False),
     Tool(OPENSSL, "openssl", "service.tls, whose certificate it makes", always=False),
+    Tool(DNSMASQ, "dnsmasq-base", "load.model lookup, whose name servers it is", always=False),
     Tool(
         WRK, "wrk", "load.wrk_witness_s, `bench capacity` and `bench calibrate`, as a witness", always=False
     ),
@@ -202,7 +207,11 @@ def _tools_of(scenario: Scenario) -> list[str]:
     """What a run of `scenario` needs that not every run does."""
     is_witnessed = any(condition.load.wrk_witness_s for condition in conditions(scenario))
     makes_certificate = scenario.served.tls is not None and scenario.served.tls.trust is None
-    return [*[WRK] * (is_witnessed or scenario.capacity is not None), *[OPENSSL] * makes_certificate]
+    return [
+        *[WRK] * (is_witnessed or scenario.capacity is not None),
+        *[OPENSSL] * makes_certificate,
+        *[DNSMASQ] * scenario.load.is_lookup,
+    ]
 
 
 if __name__ == "__main__":  # `make setup`, where there is no apt-get to ask.

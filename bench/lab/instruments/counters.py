@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 
 from bench.lab.hosts.command import CommandFailed
 from bench.lab.hosts.host import Host, network_of
-from bench.scenario.modes.footprint import Counter
+from bench.procfs import parse_named_columns
+from bench.scenario.modes.footprint import CPU_OF, OF_ROOTLESS, Counter
+from bench.scenario.modes.model import TAP
 from bench.slots.gates.network import Losses, Room
 
 FORWARDING_CHAINS = ("FORWARD", "DOCKER")
@@ -51,11 +53,18 @@ class NetworkCounters:
 
 
 def read_network_counters(
-    sender: Host, docker_host: Host, server_pid: int, *, ipv6: bool, writes_rules: bool
+    sender: Host,
+    docker_host: Host,
+    server_pid: int,
+    *,
+    ipv6: bool,
+    writes_rules: bool,
+    rootless_pid: int | None = None,
 ) -> NetworkCounters:
     """Counters of the load's host, the Docker host, and the namespace of the server (`server_pid` there).
 
-    `writes_rules`: whether the engine writes firewall rules, which must then be seen.
+    `writes_rules`: whether the engine writes firewall rules there, which must then be seen. `rootless_pid`:
+    of a rootless engine's dockerd there, in whose network it writes them instead.
 
     Nothing enters a namespace but iptables. Only with `ipv6` are the IPv6 rules read: reading them loads
     their tables, which would then cost every packet. Raises ProcessLookupError where the server ended.
@@ -64,25 +73,33 @@ def read_network_counters(
     links = _links(host)
     tcp, ip, ip6 = _snmp(host, "Tcp"), _snmp(host, "Ip"), _snmp6(host)
     hits, lacks = read_rules(docker_host, ipv6=ipv6, writes_rules=writes_rules)
-    bridges = {link for link in links if link == "docker0" or link.startswith("br-")}
     tracked, trackable = _tracking(docker_host)
     # Two or three of them may be one.
     own = network_of(docker_host)
     sending = host if network_of(sender) == own else _read_stack(sender, 1)
     networks = {network_of(sender): sending, own: host, docker_host.namespace(server_pid): server}
+    unread = dict.fromkeys((Counter.DNAT, Counter.FILTER), lacks) if lacks else {}
+    programs = CPU_OF
+    if rootless_pid:
+        inside = _read_stack(docker_host, rootless_pid)
+        networks[docker_host.namespace(rootless_pid)] = inside
+        found, fault = _read_rootless(docker_host, rootless_pid, inside)
+        hits, unread = {**hits, **found}, {**unread, **fault}
+    else:
+        programs = {counter: names for counter, names in CPU_OF.items() if counter not in OF_ROOTLESS}
     ports = _ephemeral_ports(sender)
     return NetworkCounters(
         path={
             **hits,
             Counter.FORWARDED: ip["ForwDatagrams"] + ip6.get("Ip6OutForwDatagrams", 0),
-            Counter.BRIDGE: sum(packets for link, packets in links.items() if link in bridges),
+            Counter.BRIDGE: _on_bridges(links),
             Counter.VETH: sum(packets for link, packets in links.items() if link.startswith("veth")),
             Counter.UPLINK: links[docker_host.uplink],
             Counter.LOOPBACK: links["lo"],
             Counter.ACCEPTED: tcp["PassiveOpens"],
             Counter.OPENED: tcp["ActiveOpens"],
             Counter.SERVED: _snmp(server, "Tcp")["PassiveOpens"],
-            Counter.PROXY_CPU: _cpu_ns(docker_host, "docker-proxy"),
+            **_cpu_ns(docker_host, programs),
             Counter.CONNTRACK: tracked,
         },
         losses=Losses(
@@ -99,8 +116,18 @@ def read_network_counters(
             tracked=tracked,
             trackable=trackable,
         ),
-        unread=dict.fromkeys((Counter.DNAT, Counter.FILTER), lacks) if lacks else {},
+        unread=unread,
     )
+
+
+def _read_rootless(host: Host, pid: int, stack: Stack) -> tuple[dict[Counter, int], dict[Counter, str]]:
+    """What is counted in the network of a rootless engine, of dockerd `pid`; what cannot be, and why."""
+    links = _links(stack)
+    hits, lacks = read_rules(host, ipv6=False, writes_rules=True, pid=pid)
+    found = {Counter.TAP: links.get(TAP, 0), Counter.ROOTLESS_BRIDGE: _on_bridges(links)}
+    if lacks:
+        return found, {Counter.ROOTLESS_DNAT: lacks}
+    return {**found, Counter.ROOTLESS_DNAT: hits[Counter.DNAT]}, {}
 
 
 def _read_stack(host: Host, pid: int) -> Stack:
@@ -122,14 +149,17 @@ def _links(stack: Stack) -> dict[str, int]:
     return found
 
 
-def read_rules(host: Host, *, ipv6: bool, writes_rules: bool) -> tuple[dict[Counter, int], str]:
-    """Hits of the host's firewall rules; none, and why, where they cannot be read."""
+def read_rules(host: Host, *, ipv6: bool, writes_rules: bool, pid: int = 1) -> tuple[dict[Counter, int], str]:
+    """Hits of the firewall rules in the network of the host's process `pid`; none, and why, where they cannot
+    be read.
+    """
+    enter = ["nsenter", "-t", str(pid), "--net"] if pid != 1 else []
     dnat, accepts = 0, 0
     for tool in ("iptables", *(["ip6tables"] if ipv6 else [])):
         try:
-            saved = host.run([f"{tool}-save", "-c"])
+            saved = host.run([*enter, f"{tool}-save", "-c"])
             if LEGACY in saved:  # That program sees one of the kernel's two firewalls, and says so.
-                saved += host.run([f"{tool}-legacy-save", "-c"])
+                saved += host.run([*enter, f"{tool}-legacy-save", "-c"])
         except CommandFailed as fault:
             return {}, f"{tool}-save: {fault.seen[:200]}"
         # Of IPv6, an engine may well write none.
@@ -166,17 +196,11 @@ def queue_drops(stack: Stack) -> int:
 
 
 def _snmp(stack: Stack, protocol: str) -> dict[str, int]:
-    return _named_columns(stack["snmp"], protocol)
+    return parse_named_columns(stack["snmp"], protocol)
 
 
 def _netstat(stack: Stack) -> dict[str, int]:
-    return _named_columns(stack["netstat"], "TcpExt")
-
-
-def _named_columns(text: str, protocol: str) -> dict[str, int]:
-    """Name -> value of the two lines of `protocol`: one of names, one of numbers."""
-    names, values = [line.split()[1:] for line in text.splitlines() if line.startswith(f"{protocol}:")]
-    return dict(zip(names, map(int, values), strict=True))
+    return parse_named_columns(stack["netstat"], "TcpExt")
 
 
 def _snmp6(stack: Stack) -> dict[str, int]:
@@ -184,12 +208,20 @@ def _snmp6(stack: Stack) -> dict[str, int]:
     return {name: int(value) for name, value in map(str.split, stack.get("snmp6", "").splitlines())}
 
 
-def _cpu_ns(host: Host, program: str) -> int:
-    """Time that the threads of `program` ran on `host` so far (schedstat's first field)."""
+def _on_bridges(links: Mapping[str, int]) -> int:
+    """Packets on Docker's bridges."""
+    return sum(packets for link, packets in links.items() if link == "docker0" or link.startswith("br-"))
+
+
+def _cpu_ns(host: Host, programs: Mapping[Counter, Collection[str]]) -> dict[Counter, int]:
+    """Time that the threads of each counter's programs ran on `host` so far (schedstat's first field)."""
     names = host.read("/proc/[0-9]*/comm")
-    folders = [path.removesuffix("/comm") for path, name in names.items() if name.strip() == program]
-    threads = host.read(*(f"{folder}/task/*/schedstat" for folder in folders))
-    return sum(int(text.split()[0]) for text in threads.values())
+    found = {}
+    for counter, wanted in programs.items():
+        folders = [path.removesuffix("/comm") for path, name in names.items() if name.strip() in wanted]
+        threads = host.read(*(f"{folder}/task/*/schedstat" for folder in folders))
+        found[counter] = sum(int(text.split()[0]) for text in threads.values())
+    return found
 
 
 def _tracking(host: Host) -> tuple[int, int]:

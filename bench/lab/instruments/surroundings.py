@@ -36,6 +36,11 @@ CONTAINER_LINK = "eth0"
 """As Docker calls a container's own."""
 
 
+def describe_cores(host: Host, pid: int) -> str:
+    """The cores that the process `pid` of `host` may run on, as a kernel cpu list."""
+    return dict(_process_facts(read_one(host, f"/proc/{pid}/status")))["process Cpus_allowed_list"]
+
+
 def read_surroundings(host: Host, pid: int, files: Mapping[str, str]) -> Facts:
     """Facts by name around the process `pid` of `host`, in its own network namespace.
 

@@ -16,6 +16,7 @@ from bench.lab.hosts.host import Endpoint, Host, Program, network_of
 from bench.lab.hosts.links import list_links
 from bench.lab.hosts.waiting import wait_until
 from bench.scenario.modes.catalogue import CONTAINER_PORT
+from bench.scenario.modes.model import LOOPBACK
 
 SNAP_BYTES = 256
 """All headers and the beginning of a request, its number included."""
@@ -30,6 +31,8 @@ HANDED_OVER_S = 1.1
 """
 END_S = 10.0
 LISTENS = "listening on"
+ROOTLESS = "rootless"
+"""The tap where requests come into RootlessKit's namespace, and that namespace."""
 STAMP_BEFORE_QUEUE = Path("/proc/sys/net/core/netdev_tstamp_prequeue")
 """Whether a received packet is stamped before it waits in a core's queue, or after (the kernel's
 Documentation/admin-guide/sysctl/net.rst). One setting for the whole machine; it alters no packet's way.
@@ -49,16 +52,28 @@ class TapPlace:
     link: str
     port: int
     """Of the server, as packets carry it here."""
+    inside: str = "container"
+    """Whose network it is where it is not the host's."""
 
     @property
     def host(self) -> str:
-        """The host, or `container`."""
-        return self.on.name if self.pid == 1 else "container"
+        """The host, `container`, or `rootless`."""
+        return self.on.name if self.pid == 1 else self.inside
 
     @property
     def file(self) -> str:
         """Where `on` keeps what it captures."""
         return f"{self.on.scratch}/tap-{self.name}.pcap"
+
+
+@dataclass(frozen=True)
+class RootlessNetwork:
+    """Between a Docker host and the containers of a rootless engine."""
+
+    pid: int
+    """Of its dockerd, as the Docker host numbers it."""
+    link: str
+    """On which requests come."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +96,11 @@ def set_stamp_before_queue(before: bool) -> None:
 
 
 def find_taps(
-    client: Host | None, docker_host: Host, server_pid: int, endpoint: Endpoint
+    client: Host | None,
+    docker_host: Host,
+    server_pid: int,
+    endpoint: Endpoint,
+    rootless: RootlessNetwork | None = None,
 ) -> tuple[TapPlace, ...]:
     """The taps of the path to the server, in the order in which requests pass them.
 
@@ -93,15 +112,18 @@ def find_taps(
     uplink = TapPlace("uplink", docker_host, 1, docker_host.uplink, endpoint.port)
     if docker_host.namespace(server_pid) == network_of(docker_host):
         return *client_side, uplink
-    of_host = {link["ifindex"]: link for link in list_links(docker_host)}
+    pid, zone = (rootless.pid, ROOTLESS) if rootless else (1, docker_host.name)
+    of_host = {link["ifindex"]: link for link in list_links(docker_host, pid)}
     inside = list_links(docker_host, server_pid)
     [own] = [link for link in inside if "link_index" in link and "UP" in link["flags"]]
     between = []
+    if rootless:
+        between.append(TapPlace(ROOTLESS, docker_host, pid, rootless.link, endpoint.port, zone))
     if own["linkinfo"]["info_kind"] == "veth":
         far_end = of_host[own["link_index"]]
         if "master" in far_end:
-            between.append(TapPlace("bridge", docker_host, 1, far_end["master"], CONTAINER_PORT))
-        between.append(TapPlace("veth", docker_host, 1, far_end["ifname"], CONTAINER_PORT))
+            between.append(TapPlace("bridge", docker_host, pid, far_end["master"], CONTAINER_PORT, zone))
+        between.append(TapPlace("veth", docker_host, pid, far_end["ifname"], CONTAINER_PORT, zone))
     container = TapPlace("container", docker_host, server_pid, own["ifname"], CONTAINER_PORT)
     return *client_side, uplink, *between, container
 
@@ -126,10 +148,13 @@ def _account(place: TapPlace, program: Program) -> Captured:
     counts = {what: int(number) for number, what in _COUNT.findall(program.words())}
     if not ended or len(counts) < 3:
         raise _failure(place, program)
+    # A loopback link shows a packet as it goes out and as it comes in: the kernel counts both, and libpcap
+    # leaves the first one out (pcap-linux.c).
+    times_shown = 2 if place.link == LOOPBACK else 1
     return Captured(
         place=place,
         file=place.on.get(place.file),
-        received=counts["received by filter"],
+        received=counts["received by filter"] // times_shown,
         captured=counts["captured"],
         dropped=counts["dropped by kernel"],
     )

@@ -27,6 +27,8 @@ class PersonsEngine:
     writes_rules: bool = True
     """As an engine does that nobody told otherwise; the counters show whether it is so."""
     daemon_pid: None = None
+    rootless_pid: None = None
+    """A rootless engine of its owner's is no mode of bench's: its paths are not proved there."""
 
     @property
     def host(self) -> Host:

@@ -65,8 +65,19 @@ def create_container(
 
     Raises MeasurementInvalid, `doing` that, where Docker refuses.
     """
+    container = new_container(engine, doing, name, image_id, options)
     try:
-        container = engine.client.containers.create(
+        yield container
+    finally:
+        remove_container(container, engine)
+
+
+def new_container(
+    engine: Engine, doing: str, name: str, image_id: str, options: Mapping[str, Any]
+) -> Container:
+    """The same, for who removes it by `remove_container`."""
+    try:
+        return engine.client.containers.create(
             image_id,
             name=engine.prefix + name,
             cpuset_cpus=engine.host.cpus,
@@ -75,10 +86,11 @@ def create_container(
         )
     except APIError as fault:
         raise MeasurementInvalid(doing, str(fault.explanation), "See dockerd's messages.") from fault
-    try:
-        yield container
-    finally:
-        _remove(container.remove, engine, force=True)
+
+
+def remove_container(container: Container, engine: Engine) -> None:
+    """End it at once, whatever it does, and take it away. What is gone needs no removing."""
+    _remove(container.remove, engine, force=True)
 
 
 def start_container(container: Container, doing: str) -> None:
@@ -95,8 +107,8 @@ def start_container(container: Container, doing: str) -> None:
 
 
 @contextmanager
-def create_network(engine: Engine, name: str, network: DockerNetwork) -> Iterator[None]:
-    """A network of that name, for as long as the `with` lasts."""
+def create_network(engine: Engine, name: str, network: DockerNetwork) -> Iterator[str]:
+    """A network of that name, for as long as the `with` lasts; its id."""
     pool = IPAMPool(subnet=network.subnet)
     try:
         created = engine.client.networks.create(
@@ -112,7 +124,7 @@ def create_network(engine: Engine, name: str, network: DockerNetwork) -> Iterato
             f"Creating the {network.driver} network {name}", str(fault.explanation), "See dockerd's messages."
         ) from fault
     try:
-        yield
+        yield str(created.id)
     finally:
         _remove(created.remove, engine)
 

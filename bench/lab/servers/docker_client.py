@@ -10,6 +10,8 @@ from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnection, UnixH
 from bench import interrupts
 from bench.lab.hosts.waiting import wait_readable
 
+AT_ONCE = 64
+"""Questions that an engine is asked by several threads, each on a connection of its own that is kept."""
 TIMEOUT_S = 60
 """For one answer of an engine, or one part of it."""
 
@@ -21,14 +23,16 @@ def connect(path: Path) -> docker.DockerClient:
 
 class _Client(docker.DockerClient):
     def __init__(self, path: Path) -> None:
-        self.api = _Api(base_url=f"unix://{path}", timeout=TIMEOUT_S)
+        self.api = _Api(base_url=f"unix://{path}", timeout=TIMEOUT_S, max_pool_size=AT_ONCE)
 
 
 class _Api(docker.APIClient):
     def mount(self, prefix: str | bytes, adapter: Any) -> None:
         """Called by the client as it is made, with an adapter whose sockets know no interrupts."""
         if isinstance(adapter, UnixHTTPAdapter):
-            adapter = self._custom_adapter = _Adapter(adapter.socket_path, adapter.timeout)
+            adapter = self._custom_adapter = _Adapter(
+                adapter.socket_path, adapter.timeout, max_pool_size=adapter.max_pool_size
+            )
         super().mount(prefix, adapter)
 
 

@@ -20,8 +20,10 @@ from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.waiting import wait_until
 from bench.lab.servers.docker_client import connect
 from bench.lab.servers.engine_root import argv_in_root, provide_engine_root
+from bench.lab.servers.rootless import PACKAGES, as_user, own_folder, require_rootless, rootless_argv
 from bench.records.environment import EngineFacts
 from bench.scenario.modes.addresses import ADDRESS_POOL, BRIDGE_ADDRESS
+from bench.scenario.modes.model import Rootless
 from bench.scenario.placement import DockerHost
 
 ALTERNATIVES = "/etc/alternatives"
@@ -65,6 +67,10 @@ class Engine(Protocol):
     def daemon_pid(self) -> int | None:
         """Process id of dockerd, as the host numbers them; None where it is not known."""
 
+    @property
+    def rootless_pid(self) -> int | None:
+        """That of a rootless engine, whose network is its own; None where dockerd is in its host's."""
+
     def last_words(self) -> str:
         """End of what dockerd wrote to its log, as far as it can be read."""
 
@@ -93,6 +99,10 @@ class PrivateEngine:
     program: Program
     prefix: str = ""
     """Nobody else names anything there."""
+    rootless: Rootless | None = None
+    """How a user's own engine is joined to the host's network; None: it is root's."""
+    versions: str = ""
+    """Of the programs that join it, for a person."""
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -101,8 +111,8 @@ class PrivateEngine:
 
     @property
     def writes_rules(self) -> bool:
-        """Whether it writes firewall rules (iptables on, which is the default)."""
-        return bool(self.options.get("iptables", True))
+        """Whether it writes firewall rules (iptables on, which is the default) for its host's network."""
+        return bool(self.options.get("iptables", True)) and not self.rootless
 
     @property
     def is_alive(self) -> bool:
@@ -112,7 +122,12 @@ class PrivateEngine:
     @property
     def daemon_pid(self) -> int:
         """Process id of dockerd, as the host numbers them."""
-        return int(read_one(self.host, f"{self.host.scratch}/dockerd.pid"))
+        return int(read_one(self.host, f"{_folder(self.host, self.rootless)}/dockerd.pid"))
+
+    @property
+    def rootless_pid(self) -> int | None:
+        """RootlessKit makes no namespace of process ids here: they are the host's."""
+        return self.daemon_pid if self.rootless else None
 
     def last_words(self) -> str:
         """End of what dockerd wrote to its log."""
@@ -120,7 +135,8 @@ class PrivateEngine:
 
     def describe(self, what: str | None = None) -> EngineFacts:
         """Version, API, storage driver and origin, of what is `what` for a person."""
-        return describe_engine(self.client, what, self.root_sha256)
+        joined = f"{what} ({self.versions})" if what and self.versions else what
+        return describe_engine(self.client, joined, self.root_sha256)
 
     def restart(self) -> None:
         """Stop dockerd and its containerd and start them again: a new session.
@@ -134,7 +150,7 @@ class PrivateEngine:
     def start(self) -> None:
         """Start dockerd again after it ended; containers of before are removed."""
         self.program = self.host.start(self.argv, "dockerd")
-        self.client = _connect(self.host, self.program)
+        self.client = _connect(self.host, self.program, self.rootless)
         for left in self.client.containers.list(all=True, ignore_removed=True):
             left.remove(force=True)
 
@@ -164,17 +180,28 @@ def describe_engine(
     )
 
 
-def engine_argv(host_folder: str, cgroup: str) -> list[str]:
-    """Command line of the engine: no path, address or control group of another engine's."""
-    return [
+def engine_argv(host_folder: str, cgroup: str, rootless: Rootless | None = None) -> list[str]:
+    """Command line of the engine: no path, address or control group of another engine's.
+
+    A `rootless` one may make no control groups: its containers' cores are those that it is started on.
+    """
+    own = own_folder(host_folder) if rootless else host_folder
+    groups = ["--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{cgroup}"]
+    argv = [
         "dockerd",
-        *("--host", f"unix://{host_folder}/docker.sock"),
-        *("--data-root", f"{host_folder}/data", "--exec-root", f"{host_folder}/exec"),
-        *("--pidfile", f"{host_folder}/dockerd.pid", "--config-file", f"{host_folder}/daemon.json"),
+        *("--host", f"unix://{own}/docker.sock"),
+        *("--data-root", f"{own}/data", "--exec-root", f"{own}/exec"),
+        *("--pidfile", f"{own}/dockerd.pid", "--config-file", f"{host_folder}/daemon.json"),
         *("--bip", BRIDGE_ADDRESS, "--default-address-pool", ADDRESS_POOL),
-        *("--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{cgroup}"),
+        *([] if rootless else groups),
         *("--log-level", "warn"),
     ]
+    return rootless_argv(host_folder, rootless, argv) if rootless else argv
+
+
+def _folder(host: Host, rootless: Rootless | None) -> str:
+    """Where its socket and process id are."""
+    return own_folder(host.scratch) if rootless else host.scratch
 
 
 def choose_firewall(host: Host, kind: str) -> None:
@@ -204,20 +231,26 @@ def engine(host: Host, journal: Journal, place: DockerHost) -> Iterator[PrivateE
 
     Raises EnvironmentLacks where that engine cannot be had.
     """
-    source, options = place.engine, place.options
+    source, options, rootless = place.engine, place.options, place.rootless
     choose_firewall(host, place.firewall)
     cgroup = f"bench-{journal.run_id}-{host.name}"
     journal.write("cgroup", name=cgroup)
     host.put(f"{host.scratch}/daemon.json", [json.dumps(dict(options)).encode()])
-    argv = engine_argv(host.scratch, cgroup)
-    root_sha256 = None
-    if source.suite:
-        root = provide_engine_root(source.suite)
+    argv = engine_argv(host.scratch, cgroup, rootless)
+    root = provide_engine_root(source.suite, PACKAGES.values() if rootless else ()) if source.suite else None
+    versions = ""
+    if rootless:
+        versions = require_rootless(host, rootless, root)
+        argv = as_user(host.scratch, argv)
+    if root:
         argv = argv_in_root(root, host.scratch, argv)
-        root_sha256 = root.sha256
+    root_sha256 = root.sha256 if root else None
     program = host.start(argv, "dockerd")
     try:
-        found = PrivateEngine(host, cgroup, argv, root_sha256, options, _connect(host, program), program)
+        client = _connect(host, program, rootless)
+        found = PrivateEngine(
+            host, cgroup, argv, root_sha256, options, client, program, rootless=rootless, versions=versions
+        )
     except BaseException:
         program.stop()
         raise
@@ -229,13 +262,13 @@ def engine(host: Host, journal: Journal, place: DockerHost) -> Iterator[PrivateE
         found.program.stop(timeout_s=5)
 
 
-def _connect(host: Host, program: Program) -> docker.DockerClient:
+def _connect(host: Host, program: Program, rootless: Rootless | None) -> docker.DockerClient:
     found: list[docker.DockerClient] = []
     faults = ["no answer"]
 
     def answers() -> bool:
         try:
-            client = connect(host.local_socket(f"{host.scratch}/docker.sock"))
+            client = connect(host.local_socket(f"{_folder(host, rootless)}/docker.sock"))
             client.ping()
         except DockerException as fault:
             faults.append(str(fault))

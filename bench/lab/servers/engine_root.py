@@ -9,7 +9,7 @@ import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,12 +72,12 @@ class EngineRoot:
     """As the engine itself states it."""
 
 
-def provide_engine_root(suite: str) -> EngineRoot:
-    """Root of `suite` from the cache, made first where the cache has none.
+def provide_engine_root(suite: str, also: Iterable[str] = ()) -> EngineRoot:
+    """Root of `suite` from the cache, with the packages `also`; made first where the cache has none.
 
     Raises EnvironmentLacks where the suite cannot be had from this machine's mirror.
     """
-    packages = f"--include={','.join(PACKAGES)}"
+    packages = f"--include={','.join((*PACKAGES, *also))}"
     options = [*BASE_OPTIONS, *NOT_CURRENT.get(suite, ()), packages, suite]
     key = hashlib.sha256(json.dumps([platform.machine(), *options]).encode()).hexdigest()[:16]
     root = CACHE / f"root-{suite}-{key}"

@@ -45,7 +45,7 @@ HOST_PACKAGES = (
     *("util-linux", "mount", "procps"),
 )
 """Python, with a library of numpy's, and what generator, instruments and settings of a host start."""
-BENCH_PACKAGES = (*HOST_PACKAGES, "docker.io", "tini")
+BENCH_PACKAGES = (*HOST_PACKAGES, "docker.io", "tini", "dnsmasq-base")
 """And a Docker Engine. There is no mmdebstrap and no compiler: what they make is in the cache."""
 BASE_OPTIONS = (
     "--variant=essential",
@@ -60,7 +60,11 @@ WITHOUT = tuple(
     for program in ("bin/docker", "bin/ctr", "bin/dnet", "sbin/ovrouter", "bin/containerd-stress")
 )
 """Programs beside the engine that nobody starts: 100 MB."""
-BUSY_WAIT = ("-O2", "-shared", "-fPIC")
+IN_IMAGE = {
+    "busy_wait.c": ("busy_wait.so", ("-O2", "-shared", "-fPIC")),
+    "look_up.c": ("look_up", ("-O2",)),
+}
+"""Programs of bench's own that the built-in image has: source -> name there, how it is compiled."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +150,9 @@ def write_bench_image(client: docker.DockerClient, archive: Path) -> None:
         cache = context / "cache"
         shutil.copy(_archive(apache.base_sha256, apache.recipe_sha256), cache)
         shutil.copy(_provide_base(apache.suite).with_suffix(".sha256"), cache)
-        with _asset("busy_wait.c") as source:
-            shutil.copy2(compile_once(source, BUSY_WAIT, CACHE), cache)
+        for program, (_, flags) in IN_IMAGE.items():
+            with _asset(program) as source:
+                shutil.copy2(compile_once(source, flags, CACHE), cache)
         compile_null_server(cache)
         _build(client, base, context, "bench:latest", archive)
 
@@ -202,8 +207,10 @@ def _build_context() -> Iterator[Path]:
         (context / "Dockerfile").write_text(apache)
         with _asset("httpd.conf") as configuration:
             shutil.copy(configuration, context / "httpd.conf")
-        with _asset("busy_wait.c") as source:
-            shutil.copy(compile_once(source, BUSY_WAIT, CACHE), context / "busy_wait.so")
+        for program, (name, flags) in IN_IMAGE.items():
+            with _asset(program) as source:
+                shutil.copy(compile_once(source, flags, CACHE), context / name)
+                (context / name).chmod(0o755)
         (context / "pages").mkdir()
         for size in PAGE_SIZES:
             (context / "pages" / str(size)).write_bytes(b"bench" * (size // 5) + b"." * (size % 5))

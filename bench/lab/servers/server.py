@@ -69,6 +69,8 @@ class Site:
     """From where the arm shall be reached."""
     limits: ServerLimits = USUAL_LIMITS
     """Of the server: the same wherever it is put."""
+    dns: tuple[str, ...] = ()
+    """Name servers that its containers are given; none: as the engine has them."""
     wait_us: int = 0
     """Positive control: microseconds that the built-in server waits, busy, before each response."""
 
@@ -107,6 +109,52 @@ class Server:
         return describe_state(self.container, lives=lives)
 
 
+@dataclass(frozen=True)
+class Order:
+    """What Docker is asked for, of one container."""
+
+    doing: str
+    """For a person."""
+    address: str
+    """At which it is served, with its port."""
+    port: int
+    options: dict[str, Any]
+    """Docker's, but for the network."""
+    joined: dict[str, Any]
+    """Of the network."""
+    filled: Mapping[str, str]
+    """Of its command and environment: each field's value."""
+    told: Secret | None
+    """The word by which it is known."""
+
+
+def prepare(site: Site, arm: Arm, network: NetworkMode, port: int) -> Order:
+    """What is asked of Docker for the service of `arm` in `network`, at `port`.
+
+    Raises MeasurementInvalid where that port of the host is taken.
+    """
+    service = site.provided.service
+    address = site.place.served_at(arm, network, site.vantage)
+    word = secrets.token_hex(16)
+    filled = {**_listening(service, network, address, port), **site.limits.fields, "word": word}
+    doing = f"Starting {service.called} for the arm {arm.name} ({arm.mode} mode, port {port})"
+    options = container_options(service, filled, site.provided.files)
+    if site.wait_us:
+        options["environment"] |= {"LD_PRELOAD": BUSY_WAIT, "BENCH_BUSY_WAIT_NS": f"{site.wait_us * 1000}"}
+    if network.in_host_network:
+        where = {address, *EVERYWHERE} if service.moves else None
+        _require_free_port(site.engine.host, doing, port, where)
+    return Order(
+        doing=doing,
+        address=address,
+        port=port,
+        options=options,
+        joined=_options(network, address, port, service.port) | ({"dns": list(site.dns)} if site.dns else {}),
+        filled=filled,
+        told=Secret(service.word_path, word) if service.word_path else None,
+    )
+
+
 @contextmanager
 def serve(
     site: Site, arm: Arm, network: NetworkMode, name: str, *, port: int, shared: bool = False
@@ -117,28 +165,19 @@ def serve(
     container that does nothing stands for that arm. Raises MeasurementInvalid where Docker refuses.
     """
     service = site.provided.service
-    address = site.place.served_at(arm, network, site.vantage)
-    word = secrets.token_hex(16)
-    filled = {**_listening(service, network, address, port), **site.limits.fields, "word": word}
-    told = Secret(service.word_path, word) if service.word_path else None
-    doing = f"Starting {service.called} for the arm {arm.name} ({arm.mode} mode, port {port})"
-    options = container_options(service, filled, site.provided.files)
-    if site.wait_us:
-        options["environment"] |= {"LD_PRELOAD": BUSY_WAIT, "BENCH_BUSY_WAIT_NS": f"{site.wait_us * 1000}"}
-    if network.in_host_network:
-        where = {address, *EVERYWHERE} if service.moves else None
-        _require_free_port(site.engine.host, doing, port, where)
+    order = prepare(site, arm, network, port)
+    doing, address, filled, options = order.doing, order.address, order.filled, order.options
     with ExitStack() as stack:
         if network.docker is None:
             root = native.unpack(site.engine.client, site.provided.image_id, site.engine.host)
             started_ns = site.client.monotonic_ns()
             pid = stack.enter_context(native.apache(site.engine.host, root, options["environment"], name))
             image_id = site.provided.image_id
-            yield Server(Endpoint(address, port), pid, started_ns, None, image_id, told, filled)
+            yield Server(Endpoint(address, port), pid, started_ns, None, image_id, order.told, filled)
             return
         if network.network:
             stack.enter_context(create_network(site.engine, network.docker, network.network))
-        joined = _options(network, address, port, service.port)
+        joined = order.joined
         hosts = stack.enter_context(
             start_companions(site.engine, network, name, site.provided.companions, site.provided.files)
         )
@@ -167,7 +206,7 @@ def serve(
             "container_pid": pid,
         }
         for step in network.steps:
-            stack.enter_context(_step(site, step, values))
+            stack.enter_context(take_step(site, step, values))
         # A container with an address of its own is not on its host's loopback: it is asked for all the same.
         at_container = network.reached_at_container and site.vantage is not Vantage.HOST_LOOPBACK
         endpoint = Endpoint(inside, service.port) if at_container else None
@@ -177,7 +216,7 @@ def serve(
             started_ns,
             container,
             str(container.attrs["Image"]),
-            told,
+            order.told,
             filled,
         )
 
@@ -211,12 +250,15 @@ def _options(network: NetworkMode, address: str, port: int, inside: int) -> dict
         endpoint = EndpointConfig(API_VERSION, ipv4_address=network.container_address)
         options = {"network": network.docker, "networking_config": {network.docker: endpoint}}
     if network.publishes:
-        options["ports"] = {f"{inside}/tcp": (address, port)}
+        # Of RootlessKit's namespace the host's address is none: published as most do, at all of them.
+        at = "0.0.0.0" if network.rootless else address  # noqa: S104 - of a lab's host
+        options["ports"] = {f"{inside}/tcp": (at, port)}
     return options
 
 
 @contextmanager
-def _step(site: Site, step: Step, values: Mapping[str, object]) -> Iterator[None]:
+def take_step(site: Site, step: Step, values: Mapping[str, object]) -> Iterator[None]:
+    """A command by hand, and what takes it back on the way out."""
     if step.needs_rules and not site.engine.writes_rules:
         yield
         return

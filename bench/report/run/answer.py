@@ -55,6 +55,8 @@ def describe_difference(comparison: Comparison) -> str:
     if not more:
         difference, interval = -difference, (-interval[1], -interval[0])
     size = f"{format_number(difference)} {comparison.unit} {format_interval(interval)}"
+    if comparison.metric.unit == "MB":
+        return f"{comparison.candidate} takes {size} {'more' if more else 'less'}"
     if comparison.metric.higher_is_better:
         return f"{comparison.candidate} serves {size} {'more' if more else 'fewer'}"
     return f"{comparison.candidate} {'adds' if more else 'saves'} {size}"
@@ -64,6 +66,8 @@ def describe_workload(run: Run) -> str:
     """What every slot had in common: a factor that a condition changes is not named."""
     scenario = run.record.scenario
     load, varied = scenario.load, set(scenario.factors)
+    if load.is_start:
+        return f"{load.describe_start(varied)} ({served.name_served(scenario)})"
     said = {
         "load.page_bytes": served.describe_workload(scenario),
         "load.connections": load.describe_connections(),

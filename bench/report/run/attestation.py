@@ -11,12 +11,11 @@ from bench.report.table import Table
 from bench.report.text import ABSENT, count, join_words
 from bench.results.run import Run
 from bench.scenario.modes.catalogue import MODES
-from bench.scenario.modes.footprint import UNITS, Counter
+from bench.scenario.modes.footprint import CPU_OF, EXACT, UNITS, Counter
 from bench.scenario.modes.model import Vantage
 from bench.scenario.served import name_served
 from bench.slots.gates.gate import Demand, Gate, GateKind
 
-PER_CONNECTION = {Counter.DNAT, Counter.ACCEPTED, Counter.OPENED, Counter.SERVED}
 DEMANDS = {
     Demand.ONE_A_CONNECTION: "= 1",
     Demand.TWO_A_CONNECTION: "= 2",
@@ -48,11 +47,11 @@ def tabulate_paths(run: Run) -> Table:
 
 
 def _name(counter: Counter) -> str:
-    return "us of docker-proxy" if counter is Counter.PROXY_CPU else UNITS[counter]
+    return UNITS[counter].replace("ns of", "us of") if counter in CPU_OF else UNITS[counter]
 
 
 def _per(counter: Counter) -> str:
-    return "a connection" if counter in PER_CONNECTION else "a request"
+    return "a connection" if counter in EXACT else "a request"
 
 
 def _counted(run: Run, arm: str, vantage: Vantage) -> Iterator[SlotRecord]:
@@ -82,12 +81,12 @@ def _cell(records: list[SlotRecord], counter: Counter) -> str:
 def _share(record: SlotRecord, counter: Counter) -> float:
     """A request's share, of all that were sent: counters saw warm-up and drain too. Or a connection's."""
     turns = record.turns
-    if counter in PER_CONNECTION:
+    if counter in EXACT:
         connections = turns.proof_connections if turns else record.connections_opened
         return record.counters[counter] / max(connections or 1, 1)
     recorded = turns.proof_requests if turns else record.requests_recorded
     requests = record.requests if recorded is None else recorded
-    scale = 1e3 if counter is Counter.PROXY_CPU else 1
+    scale = 1e3 if counter in CPU_OF else 1
     return record.counters[counter] / scale / max(requests, 1)
 
 

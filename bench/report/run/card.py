@@ -1,6 +1,6 @@
 """The decision card: every network mode with what it costs here and what it gives up, a row each."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from statistics import median
 from typing import Any
 
@@ -68,9 +68,19 @@ def _row(run: Run, mode: Mode, arm: Arm | None) -> tuple[str, ...]:
         f"{trade_offs.ports}; replicas: {trade_offs.replicas}",
         trade_offs.client_address,
         trade_offs.firewall,
-        trade_offs.reachable_from,
+        trade_offs.reachable_from + describe_trials(run, trade_offs.tried_by),
         trade_offs.advice,
     )
+
+
+def describe_trials(run: Run, statements: Collection[str]) -> str:
+    """A line more for what stands on the card as known: the words that the walkthrough beside this run gave
+    to the `statements` that try it; empty where none did."""
+    walks = run.walkthrough.walks if run.walkthrough else ()
+    found = [finding for walk in walks for finding in walk.findings if finding.id in statements]
+    words = dict.fromkeys(finding.word.value for finding in found)
+    names = dict.fromkeys(finding.id for finding in found)
+    return f"\ntried beside this run: {', '.join(words)} ({', '.join(names)})" if found else ""
 
 
 def describe_cost(run: Run, arm: Arm) -> str:

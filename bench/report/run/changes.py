@@ -95,18 +95,17 @@ def tabulate_changes(run: Run) -> list[Table]:
                 for change in changes
             ),
             prose=frozenset({"What changed", "Blocks", "Notes"}),
-            folded=metric is not next(iter(Metric)) or place >= MOST_SENTENCES,
+            folded=metric is not run.record.scenario.leading or place >= MOST_SENTENCES,
         )
         for place, ((metric, transition), changes) in enumerate(found.items())
     ]
 
 
 def describe_changes(run: Run) -> list[str]:
-    """What became of the arms' cost at the p50, a sentence each; of many only those that changed."""
+    """What became of the arms' cost at the leading metric, a sentence each; of many, those that changed."""
+    leading = run.record.scenario.leading
     costs = [
-        change
-        for change in run.verdict.changes
-        if change.kind is Changed.COST and change.metric is Metric.P50_LATENCY_US
+        change for change in run.verdict.changes if change.kind is Changed.COST and change.metric is leading
     ]
     if len(costs) <= MOST_SENTENCES:
         return [describe_change(run, change) for change in costs]
@@ -115,7 +114,7 @@ def describe_changes(run: Run) -> list[str]:
     changed = [change for change in costs if change.word is ChangeWord.CHANGED]
     largest = sorted(changed, key=lambda change: -abs(change.difference or 0))[:MOST_SENTENCES]
     return [
-        f"{count(len(costs), 'change')} of an arm's cost at the p50: {said}.",
+        f"{count(len(costs), 'change')} of an arm's cost at the {leading.short}: {said}.",
         *(describe_change(run, change) for change in largest),
     ]
 

@@ -34,11 +34,13 @@ class Group(NamedTuple):
     candidate: str
     metric: Metric | None
     members: tuple[Comparison, ...]
+    first: Metric
+    """That the run compares, in the order in which metrics are listed."""
 
     @property
     def is_second(self) -> bool:
         """Whether the table can be folded: it holds another metric than the first."""
-        return self.metric not in (None, next(iter(Metric)))
+        return self.metric not in (None, self.first)
 
 
 def tell_comparisons(run: Run) -> Mapping[str, Any] | None:
@@ -240,4 +242,5 @@ def _group(comparisons: Sequence[Comparison], *, by_metric: bool, by_candidate: 
     found: dict[tuple[str, str, Metric | None], list[Comparison]] = {}
     for comparison in comparisons:
         found.setdefault(key(comparison), []).append(comparison)
-    return [Group(*about, tuple(members)) for about, members in found.items()]
+    first = comparisons[0].metric if comparisons else next(iter(Metric))
+    return [Group(*about, tuple(members), first) for about, members in found.items()]

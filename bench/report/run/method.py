@@ -22,6 +22,17 @@ SAME_STACK = (
     " sockets in the Docker host's network: client and server then share one stack, and receive"
     " steering, which is of the wire, plays no part."
 )
+START = (
+    "A slot is a start ({workload}): its containers are asked for together, a thread of Docker's client "
+    "each, as people do with `docker run`. Of each are stamped, on one clock: when it was asked for and "
+    "when Docker had answered that it is created; when its start was asked for and answered; when its "
+    "server was seen to listen (in /proc, looked at every millisecond from its first process on; the "
+    "longest pause between two looks is kept with each slot); the first of three right answers in a row "
+    "at the client, over the arm's own path, asked for every millisecond from Docker's answer on; and "
+    "when its removal was asked for and answered. A slot's times are those of the last of its containers, "
+    "since the first was asked for. The path is proved by each container's network namespace alone: no "
+    "counters are read. New processes are the engine's own work, and void nothing."
+)
 
 
 def tell_method(run: Run) -> Mapping[str, Any]:
@@ -81,8 +92,7 @@ def describe_method(run: Run) -> list[str]:
         _describe_lab(run),
         *(describe_instrument(run.record.calibration) if run.record.calibration else []),
         (
-            f"A ratio above 1 means that {baseline} is better. For latency it is the other arm's value"
-            f" divided by {baseline}'s, for throughput {baseline}'s divided by the other arm's; it is"
+            f"A ratio above 1 means that {baseline} is better. {_describe_orientation(run)}; it is"
             " the exponential of the mean of the blocks' log-ratios, with the interval of the means of"
             " all subsets of blocks. The block (with several sessions: the session) is"
             f" the sample, never the request. A difference is the other arm's value minus {baseline}'s,"
@@ -94,6 +104,16 @@ def describe_method(run: Run) -> list[str]:
             " A margin is the smallest difference that matters, declared before there was data."
         ),
     ]
+
+
+def _describe_orientation(run: Run) -> str:
+    baseline = run.record.scenario.baseline
+    if run.record.scenario.load.is_start:
+        return f"It is the other arm's time, or memory, divided by {baseline}'s"
+    return (
+        f"For latency it is the other arm's value divided by {baseline}'s, for throughput {baseline}'s"
+        " divided by the other arm's"
+    )
 
 
 def list_modes(run: Run) -> list[tuple[str, str]]:
@@ -117,6 +137,8 @@ def _name_hosts(run: Run, arm: Arm) -> str:
 
 def _describe_slot(run: Run) -> str:
     load, interleave = run.record.scenario.load, run.record.scenario.schedule.interleave
+    if load.is_start:
+        return START.format(workload=describe_workload(run))
     if interleave:
         return (
             f"A slot is a fresh container, measured once: {load.warm_up_s:g} s of warm-up, then its turns"
@@ -139,7 +161,9 @@ def _describe_ends(run: Run) -> list[str]:
 
     loops, threads, backlogs = map(kept, ("load loop", "Apache's threads", "Apache's listen backlog"))
     said = []
-    if loops:
+    if run.record.scenario.load.is_lookup:
+        said.append("Lookups were made inside the container, by its own C library (getaddrinfo).")
+    elif loops:
         said.append(f"Requests were sent by this loop of the load generator: {join_words(loops)}.")
     if threads and backlogs and run.record.scenario.served.is_built_in:
         said.append(

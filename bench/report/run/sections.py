@@ -17,6 +17,7 @@ from bench.report.run import (
     hosts,
     meaning,
     method,
+    names,
     noise,
     quantiles,
     regions,
@@ -25,6 +26,7 @@ from bench.report.run import (
     service,
     slot_tables,
     stalls,
+    starts,
     statements,
     steps,
 )
@@ -38,6 +40,7 @@ from bench.report.run.figures.paths import PATHS
 from bench.report.run.figures.quantile_curve import QUANTILE_CURVE
 from bench.report.run.figures.region_map import REGIONS
 from bench.report.run.figures.shares import SHARES
+from bench.report.run.figures.starts import STARTS
 from bench.report.run.figures.throughput import THROUGHPUT
 from bench.report.run.figures.timeline import SLOT_TIMELINE
 from bench.report.run.figures.waterfalls import CONTRASTS, WATERFALLS
@@ -72,6 +75,12 @@ SECTIONS = (
         tell=card.tell_modes,
     ),
     Section(
+        name="starts",
+        title="What starting takes",
+        tell=starts.tell_starts,
+        drawings=(STARTS,),
+    ),
+    Section(
         name="steps",
         title="What each step adds",
         tell=steps.tell_steps,
@@ -96,6 +105,7 @@ SECTIONS = (
         drawings=(SHARES, WATERFALLS, PATHS, HOPS, CONTRASTS),
     ),
     Section(name="cpu", title="CPU per request", tell=cpu.tell_cpu),
+    Section(name="names", title="Lookups: whom the containers asked", tell=names.tell_names),
     Section(name="comparison", title="Comparison", tell=comparisons.tell_comparisons),
     Section(
         name="requests",

@@ -167,7 +167,7 @@ def _name_arms(run: Run, rows: Any) -> str:
 
 def tell_requests(run: Run) -> Mapping[str, Any] | None:
     """Latencies by request, where there are several and the slots say which was which."""
-    if len(run.record.scenario.asked) < 2:
+    if len(run.record.scenario.asked) < 2 or run.record.scenario.load.is_start:
         return None
     found = read_by_request(run)
     if not found:

@@ -79,6 +79,7 @@ ARM_COLUMNS = ("Arm", "Valid slots", "Requests", "Errors", "p99.9 latency", "Sta
 def list_arms(run: Run) -> list[tuple[str, tuple[str, ...]]]:
     """By `ARM_COLUMNS`, for each condition and arm: medians over valid slots, with their range."""
     rows: list[tuple[str, tuple[str, ...]]] = []
+    has_requests = not run.record.scenario.load.is_start
     for index in present_conditions(run):
         for arm in arm_names(run):
             measured = slots_of(run, index, arm)
@@ -86,8 +87,8 @@ def list_arms(run: Run) -> list[tuple[str, tuple[str, ...]]]:
             cells = (
                 arm,
                 f"{len(valid)} of {len(measured)}",
-                f"{sum(record.requests for record in valid):,}",
-                f"{sum(record.errors + record.unfinished for record in valid):,}",
+                f"{sum(record.requests for record in valid):,}" if has_requests else ABSENT,
+                f"{sum(record.errors + record.unfinished for record in valid):,}" if has_requests else ABSENT,
                 _spread([record.p999_latency_us for record in valid], "us"),
                 _spread([record.start_to_first_200_ms for record in valid], "ms"),
             )
@@ -186,8 +187,8 @@ def list_slot(run: Run, record: SlotRecord) -> tuple[str, ...]:
         record.slot.arm,
         run.conditions[record.slot.condition].label or ABSENT,
         record.started_at[11:19] or ABSENT,
-        f"{record.requests:,}",
-        f"{record.errors + record.unfinished:,}",
+        ABSENT if record.starts else f"{record.requests:,}",
+        ABSENT if record.starts else f"{record.errors + record.unfinished:,}",
         *(_number(record.values.get(metric)) for metric in _slot_metrics(run)),
         _number(record.wrk_witness_rps),
         _number(record.start_to_first_200_ms),

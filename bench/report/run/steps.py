@@ -83,20 +83,20 @@ def tabulate_steps(run: Run) -> list[Table]:
                 for step in steps
             ),
             prose=frozenset({"What is added", "Blocks", "Notes"}),
-            folded=metric is not next(iter(Metric)),
+            folded=metric is not run.record.scenario.leading,
         )
         for (condition, metric), steps in found.items()
     ]
 
 
 def describe_steps(run: Run) -> list[str]:
-    """The steps at the p50 in a sentence for each condition: the largest, and how many have which word."""
+    """The steps at the leading metric, a sentence a condition: the largest, and how many have which word."""
     said = []
     for condition in dict.fromkeys(step.condition for step in run.verdict.steps):
         steps = [
             step
             for step in run.verdict.steps
-            if step.condition == condition and step.metric is Metric.P50_LATENCY_US
+            if step.condition == condition and step.metric is run.record.scenario.leading
         ]
         words = Counter(step.word for step in steps)
         outcome = join_words(

@@ -9,9 +9,7 @@ from bench.report.run.steps import name_step
 from bench.report.table import NOT_AVAILABLE, Table
 from bench.report.text import ABSENT, format_change, format_difference, format_ratio, name_condition
 from bench.results.run import Run
-from bench.scenario.metric import Metric
 
-P50 = Metric.P50_LATENCY_US
 RESULT = ("ratio [95 %]", "difference [95 %]", "word")
 
 
@@ -55,11 +53,12 @@ def _result(comparison: Comparison) -> tuple[str, str, str]:
 
 
 def _summarise_steps(run: Run) -> list[Table]:
-    steps = [step for step in run.verdict.steps if step.metric is P50]
+    leading = run.record.scenario.leading
+    steps = [step for step in run.verdict.steps if step.metric is leading]
     return [
         Table(
             caption=name_condition(
-                condition, f"what each step adds to the {P50.label} (BETTER: the rung before it is)"
+                condition, f"what each step adds to the {leading.label} (BETTER: the rung before it is)"
             ),
             columns=("step", *RESULT[1:]),
             rows=tuple(
@@ -73,13 +72,15 @@ def _summarise_steps(run: Run) -> list[Table]:
 
 
 def _summarise_changes(run: Run) -> list[Table]:
-    costs = [change for change in run.verdict.changes if change.kind is Changed.COST and change.metric is P50]
+    leading = run.record.scenario.leading
+    of_costs = [change for change in run.verdict.changes if change.kind is Changed.COST]
+    costs = [change for change in of_costs if change.metric is leading]
     if not costs:
         return []
     several = has_several_candidates(run)
     return [
         Table(
-            caption=f"{factor}: change of the cost at the {P50.label}",
+            caption=f"{factor}: change of the cost at the {leading.label}",
             columns=("from → to", *RESULT),
             rows=tuple(
                 (

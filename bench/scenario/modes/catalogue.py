@@ -21,7 +21,16 @@ from bench.scenario.modes.addresses import (
     WIRED_NETWORK,
 )
 from bench.scenario.modes.footprint import Counter, Expected, Path
-from bench.scenario.modes.model import MAPPED, DockerNetwork, Mode, NetworkMode, Step, TradeOffs, Vantage
+from bench.scenario.modes.model import (
+    MAPPED,
+    DockerNetwork,
+    Mode,
+    NetworkMode,
+    Rootless,
+    Step,
+    TradeOffs,
+    Vantage,
+)
 from bench.spelling import suggest
 
 UPLINK = "eth0"
@@ -105,6 +114,28 @@ PUBLISHED_LOCALLY: Mapping[Vantage, Path] = {
     Vantage.HOST_ADDRESS: {**TO_BRIDGE, Counter.DNAT: Expected.EACH_CONNECTION},
 }
 
+BY_ROOTLESSKIT: Path = {
+    **LOCAL,
+    # Twice: RootlessKit hands on to the loopback of its namespace, where docker-proxy listens.
+    Counter.ROOTLESSKIT_CPU: Expected.SOME,
+    Counter.PROXY_CPU: Expected.SOME,
+    Counter.ROOTLESS_BRIDGE: Expected.EACH_REQUEST,
+}
+BY_USER_STACK: Path = {
+    **LOCAL,
+    Counter.USER_STACK_CPU: Expected.SOME,
+    Counter.TAP: Expected.EACH_REQUEST,
+    Counter.ROOTLESS_DNAT: Expected.EACH_CONNECTION,
+    Counter.ROOTLESS_BRIDGE: Expected.EACH_REQUEST,
+}
+
+
+def _from_the_host(path: Path) -> Mapping[Vantage, Path]:
+    """A rootless engine's port is a process that listens, whoever asks."""
+    locally = {**path, Counter.LOOPBACK: Expected.EACH_REQUEST, Counter.OPENED: Expected.EACH_CONNECTION}
+    return {Vantage.HOST_LOOPBACK: locally, Vantage.HOST_ADDRESS: locally}
+
+
 IPV6_ENGINE: Mapping[str, Any] = {
     "ipv6": True,
     "fixed-cidr-v6": DOCKER0_IPV6,
@@ -126,7 +157,8 @@ _BRIDGE_TRADE_OFFS = TradeOffs(
     replicas="one a free host port",
     client_address="kept for other hosts",
     firewall="Docker opens the port past the host's INPUT rules",
-    reachable_from="wherever the host is, by the published port",
+    reachable_from="wherever the host is, by the published port; not by name",
+    tried_by=("docker0-knows-no-names",),
     advice="Take it unless its microseconds hurt, and mind that -p opens the host's firewall.",
 )
 _LAN_TRADE_OFFS = TradeOffs(
@@ -136,6 +168,13 @@ _LAN_TRADE_OFFS = TradeOffs(
     firewall="none of the host's rules are met",
     reachable_from="the LAN, but not from its own host",
     advice="Take it where the LAN has addresses to give: a port 80 for each container.",
+    tried_by=("macvlan-is-out-of-its-own-hosts-reach",),
+)
+_ROOTLESS_TRADE_OFFS = replace(
+    _BRIDGE_TRADE_OFFS,
+    client_address="kept",
+    firewall="the host's INPUT rules decide; Docker's are in RootlessKit's namespace",
+    advice="Take it where no daemon may be root's and the server must see its clients.",
 )
 
 MODES: Mapping[Mode, NetworkMode] = {
@@ -178,6 +217,7 @@ MODES: Mapping[Mode, NetworkMode] = {
             firewall="as in the shared network",
             reachable_from="as the shared network, and from the other container's loopback",
             advice="Take it for a sidecar on loopback; it costs what the shared network costs.",
+            tried_by=("mapped-container-shares-the-network", "mapped-container-shares-loopback"),
         ),
     ),
     Mode.NONE: NetworkMode(
@@ -192,6 +232,7 @@ MODES: Mapping[Mode, NetworkMode] = {
             firewall="no packet arrives",
             reachable_from="nowhere",
             advice="Take it for work that needs no network: nothing reaches it, and it reaches nothing.",
+            tried_by=("none-has-only-loopback",),
         ),
     ),
     Mode.WIRED: NetworkMode(
@@ -229,6 +270,7 @@ MODES: Mapping[Mode, NetworkMode] = {
             firewall="the host's FORWARD rules, by hand",
             reachable_from="wherever a route is added by hand",
             advice="Take it to see what a veth alone costs, or where a network plugin does the wiring.",
+            tried_by=("none-can-be-wired-by-hand",),
         ),
     ),
     Mode.BRIDGE_ROUTED: NetworkMode(
@@ -257,6 +299,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         trade_offs=replace(
             _BRIDGE_TRADE_OFFS,
             reachable_from="wherever the host is, by the published port; by name from its own network",
+            tried_by=("containers-of-a-network-know-names", "names-end-with-the-network"),
             advice="Take it rather than docker0 when containers must find one another by name.",
         ),
     ),
@@ -293,6 +336,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         trade_offs=replace(
             _LAN_TRADE_OFFS,
             advice="Take it instead of macvlan where the switch allows one MAC address a port.",
+            tried_by=(),
         ),
     ),
     Mode.HOST_IPV6: NetworkMode(
@@ -313,6 +357,37 @@ MODES: Mapping[Mode, NetworkMode] = {
         local_paths=PUBLISHED_LOCALLY,
         engine_options=IPV6_ENGINE,
         trade_offs=_BRIDGE_TRADE_OFFS,
+    ),
+    Mode.ROOTLESS_BUILTIN: NetworkMode(
+        summary="a user's own engine, its port carried by RootlessKit's builtin driver and by docker-proxy",
+        docker="bridge",
+        publishes=True,
+        path=BY_ROOTLESSKIT,
+        local_paths=_from_the_host(BY_ROOTLESSKIT),
+        rootless=Rootless("slirp4netns", "builtin"),
+        trade_offs=replace(
+            _ROOTLESS_TRADE_OFFS,
+            client_address="LOST: the server sees docker0's address",
+            advice="Take it where no daemon may be root's; two processes copy, and no client is seen.",
+        ),
+    ),
+    Mode.ROOTLESS_SLIRP4NETNS: NetworkMode(
+        summary="a user's own engine, its port carried by slirp4netns: TCP in user space, a tap device, DNAT",
+        docker="bridge",
+        publishes=True,
+        path=BY_USER_STACK,
+        local_paths=_from_the_host(BY_USER_STACK),
+        rootless=Rootless("slirp4netns", "slirp4netns"),
+        trade_offs=_ROOTLESS_TRADE_OFFS,
+    ),
+    Mode.ROOTLESS_PASTA: NetworkMode(
+        summary="a user's own engine, its port carried by pasta: TCP in user space, a tap device, DNAT",
+        docker="bridge",
+        publishes=True,
+        path=BY_USER_STACK,
+        local_paths=_from_the_host(BY_USER_STACK),
+        rootless=Rootless("pasta", "implicit"),
+        trade_offs=_ROOTLESS_TRADE_OFFS,
     ),
 }
 """Every mode, in the order in which the reports list them."""

@@ -34,6 +34,16 @@ class Counter(StrEnum):
     """TCP connections accepted in the namespace that the arm's Apache lives in."""
     PROXY_CPU = "proxy_cpu_ns"
     """Time that docker-proxy processes ran."""
+    ROOTLESSKIT_CPU = "rootlesskit_cpu_ns"
+    """Of a rootless engine, as all below: time that RootlessKit ran, whose builtin port driver copies."""
+    USER_STACK_CPU = "user_stack_cpu_ns"
+    """Time that the network stack in user space ran, slirp4netns or pasta."""
+    TAP = "tap_packets"
+    """Received and sent by the tap device between that stack and RootlessKit's namespace."""
+    ROOTLESS_DNAT = "rootless_dnat_connections"
+    """Hits of port mappings in RootlessKit's namespace."""
+    ROOTLESS_BRIDGE = "rootless_bridge_packets"
+    """Received and sent by Docker's bridges in RootlessKit's namespace."""
     CONNTRACK = "conntrack_entries"
     """Connections that the host tracks; old ones expire meanwhile, so it is kept but never judged."""
 
@@ -54,10 +64,26 @@ STILL_SHARE = 0.01
 """Packets a request below which a packet counter is still: a bridge sends a multicast report now and then."""
 
 STILL_PROXY_NS = 1_000
-"""CPU a request below which docker-proxy is still. A request through it takes 60,000; its runtime's own
-clockwork was seen to take 97,000 in a minute without one."""
+"""CPU a request below which a process that copies is still. A request through docker-proxy takes 60,000; its
+runtime's own clockwork was seen to take 97,000 in a minute without one."""
 
-EXACT = {Counter.DNAT, Counter.ACCEPTED, Counter.OPENED, Counter.SERVED}
+CPU_OF: Mapping[Counter, tuple[str, ...]] = {
+    Counter.PROXY_CPU: ("docker-proxy",),
+    Counter.ROOTLESSKIT_CPU: ("rootlesskit",),
+    Counter.USER_STACK_CPU: ("slirp4netns", "pasta", "pasta.avx2"),
+}
+"""Counters of time -> the programs that ran, by the names that the kernel has of them (comm)."""
+
+OF_ROOTLESS = (
+    Counter.ROOTLESSKIT_CPU,
+    Counter.USER_STACK_CPU,
+    Counter.TAP,
+    Counter.ROOTLESS_DNAT,
+    Counter.ROOTLESS_BRIDGE,
+)
+"""Counters that only the host of a rootless engine has."""
+
+EXACT = {Counter.DNAT, Counter.ACCEPTED, Counter.OPENED, Counter.SERVED, Counter.ROOTLESS_DNAT}
 """Counters that stay at nothing on a path that does not move them."""
 
 UNITS = {
@@ -72,4 +98,9 @@ UNITS = {
     Counter.OPENED: "connections opened by the host itself",
     Counter.SERVED: "connections accepted where the server lives",
     Counter.PROXY_CPU: "ns of docker-proxy",
+    Counter.ROOTLESSKIT_CPU: "ns of RootlessKit",
+    Counter.USER_STACK_CPU: "ns of the network stack in user space",
+    Counter.TAP: "packets on the tap device",
+    Counter.ROOTLESS_DNAT: "port-mapping hits in RootlessKit's namespace",
+    Counter.ROOTLESS_BRIDGE: "packets on Docker's bridges in RootlessKit's namespace",
 }

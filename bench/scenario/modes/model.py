@@ -7,6 +7,9 @@ from typing import Any
 
 from bench.scenario.modes.footprint import Counter, Expected, Path
 
+LOOPBACK = "lo"
+TAP = "tap0"
+"""Of RootlessKit's namespace, to the network stack in user space."""
 MAPPED = "container"
 """`container:<arm>`: shares the network of another arm's container."""
 
@@ -47,6 +50,9 @@ class Mode(StrEnum):
     HOST_IPV6 = "host-ipv6"
     BRIDGE_IPV6 = "bridge-ipv6"
     NATIVE = "native"
+    ROOTLESS_BUILTIN = "rootless-builtin"
+    ROOTLESS_SLIRP4NETNS = "rootless-slirp4netns"
+    ROOTLESS_PASTA = "rootless-pasta"
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,8 @@ class TradeOffs:
     """Which of the host's rules a request meets."""
     reachable_from: str
     advice: str
+    tried_by: tuple[str, ...] = ()
+    """Statements of the walkthrough that try from where it is reachable, by their ids."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,24 @@ class Step:
     """Takes it back when the container is gone; empty where it goes by itself."""
     needs_rules: bool = False
     """Only where the engine writes forwarding rules (iptables on), that would drop the packets."""
+
+
+@dataclass(frozen=True)
+class Rootless:
+    """An engine that an unprivileged user runs by RootlessKit: how it is joined to its host's network."""
+
+    network: str
+    """Network driver (`--net`): the program that is the network stack of RootlessKit's namespace."""
+    ports: str
+    """Port driver (`--port-driver`): who takes what comes for a published port."""
+
+    def __str__(self) -> str:
+        return f"{self.network} and {self.ports} ports"
+
+    @property
+    def entry(self) -> str:
+        """Link of RootlessKit's namespace on which the packets for a published port come."""
+        return LOOPBACK if self.ports == "builtin" else TAP
 
 
 @dataclass(frozen=True)
@@ -108,6 +134,8 @@ class NetworkMode:
     """From the Docker host itself; without a vantage from which the mode cannot be reached."""
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     """Of daemon.json: an engine of its own is started where the default one lacks them."""
+    rootless: Rootless | None = None
+    """A user's engine of its own is started; None: root's."""
     steps: tuple[Step, ...] = ()
     reachable: bool = True
     """False for a control, that must not answer."""
@@ -134,3 +162,10 @@ class NetworkMode:
             else {Counter.OPENED: Expected.EACH_CONNECTION}
         )
         return {Counter.SERVED: Expected.EACH_CONNECTION, **arrival, **path}
+
+    @property
+    def path_of_names(self) -> Path:
+        """Every counter that a container's questions for names move: those of packets on the way of its
+        requests, which a port mapping is no part of."""
+        way = self.path_from(Vantage.CLIENT)
+        return {counter: how for counter, how in way.items() if how is Expected.EACH_REQUEST}

@@ -83,6 +83,14 @@ class GateKind(StrEnum):
     PATH_OPENED = "path: opened connections", Blame.PATH
     PATH_SERVED = "path: served connections", Blame.PATH
     PATH_PROXY_CPU = "path: proxy cpu ns", Blame.PATH
+    PATH_ROOTLESSKIT_CPU = "path: rootlesskit cpu ns", Blame.PATH
+    PATH_USER_STACK_CPU = "path: user stack cpu ns", Blame.PATH
+    PATH_TAP = "path: tap packets", Blame.PATH
+    PATH_ROOTLESS_DNAT = "path: rootless dnat connections", Blame.PATH
+    PATH_ROOTLESS_BRIDGE = "path: rootless bridge packets", Blame.PATH
+
+    NAMES_ASKED = "path: name queries", Blame.PATH
+    """Of lookups: what came to the lab's name servers."""
 
     PROOF_REQUESTS = "path proof", Blame.DISTURBED, Demand.AT_LEAST
     """Of a slot that took turns, whose path is proved alone; then, of all turns together:"""
@@ -97,6 +105,11 @@ class GateKind(StrEnum):
     SET_OPENED = "path of the set: opened connections", Blame.PATH
     SET_SERVED = "path of the set: served connections", Blame.PATH
     SET_PROXY_CPU = "path of the set: proxy cpu ns", Blame.PATH
+    SET_ROOTLESSKIT_CPU = "path of the set: rootlesskit cpu ns", Blame.PATH
+    SET_USER_STACK_CPU = "path of the set: user stack cpu ns", Blame.PATH
+    SET_TAP = "path of the set: tap packets", Blame.PATH
+    SET_ROOTLESS_DNAT = "path of the set: rootless dnat connections", Blame.PATH
+    SET_ROOTLESS_BRIDGE = "path of the set: rootless bridge packets", Blame.PATH
 
     NAMESPACE = "namespace", Blame.OTHER_SUBJECT
     IMAGE = "image", Blame.OTHER_SUBJECT

@@ -3,7 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from bench.scenario.modes.footprint import EXACT, STILL_PROXY_NS, STILL_SHARE, UNITS, Counter, Expected, Path
+from bench.scenario.modes.footprint import (
+    CPU_OF,
+    EXACT,
+    STILL_PROXY_NS,
+    STILL_SHARE,
+    UNITS,
+    Counter,
+    Expected,
+    Path,
+)
 from bench.slots.gates.gate import Demand, Gate, GateKind
 
 
@@ -104,7 +113,7 @@ def _path_gate(
             demand = Demand.NOT_ON_PATH
             if counter in EXACT:
                 limit = 0
-            elif counter is Counter.PROXY_CPU:
+            elif counter in CPU_OF:
                 limit = int(requests * STILL_PROXY_NS)
             else:
                 limit = max(int(requests * STILL_SHARE), stray_packets)
@@ -116,6 +125,22 @@ def _path_gate(
         unit=f"{UNITS[counter]}, {demand}",
         demand=demand,
     )
+
+
+def check_namespaces(shared: bool, inodes: Sequence[int], host_inode: int) -> list[Gate]:
+    """The same of several servers: all in the Docker host's namespace, or each in one of its own."""
+    where = "the Docker host's network namespace" if shared else "a network namespace of their own"
+    right = [inode for inode in inodes if (inode == host_inode) is shared]
+    return [
+        Gate(
+            name=GateKind.NAMESPACE,
+            passed=len(right) == len(inodes) and (shared or len(set(right)) == len(inodes)),
+            seen=len(right) if shared else len(set(right)),
+            limit=len(inodes),
+            unit=f"servers in {where}, exactly",
+            demand=Demand.EXACTLY,
+        )
+    ]
 
 
 def check_namespace(shared: bool, inode: int, host_inode: int) -> list[Gate]:

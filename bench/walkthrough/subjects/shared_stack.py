@@ -1,7 +1,8 @@
 """Mapped container: what two containers share, and what they do not."""
 
 from bench.records.findings import Source
-from bench.walkthrough.container_spec import SLEEP, Ask, serve
+from bench.walkthrough.container_spec import SLEEP, Ask, asking, serve
+from bench.walkthrough.transcript import wait
 from bench.walkthrough.trial import Outcome, Statement, Trial, address, judge
 
 
@@ -57,6 +58,25 @@ def rest_is_apart(trial: Trial) -> Outcome:
     )
 
 
+def loopback_is_shared(trial: Trial) -> Outcome:
+    """A server that listens on loopback alone, asked by the second and by a third container."""
+    engine = trial.ground.docker1
+    trial.run(engine, Ask("web1", "bridge", listen="127.0.0.1:80", command=serve("web1")))
+    second = trial.run(engine, Ask("web2", "container:web1", command=SLEEP))
+    third = trial.run(engine, Ask("web3", "bridge", command=SLEEP))
+    wait(lambda: "200 OK" in second.exec_quietly(*asking("127.0.0.1")))
+    inside = second.exec("hostname", "-I").output.split()
+    return judge(
+        {
+            "the second is answered at 127.0.0.1": "200 OK" in second.exec(*asking("127.0.0.1")).output,
+            "a third container is not, at its own": "200 OK" not in third.exec(*asking("127.0.0.1")).output,
+            "nor at the first's address": bool(inside)
+            and "200 OK" not in third.exec(*asking(inside[0])).output,
+        },
+        "Apache that listens on 127.0.0.1 alone answered the container in its network, and no other.",
+    )
+
+
 def ports_clash(trial: Trial) -> Outcome:
     """Two servers for one port of the shared network."""
     engine = trial.ground.docker1
@@ -92,6 +112,13 @@ STATEMENTS = (
         "Processes, files and all else of the two containers stay separate.",
         "Looked in the second container for a file and a process of the first.",
         rest_is_apart,
+    ),
+    Statement(
+        "mapped-container-shares-loopback",
+        Source.ADDED,
+        "A mapped container reaches what listens on the first's loopback alone; no other container does.",
+        "Ran Apache on 127.0.0.1, and asked from a container mapped into its network and from another.",
+        loopback_is_shared,
     ),
     Statement(
         "mapped-containers-clash-on-a-port",

@@ -1,6 +1,6 @@
 """What happens in a hop, in words: from the mode's own data."""
 
-from bench.scenario.modes.footprint import Counter
+from bench.scenario.modes.footprint import Counter, Path
 from bench.scenario.modes.model import NetworkMode
 from bench.wire.hops import Ends, Group
 
@@ -10,6 +10,8 @@ receiving host's cores take packets from."""
 SERVER = "server: "
 """Before the words of the server, which is one hop."""
 REST = "response's later packets"
+PROXY = "docker-proxy: two sockets and a copy"
+_CONTAINER = (("veth", "bridge", "bridge"), ("container", "veth pair", "veth pair"))
 
 
 def title_hop(network: NetworkMode, group: Group, ends: Ends | None, served: str) -> str:
@@ -43,15 +45,29 @@ def _list_stretches(network: NetworkMode) -> list[tuple[str, str, str]]:
     stretches = [("uplink", LINK, LINK)]
     if network.in_host_network:
         return stretches
+    if network.rootless:
+        return [*stretches, *_list_rootless(network.path), *_CONTAINER]
     if Counter.VETH not in network.path:
         driver = network.network.driver if network.network else "handing over"
         return [*stretches, ("container", f"{driver} to the container's link", f"{driver} to the uplink")]
     there = back = "routing, forward rules"
     if Counter.OPENED in network.path:
-        there = back = "docker-proxy: two sockets and a copy"
+        there = back = PROXY
     elif Counter.DNAT in network.path:
         there, back = f"conntrack, DNAT, {there}", f"conntrack, NAT undone, {back}"
     if Counter.BRIDGE in network.path:
-        stretches.append(("bridge", there, back))
-        there = back = "bridge"
-    return [*stretches, ("veth", there, back), ("container", "veth pair", "veth pair")]
+        return [*stretches, ("bridge", there, back), *_CONTAINER]
+    return [*stretches, ("veth", there, back), _CONTAINER[-1]]
+
+
+def _list_rootless(path: Path) -> list[tuple[str, str, str]]:
+    """From the Docker host's uplink into RootlessKit's namespace, and there to Docker's bridge."""
+    if Counter.ROOTLESSKIT_CPU in path:
+        carried = "RootlessKit: two sockets and a copy"
+        return [("rootless", carried, carried), ("bridge", PROXY, PROXY)]
+    carried = "network stack in user space: a socket, TCP of its own, the tap device"
+    rules = "routing, forward rules"
+    return [
+        ("rootless", carried, carried),
+        ("bridge", f"conntrack, DNAT, {rules}", f"conntrack, NAT undone, {rules}"),
+    ]

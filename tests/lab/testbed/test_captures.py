@@ -20,6 +20,7 @@ from tests.lab.testbed.conftest import CAPTURED_LAB, CAPTURED_LOAD, measure
 
 TO_HOST = ["client", "uplink"]
 TO_CONTAINER = [*TO_HOST, "bridge", "veth", "container"]
+TO_ROOTLESS = [*TO_HOST, "rootless", "bridge", "veth", "container"]
 TAPS = {
     "host": TO_HOST,
     "native": TO_HOST,
@@ -30,6 +31,8 @@ TAPS = {
     "user-bridge": TO_CONTAINER,
     "proxy": TO_CONTAINER,
     "bridge-ipv6": TO_CONTAINER,
+    "rootless-builtin": TO_ROOTLESS,
+    "rootless-slirp4netns": TO_ROOTLESS,
     "bridge-mapped": TO_CONTAINER,
 }
 

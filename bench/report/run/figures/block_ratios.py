@@ -23,15 +23,17 @@ from bench.report.run.selection import (
 )
 from bench.report.svg import INK, STYLE
 from bench.results.run import Run
-from bench.scenario.metric import Metric
 
 FAR = 4.0
 """An arm whose cost is this many times the next one's is drawn on the edge, so that the others stay apart."""
 
+MOST_METRICS = 4
+"""Beside one another; the others stand in the tables."""
+
 
 def draw_block_ratios(run: Run) -> Figure:
     """Ratio of every block, the pooled ratio with its 95 % interval, and below them the A/A pairs."""
-    present, metrics = compared_conditions(run), compared_metrics(run)
+    present, metrics = compared_conditions(run), compared_metrics(run)[:MOST_METRICS]
     rows = [
         [
             [c for c in run.verdict.comparisons if c.condition == condition.label and c.metric is metric]
@@ -114,11 +116,15 @@ def _caption(run: Run) -> str:
     ratios = [
         ratio
         for comparison in comparisons_of_arms(run)
-        if comparison.metric is Metric.P50_LATENCY_US
+        if comparison.metric is run.record.scenario.leading
         for ratio in comparison.block_ratios
     ]
     ahead = sum(ratio > 1 for ratio in ratios)
-    seen = f"{ahead} of {len(ratios)} blocks have a p50 ratio above 1; a mark" if ratios else "A mark"
+    seen = (
+        f"{ahead} of {len(ratios)} blocks have a {run.record.scenario.leading.short} ratio above 1; a mark"
+        if ratios
+        else "A mark"
+    )
     return (
         f"{seen} is a block, the line in its box the pooled ratio and its 95 % interval, the"
         " grey zone the margin; hollow marks are A/A pairs, whose spread around 1 is what"

@@ -17,27 +17,27 @@ from bench.report.svg import INK, STYLE
 from bench.report.symbols import SYMBOLS
 from bench.report.table import NOT_AVAILABLE
 from bench.results.run import Run
-from bench.scenario.metric import Metric
 
-P50 = Metric.P50_LATENCY_US
 MOST_LINES = 40
 
 
 @dataclass(frozen=True)
 class Cost:
-    """An arm's p50 minus the baseline's, in us, with its 95 % interval."""
+    """An arm's leading metric (a request's p50, say) minus the baseline's, with its 95 % interval."""
 
-    us: float
-    ci95_us: tuple[float, float]
+    size: float
+    """In the metric's unit."""
+    ci95: tuple[float, float]
     word: Word | None
     """None: it is the baseline itself."""
 
 
 def find_costs(run: Run, condition: int) -> dict[str, Cost]:
     """The cost of every arm that has one under that condition."""
+    leading = run.record.scenario.leading
     found = {run.record.scenario.baseline: Cost(0, (0, 0), None)}
     for comparison in comparisons_of_arms(run):
-        if (comparison.metric, comparison.condition) == (P50, run.conditions[condition].label):
+        if (comparison.metric, comparison.condition) == (leading, run.conditions[condition].label):
             difference, interval = comparison.difference, comparison.difference_ci95
             if difference is not None and interval is not None:
                 found[comparison.candidate] = Cost(difference, interval, comparison.word)
@@ -52,15 +52,15 @@ def draw_gap(run: Run, condition: int, axes: Axes, line: int, name: str) -> None
     axes.text(0.99, line, why, transform=place, ha="right", va="center", style="italic", fontsize=8)
 
 
-def draw_cost(run: Run, axes: Axes, line: int, name: str, cost: Cost, edge_us: float) -> None:
+def draw_cost(run: Run, axes: Axes, line: int, name: str, cost: Cost, edge: float) -> None:
     """A mark with its interval; an arrow on the edge for what lies beyond it."""
     colour = colour_of(run, name)
-    if cost.us > edge_us:
-        axes.plot([edge_us], [line], ">", color=colour, markersize=8)
+    if cost.size > edge:
+        axes.plot([edge], [line], ">", color=colour, markersize=8)
         return
-    axes.hlines(line, *cost.ci95_us, color=colour, linewidth=2)
+    axes.hlines(line, *cost.ci95, color=colour, linewidth=2)
     axes.plot(
-        [cost.us],
+        [cost.size],
         [line],
         marker_of(run, name),
         color=colour,
@@ -69,24 +69,24 @@ def draw_cost(run: Run, axes: Axes, line: int, name: str, cost: Cost, edge_us: f
     )
 
 
-def label_cost(axes: Axes, line: int, cost: Cost, edge_us: float, label: str, **look: Any) -> None:
+def label_cost(axes: Axes, line: int, cost: Cost, edge: float, label: str, **look: Any) -> None:
     """A number to the right of an arm's interval."""
-    beyond = cost.us > edge_us
-    end_us = edge_us if beyond else max(cost.ci95_us[1], cost.us)
+    beyond = cost.size > edge
+    end = edge if beyond else max(cost.ci95[1], cost.size)
     if beyond:
-        label += f" (at {_signed(cost.us)})"
-    axes.annotate(label, (end_us, line), (7, 0), textcoords="offset points", va="center", fontsize=8, **look)
+        label += f" (at {_signed(cost.size)})"
+    axes.annotate(label, (end, line), (7, 0), textcoords="offset points", va="center", fontsize=8, **look)
 
 
-def format_cost(us: float, word: Word | None = None) -> str:
+def format_cost(size: float, unit: str, word: Word | None = None) -> str:
     """`+2.3 us`, with the sign of a word that does not tell it from nothing: `+0.02 us ?`."""
     sign = f" {SYMBOLS[word]}" if word in (Word.INCONCLUSIVE, Word.INVALID) else ""
-    return f"{_signed(us)} us{sign}"
+    return f"{_signed(size)} {unit}{sign}"
 
 
-def _signed(us: float) -> str:
+def _signed(size: float) -> str:
     """With two decimals where one would leave a single digit."""
-    return f"{us:+.{2 if abs(us) < 1 else 1}f}"
+    return f"{size:+.{2 if abs(size) < 1 else 1}f}"
 
 
 def can_draw_costs(run: Run) -> bool:
@@ -99,6 +99,7 @@ def draw_costs(run: Run) -> Figure:
     """The cost of every candidate under every condition, with its 95 % interval."""
     present = compared_conditions(run)
     candidates = [name for name in arm_names(run) if name != run.record.scenario.baseline]
+    leading = run.record.scenario.leading
     labels = [run.conditions[index].label for index in present]
     with matplotlib.rc_context(STYLE):
         heights_in = [0.3 + 0.3 * len(present)] * len(candidates)
@@ -112,11 +113,13 @@ def draw_costs(run: Run) -> Figure:
                     draw_gap(run, condition, axes, line, name)
                 else:
                     draw_cost(run, axes, line, name, cost, np.inf)
-                    label_cost(axes, line, cost, np.inf, format_cost(cost.us, cost.word))
+                    label_cost(axes, line, cost, np.inf, format_cost(cost.size, leading.unit, cost.word))
             axes.set_yticks(range(len(labels)), labels)
             lay_lines(axes, len(labels))
             axes.margins(x=0.2)
-        grid[-1][0].set_xlabel(f"{P50.label} minus that of {run.record.scenario.baseline}, us")
+        grid[-1][0].set_xlabel(
+            f"{leading.label} minus that of {run.record.scenario.baseline}, {leading.unit}"
+        )
         return figure
 
 
@@ -125,8 +128,9 @@ COSTS = Drawing(
     title="Cost under each condition",
     draw=draw_costs,
     caption=lambda run: (
-        f"A mark is the arm's p50 beyond that of {run.record.scenario.baseline} with its 95 % interval (? not"
-        " told from nothing, hollow and ✕ INVALID). Conditions share blocks, so a change between two"
+        f"A mark is the arm's {run.record.scenario.leading.short} beyond that of"
+        f" {run.record.scenario.baseline} with its 95 % interval (? not told from nothing,"
+        " hollow and ✕ INVALID). Conditions share blocks, so a change between two"
         " is judged in pairs, in the tables: these intervals alone do not tell it."
     ),
     is_there=lambda run: has_valid_slot(run) and can_draw_costs(run),

@@ -13,6 +13,11 @@ def has_valid_slot(run: Run) -> bool:
     return any(record.valid for record in run.record.slots)
 
 
+def has_requests(run: Run) -> bool:
+    """Whether a slot that counts is one of requests."""
+    return has_valid_slot(run) and not run.record.scenario.load.is_start
+
+
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
     """A figure of a run's page."""

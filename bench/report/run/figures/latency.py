@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from bench.report.panels import FEW_ARMS, make_panels, say_in_panel
-from bench.report.run.figures.drawing import Drawing
+from bench.report.run.figures.drawing import Drawing, has_requests
 from bench.report.run.selection import (
     arm_names,
     colour_of,
@@ -140,4 +140,5 @@ LATENCY = Drawing(
         " faint lines slots) the dotted line spans the medians, and on the right you see"
         " whether the distance lasts into the slowest requests."
     ),
+    is_there=has_requests,
 )

@@ -1,5 +1,6 @@
 """The path of every mode, with its microseconds."""
 
+from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
 
@@ -19,8 +20,10 @@ from bench.wire.anatomy.model import ArmAnatomy, NamedHop
 from bench.wire.hops import REST_HOP, SERVER_HOP, Group
 
 SERVER = "server"
-PLACES = ("client", "uplink", "bridge", "veth", "container", SERVER)
-"""Boxes of a path, from left to right; those that a mode does not have stay empty."""
+ROOTLESS = "rootless"
+PLACES = ("client", "uplink", ROOTLESS, "bridge", "veth", "container", SERVER)
+"""Boxes of a path, from left to right; those that a mode does not have stay empty. That of rootless engines
+is left out where no arm has one."""
 BOX_WIDTH, BOX_HEIGHT, ZONE_EDGE = 0.46, 0.34, 0.27
 EDGE_LETTERS = 18
 """Letters of the words on an edge that is a column long."""
@@ -29,32 +32,35 @@ EDGE_LETTERS = 18
 def draw_paths(run: Run) -> Figure:
     """The way of a request, an arm a row: places as boxes, and between them the median us of each hop."""
     arms = run.anatomy.arms
+    has_rootless = any(ROOTLESS in arm.taps for arm in arms)
+    places = [place for place in PLACES if place != ROOTLESS or has_rootless]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_IN, 1.62 * len(arms) + 0.1), layout="constrained")
         grid = figure.subplots(len(arms), 1, squeeze=False)
         for arm, (axes,) in zip(arms, grid, strict=True):
-            _draw_path(run, axes, arm)
+            _draw_path(run, axes, arm, places)
         return figure
 
 
-def _draw_path(run: Run, axes: Axes, arm: ArmAnatomy) -> None:
-    last = len(PLACES) - 1
+def _draw_path(run: Run, axes: Axes, arm: ArmAnatomy, places: Sequence[str]) -> None:
+    last = len(places) - 1
     axes.set_xlim(-0.36, last + 0.36)
     axes.set_ylim(-1.22, 1.34)
     axes.axis("off")
     _draw_zone(axes, 0, 0, "client's host")
-    own = PLACES.index("container") if arm.taps[-1] == "container" else last + 1
+    own = places.index("container") if arm.taps[-1] == "container" else last + 1
     _draw_zone(axes, 1, own - 1, "Docker host")
     if own <= last:
         _draw_zone(axes, own, last, "container")
     boxes = [*arm.taps, SERVER]
-    for place in boxes:
-        _draw_box(axes, place)
+    columns = {place: places.index(place) for place in boxes}
+    for place, x in columns.items():
+        _draw_box(axes, place, x)
     hops = {hop.row.name: hop for hop in arm.hops}
     for hop in arm.hops:
         if hop.row.ends:
-            _draw_edge(axes, *hop.row.ends, hop)
-    _draw_server(axes, arm.taps[-1], hops[SERVER_HOP])
+            _draw_edge(axes, [columns[end] for end in hop.row.ends], hop)
+    _draw_server(axes, (columns[arm.taps[-1]], columns[SERVER]), hops[SERVER_HOP])
     rest = hops[REST_HOP]
     later = f", of it {rest.title} {rest.mean.us:.2f}" if rest.mean.us >= 0.01 else ""
     axes.set_title(
@@ -72,8 +78,7 @@ def _draw_zone(axes: Axes, first: int, last: int, name: str) -> None:
     axes.text(left + 0.03, 1.27, name, fontsize=6.5, va="top", alpha=0.75)
 
 
-def _draw_box(axes: Axes, place: str) -> None:
-    x = PLACES.index(place)
+def _draw_box(axes: Axes, place: str, x: int) -> None:
     axes.add_patch(
         FancyBboxPatch(
             (x - BOX_WIDTH / 2, -BOX_HEIGHT / 2),
@@ -88,17 +93,17 @@ def _draw_box(axes: Axes, place: str) -> None:
     axes.text(x, 0, place, ha="center", va="center", fontsize=7)
 
 
-def _draw_edge(axes: Axes, start: str, end: str, hop: NamedHop) -> None:
+def _draw_edge(axes: Axes, columns: Sequence[int], hop: NamedHop) -> None:
     """An arrow with its microseconds: the request's above the middle, the response's below it."""
-    x1, x2 = PLACES.index(start), PLACES.index(end)
+    x1, x2 = columns
     side = 1 if x2 > x1 else -1
     _draw_arrow(axes, (x1 + side * BOX_WIDTH / 2, x2 - side * BOX_WIDTH / 2), 0.08 * side, hop.row.group)
     heights = (0.24, 0.44, 0.7) if side > 0 else (-0.48, -0.24, -0.68)
     _write_hop(axes, (x1, x2), hop, heights, above=side > 0)
 
 
-def _draw_server(axes: Axes, last_tap: str, hop: NamedHop) -> None:
-    x1, x2 = PLACES.index(last_tap), PLACES.index(SERVER)
+def _draw_server(axes: Axes, columns: Sequence[int], hop: NamedHop) -> None:
+    x1, x2 = columns
     _draw_arrow(axes, (x1 + BOX_WIDTH / 2, x2 - BOX_WIDTH / 2), 0, Group.SERVER, "<|-|>")
     _write_hop(axes, (x1, x2), hop, (0.14, 0.34, 0.6), above=True)
 

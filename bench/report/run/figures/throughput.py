@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.report.panels import lay_lines, make_key, make_panels
-from bench.report.run.figures.drawing import Drawing
+from bench.report.run.figures.drawing import Drawing, has_requests
 from bench.report.run.selection import (
     arm_names,
     colour_of,
@@ -95,4 +95,5 @@ THROUGHPUT = Drawing(
         " above pair them block by block, which these marks do not (within an arm, time runs"
         " downwards)."
     ),
+    is_there=has_requests,
 )

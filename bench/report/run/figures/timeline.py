@@ -25,11 +25,10 @@ from bench.report.svg import INK, STYLE
 from bench.report.symbols import GATE_MARKERS
 from bench.report.text import count
 from bench.results.run import Run
-from bench.scenario.metric import Metric
 
 
 def draw_slot_timeline(run: Run) -> Figure:
-    """The p50 of every slot at the time when it was measured; an INVALID slot bears the mark of its gate."""
+    """The leading metric of every slot at its time; an INVALID slot bears the mark of its gate."""
     arms = arm_names(run)
     failed = sorted(
         {
@@ -41,13 +40,13 @@ def draw_slot_timeline(run: Run) -> Figure:
     marks = {gates: GATE_MARKERS[index % len(GATE_MARKERS)] for index, gates in enumerate(failed)}
     with matplotlib.rc_context(STYLE):
         present = present_conditions(run)
-        start_s = start_seconds(run)
+        start_s, leading = start_seconds(run), run.record.scenario.leading
         height_in = 1.9 if len(arms) <= FEW_ARMS else 2.7
         figure, grid = make_panels(1, [height_in] * len(present), share_columns=True)
         for condition, (axes,) in zip(present, grid, strict=True):
             label_condition(run, condition, axes)
             _draw_timeline(run, axes, condition, start_s, marks)
-            axes.set_ylabel("p50 latency, us")
+            axes.set_ylabel(f"{leading.label}, {leading.unit}")
         grid[-1][0].set_xlabel("time since the run began, s")
         handles = make_arm_keys(run)
         handles += [make_key(mark, f"INVALID: {gates}", markersize=9) for gates, mark in marks.items()]
@@ -58,6 +57,7 @@ def draw_slot_timeline(run: Run) -> Figure:
 def _draw_timeline(
     run: Run, axes: Axes, condition: int, start_s: dict[int, float], marks: dict[str, str]
 ) -> None:
+    leading = run.record.scenario.leading
     values: list[float] = []
     marked: dict[tuple[str, bool], list[tuple[float, float]]] = {}
     for arm in arm_names(run):
@@ -65,12 +65,12 @@ def _draw_timeline(
         look |= look_of_many(run)
         points: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
         for record in slots_of(run, condition, arm):
-            second, value = start_s[record.slot.index], record.values.get(Metric.P50_LATENCY_US)
+            second, value = start_s[record.slot.index], record.values.get(leading)
             if value is not None:
                 points[record.valid].append((second, value))
             if value is None or not record.valid:
                 key = marks.get(name_failed_gates(record), "."), value is None
-                # A slot that gave no p50 has its mark on the axis.
+                # A slot that gave none has its mark on the axis.
                 marked.setdefault(key, []).append((second, 0.03 if value is None else value))
         values += [value for _, value in points[True] + points[False]]
         if points[True]:
@@ -82,7 +82,7 @@ def _draw_timeline(
         place = axes.get_xaxis_transform() if on_axis else axes.transData
         axes.plot(x, y, mark, color=INK, markersize=11, markeredgewidth=1.4, transform=place)
     if not values:
-        say_in_panel(axes, "no slot gave a p50")
+        say_in_panel(axes, f"no slot gave a {leading.short}")
     elif max(values) > LOG_FROM * min(values):
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:,.0f}")
