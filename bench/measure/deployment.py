@@ -143,7 +143,7 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
         first_200_ns = await_answer(bed, site, server, arm, condition, patience_s)
         network = bed.scenario.network(arm)
         facts = describe_facts(site, server, network)
-        _require_set(site, facts, arm)
+        require_set(site, facts, arm)
         yield Deployment(
             arm=arm,
             condition=condition,
@@ -158,7 +158,7 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
         )
 
 
-def _require_set(site: Site, facts: Facts, arm: Arm) -> None:
+def require_set(site: Site, facts: Facts, arm: Arm) -> None:
     """Raise MeasurementInvalid where a setting of the server's namespace is not as it was asked for: the
     kernel may take another value than it is given."""
     for name, value in site.sysctls.items():

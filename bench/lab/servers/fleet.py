@@ -13,6 +13,7 @@ from docker.models.containers import Container
 from bench.errors import MeasurementInvalid
 from bench.lab.hosts import waiting
 from bench.lab.hosts.host import Endpoint, parse_cpus
+from bench.lab.hosts.sysctls import hold_sysctls
 from bench.lab.servers.containers import (
     address_in,
     create_network,
@@ -212,10 +213,13 @@ def fleet(
     for number, (port, more) in enumerate(ports):
         order = prepare(site, arm, network, port)
         if network.publishes:
-            order.joined["ports"] |= {inside: (order.address, outside) for inside, outside in more.items()}
+            [(at, _)] = order.joined["ports"].values()
+            order.joined["ports"] |= {inside: (at, outside) for inside, outside in more.items()}
         members.append(Member(number, order))
     with ExitStack() as stack:
         assert network.docker
+        if network.in_host_network:
+            stack.enter_context(hold_sysctls(site.engine.host, site.sysctls))
         if network.network:
             stack.enter_context(create_network(site.engine, network.docker, network.network))
         for step in network.steps:
