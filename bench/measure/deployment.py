@@ -146,7 +146,7 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
         first_200_ns = await_answer(bed, site, server, arm, condition, patience_s)
         network = bed.scenario.network(arm)
         facts = describe_facts(site, server, network)
-        _require_set(site, facts, arm)
+        require_set(site, facts, arm)
         yield Deployment(
             arm=arm,
             condition=condition,
@@ -171,7 +171,7 @@ def leave_out_bystanders(
     return counted.without((*OF_PACKETS, *proxied), "the traffic of bystanders moves them as well")
 
 
-def _require_set(site: Site, facts: Facts, arm: Arm) -> None:
+def require_set(site: Site, facts: Facts, arm: Arm) -> None:
     """Raise MeasurementInvalid where a setting of the server's namespace is not as it was asked for: the
     kernel may take another value than it is given."""
     for name, value in site.sysctls.items():

@@ -13,6 +13,7 @@ from docker.models.containers import Container
 from bench.errors import MeasurementInvalid
 from bench.lab.hosts import waiting
 from bench.lab.hosts.host import Endpoint, Host, parse_cpus
+from bench.lab.hosts.sysctls import hold_sysctls
 from bench.lab.servers.containers import (
     address_in,
     ended_at_once,
@@ -217,10 +218,13 @@ def fleet(
     for number, (port, more) in enumerate(ports):
         order = prepare(site, arm, network, port)
         if network.publishes:
-            order.joined["ports"] |= {inside: (order.address, outside) for inside, outside in more.items()}
+            [(at, _)] = order.joined["ports"].values()
+            order.joined["ports"] |= {inside: (at, outside) for inside, outside in more.items()}
         members.append(Member(number, order))
     with ExitStack() as stack:
         assert network.docker
+        if network.in_host_network:
+            stack.enter_context(hold_sysctls(site.engine.host, site.sysctls))
         stack.enter_context(provide_network(site, network))
         sender = stack.enter_context(place_sender(site, network, name))
         for step in network.steps:
