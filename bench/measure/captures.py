@@ -16,7 +16,7 @@ from bench.results import columns
 from bench.slots.gates.captures import check_captures
 from bench.slots.gates.gate import Gate
 from bench.slots.metrics import number_requests
-from bench.slots.stalls import LostSegment
+from bench.slots.stalls_record import LostSegment
 from bench.wire import lost
 from bench.wire.exchanges import Sight, Tap, find_exchanges, read_tap
 from bench.wire.hops import Hops, match

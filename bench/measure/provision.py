@@ -186,3 +186,11 @@ def require_same(doing: str, images: list[Images]) -> Images:
                 "Slots of different images cannot be compared; this is a bug of bench: report it.",
             )
     return first
+
+
+def describe_images(scenario: Scenario) -> str:
+    """The stage at which they are had, for who waits."""
+    if scenario.service is None:
+        return "image: Apache, from the cache or built anew (about a minute, once)"
+    beside = "".join(f", and {companion.source}" for companion in scenario.companions)
+    return f"image: {scenario.service.source}{beside}"

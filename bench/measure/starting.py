@@ -11,7 +11,7 @@ from bench.lab.instruments.surroundings import describe_cores
 from bench.lab.servers.fleet import Fleet, fleet
 from bench.lab.servers.server import network_inode
 from bench.measure.asks import ask_of
-from bench.measure.deployment import Deployment, deploy_idle, describe_facts
+from bench.measure.deployment import Deployment, deploy_idle, describe_facts, require_set
 from bench.measure.slot import (
     FAULTS,
     Found,
@@ -65,7 +65,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition) -> Found:
         # A container's network ends when nothing is in it.
         alive.callback(bed.generator.send_from, bed.lab.client)
         first_ns = _start(bed, condition, started)
-        footprint = read_footprint(site.engine, rules)
+        footprint = read_footprint(site.engine.host, site.engine.daemon_pid, rules)
         deployment = _look_at(condition, started, first_ns[0])
         gates = _check(bed, started, deployment)
         started.remove()
@@ -89,7 +89,11 @@ def _measure(bed: Bed, slot: Slot, condition: Condition) -> Found:
         surroundings=digest(deployment.facts),
         starts=record,
         gates=tuple(gates),
-        evidence={**list_evidence(deployment, held), "containers": str(load.containers)},
+        evidence={
+            **list_evidence(deployment, held),
+            "containers": str(load.containers),
+            **bed.bystanders.describe(bed.lab.client),
+        },
     ), deployment.facts
 
 
@@ -124,6 +128,8 @@ def _look_at(condition: Condition, started: Fleet, first_ns: int) -> Deployment:
     """The first of the containers, as a deployment is known."""
     site = started.site
     server = started.server(started.members[0])
+    facts = describe_facts(site, server, started.network)
+    require_set(site, facts, started.arm)
     return Deployment(
         arm=started.arm,
         condition=condition,
@@ -133,7 +139,8 @@ def _look_at(condition: Condition, started: Fleet, first_ns: int) -> Deployment:
         server=server,
         first_200_ns=first_ns,
         inode=network_inode(server, site.engine),
-        facts=describe_facts(site, server),
+        facts=facts,
+        rules=None,
     )
 
 

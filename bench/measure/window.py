@@ -83,7 +83,7 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
         watch = watch_cpu(docker_host, deployment.site.engine.cgroup, bed.generator.process.pid)
         idle = _watch_idle(watch)
     before = deployment.count()
-    lookups = None
+    lookups: Lookups | None = None
     captured: list[Captured] = []
     if load.is_lookup:
         bed.begin_activity()

@@ -116,7 +116,8 @@ def find_slot_faults(slot: SlotRecord, at: str) -> Iterator[str]:
 def _faults_of_starts(starts: StartsRecord, at: str) -> Iterator[str]:
     for place, container in enumerate(starts.containers):
         stamps = [getattr(container, stage) for stage in STAGES]
-        if stamps != sorted(stamps) or not stamps[0] < container.first_answer_ns <= container.removed_ns:
+        listens = container.start_asked_ns <= container.listening_ns <= container.first_answer_ns
+        if stamps != sorted(stamps) or not stamps[0] < container.created_ns or not listens:
             yield f"{at}.containers.{place}: its stages are not one after another"
 
 

@@ -76,7 +76,7 @@ def _start_columns(record: SlotRecord) -> dict[str, float | None]:
     assert record.starts
     found = record.starts.footprint
     return {
-        **record.values,
+        **{metric.value: value for metric, value in record.values.items()},
         "containers": len(record.starts.containers),
         "dockerd_mb": found.dockerd_mb,
         "docker_proxies": found.proxies,

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from bench.scenario.engine_source import OWN_ENGINE
 from bench.scenario.factors import FACTORS
+from bench.scenario.given_sysctls import faults_of_sysctls
 from bench.scenario.interleaving import faults_of_interleaving
 from bench.scenario.link_faults import faults_of_links
 from bench.scenario.load import RAW_ENGINES, Load
@@ -248,6 +249,13 @@ def _faults_of_engine(asked: Tables) -> Iterator[str]:
         yield "lab.firewall: is chosen for the machine's own engine; that of a suite has its suite's"
 
 
+def _faults_of_bystanders(asked: Tables) -> Iterator[str]:
+    rates = (asked.lab.bystander_rps, *asked.factors.get("lab.bystander_rps", ()))
+    numbers = (asked.lab.bystanders, *asked.factors.get("lab.bystanders", ()))
+    if any(rates) and not any(numbers):
+        yield "lab.bystander_rps: there is nobody to be asked: give lab.bystanders"
+
+
 def _faults_of_levels(asked: Tables, key: str, levels: tuple[Any, ...]) -> Iterator[str]:
     table, field = key.split(".")
     setting = getattr(asked, table)
@@ -285,6 +293,8 @@ FAULTS = (
     _faults_of_engine,
     faults_of_service,
     faults_of_links,
+    faults_of_sysctls,
+    _faults_of_bystanders,
     _faults_of_capacity,
     faults_of_interleaving,
     faults_of_starting,

@@ -74,6 +74,9 @@ def find_load_lacking(scenario: Scenario) -> Iterator[tuple[str, str]]:
     found = conditions(scenario)
     if any(condition.load.vantage is not Vantage.CLIENT for condition in found):
         yield "load.vantage", "load is sent by load hosts, not by a Docker host or a container"
+    hosted = [arm.name for arm in scenario.arms if scenario.network(arm).in_host_network]
+    if hosted and any(condition.lab.sysctls for condition in found):
+        yield "lab.sysctls", f"{hosted[0]} is in the machine's own namespace, whose settings are its owner's"
     if any(condition.load.measures_cpu for condition in found):
         yield "CPU a request (load.model open, load.pacing sleep)", "it is not measured across machines yet"
     if scenario.load.is_lookup:

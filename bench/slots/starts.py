@@ -16,7 +16,7 @@ class ContainerStart(Stored):
     started_ns: Count
     """When Docker had answered."""
     listening_ns: Count
-    """When its server was first seen to listen; looked at from Docker's answer on."""
+    """When its server was first seen to listen, or had answered. Docker may say later that it is started."""
     first_answer_ns: Count
     """At the client: of the first of three right answers in a row, over the arm's own path."""
     removal_asked_ns: Count
@@ -29,12 +29,12 @@ STAGES = (
     "created_ns",
     "start_asked_ns",
     "started_ns",
-    "listening_ns",
+    "first_answer_ns",
     "removal_asked_ns",
     "removed_ns",
 )
-"""Of a container, in the order in which they come. The first answer is seen by another process than the
-listening socket is, and may be so a look earlier."""
+"""Of a container, in the order in which they come; `listening_ns` lies between the asking for the start and
+the first answer."""
 
 
 class EngineFootprint(Stored):

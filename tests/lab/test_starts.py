@@ -1,6 +1,5 @@
 """Real containers that are started together and timed, with docker-proxy and without."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,7 +40,7 @@ schedule = {blocks = 2}
 
 
 @pytest.fixture(scope="module")
-def fleets() -> Iterator[Fleets]:
+def fleets() -> Fleets:
     """A slot of every mode with proxies and without, in one lab; the machine is afterwards as it was."""
     scenario = Scenario(
         name="fleets",

@@ -239,8 +239,8 @@ def test_an_arm_far_beyond_the_others_does_not_squeeze_them(crowded: Run) -> Non
     costs = find_costs(crowded, 0)
     axes = draw_ladder(crowded).axes[0]
 
-    assert costs["proxy"].us > axes.get_xlim()[1] > costs["user-bridge"].us
-    assert any(f"(at {costs['proxy'].us:+.1f})" in text.get_text() for text in axes.texts)
+    assert costs["proxy"].size > axes.get_xlim()[1] > costs["user-bridge"].size
+    assert any(f"(at {costs['proxy'].size:+.1f})" in text.get_text() for text in axes.texts)
 
 
 def figure_names(run: Run) -> set[str]:

@@ -113,6 +113,7 @@ def read_network_counters(
             listen_drops=_netstat(server)["ListenDrops"] + _netstat(server)["TCPReqQFullDrop"],
             # Of a kernel, not of a network: hosts of one kernel show the same.
             queue_drops=max(queue_drops(stack) for stack in networks.values()),
+            listen_overflows=_netstat(server)["ListenOverflows"],
         ),
         room=Room(
             ports_in_use=ports_in_use(sending, ports),

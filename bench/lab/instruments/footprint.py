@@ -1,7 +1,6 @@
 """What an engine takes of its host: memory of dockerd and of its docker-proxies, firewall rules."""
 
 from bench.lab.hosts.host import Host
-from bench.lab.servers.engine import Engine
 from bench.procfs import parse_memory_mb
 from bench.slots.starts import EngineFootprint
 
@@ -15,14 +14,13 @@ def count_rules(host: Host) -> int:
     return sum(line.startswith("-A") for line in lines)
 
 
-def read_footprint(engine: Engine, rules_before: int) -> EngineFootprint:
-    """Of a living engine. The memory is that of /proc/PID/smaps_rollup (proc_pid_smaps(5))."""
-    host = engine.host
+def read_footprint(host: Host, daemon_pid: int | None, rules_before: int) -> EngineFootprint:
+    """Of the living engine of `host`. The memory is that of /proc/PID/smaps_rollup (proc_pid_smaps(5))."""
     proxies = [
         path.split("/")[2] for path, name in host.read("/proc/[0-9]*/comm").items() if name.strip() == PROXY
     ]
     texts = [host.read(f"/proc/{pid}/smaps_rollup").get(f"/proc/{pid}/smaps_rollup", "") for pid in proxies]
-    dockerd = host.read(f"/proc/{engine.daemon_pid}/smaps_rollup").values()
+    dockerd = host.read(f"/proc/{daemon_pid}/smaps_rollup").values()
     return EngineFootprint(
         dockerd_mb=sum(parse_memory_mb(text, "Pss") for text in dockerd),
         proxies=len(proxies),

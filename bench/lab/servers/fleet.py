@@ -13,6 +13,7 @@ from docker.models.containers import Container
 from bench.errors import MeasurementInvalid
 from bench.lab.hosts import waiting
 from bench.lab.hosts.host import Endpoint, Host, parse_cpus
+from bench.lab.hosts.sysctls import hold_sysctls
 from bench.lab.servers.containers import (
     address_in,
     ended_at_once,
@@ -20,7 +21,7 @@ from bench.lab.servers.containers import (
     remove_container,
     start_container,
 )
-from bench.lab.servers.listening import read_listeners
+from bench.lab.servers.listen_watch import ListenWatch
 from bench.lab.servers.sender import place_sender
 from bench.lab.servers.server import Order, Server, prepare, take_step
 from bench.lab.servers.site import Site
@@ -54,8 +55,10 @@ class Member:
         self.stamps[stage] = time.monotonic_ns()
 
     def describe(self, first_answer_ns: int) -> ContainerStart:
-        """As it is stored, once it is removed."""
-        return ContainerStart(first_answer_ns=first_answer_ns, **self.stamps)
+        """As it is stored, once it is removed. What has answered listens, though no look had come to it."""
+        seen_ns = min(self.stamps["listening_ns"], first_answer_ns)
+        stamps = self.stamps | {"listening_ns": seen_ns, "first_answer_ns": first_answer_ns}
+        return ContainerStart(**stamps)
 
 
 @dataclass
@@ -69,6 +72,7 @@ class Fleet:
     members: Sequence[Member]
     steps: ExitStack
     """What takes steps of single containers back."""
+    watch: ListenWatch
     sender: Host
     """Where what is asked of them comes from."""
     longest_look_ms: float = 0.0
@@ -172,14 +176,12 @@ class Fleet:
 
     def _look(self) -> None:
         """Stamp those that listen since the last look."""
-        host, shared = self.site.engine.host, None
+        shared = self.watch.host_ports() if self.network.in_host_network else set()
         for member in self.members:
-            if not member.pid or "listening_ns" in member.stamps:
+            if "listening_ns" in member.stamps or member.container is None:
                 continue
-            if self.network.in_host_network:
-                shared = shared or read_listeners(host, member.pid)
-            found = shared or read_listeners(host, member.pid)
-            if any(port == int(member.order.filled["port"]) for _, port in found):
+            found = shared or self.watch.ports(str(member.container.id), member.pid)
+            if int(member.order.filled["port"]) in found:
                 member.stamp("listening_ns")
 
     def _require_alive(self) -> None:
@@ -216,17 +218,21 @@ def fleet(
     for number, (port, more) in enumerate(ports):
         order = prepare(site, arm, network, port)
         if network.publishes:
-            order.joined["ports"] |= {inside: (order.address, outside) for inside, outside in more.items()}
+            [(at, _)] = order.joined["ports"].values()
+            order.joined["ports"] |= {inside: (at, outside) for inside, outside in more.items()}
         members.append(Member(number, order))
     with ExitStack() as stack:
         assert network.docker
+        if network.in_host_network:
+            stack.enter_context(hold_sysctls(site.engine.host, site.sysctls))
         stack.enter_context(provide_network(site, network))
         sender = stack.enter_context(place_sender(site, network, name))
         for step in network.steps:
             if not any(field in " ".join(step.argv) for field in OF_ONE):
                 stack.enter_context(take_step(site, step, {"address": members[0].order.address}))
         steps = stack.enter_context(ExitStack())
-        found = Fleet(site, arm, network, name, members, steps, sender)
+        watch = ListenWatch(site.engine.host, site.engine.cgroup)
+        found = Fleet(site, arm, network, name, members, steps, watch, sender)
         try:
             yield found
         finally:

@@ -15,6 +15,7 @@ from docker.types import EndpointConfig
 from bench.errors import MeasurementInvalid
 from bench.lab.hosts import command
 from bench.lab.hosts.host import Endpoint, Host
+from bench.lab.hosts.sysctls import hold_sysctls
 from bench.lab.servers import native
 from bench.lab.servers.companions import start_companions
 from bench.lab.servers.containers import (
@@ -119,7 +120,7 @@ def prepare(site: Site, arm: Arm, network: NetworkMode, port: int) -> Order:
         address=address,
         port=port,
         options=options,
-        joined=_options(network, address, port, service.port) | ({"dns": list(site.dns)} if site.dns else {}),
+        joined=_options(network, address, port, service.port) | _of_namespace(site, network),
         filled=filled,
         told=Secret(service.word_path, word) if service.word_path else None,
     )
@@ -138,6 +139,8 @@ def serve(
     order = prepare(site, arm, network, port)
     doing, address, filled, options = order.doing, order.address, order.filled, order.options
     with ExitStack() as stack:
+        if network.in_host_network:
+            stack.enter_context(hold_sysctls(site.engine.host, site.sysctls))
         if network.docker is None:
             root = native.unpack(site.engine.client, site.provided.image_id, site.engine.host)
             started_ns = site.client.monotonic_ns()
@@ -227,6 +230,12 @@ def _options(network: NetworkMode, address: str, port: int, inside: int) -> dict
         at = "0.0.0.0" if network.rootless else address  # noqa: S104 - of a lab's host
         options["ports"] = {f"{inside}/tcp": (at, port)}
     return options
+
+
+def _of_namespace(site: Site, network: NetworkMode) -> dict[str, Any]:
+    """Name servers, and settings of a network namespace of its own."""
+    found: dict[str, Any] = {"dns": list(site.dns)} if site.dns else {}
+    return found if network.in_host_network else found | {"sysctls": dict(site.sysctls)}
 
 
 @contextmanager

@@ -41,5 +41,7 @@ class Site:
     """Name servers that its containers are given; none: as the engine has them."""
     wait_us: int = 0
     """Positive control: microseconds that the built-in server waits, busy, before each response."""
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    """Settings of the network namespace that the server is in."""
     peer: Engine | None = None
     """Of the Docker host from which containers ask it; None where none do."""

@@ -32,7 +32,7 @@ START = (
     "A slot is a start ({workload}): its containers are asked for together, a thread of Docker's client "
     "each, as people do with `docker run`. Of each are stamped, on one clock: when it was asked for and "
     "when Docker had answered that it is created; when its start was asked for and answered; when its "
-    "server was seen to listen (in /proc, looked at every millisecond from Docker's answer on; the "
+    "server was seen to listen (in /proc, looked at every millisecond from its first process on; the "
     "longest pause between two looks is kept with each slot); the first of three right answers in a row "
     "at the client, over the arm's own path, asked for every millisecond from Docker's answer on; and "
     "when its removal was asked for and answered. A slot's times are those of the last of its containers, "

@@ -44,6 +44,11 @@ ADDRESS_POOL = "base=198.19.128.0/17,size=24"
 """Of networks that a user defines without a subnet (`--default-address-pool`)."""
 
 
+def bystander_network(number: int) -> str:
+    """Subnet of the user-defined network `number`, counted from 0, that bystanders are in."""
+    return f"198.19.{100 + number}.0/24"
+
+
 def docker_host_addresses(number: int) -> tuple[str, str]:
     """Both IPv4 addresses on the wire of Docker host `number`, counted from 0, without prefix length."""
     return f"198.18.0.{100 + number}", f"198.18.0.{200 + number}"
