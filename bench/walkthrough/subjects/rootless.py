@@ -72,7 +72,8 @@ def host_has_no_rules(trial: Trial) -> Outcome:
             "a host firewall that drops by default closes the port": closed,
         },
         "The host has neither docker0 nor a rule of Docker's: slirp4netns listens on port 81, and the mapping"
-        " stands in RootlessKit's namespace. Once the host's INPUT chain dropped by default, the port was closed.",
+        " stands in RootlessKit's namespace. Once the host's INPUT chain dropped by default, the port was"
+        " closed.",
     )
 
 
