@@ -67,6 +67,10 @@ STILL_PROXY_NS = 1_000
 """CPU a request below which a process that copies is still. A request through docker-proxy takes 60,000; its
 runtime's own clockwork was seen to take 97,000 in a minute without one."""
 
+STILL_ROOTLESS_NS = 200_000
+"""CPU below which the processes of a rootless engine are still, however few the requests: slirp4netns was seen
+to take up to 43,000 at a turn of its clock, and takes 80,000 for a request."""
+
 CPU_OF: Mapping[Counter, tuple[str, ...]] = {
     Counter.PROXY_CPU: ("docker-proxy",),
     Counter.ROOTLESSKIT_CPU: ("rootlesskit",),
