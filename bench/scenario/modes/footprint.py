@@ -68,8 +68,8 @@ STILL_PROXY_NS = 1_000
 runtime's own clockwork was seen to take 97,000 in a minute without one."""
 
 STILL_ROOTLESS_NS = 200_000
-"""CPU below which the processes of a rootless engine are still, however few the requests: slirp4netns was seen
-to take up to 43,000 at a turn of its clock, and takes 80,000 for a request."""
+"""CPU below which the processes of a rootless engine are still, however few the requests: a turn of its
+clock was seen to take slirp4netns up to 43,000, and a request takes it 80,000."""
 
 CPU_OF: Mapping[Counter, tuple[str, ...]] = {
     Counter.PROXY_CPU: ("docker-proxy",),
