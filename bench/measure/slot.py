@@ -20,6 +20,7 @@ from bench.lab.hosts.host import network_of, parse_cpus
 from bench.measure.captures import find_lost_segment, read_captures, store_captures
 from bench.measure.deployment import Deployment, deploy, deploy_idle, try_control
 from bench.measure.links import describe_links
+from bench.measure.names import check_names, list_names
 from bench.measure.testbed import Bed
 from bench.measure.window import Window, measure_window
 from bench.records.run import SlotRecord
@@ -28,12 +29,12 @@ from bench.scenario.conditions import Condition
 from bench.scenario.load import Load
 from bench.scenario.metric import Metric, Voids
 from bench.scenario.plan import Slot, loaded_seconds
+from bench.scenario.sysctls import format_sysctls
 from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Gate, GateKind
 from bench.slots.gates.identity import check_identity
 from bench.slots.gates.load import check_connections, check_load, check_open_loop, check_ports, usable_metrics
 from bench.slots.gates.machine import check_idle, check_quiet, check_still
-from bench.slots.gates.names import STRAY_PACKETS, check_lookups, check_queries
 from bench.slots.gates.network import check_network
 from bench.slots.gates.path import check_namespace, check_path
 from bench.slots.gates.stalls import check_stalls
@@ -152,6 +153,7 @@ def _judge(
         gates=tuple(gates),
         evidence={
             **list_evidence(deployment, held),
+            **bed.bystanders.describe(bed.lab.client),
             "connections as the load began": str(result.connected or "not shown"),
             "load loop": result.loop or "Locust's own",
             **describe_handshakes(result.handshakes, result.resumed),
@@ -184,6 +186,7 @@ def record_slot(slot: Slot, deployment: Deployment, metrics: RequestMetrics, **s
         mean_latency_us=metrics.mean_latency_us,
         start_to_first_200_ms=(deployment.first_200_ns - deployment.server.started_ns) / 1e6,
         surroundings=digest(deployment.facts),
+        rules=deployment.rules,
         **shown,
     )
 
@@ -193,7 +196,7 @@ def _check(
 ) -> list[Gate]:
     """Every gate but those of captures."""
     condition, counted, result = deployment.condition, window.counted, window.result
-    of_load = _check_names if window.lookups else _check_http
+    of_load = check_names if window.lookups else _check_http
     return [
         *of_load(deployment, window, metrics),
         *(check_idle(cpu.idle_cores) if cpu else []),
@@ -208,29 +211,10 @@ def _check(
         # What connection tracking drops of a lookup's questions costs it seconds: that is measured.
         *(
             gate
-            for gate in check_network(counted.losses, counted.room)
+            for gate in check_network(counted.losses, counted.room, deployment.describe_accept_queue())
             if not (window.lookups and gate.name is GateKind.CONNTRACK_DROPS)
         ),
         *check_deployment(bed, deployment),
-    ]
-
-
-def _check_names(deployment: Deployment, window: Window, metrics: RequestMetrics) -> list[Gate]:
-    """Gates on lookups, and on the path of their questions."""
-    assert window.lookups
-    names, found = window.lookups, metrics.requests - metrics.errors
-    upstream = deployment.condition.load.lookup == "upstream"
-    return [
-        check_lookups(metrics.requests, metrics.errors, window.trouble),
-        check_queries(found, names.queries.received, upstream=upstream),
-        *check_path(
-            deployment.network.path_of_names if upstream else {},
-            window.counted.path,
-            0,  # A question is no connection: what counts those must stand still.
-            found,
-            forwarding_rules=deployment.site.engine.writes_rules,
-            stray_packets=STRAY_PACKETS,
-        ),
     ]
 
 
@@ -246,7 +230,7 @@ def _check_http(deployment: Deployment, window: Window, metrics: RequestMetrics)
         *(check_open_loop(metrics.open_loop, metrics.values, lateness_voids) if metrics.open_loop else []),
         *check_ports(result.without_port),
         *check_path(
-            deployment.network.path_from(condition.load.vantage),
+            deployment.path_taken,
             window.counted.path,
             result.opened,
             metrics.requests - metrics.unfinished,
@@ -267,13 +251,6 @@ def check_deployment(bed: Bed, deployment: Deployment) -> list[Gate]:
             parse_cpus(docker_host.cpus),
         ),
     ]
-
-
-def list_names(window: Window) -> dict[str, str]:
-    """Of lookups, with what connection tracking dropped of their questions."""
-    assert window.lookups
-    dropped = f"{window.counted.losses.conntrack_drops}"
-    return {**window.lookups.evidence, "packets that connection tracking dropped": dropped}
 
 
 def describe_handshakes(handshakes: int, resumed: int) -> dict[str, str]:
@@ -298,6 +275,8 @@ def list_evidence(deployment: Deployment, held: bool) -> dict[str, str]:
         "receive steering": "on" if condition.lab.receive_steering else "off",
         **describe_links(deployment.docker_host, condition.lab),
         **(limits if site.provided.service.is_built_in else {}),
+        "accept queue": deployment.describe_accept_queue(),
+        **({"sysctls": format_sysctls(site.sysctls)} if site.sysctls else {}),
     }
 
 

@@ -84,10 +84,10 @@ class Ask:
         if bindings:
             # docker-py itself refuses ports beside host mode, which is the engine's to answer.
             host_config["PortBindings"] = convert_port_bindings(bindings)
-        endpoints = None
+        endpoints: dict[str, Any] | None = None
         if self.network and self.ip:
             endpoint = api.create_endpoint_config(ipv4_address=self.ip)
-            endpoints = api.create_networking_config({self.network: endpoint})
+            endpoints = {"EndpointsConfig": {self.network: endpoint}}
         answer: dict[str, Any] = api.create_container(
             IMAGE_TAG,
             list(self.command),

@@ -418,3 +418,26 @@ def test_a_run_that_asks_for_it_tries_the_statements_first_and_reports_them(
     assert len(run.record.slots) == 8
     assert statements[0].text in (run.path / "report.html").read_text()
     assert "walkthrough.json" in (run.path / "SHA256SUMS").read_text()
+
+
+# By which name, and from where
+
+
+@pytest.mark.parametrize(
+    "id_",
+    [
+        "containers-of-a-network-know-names",
+        "names-end-with-the-network",
+        "docker0-knows-no-names",
+        "macvlan-is-out-of-its-own-hosts-reach",
+        "mapped-container-shares-loopback",
+    ],
+)
+def test_what_the_card_says_of_names_and_reach_is_so(walked: Walked, id_: str) -> None:
+    assert walked[id_].word is CONFIRMED, walked[id_]
+
+
+def test_dockers_resolver_stands_in_a_user_defined_network_alone(walked: Walked) -> None:
+    seen = "docker exec web2 cat /etc/resolv.conf"
+    assert "127.0.0.11" in walked.outputs("containers-of-a-network-know-names", seen)[0]
+    assert "127.0.0.11" not in walked.outputs("docker0-knows-no-names", seen)[0]

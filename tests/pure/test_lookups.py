@@ -171,7 +171,7 @@ def test_only_a_user_defined_network_knows_its_containers_by_name() -> None:
 
 
 def make_lookups(upstreams: str = "healthy") -> Scenario:
-    return make_scenario(load=Load(model="lookup"), lab=LabSettings(upstreams=upstreams))
+    return make_scenario(load=Load(model="lookup"), lab=LabSettings.model_validate({"upstreams": upstreams}))
 
 
 def test_arms_are_compared_on_the_latency_of_lookups_alone() -> None:

@@ -10,6 +10,7 @@ from bench.measure.testbed import Bed
 from bench.records.run import SlotRecord
 from bench.scenario.load import Load
 from bench.scenario.model import LabSettings
+from bench.scenario.modes.footprint import Counter
 from bench.slots.gates.gate import Blame
 from tests.lab.testbed.conftest import measure
 
@@ -85,7 +86,7 @@ def test_a_server_that_refuses_is_asked_first_and_the_next_one_found(bed: Bed, t
 
 
 def test_a_container_without_ipv6_cannot_ask_a_server_at_such_an_address(bed: Bed, tmp_path: Path) -> None:
-    within, without = (look_up(bed, arm, tmp_path / arm, "ipv6") for arm in ("host", "bridge"))
+    within, without = (look_up(bed, arm, tmp_path, "ipv6") for arm in ("host", "bridge"))
 
     assert failures(within) == [], within.gates
     assert "errors" in failures(without)
@@ -100,4 +101,4 @@ def test_its_own_name_a_container_hears_from_docker_alone(bed: Bed, tmp_path: Pa
     assert failures(record) == [], record.gates
     assert record.evidence["name looked up"].endswith("bench-000-user-bridge")
     assert record.evidence[RECEIVED] == "0"
-    assert record.counters["uplink_packets"] < record.requests
+    assert record.counters[Counter.UPLINK] < record.requests
