@@ -245,6 +245,18 @@ def test_docker_proxys_own_clockwork_is_no_request_through_it(us: int, *, passes
     assert (check_counters(HOST_PATH, counters) == []) is passes
 
 
+@pytest.mark.parametrize(("us", "passes"), [(43, True), (200, True), (2_400, False)])
+def test_slirp4netns_own_clockwork_is_no_request_through_it_however_few_there_are(
+    us: int, *, passes: bool
+) -> None:
+    """Of 30 requests: those through it would take 2,400 us."""
+    path = MODES[Mode.ROOTLESS_BUILTIN].path_from(Vantage.CLIENT)
+    counters = {Counter.USER_STACK_CPU: us * 1_000}
+    [gate] = check_path(path, counters, 1, 30, forwarding_rules=False)
+
+    assert gate.passed is passes
+
+
 def test_an_engine_without_iptables_must_filter_nothing() -> None:
     counters = count_on_path(WIRED_PATH)
 

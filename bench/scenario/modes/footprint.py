@@ -71,6 +71,10 @@ STILL_PROXY_NS = 1_000
 """CPU a request below which a process that copies is still. A request through docker-proxy takes 60,000; its
 runtime's own clockwork was seen to take 97,000 in a minute without one."""
 
+STILL_ROOTLESS_NS = 200_000
+"""CPU below which the processes of a rootless engine are still, however few the requests: a turn of its
+clock was seen to take slirp4netns up to 43,000, and a request takes it 80,000."""
+
 CPU_OF: Mapping[Counter, tuple[str, ...]] = {
     Counter.PROXY_CPU: ("docker-proxy",),
     Counter.ROOTLESSKIT_CPU: ("rootlesskit",),

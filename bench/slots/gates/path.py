@@ -6,7 +6,9 @@ from typing import NamedTuple
 from bench.scenario.modes.footprint import (
     CPU_OF,
     EXACT,
+    OF_ROOTLESS,
     STILL_PROXY_NS,
+    STILL_ROOTLESS_NS,
     STILL_SHARE,
     UNITS,
     Counter,
@@ -116,7 +118,9 @@ def _path_gate(
             if counter in EXACT:
                 limit = 0
             elif counter in CPU_OF:
-                limit = int(requests * STILL_PROXY_NS)
+                limit = max(
+                    int(requests * STILL_PROXY_NS), STILL_ROOTLESS_NS if counter in OF_ROOTLESS else 0
+                )
             else:
                 limit = max(int(requests * STILL_SHARE), stray_packets)
     return Gate(

@@ -54,11 +54,14 @@ def host_has_no_rules(trial: Trial) -> Outcome:
     engine = _engine(trial, Mode.ROOTLESS_SLIRP4NETNS)
     host, dockerd = engine.host, engine.rootless_pid
     trial.run(engine, Ask("web1", "bridge", publish=(PUBLISHED,), command=serve("web1")))
-    page = trial.get(f"http://{address(host)}:81/index.html").output.strip()
+    url = f"http://{address(host)}:81/index.html"
+    page = trial.get(url).output.strip()
     outside = trial.on(host, "iptables-save").output
     links = trial.on(host, "ip -brief link").output
     listening = trial.on(host, "ss -Hltnp").output
     inside = trial.on(host, f"nsenter -t {dockerd} --net iptables-save -t nat").output
+    trial.drop_by_default(host)
+    closed = trial.refuses(url)
     return judge(
         {
             "the published port answers": page == "web1",
@@ -66,9 +69,11 @@ def host_has_no_rules(trial: Trial) -> Outcome:
             "the host has no docker0": "docker0" not in links,
             "a process of the user's listens on the port": ":81 " in listening and "slirp4netns" in listening,
             "the port mapping is in RootlessKit's namespace": "DNAT" in inside,
+            "a host firewall that drops by default closes the port": closed,
         },
         "The host has neither docker0 nor a rule of Docker's: slirp4netns listens on port 81, and the mapping"
-        " stands in RootlessKit's namespace. What the host's INPUT chain drops stays closed.",
+        " stands in RootlessKit's namespace. Once the host's INPUT chain dropped by default, the port was"
+        " closed.",
     )
 
 
