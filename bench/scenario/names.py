@@ -49,8 +49,9 @@ def describe_servers(scenario: Scenario) -> list[str]:
     """What a plan says of the lab's name servers; nothing where no names are looked up."""
     if not scenario.load.is_lookup:
         return []
-    return [
+    said = (
         f"inside client: dnsmasq, a name server at {ANSWER} and another at {REFUSING_UPSTREAM}; addresses"
-        + f" {DEAD_UPSTREAM}/32 and {REFUSING_UPSTREAM}/32 on eth0; a rule that drops what comes for"
-        + f" {DEAD_UPSTREAM}; all taken back at the end"
-    ]
+        f" {DEAD_UPSTREAM}/32 and {REFUSING_UPSTREAM}/32 on eth0; a rule that drops what comes for"
+        f" {DEAD_UPSTREAM}; all taken back at the end"
+    )
+    return [said]
