@@ -6,10 +6,12 @@ from bench.errors import BenchError, EnvironmentLacks, MeasurementInvalid
 from bench.generator.failures import GeneratorDied
 from bench.lab.hosts import waiting
 from bench.lab.hosts.host import Host
+from bench.lab.hosts.sysctls import hold_sysctls
 from bench.measure.readiness import await_answer
 from bench.measure.testbed import Bed
 from bench.scenario.conditions import Condition, conditions
-from bench.scenario.model import Arm
+from bench.scenario.model import Arm, LabSettings
+from bench.scenario.sysctls import parse_sysctls
 
 GIVING_UP_S = 10.0
 """Patience with a kernel that asks for a neighbour: three times, a second apart (neigh's mcast_solicit)."""
@@ -34,16 +36,19 @@ def find_gaps(bed: Bed) -> Gaps:
     scenario = bed.scenario
     cells: dict[int, dict[str, str]] = {}
     missing_conditions: dict[int, str] = {}
-    tried: dict[tuple[str, str, str], str | None] = {}
+    tried: dict[tuple[str, str, str, str], str | None] = {}
     for index, condition in enumerate(conditions(scenario)):
+        if reason := _refuses(bed, condition.lab):
+            missing_conditions[index] = reason
+            continue
         for arm in sorted(scenario.arms, key=lambda arm: arm.name != scenario.baseline):
             place = bed.place(arm, condition)
-            key = place.name, arm.name, condition.load.vantage
+            key = place.name, arm.name, condition.load.vantage, condition.lab.sysctls
             if key not in tried:
                 # Twice: a mode that cannot be had fails again, and a server that something ended does not.
                 tried[key] = (
                     bed.lacks.get(arm.name)
-                    or bed.missing.get(place.name)
+                    or bed.find_missing(place, condition)
                     or (try_arm(bed, arm, condition) and try_arm(bed, arm, condition))
                 )
                 if tried[key] and (dead := bed.describe_dead_engines()):
@@ -52,12 +57,12 @@ def find_gaps(bed: Bed) -> Gaps:
                         f"{tried[key]}; {dead}",
                         "An engine that ends says nothing about a mode: try again, with `bench resume`.",
                     )
-            reason = tried[key]
-            if reason and arm.name == scenario.baseline:
-                missing_conditions[index] = reason
+            lack = tried[key]
+            if lack and arm.name == scenario.baseline:
+                missing_conditions[index] = lack
                 break
-            if reason:
-                cells.setdefault(index, {})[arm.name] = reason
+            if lack:
+                cells.setdefault(index, {})[arm.name] = lack
     if len(missing_conditions) == len(conditions(scenario)):
         raise EnvironmentLacks(
             f"Trying the baseline {scenario.baseline}",
@@ -80,6 +85,17 @@ def find_gaps(bed: Bed) -> Gaps:
     return Gaps(arms, missing_conditions, {index: found for index, found in rest.items() if found})
 
 
+def _refuses(bed: Bed, lab: LabSettings) -> str:
+    """Why the Docker hosts cannot have the settings of their namespaces that `lab` asks for; else empty."""
+    try:
+        for host in bed.lab.docker.values() if lab.host_sysctls else ():
+            with hold_sysctls(host, parse_sysctls(lab.host_sysctls)):
+                pass
+    except MeasurementInvalid as fault:
+        return fault.seen
+    return ""
+
+
 def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
     """Create, start, answer one request, tear down: None, or why that did not work."""
     try:
@@ -90,7 +106,7 @@ def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
             try:
                 await_answer(bed, site, server, arm, condition, patience_s)
             except MeasurementInvalid as fault:
-                asker = bed.sender(site)
+                asker = server.sender
                 _let_it_give_up(asker)
                 where = f"from {server.endpoint.address}:{server.endpoint.port} to {asker.name}"
                 return f"it starts, but no right answer came {where}: {fault.seen}"

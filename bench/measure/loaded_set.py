@@ -105,6 +105,7 @@ class LoadedSet:
             gates=(*gates, check_stalls(stalls)),
             evidence={
                 **list_evidence(deployment, self.held),
+                **self.bed.bystanders.describe(self.bed.lab.client),
                 "connections as the load began": str(self._connected(place)),
                 "load loop": result.loop,
                 **describe_handshakes(driven.handshakes, driven.resumed),
@@ -150,11 +151,11 @@ class LoadedSet:
                 sum(len(records) for records in together.result.records),
                 len(self.slots) * deployment.condition.load.connections,
             ),
-            *check_network(self._losses(), together.counted[place].room),
+            *check_network(self._losses(), together.counted[place].room, deployment.describe_accept_queue()),
             *check_ports(proof.result.without_port + driven.without_port),
             check_proof(answered),
             *check_path(
-                network.path_from(deployment.condition.load.vantage),
+                deployment.path_taken,
                 proof.counted.path,
                 proof.result.opened,
                 answered,
@@ -179,7 +180,7 @@ class LoadedSet:
         """What a slot's turns must have moved."""
         deployment, result = self.deployments[place], self.together.result
         return Part(
-            deployment.network.path_from(deployment.condition.load.vantage),
+            deployment.path_taken,
             result.targets[place].opened,
             int((result.records[place]["done_ns"] > 0).sum()),
         )

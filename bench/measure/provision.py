@@ -11,7 +11,7 @@ from bench.lab.servers.certificate import Certificate, make_certificate
 from bench.lab.servers.engine import Engine
 from bench.lab.servers.image import Image, provide_image
 from bench.lab.servers.own_image import Own, provide_own_image, require_source
-from bench.lab.servers.server import Provided
+from bench.lab.servers.site import Provided
 from bench.scenario.scenario import Scenario
 from bench.scenario.service import APACHE, Service
 
@@ -186,3 +186,11 @@ def require_same(doing: str, images: list[Images]) -> Images:
                 "Slots of different images cannot be compared; this is a bug of bench: report it.",
             )
     return first
+
+
+def describe_images(scenario: Scenario) -> str:
+    """The stage at which they are had, for who waits."""
+    if scenario.service is None:
+        return "image: Apache, from the cache or built anew (about a minute, once)"
+    beside = "".join(f", and {companion.source}" for companion in scenario.companions)
+    return f"image: {scenario.service.source}{beside}"

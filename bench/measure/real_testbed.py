@@ -19,8 +19,8 @@ from bench.lab.remote.machine import RealMachine
 from bench.lab.servers.own_image import Own
 from bench.measure import settings
 from bench.measure.engine_failures import explained
-from bench.measure.provision import gather
-from bench.measure.testbed import Bed, describe_images, verify_host_mode
+from bench.measure.provision import describe_images, gather
+from bench.measure.testbed import Bed, verify_host_mode
 from bench.records.environment import REMOTE, SAME_KERNEL_LAB, HostFacts, LabFacts, RealHostFacts
 from bench.scenario.conditions import conditions
 from bench.scenario.hosts import HostsFile
@@ -98,9 +98,9 @@ class RealBed(Bed):
         """Nothing is altered for a slot: what would have to be was refused before there was one."""
 
     @property
-    def tapped_client(self) -> None:
+    def is_sender_tapped(self) -> bool:
         """Its clock is another."""
-        return
+        return False
 
     def find_tap_cores(self) -> str:
         """Those of the Docker host that servers have not; all, where they have all."""

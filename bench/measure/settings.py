@@ -14,12 +14,14 @@ from typing import Any
 from bench.lab.hosts.host import Host, cpu_mask
 from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.lab import Lab, port_of
+from bench.lab.hosts.sysctls import replace_sysctls
 from bench.lab.instruments.idle_states import CPU_DMA_LATENCY
 from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE, set_stamp_before_queue
 from bench.measure.links import DEVICES, plan_link, set_of_link, tell_too_big
 from bench.scenario.links import FIELDS, KNOBS
 from bench.scenario.model import LabSettings
 from bench.scenario.modes.catalogue import UPLINK
+from bench.scenario.sysctls import parse_sysctls
 
 QUEUE_ROOM = Path("/proc/sys/net/core/netdev_max_backlog")
 CHAIN = "BENCH-EXTRA"
@@ -30,6 +32,8 @@ FIRST_PORT, LAST_PORT = 1024, 65535
 keeps the TIME_WAIT, so a port is free at once; and more addresses would fill a Docker host's table of
 tracked connections, which holds each for two minutes after its end and is smaller than a day's tuples.
 """
+
+OTHERS = "what runs beside the measured container there is its owner's"
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,11 @@ def _set_link_rate(lab: Lab, mbit: int) -> None:
     if mbit:
         rate = ["rate", f"{mbit}mbit", "burst", "128kb", "latency", "50ms"]
         lab.switch.run(["tc", "qdisc", "add", *queue, "tbf", *rate])
+
+
+def _set_host_sysctls(lab: Lab, text: str) -> None:
+    for host in lab.docker.values():
+        replace_sysctls(host, parse_sysctls(text))
 
 
 def _set_stamp_before_queue(_lab: Lab, before: bool | None) -> None:
@@ -230,6 +239,55 @@ SETTINGS = (
             if levels != {LabSettings().upstreams}
             else ""
         ),
+    ),
+    Setting(
+        "bystanders",
+        lambda levels: (
+            f"during some slots, beside the measured container: up to {max(levels)} more, each with a port"
+            " of its own that is published"
+            if any(levels)
+            else ""
+        ),
+        of_lab=OTHERS,
+    ),
+    Setting(
+        "bystander_networks",
+        lambda levels: (
+            f"during some slots, inside every Docker host: up to {max(levels)} user-defined networks more"
+            if any(levels)
+            else ""
+        ),
+        of_lab=OTHERS,
+    ),
+    Setting(
+        "bystander_rps",
+        lambda levels: (
+            f"during some slots, on the client's cores: a program that asks these containers, {max(levels):g}"
+            " requests a second"
+            if any(levels)
+            else ""
+        ),
+        of_lab=OTHERS,
+    ),
+    Setting(
+        "sysctls",
+        lambda levels: (
+            "during some slots, in the namespace of an arm's server (in host mode: of its Docker host):"
+            f" {'; '.join(sorted(filter(None, levels)))}"
+            if any(levels)
+            else ""
+        ),
+    ),
+    Setting(
+        "host_sysctls",
+        lambda levels: (
+            f"during some slots, inside every Docker host: {'; '.join(sorted(filter(None, levels)))}"
+            if any(levels)
+            else ""
+        ),
+        _set_host_sysctls,
+        initial="",
+        of_lab="the settings of the machine's own network namespace are its owner's",
     ),
     Setting(
         "link_mbit",

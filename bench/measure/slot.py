@@ -29,6 +29,7 @@ from bench.scenario.conditions import Condition
 from bench.scenario.load import Load
 from bench.scenario.metric import Metric, Voids
 from bench.scenario.plan import Slot, loaded_seconds
+from bench.scenario.sysctls import format_sysctls
 from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Gate, GateKind
 from bench.slots.gates.identity import check_identity
@@ -152,6 +153,7 @@ def _judge(
         gates=tuple(gates),
         evidence={
             **list_evidence(deployment, held),
+            **bed.bystanders.describe(bed.lab.client),
             "connections as the load began": str(result.connected or "not shown"),
             "load loop": result.loop or "Locust's own",
             **describe_handshakes(result.handshakes, result.resumed),
@@ -184,6 +186,7 @@ def record_slot(slot: Slot, deployment: Deployment, metrics: RequestMetrics, **s
         mean_latency_us=metrics.mean_latency_us,
         start_to_first_200_ms=(deployment.first_200_ns - deployment.server.started_ns) / 1e6,
         surroundings=digest(deployment.facts),
+        rules=deployment.rules,
         **shown,
     )
 
@@ -208,7 +211,7 @@ def _check(
         # What connection tracking drops of a lookup's questions costs it seconds: that is measured.
         *(
             gate
-            for gate in check_network(counted.losses, counted.room)
+            for gate in check_network(counted.losses, counted.room, deployment.describe_accept_queue())
             if not (window.lookups and gate.name is GateKind.CONNTRACK_DROPS)
         ),
         *check_deployment(bed, deployment),
@@ -227,7 +230,7 @@ def _check_http(deployment: Deployment, window: Window, metrics: RequestMetrics)
         *(check_open_loop(metrics.open_loop, metrics.values, lateness_voids) if metrics.open_loop else []),
         *check_ports(result.without_port),
         *check_path(
-            deployment.network.path_from(condition.load.vantage),
+            deployment.path_taken,
             window.counted.path,
             result.opened,
             metrics.requests - metrics.unfinished,
@@ -272,6 +275,8 @@ def list_evidence(deployment: Deployment, held: bool) -> dict[str, str]:
         "receive steering": "on" if condition.lab.receive_steering else "off",
         **describe_links(deployment.docker_host, condition.lab),
         **(limits if site.provided.service.is_built_in else {}),
+        "accept queue": deployment.describe_accept_queue(),
+        **({"sysctls": format_sysctls(site.sysctls)} if site.sysctls else {}),
     }
 
 

@@ -11,7 +11,7 @@ from bench.lab.instruments.surroundings import describe_cores
 from bench.lab.servers.fleet import Fleet, fleet
 from bench.lab.servers.server import network_inode
 from bench.measure.asks import ask_of
-from bench.measure.deployment import Deployment, deploy_idle, describe_facts
+from bench.measure.deployment import Deployment, deploy_idle, describe_facts, require_set
 from bench.measure.slot import (
     FAULTS,
     Found,
@@ -56,15 +56,17 @@ def _measure(bed: Bed, slot: Slot, condition: Condition) -> Found:
     with bed.hold_idle_states(wanted=condition.lab.hold_idle_states) as held, ExitStack() as alive:
         bed.arrange(condition.lab)
         alive.enter_context(deploy_idle(bed, condition, slot.index))
-        bed.generator.send_from(bed.sender(site))
         fixed_work_us = bed.time_fixed_work()
         rules = count_rules(site.engine.host)
         ports = _list_ports(load, bed.scenario.port(arm))
         bed.begin_activity()
         started = alive.enter_context(fleet(site, arm, network, container_name(slot), ports))
+        bed.generator.send_from(started.sender)
+        # A container's network ends when nothing is in it.
+        alive.callback(bed.generator.send_from, bed.lab.client)
         first_ns = _start(bed, condition, started)
         footprint = read_footprint(site.engine.host, site.engine.daemon_pid, rules)
-        deployment = _look_at(bed, condition, started, first_ns[0])
+        deployment = _look_at(condition, started, first_ns[0])
         gates = _check(bed, started, deployment)
         started.remove()
         quiet = bed.end_activity()
@@ -87,7 +89,11 @@ def _measure(bed: Bed, slot: Slot, condition: Condition) -> Found:
         surroundings=digest(deployment.facts),
         starts=record,
         gates=tuple(gates),
-        evidence={**list_evidence(deployment, held), "containers": str(load.containers)},
+        evidence={
+            **list_evidence(deployment, held),
+            "containers": str(load.containers),
+            **bed.bystanders.describe(bed.lab.client),
+        },
     ), deployment.facts
 
 
@@ -118,20 +124,23 @@ def _start(bed: Bed, condition: Condition, started: Fleet) -> tuple[int, ...]:
     return first_ns
 
 
-def _look_at(bed: Bed, condition: Condition, started: Fleet, first_ns: int) -> Deployment:
+def _look_at(condition: Condition, started: Fleet, first_ns: int) -> Deployment:
     """The first of the containers, as a deployment is known."""
     site = started.site
     server = started.server(started.members[0])
+    facts = describe_facts(site, server, started.network)
+    require_set(site, facts, started.arm)
     return Deployment(
         arm=started.arm,
         condition=condition,
         network=started.network,
         site=site,
-        sender=bed.sender(site),
+        sender=started.sender,
         server=server,
         first_200_ns=first_ns,
         inode=network_inode(server, site.engine),
-        facts=describe_facts(site, server),
+        facts=facts,
+        rules=None,
     )
 
 

@@ -1,6 +1,6 @@
 """Everything that stands while slots are measured: the lab, its engines, the image, the generator."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -11,29 +11,33 @@ from bench.generator.client import Generator, generator
 from bench.generator.protocol import Tls
 from bench.generator.shares import count_workers
 from bench.lab.hosts import machine
-from bench.lab.hosts.host import Endpoint, Host, Hosts, network_of
+from bench.lab.hosts.host import Endpoint, Hosts, network_of
 from bench.lab.hosts.journal import Journal, undo
 from bench.lab.hosts.lab import Lab, hosts_of_lab, lab
 from bench.lab.hosts.requirements import require_descriptors
 from bench.lab.instruments.activity import Activity
 from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE
 from bench.lab.instruments.watch import OwnWatch, Watch, hold_all, sum_up
-from bench.lab.servers.containers import create_container, start_container
+from bench.lab.servers.containers import MEANWHILE, create_container, start_container
 from bench.lab.servers.engine import Engine, engine
 from bench.lab.servers.image import Image
 from bench.lab.servers.name_server import name_servers
 from bench.lab.servers.own_image import Own
-from bench.lab.servers.server import MEANWHILE, Provided, Server, Site, serve
+from bench.lab.servers.sender import standing_sender
+from bench.lab.servers.server import Server, serve
+from bench.lab.servers.site import Provided, Site
 from bench.measure import settings
 from bench.measure.asks import ask_of, list_asks
+from bench.measure.bystanders import Bystanders, Ground
 from bench.measure.engine_failures import describe_dead, explained
-from bench.measure.provision import Images, gather, require_same
+from bench.measure.provision import Images, describe_images, gather, require_same
 from bench.scenario.conditions import Condition, conditions
+from bench.scenario.given_sysctls import sysctls_of
 from bench.scenario.load import Load
 from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.model import Vantage
 from bench.scenario.names import UPSTREAMS, needs_ipv6
-from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
+from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts, peer_of
 from bench.scenario.requests import Request, page_of
 from bench.scenario.scenario import Scenario
 from bench.scenario.server_limits import limit_server, most_descriptors, most_queued
@@ -67,6 +71,8 @@ class Bed:
     """Arm -> why it cannot be had here, of those that need no trying."""
     arranged: LabSettings | None = field(default=None)
     """The settings that the hosts have now; None before they were set."""
+    bystanders: Bystanders = field(default_factory=Bystanders)
+    """Containers that stand beside those of slots."""
 
     @property
     def image(self) -> Image:
@@ -85,6 +91,7 @@ class Bed:
     def site(self, arm: Arm, condition: Condition) -> Site:
         """Where `arm` is put under `condition`."""
         place = self.place(arm, condition)
+        peer = self._peer(place, condition)
         return Site(
             self.engines[place.name],
             self.lab.client,
@@ -94,22 +101,33 @@ class Bed:
             limit_server(self.scenario),
             UPSTREAMS[condition.lab.upstreams].servers if condition.load.is_lookup else (),
             condition.lab.server_wait_us,
+            sysctls=sysctls_of(self.scenario, arm, condition.lab),
+            peer=self.engines[peer.name] if peer else None,
         )
 
-    def sender(self, site: Site) -> Host:
-        """The host from which the load of a slot at `site` comes, on the cores that the load has anywhere."""
-        if site.vantage is Vantage.CLIENT:
-            return self.lab.client
-        return site.engine.host.on_cores(self.lab.client.cpus)
+    def _peer(self, place: DockerHost, condition: Condition) -> DockerHost | None:
+        """From which `place` is asked under `condition`, where a peer asks."""
+        return peer_of(self.scenario, place) if condition.load.vantage is Vantage.PEER else None
+
+    def find_missing(self, place: DockerHost, condition: Condition) -> str | None:
+        """Why an engine cannot be had that a server on `place` needs; None where all can."""
+        needed = filter(None, (place, self._peer(place, condition)))
+        return next((self.missing[host.name] for host in needed if host.name in self.missing), None)
 
     @contextmanager
     def serve(self, arm: Arm, condition: Condition, name: str) -> Iterator[Server]:
         """A server in the arm's mode, under `name`, and the generator where the load on it comes from."""
         network, site = self.scenario.network(arm), self.site(arm, condition)
-        self.generator.send_from(self.sender(site))
+        if standing := standing_sender(site, network):
+            self.generator.send_from(standing)
         port, shared = self.scenario.port(arm), arm.target is not None
         with serve(site, arm, network, name, port=port, shared=shared) as server:
-            yield server
+            self.generator.send_from(server.sender)
+            try:
+                yield server
+            finally:
+                if not standing:  # A container's network ends when nothing is in it.
+                    self.generator.send_from(self.lab.client)
 
     def asks(self, load: Load) -> tuple[Ask, ...]:
         """What a load asks for."""
@@ -137,11 +155,18 @@ class Bed:
         assert isinstance(self.lab, Lab)
         settings.arrange(self.lab, wanted, self.arranged)
         self.arranged = wanted
+        here = [place for place in self.places if place.name in self.engines]
+        grounds = [
+            Ground(place, self.engines[place.name], self.provided[place.name])
+            for place in here
+            if place.engine == wanted.engine
+        ]
+        self.bystanders.arrange(wanted, self.lab.client, grounds)
 
     @property
-    def tapped_client(self) -> Host | None:
-        """Whose link has a tap too: the client's, of whose kernel the Docker host is."""
-        return self.lab.client
+    def is_sender_tapped(self) -> bool:
+        """Whether the sender's link has a tap too: it is of the Docker host's kernel."""
+        return True
 
     def find_tap_cores(self) -> str:
         """Cores for what captures: where the server's are not."""
@@ -175,12 +200,15 @@ class Bed:
     def revive(self) -> list[str]:
         """Have again what ended by itself: engines, workers; returns a line for each."""
         dead = [name for name, living in self.engines.items() if not living.is_alive]
+        if dead:
+            self.bystanders.close()
         for name in dead:
             self.engines[name].start()
         return [f"engine: {name}'s had ended, and is started again" for name in dead]
 
     def restart_engines(self) -> None:
         """A new session."""
+        self.bystanders.close()
         for living in self.engines.values():
             living.restart()
 
@@ -217,25 +245,7 @@ def prepare_bed(
                 stack.enter_context(name_servers(found.client, ipv6=ipv6))
             workers = max(count_workers(condition.load, found.client) for condition in conditions(scenario))
             load_generator = stack.enter_context(generator(found.client, journal, web_ui_port, workers))
-            engines: dict[str, Engine] = {}
-            missing = {}
-            stack.enter_context(explained(engines))
-            for place in places:
-                tell(f"engine: a private Docker Engine on {place.name} ({place.description})")
-                try:
-                    engines[place.name] = stack.enter_context(
-                        engine(found.docker[place.name], journal, place)
-                    )
-                except EnvironmentLacks as fault:
-                    if place.is_usual:
-                        raise
-                    missing[place.name] = fault.seen
-            if not engines:
-                raise EnvironmentLacks(
-                    "Starting the scenario's engines",
-                    "; ".join(f"{name}: {reason}" for name, reason in missing.items()),
-                    "Name an engine that can be had here: `bench doctor` tries them.",
-                )
+            engines, missing = _start_engines(stack, found, places, journal, tell)
             tell(describe_images(scenario))
             supplies = gather(scenario, own)
             brought = {name: supplies.bring(living) for name, living in engines.items()}
@@ -260,12 +270,37 @@ def prepare_bed(
                 asked,
                 supplies.tls(),
             )
+            stack.callback(bed.bystanders.close)
             for place in places:
                 if place.name in engines:
                     verify_host_mode(bed, place)
             yield bed
     finally:
         undo(run_id)
+
+
+def _start_engines(
+    stack: ExitStack, found: Lab, places: Sequence[DockerHost], journal: Journal, tell: Callable[[str], None]
+) -> tuple[dict[str, Engine], dict[str, str]]:
+    """By Docker host: the engines that can be had, for as long as `stack`, and why the others cannot."""
+    engines: dict[str, Engine] = {}
+    missing = {}
+    stack.enter_context(explained(engines))
+    for place in places:
+        tell(f"engine: a private Docker Engine on {place.name} ({place.description})")
+        try:
+            engines[place.name] = stack.enter_context(engine(found.docker[place.name], journal, place))
+        except EnvironmentLacks as fault:
+            if place.is_usual:
+                raise
+            missing[place.name] = fault.seen
+    if not engines:
+        raise EnvironmentLacks(
+            "Starting the scenario's engines",
+            "; ".join(f"{name}: {reason}" for name, reason in missing.items()),
+            "Name an engine that can be had here: `bench doctor` tries them.",
+        )
+    return engines, missing
 
 
 def verify_host_mode(bed: Bed, place: DockerHost) -> None:
@@ -292,11 +327,3 @@ def verify_host_mode(bed: Bed, place: DockerHost) -> None:
             f"the container is in namespace {inode}, {place.name} in {wanted}",
             "This engine cannot be measured in a lab; report it with `dockerd --version`.",
         )
-
-
-def describe_images(scenario: Scenario) -> str:
-    """The stage at which they are had, for who waits."""
-    if scenario.service is None:
-        return "image: Apache, from the cache or built anew (about a minute, once)"
-    beside = "".join(f", and {companion.source}" for companion in scenario.companions)
-    return f"image: {scenario.service.source}{beside}"

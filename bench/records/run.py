@@ -15,7 +15,8 @@ from bench.slots.answers import AnswerRecord
 from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Blame, Gate, GateKind, is_valid
 from bench.slots.observation import SlotMetrics
-from bench.slots.stalls import Stalls
+from bench.slots.rules import RulesMet
+from bench.slots.stalls_record import Stalls
 from bench.slots.starts import StartsRecord
 from bench.slots.surroundings import Facts
 from bench.slots.turns_record import TurnsRecord
@@ -128,6 +129,9 @@ class SlotRecord(Stored):
     """What the Docker host counted over the load."""
     unread: Mapping[Counter, str] = {}
     """Counters that could not be read on the Docker host, and why: its path is partly proved."""
+    rules: RulesMet | None = None
+    """Firewall rules (IPv4's) that its packets look at; None where they cross no stack of the Docker host, or
+    its rules cannot be read."""
     surroundings: str = ""
     """Digest of what the server found around it: a key of the run's `surroundings`."""
     capture: CaptureRecord | None = None

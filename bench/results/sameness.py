@@ -7,10 +7,12 @@ import pandas as pd
 
 from bench.records.run import RunRecord, SlotRecord
 from bench.scenario.conditions import conditions
+from bench.scenario.given_sysctls import names_asked
 from bench.scenario.links import find_changed
+from bench.scenario.modes.catalogue import UPLINK
 from bench.scenario.served import name_served
 from bench.slots.answers import find_differing
-from bench.slots.surroundings import Difference, find_differences
+from bench.slots.surroundings import Difference, fact_of, find_differences
 
 
 def tabulate_differences(record: RunRecord) -> pd.DataFrame:
@@ -25,7 +27,7 @@ def tabulate_differences(record: RunRecord) -> pd.DataFrame:
         if arm == scenario.baseline
     }
     base = scenario.network(scenario.arm(scenario.baseline))
-    settings = conditions(scenario)
+    labs = [condition.lab for condition in conditions(scenario)]
     rows = [
         {"condition": condition, "arm": arm, **asdict(difference)}
         for condition, arm, digest in sorted(found)
@@ -34,7 +36,8 @@ def tabulate_differences(record: RunRecord) -> pd.DataFrame:
             baselines[condition],
             record.surroundings[digest],
             (base, scenario.network(scenario.arm(arm))),
-            find_changed(settings[condition].lab),
+            find_changed(labs[condition]),
+            {fact_of(name, UPLINK) for name in names_asked(scenario, scenario.arm(arm), labs[condition])},
         )
     ]
     columns = ["condition", "arm", *(field.name for field in fields(Difference))]

@@ -25,8 +25,8 @@ class Condition(Frozen):
 
 
 def name_setting(factor: str, level: object) -> str:
-    """A factor's level as people and tables name it: `connections=16`, `taps=true`."""
-    return f"{factor.split('.')[1]}={str(level).lower() or 'none'}"
+    """A factor's level as people and tables name it: `connections=16`, `taps=true`, `sysctls=none`."""
+    return f"{factor.split('.')[1]}={'none' if level == '' else str(level).lower()}"
 
 
 def conditions(scenario: Scenario) -> tuple[Condition, ...]:

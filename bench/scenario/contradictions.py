@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from bench.scenario.engine_source import OWN_ENGINE
 from bench.scenario.factors import FACTORS
+from bench.scenario.given_sysctls import faults_of_sysctls
 from bench.scenario.interleaving import faults_of_interleaving
 from bench.scenario.link_faults import faults_of_links
 from bench.scenario.load import RAW_ENGINES, Load
@@ -173,8 +174,8 @@ def _faults_of_thinking(asked: Tables) -> Iterator[str]:
 def _faults_of_vantage(asked: Tables) -> Iterator[str]:
     vantages = (asked.load.vantage, *asked.factors.get("load.vantage", ()))
     taps = (asked.lab.taps, *asked.factors.get("lab.taps", ()))
-    if any(taps) and any(vantage != Vantage.CLIENT for vantage in vantages):
-        yield "load.vantage: taps stand on the path from the client host"
+    if any(taps) and not all(Vantage(vantage).is_on_wire for vantage in vantages):
+        yield "load.vantage: taps stand on a path over the wire (client, peer)"
 
 
 def _faults_of_capacity(asked: Tables) -> Iterator[str]:
@@ -248,6 +249,13 @@ def _faults_of_engine(asked: Tables) -> Iterator[str]:
         yield "lab.firewall: is chosen for the machine's own engine; that of a suite has its suite's"
 
 
+def _faults_of_bystanders(asked: Tables) -> Iterator[str]:
+    rates = (asked.lab.bystander_rps, *asked.factors.get("lab.bystander_rps", ()))
+    numbers = (asked.lab.bystanders, *asked.factors.get("lab.bystanders", ()))
+    if any(rates) and not any(numbers):
+        yield "lab.bystander_rps: there is nobody to be asked: give lab.bystanders"
+
+
 def _faults_of_levels(asked: Tables, key: str, levels: tuple[Any, ...]) -> Iterator[str]:
     table, field = key.split(".")
     setting = getattr(asked, table)
@@ -285,6 +293,8 @@ FAULTS = (
     _faults_of_engine,
     faults_of_service,
     faults_of_links,
+    faults_of_sysctls,
+    _faults_of_bystanders,
     _faults_of_capacity,
     faults_of_interleaving,
     faults_of_starting,

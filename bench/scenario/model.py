@@ -14,10 +14,14 @@ from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.modes.addresses import ADDRESSES, LAN
 from bench.scenario.modes.catalogue import parse_mode
 from bench.scenario.modes.model import Mode
+from bench.scenario.sysctls import SysctlTable, SysctlText
 
 MOST_SESSIONS = 100
 MOST_ALIVE = 40
 """Containers that are alive together, a docker-proxy or two beside each that publishes a port."""
+
+MOST_BYSTANDERS, MOST_NETWORKS = 200, 28
+"""Addresses of docker0 and subnets between those of arms and Docker's own pool leave room for as many."""
 
 
 class Frozen(BaseModel):
@@ -79,6 +83,18 @@ class LabSettings(LinkSettings):
     idle_containers: int = Field(default=0, ge=0, le=MOST_ALIVE)
     """Negative control: containers beside each slot's own that are alive and are asked nothing, of the
     scenario's modes in turn. What is asked nothing shall cost nothing."""
+    bystanders: int = Field(default=0, ge=0, le=MOST_BYSTANDERS)
+    """Other containers on the Docker host of the measured one, each with a published port."""
+    bystander_networks: int = Field(default=0, ge=0, le=MOST_NETWORKS)
+    """User-defined networks that they are in, in turn; there also without them. 0: all are on docker0."""
+    bystander_rps: float = Field(default=0, ge=0, le=5_000)
+    """Requests a second that they are asked, in all, by a program of its own on the client host, one after
+    the other on kept-alive connections; 0: they are asked nothing."""
+    sysctls: SysctlText = ""
+    """Settings of every arm's network namespace, `NAME=VALUE NAME=VALUE`; of an arm without one of its own
+    (host mode), those of its host's namespace, while its container lives."""
+    host_sysctls: SysctlText = ""
+    """Settings of every Docker host's own network namespace, for all arms."""
 
     @property
     def engine_options(self) -> dict[str, Any]:
@@ -211,6 +227,8 @@ class Arm(Frozen):
     """Of the Docker host; a container listens on 80 inside."""
     address: Annotated[str, AfterValidator(_address_of_lab)] = ADDRESSES[0]
     """Which of the Docker host's addresses serves it."""
+    sysctls: SysctlTable = Field(default={})
+    """Settings of its container's own network namespace, as `docker run --sysctl` takes them."""
 
     @property
     def kind(self) -> Mode:

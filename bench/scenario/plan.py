@@ -28,6 +28,9 @@ CAPTURE_OVERHEAD_S = 1.2
 """More, where packets are captured: until the kernel has handed over the last, and to read them."""
 TURN_OVERHEAD_S = 0.3
 """More, of a slot that takes turns: its path is proved by itself, and all containers are looked at twice."""
+BYSTANDER_S, SHARED_BY = 0.6, 4
+"""Start and removal of one that stands beside the slots of a condition in a block, which are four or more:
+for time estimates only."""
 RUN_OVERHEAD_S = 8.0
 """Lab, engine, image and report of a run whose image is cached: for time estimates only."""
 SESSION_OVERHEAD_S = 3.0
@@ -126,6 +129,11 @@ def _places(scenario: Scenario, shuffled: random.Random) -> list[_Place]:
     ]
     shuffled.shuffle(places)
     if scenario.schedule.interleave is None:
+        if any(found.lab.bystanders or found.lab.bystander_networks for found in conditions(scenario)):
+            # Those of a condition one after the other: the containers beside them take seconds to start.
+            order = list(levels)
+            shuffled.shuffle(order)
+            places.sort(key=lambda place: order.index(place.condition))
         return places
     order = list(levels)
     shuffled.shuffle(order)
@@ -189,6 +197,7 @@ def slot_seconds(
     overhead_s += TURN_OVERHEAD_S if interleave else 0.0
     overhead_s += SLOT_OVERHEAD_S * condition.lab.idle_containers
     overhead_s += start_seconds(condition.load, publishes=publishes) if condition.load.is_start else 0.0
+    overhead_s += BYSTANDER_S * (condition.lab.bystanders + condition.lab.bystander_networks) / SHARED_BY
     return loaded_seconds(condition, interleave) + overhead_s
 
 

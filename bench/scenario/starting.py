@@ -5,7 +5,7 @@ which ports they have.
 from collections.abc import Iterator
 
 from bench.scenario.load import Load
-from bench.scenario.model import Arm
+from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.model import MAPPED, Mode
 from bench.scenario.tables import Tables
 
@@ -25,6 +25,8 @@ OF_REQUESTS = (
     "wrk_witness_s",
 )
 """Fields of `load` that say how it is asked."""
+OF_VETH = "veth_"
+"""Fields of `lab` that begin so are of a container's own link."""
 OF_STARTS = ("containers", "more_ports", "more_ports_protocol")
 START_S, CONTAINER_S, PORT_S = 0.6, 0.2, 0.07
 """Of a slot, of each container, and of each port that it publishes, from creation to removal: for time
@@ -68,8 +70,13 @@ def faults_of_starting(asked: Tables) -> Iterator[str]:
 def _faults_of_slot(asked: Tables) -> Iterator[str]:
     if asked.schedule.interleave is not None:
         yield "schedule.interleave: starts take no turns, each slot has the machine for itself"
-    if True in {asked.lab.taps, *asked.factors.get("lab.taps", ())}:
+    factors = asked.factors
+    if True in {asked.lab.taps, *factors.get("lab.taps", ())}:
         yield "lab.taps: follow requests, and load.model start has none"
+    ends = [f"lab.{field}" for field in LabSettings.model_fields if field.startswith(OF_VETH)]
+    for key in ends:
+        if key in factors or getattr(asked.lab, key[4:]) != getattr(LabSettings(), key[4:]):
+            yield f"{key}: is set once a container is there, and load.model start times it until then"
     if asked.served.tls:
         yield "load.model: start asks without TLS, and service.tls is given"
     if asked.companions:

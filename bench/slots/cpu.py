@@ -64,6 +64,8 @@ class CoreCpu(Stored):
     """Whose processes run there: the client's, or the Docker hosts' (`docker`)."""
     us_per_request: float
     net_rx_per_request: float
+    softirq_us_per_request: float | None = None
+    """Of it, in softirq context, as the kernel samples it; None of records that did not tell it."""
 
 
 class CpuRecord(Stored):
@@ -93,6 +95,8 @@ class Rates:
     """By core, its wall time less its idle time."""
     kinds: Mapping[Kind, float]
     net_rx: Mapping[int, float]
+    softirq: Mapping[int, float]
+    """By core."""
     context_switches: float
     attributed: Mapping[Share, float]
 
@@ -109,6 +113,10 @@ def rate(start: CpuCounters, end: CpuCounters) -> Rates:
             for kind in Kind
         },
         net_rx={core: (now.net_rx - then.net_rx) / seconds for core, (then, now) in pairs.items()},
+        softirq={
+            core: (now.busy_us[Kind.SOFTIRQ] - then.busy_us[Kind.SOFTIRQ]) / seconds
+            for core, (then, now) in pairs.items()
+        },
         context_switches=(end.context_switches - start.context_switches) / seconds,
         attributed={
             share: (used - start.attributed_us[share]) / seconds
@@ -148,6 +156,7 @@ def measure_cpu(idle: Rates, loaded: Rates, requests: int, hosts: Mapping[int, s
                 host=hosts.get(core, "neither"),
                 us_per_request=(busy - idle.busy[core]) * per_request,
                 net_rx_per_request=(loaded.net_rx[core] - idle.net_rx[core]) * per_request,
+                softirq_us_per_request=(loaded.softirq[core] - idle.softirq[core]) * per_request,
             )
             for core, busy in loaded.busy.items()
         ),

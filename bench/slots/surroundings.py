@@ -15,6 +15,13 @@ from bench.scenario.modes.model import NetworkMode
 Facts = Mapping[str, str]
 """Facts by name: link, offloads, sysctls of the namespace, limits, configuration."""
 
+SERVING_LINK = "<link>"
+"""Stands for the link that serves, in the names of its sysctls."""
+ACCEPT_QUEUE, SOMAXCONN = "accept queue", "net.core.somaxconn"
+"""Connections for which the server's listening socket has room until they are accepted: the kernel takes
+the less of what the server asks for and of its namespace's limit (listen(2))."""
+ASKED = "the scenario asks for it"
+
 
 def _has_own_namespace(network: NetworkMode) -> bool:
     return not network.in_host_network
@@ -34,6 +41,10 @@ def _is_ipv6(network: NetworkMode) -> bool:
 
 def _is_rootless(network: NetworkMode) -> bool:
     return network.rootless is not None
+
+
+def _is_of_swarm(network: NetworkMode) -> bool:
+    return network.is_of_swarm
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,11 @@ EXPLANATIONS = (
         "without Docker there are no control group, limits, log or system call filter of a container",
     ),
     Explanation(
+        r"link mtu|net\.ipv6\.conf\..*\.mtu",
+        _is_of_swarm,
+        "VXLAN puts 50 bytes around each packet, which the wire's MTU has to hold",
+    ),
+    Explanation(
         r"limit (cpuset\..*|pids\.max)|process Uid",
         _is_rootless,
         "a rootless engine makes no control groups: its cores are those of its user, who is root inside",
@@ -108,23 +124,30 @@ def digest(facts: Facts) -> str:
     return hashlib.sha256(json.dumps(dict(facts), sort_keys=True).encode()).hexdigest()[:12]
 
 
+def fact_of(sysctl: str, link: str) -> str:
+    """Name of the fact that tells the setting `sysctl`, where the link that serves is called `link`."""
+    return ".".join(SERVING_LINK if part == link else part for part in sysctl.split("."))
+
+
 def find_differences(
     baseline: Facts,
     facts: Facts,
     modes: tuple[NetworkMode, NetworkMode],
     changed: Collection[tuple[str, str]] = (),
+    asked: Collection[str] = (),
 ) -> list[Difference]:
     """Every fact in which two arms of `modes` differ, with what explains it.
 
-    `changed`: links and knobs that the scenario sets (`scenario.links.find_changed`).
+    `changed`: links and knobs that the scenario sets (`scenario.links.find_changed`). `asked`: facts that the
+    scenario makes so itself.
     """
+    made = {*asked, ACCEPT_QUEUE} if SOMAXCONN in asked else asked
+
+    def explain(name: str) -> str | None:
+        return ASKED if name in made else _explain(name, modes) or _explain_by_link(name, modes, changed)
+
     return [
-        Difference(
-            name,
-            baseline.get(name),
-            facts.get(name),
-            _explain(name, modes) or _explain_by_link(name, modes, changed),
-        )
+        Difference(name, baseline.get(name), facts.get(name), explain(name))
         for name in sorted(baseline.keys() | facts.keys())
         if baseline.get(name) != facts.get(name)
     ]

@@ -20,6 +20,7 @@ from bench.scenario.plan import Slot, plan_slots
 from bench.scenario.scenario import Scenario
 from bench.slots.gates.identity import check_control
 from bench.slots.gates.path import check_path
+from bench.slots.rules import RulesMet
 from bench.statistics import estimate
 
 from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record, noise, store_whole
@@ -53,6 +54,12 @@ ADDED_US = {
 NO_IPVLAN = {"ipvlan": "failed to create the ipvlan port: operation not supported"}
 CLAIM = Claim(id="article", text="Host is faster.", better="host", than="bridge")
 REQUESTS, CONNECTIONS = 1_000, 4
+RULES = RulesMet(
+    connection={"nat DOCKER": 9, "filter FORWARD": 2},
+    request={"filter FORWARD": 2},
+    response={},
+    unknown=("-m x -j DROP",),
+)
 
 
 def make_ladder(*, blocks: int = 4, **changes: Any) -> Scenario:
@@ -74,6 +81,7 @@ def measure(scenario: Scenario, slot: Slot, latency_us: float | None = None) -> 
         Expected.EACH_CONNECTION: CONNECTIONS,
         Expected.TWICE_A_CONNECTION: 2 * CONNECTIONS,
         Expected.SOME: 5_000_000,
+        Expected.ANY: 7,
     }
     counters = {counter: moved[expected[counter]] if counter in expected else 0 for counter in UNITS}
     gates = check_path(path, counters, CONNECTIONS, REQUESTS // 2, forwarding_rules=True)
@@ -83,6 +91,7 @@ def measure(scenario: Scenario, slot: Slot, latency_us: float | None = None) -> 
         counters=counters,
         requests_recorded=REQUESTS,
         connections_opened=CONNECTIONS,
+        rules=RULES if Counter.FORWARDED in path else None,
         gates=(make_gate(), *gates),
     )
 

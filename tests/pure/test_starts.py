@@ -163,6 +163,10 @@ def test_no_two_containers_that_are_started_together_have_a_port_in_common(port:
         ({"load": Load(model="start", connections=4)}, "load.connections: says how a load asks"),
         ({"load": START, "factors": {"load.keep_alive": (True, False)}}, "load.keep_alive: says how"),
         ({"load": START, "lab": LabSettings(taps=True)}, "lab.taps: follow requests"),
+        (
+            {"load": START, "factors": {"lab.veth_mtu": (0, 1400)}},
+            "lab.veth_mtu: is set once a container is there",
+        ),
         ({"load": START, "arms": (HOST, Arm(name="native", mode="native"))}, "arms.1.mode: native needs no"),
         (
             {"load": START, "arms": (HOST, Arm(name="x", mode="container:host"))},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.lab.hosts.host import Host, network_of, read_one
 from bench.procfs import parse_limits
-from bench.slots.surroundings import Facts
+from bench.slots.surroundings import ACCEPT_QUEUE, SERVING_LINK, Facts
 
 CGROUPS = Path("/sys/fs/cgroup")
 LIMITS = ("cpu.max", "cpu.weight", "memory.max", "memory.high", "pids.max", "cpuset.cpus.effective")
@@ -22,15 +22,14 @@ LIMITS_V1 = (
     "cpuset.effective_cpus",
 )
 PROCESS_FACTS = ("Cpus_allowed_list", "CapEff", "Seccomp", "NoNewPrivs", "Uid")
-SERVING_LINK = "<link>"
-"""Stands for the link that serves, in the names of its sysctls."""
 COUNTERS = {"net.netfilter.nf_conntrack_count"}
 """Read-only sysctls that count, and so differ from moment to moment."""
 SEPARATOR = "=== bench\n"
 IN_NETWORK = f"""
 ip -j -d address; printf '{SEPARATOR}'
 ethtool -k "$0" 2>/dev/null || true; printf '{SEPARATOR}'
-grep -rs . /proc/sys/net || true
+grep -rs . /proc/sys/net || true; printf '{SEPARATOR}'
+ss -Hltn "sport = :$1" 2>/dev/null || true
 """
 CONTAINER_LINK = "eth0"
 """As Docker calls a container's own."""
@@ -41,15 +40,16 @@ def describe_cores(host: Host, pid: int) -> str:
     return dict(_process_facts(read_one(host, f"/proc/{pid}/status")))["process Cpus_allowed_list"]
 
 
-def read_surroundings(host: Host, pid: int, files: Mapping[str, str]) -> Facts:
+def read_surroundings(host: Host, pid: int, port: int, files: Mapping[str, str]) -> Facts:
     """Facts by name around the process `pid` of `host`, in its own network namespace.
 
-    `files`: of its configuration, as it sees them, by what they are called.
+    `port`: at which it listens there. `files`: of its configuration, as it sees them, by what they are
+    called.
     """
     process = f"/proc/{pid}"
     link = host.uplink if host.namespace(pid) == network_of(host) else CONTAINER_LINK
-    text = host.run(["nsenter", "-t", str(pid), "--net", "sh", "-c", IN_NETWORK, link])
-    links, offloads, sysctls = text.split(SEPARATOR)
+    text = host.run(["nsenter", "-t", str(pid), "--net", "sh", "-c", IN_NETWORK, link, f"{port}"])
+    links, offloads, sysctls, listening = text.split(SEPARATOR)
     return {
         **{name: _digest_tree(host, f"{process}/root{path}") for name, path in files.items()},
         **dict(_process_facts(read_one(host, f"{process}/status"))),
@@ -61,6 +61,7 @@ def read_surroundings(host: Host, pid: int, files: Mapping[str, str]) -> Facts:
         **dict(_link_facts(links, link)),
         **dict(_offloads(offloads)),
         **dict(_sysctls(sysctls, link)),
+        **dict(_accept_queue(listening)),
     }
 
 
@@ -101,6 +102,13 @@ def _offloads(text: str) -> Iterator[tuple[str, str]]:
     for line in text.splitlines()[1:]:
         name, _, value = line.strip().partition(": ")
         yield f"offload {name}", value.removesuffix(" [fixed]")
+
+
+def _accept_queue(listening: str) -> Iterator[tuple[str, str]]:
+    """By the third column that ss prints of a listening socket (Send-Q)."""
+    lengths = sorted({int(line.split()[2]) for line in listening.splitlines()})
+    if lengths:
+        yield ACCEPT_QUEUE, ", ".join(map(str, lengths))
 
 
 def _sysctls(text: str, serving: str) -> Iterator[tuple[str, str]]:

@@ -82,6 +82,7 @@ def _tabulate_shares(run: Run, condition: int) -> Table:
     takes: dict[str, Take] = {
         **{f"{share}, us": _take_share(share) for share in Share},
         **{f"core {core} ({host}), us": _take_core(core) for core, host in cores},
+        **{f"core {core} ({host}), softirq us, sampled": _take_softirq(core) for core, host in cores},
         "Context switches": lambda cpu: cpu.context_switches_per_request,
         "NET_RX softirqs": lambda cpu: cpu.net_rx_per_request,
     }
@@ -102,6 +103,10 @@ def _take_share(share: Share) -> Take:
 
 def _take_core(number: int) -> Take:
     return lambda cpu: next((core.us_per_request for core in cpu.cores if core.core == number), None)
+
+
+def _take_softirq(number: int) -> Take:
+    return lambda cpu: next((core.softirq_us_per_request for core in cpu.cores if core.core == number), None)
 
 
 def _mean(records: list[SlotRecord], take: Take) -> str:

@@ -22,6 +22,8 @@ class Losses(NamedTuple):
     queue_drops: int
     """Received packets that a core's queue had no room for (net.core.netdev_max_backlog), of the whole
     machine: veth and receive steering put every packet into one."""
+    listen_overflows: int = 0
+    """Of `listen_drops`, those that found the accept queue full (ListenOverflows)."""
 
 
 class Room(NamedTuple):
@@ -36,10 +38,15 @@ class Room(NamedTuple):
     """Connections that the Docker host tracks, and can track; zero where it tracks none."""
 
 
-def check_network(losses: Losses, room: Room) -> list[Gate]:
-    """Gates on loss and on room: the lab's links lose nothing, so one retransmit is to be looked at."""
+def check_network(losses: Losses, room: Room, accept_queue: str = "") -> list[Gate]:
+    """Gates on loss and on room: the lab's links lose nothing, so one retransmit is to be looked at.
+
+    `accept_queue`: how long the server's is, and what made it so.
+    """
+    overflows = f"{losses.listen_overflows:,} times the accept queue was full: {accept_queue}"
+    details = {GateKind.LISTEN_DROPS: overflows if losses.listen_drops else ""}
     lost = [
-        Gate(name=name, passed=seen == 0, seen=seen, limit=0, unit=unit)
+        Gate(name=name, passed=seen == 0, seen=seen, limit=0, unit=unit, detail=details.get(name, ""))
         for name, seen, unit in (
             (GateKind.RETRANSMITS, losses.retransmits, "TCP segments lost and sent again"),
             (GateKind.CONNTRACK_DROPS, losses.conntrack_drops, "packets dropped or entries refused"),
