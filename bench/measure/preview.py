@@ -21,6 +21,7 @@ from bench.scenario.interleaving import describe_turns
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Vantage
+from bench.scenario.names import describe_servers, needs_ipv6
 from bench.scenario.placement import DockerHost, docker_hosts
 from bench.scenario.plan import (
     Slot,
@@ -194,8 +195,7 @@ def _choose_design(scenario: Scenario, run: Run, precision: float) -> str:
 def planned_changes(scenario: Scenario) -> list[str]:
     """Every change to the machine, in order, with how each ends."""
     places = docker_hosts(scenario)
-    ipv6 = any(scenario.network(arm).ipv6 for arm in scenario.arms)
-    plans = hosts_of_lab(*machine.divide_cores(), places, ipv6=ipv6)
+    plans = hosts_of_lab(*machine.divide_cores(), places, ipv6=needs_ipv6(scenario))
     folder = f"{STATE}/<run>"
     changes = [
         f"write {folder}/journal.jsonl and the lab's folders beside it; removed at the end",
@@ -207,6 +207,7 @@ def planned_changes(scenario: Scenario) -> list[str]:
         *(f"inside {host}: {' '.join(argv)}" for host, argv in wiring(plans)),
         *(change for place in places for change in _changes_of_engine(place, folder)),
         *(change for arm in scenario.arms for change in _changes_of_arm(scenario, arm)),
+        *describe_servers(scenario),
         "on client: one Locust process; every load bounded by the scenario's seconds",
         *(
             f"on client, in that process: Locust's clients by {load.locustfile}, a locustfile of the person's"

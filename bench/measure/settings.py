@@ -235,7 +235,7 @@ SETTINGS = (
     Setting(
         "upstreams",
         lambda levels: (
-            "inside client, of lookups: its name servers, one of which drops what it is sent"
+            f"each container is given name servers of the lab (--dns): {', '.join(sorted(levels))}"
             if levels != {LabSettings().upstreams}
             else ""
         ),

@@ -36,7 +36,7 @@ from bench.scenario.given_sysctls import sysctls_of
 from bench.scenario.load import Load
 from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.model import Vantage
-from bench.scenario.names import UPSTREAMS
+from bench.scenario.names import UPSTREAMS, needs_ipv6
 from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts, peer_of
 from bench.scenario.requests import Request, page_of
 from bench.scenario.scenario import Scenario
@@ -230,13 +230,11 @@ def prepare_bed(
     client_cpus, docker_cpus = machine.divide_cores()
     require_descriptors(most_descriptors(scenario))
     places = docker_hosts(scenario)
-    levels = [condition.lab for condition in conditions(scenario)]
-    ipv6 = any(scenario.network(arm).ipv6 for arm in scenario.arms)
-    ipv6 = ipv6 or any(UPSTREAMS[level.upstreams].needs_ipv6 for level in levels)
+    ipv6 = needs_ipv6(scenario)
     journal = Journal(run_id)
     try:
         with ExitStack() as stack:
-            if any(level.stamp_before_queue is not None for level in levels):
+            if any(each.lab.stamp_before_queue is not None for each in conditions(scenario)):
                 journal.write_setting(STAMP_BEFORE_QUEUE)
             settings.make_queue_room(most_queued(scenario), journal)
             tell("lab: hosts, switch and links, sealed")

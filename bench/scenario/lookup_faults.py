@@ -10,10 +10,12 @@ OF_HTTP = {
     "lab": ("server_wait_us", "link_mbit", "taps", "client_ports"),
 }
 """Settings that lookups of a name do not have."""
-WITHOUT_NAMES = {
-    Mode.NATIVE: "it runs without Docker, which would write its /etc/resolv.conf",
-    Mode.PROXY: "its engine writes no rules, so that no answer finds the way back to the container",
-}
+WITH_NAMES = (
+    *(Mode.HOST, Mode.HOST_IPV6, Mode.BRIDGE, Mode.USER_BRIDGE, Mode.MACVLAN, Mode.IPVLAN),
+    *(Mode.CONTAINER, Mode.NONE),
+)
+"""Modes whose way of a question is known. `native` has no Docker, which would write its /etc/resolv.conf, and
+of `proxy` no answer finds the way back to a container whose engine writes no rules."""
 
 
 def faults_of_lookups(asked: Tables) -> Iterator[str]:
@@ -44,7 +46,7 @@ def _faults_of_arms(asked: Tables) -> Iterator[str]:
         yield "lab.upstreams: a container's own name (load.lookup) is told by Docker, and no upstream asked"
     known = {arm.name for arm in asked.arms}
     for index, arm in enumerate(asked.arms):
-        if arm.kind in WITHOUT_NAMES:
-            yield f"arms.{index}.mode: {arm.mode}: no lookups: {WITHOUT_NAMES[arm.kind]}"
+        if arm.kind not in WITH_NAMES:
+            yield f"arms.{index}.mode: {arm.mode}: names are looked up in {', '.join(WITH_NAMES)}"
         elif own and (arm.target is None or arm.target in known) and not asked.network(arm).network:
             yield f"arms.{index}.mode: {arm.mode}: only a user-defined network knows its containers by name"

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from bench.scenario.conditions import conditions
 from bench.scenario.modes.addresses import CLIENT, CLIENT_IPV6, DEAD_UPSTREAM, REFUSING_UPSTREAM
+from bench.scenario.scenario import Scenario
 
 LOOKED_UP = "lookup.bench.test"
 """That the lab's server alone knows; RFC 6761 keeps `.test` from anybody's use."""
@@ -34,3 +36,22 @@ UPSTREAMS: Mapping[str, Upstreams] = {
     "ipv6-first": Upstreams((ANSWER_IPV6, ANSWER)),
 }
 """Levels of `lab.upstreams`; refused: a server that answers, and has been told to know nothing."""
+
+
+def needs_ipv6(scenario: Scenario) -> bool:
+    """Whether the lab's hosts need addresses of IPv6: for an arm, or for a name server."""
+    levels = {condition.lab.upstreams for condition in conditions(scenario)}
+    arms = any(scenario.network(arm).ipv6 for arm in scenario.arms)
+    return arms or any(UPSTREAMS[level].needs_ipv6 for level in levels)
+
+
+def describe_servers(scenario: Scenario) -> list[str]:
+    """What a plan says of the lab's name servers; nothing where no names are looked up."""
+    if not scenario.load.is_lookup:
+        return []
+    said = (
+        f"inside client: dnsmasq, a name server at {ANSWER} and another at {REFUSING_UPSTREAM}; addresses"
+        f" {DEAD_UPSTREAM}/32 and {REFUSING_UPSTREAM}/32 on eth0; a rule that drops what comes for"
+        f" {DEAD_UPSTREAM}; all taken back at the end"
+    )
+    return [said]

@@ -22,7 +22,7 @@ from bench.scenario.model import LabSettings
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import Counter
 from bench.scenario.modes.model import Mode
-from bench.scenario.names import UPSTREAMS
+from bench.scenario.names import UPSTREAMS, describe_servers, needs_ipv6
 from bench.scenario.parsing import parse_scenario
 from bench.scenario.plan import loaded_seconds
 from bench.scenario.scenario import Scenario
@@ -258,3 +258,11 @@ def test_the_card_says_what_the_walkthrough_beside_the_run_tried(tmp_path: Path)
     assert any("beside what its walkthrough tried" in line for line in describe_limits(run))
     with drawing_once():
         assert said in render_markdown(run)
+
+
+def test_a_plan_says_what_lookups_change_and_says_nothing_of_them_otherwise() -> None:
+    assert not needs_ipv6(make_lookups())
+    assert needs_ipv6(make_lookups("ipv6-first"))
+    assert describe_servers(make_scenario()) == []
+    [said] = describe_servers(make_lookups())
+    assert "198.18.0.53" in said
