@@ -48,7 +48,7 @@ def find_gaps(bed: Bed) -> Gaps:
                 # Twice: a mode that cannot be had fails again, and a server that something ended does not.
                 tried[key] = (
                     bed.lacks.get(arm.name)
-                    or bed.missing.get(place.name)
+                    or bed.find_missing(place, condition)
                     or (try_arm(bed, arm, condition) and try_arm(bed, arm, condition))
                 )
                 if tried[key] and (dead := bed.describe_dead_engines()):
@@ -106,7 +106,7 @@ def try_arm(bed: Bed, arm: Arm, condition: Condition) -> str | None:
             try:
                 await_answer(bed, site, server, arm, condition, patience_s)
             except MeasurementInvalid as fault:
-                asker = bed.sender(site)
+                asker = server.sender
                 _let_it_give_up(asker)
                 where = f"from {server.endpoint.address}:{server.endpoint.port} to {asker.name}"
                 return f"it starts, but no right answer came {where}: {fault.seen}"

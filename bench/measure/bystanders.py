@@ -15,7 +15,7 @@ from bench.generator import bystander_traffic
 from bench.lab.hosts.host import Host, Program
 from bench.lab.servers.containers import container_options, create_container, create_network, start_container
 from bench.lab.servers.engine import Engine
-from bench.lab.servers.server import Provided
+from bench.lab.servers.site import Provided
 from bench.scenario.model import LabSettings
 from bench.scenario.modes.addresses import bystander_network
 from bench.scenario.modes.model import DockerNetwork

@@ -16,7 +16,7 @@ from bench.results import columns
 from bench.slots.gates.captures import check_captures
 from bench.slots.gates.gate import Gate
 from bench.slots.metrics import number_requests
-from bench.slots.stalls import LostSegment
+from bench.slots.stalls_record import LostSegment
 from bench.wire import lost
 from bench.wire.exchanges import Sight, Tap, find_exchanges, read_tap
 from bench.wire.hops import Hops, match
@@ -32,15 +32,15 @@ class Found:
 
 
 def begin_capture(
-    client: Host | None,
+    sender: Host | None,
     docker_host: Host,
     server_pid: int,
     endpoint: Endpoint,
     cpus: str,
     rootless: RootlessNetwork | None = None,
 ) -> AbstractContextManager[Capture]:
-    """Capture on the way from `client` (None: from another machine) to the server, on `cpus`."""
-    return capture(find_taps(client, docker_host, server_pid, endpoint, rootless), cpus)
+    """Capture on the way from `sender` (None: on another machine) to the server, on `cpus`."""
+    return capture(find_taps(sender, docker_host, server_pid, endpoint, rootless), cpus)
 
 
 def read_captures(captured: Sequence[Captured], path: str, result: LoadResult) -> Found:

@@ -13,15 +13,16 @@ from bench.lab.instruments.firewall import read_firewall
 from bench.lab.instruments.surroundings import read_surroundings
 from bench.lab.instruments.tcpdump import RootlessNetwork
 from bench.lab.servers.parity import describe_start
-from bench.lab.servers.server import Server, Site, network_inode
+from bench.lab.servers.server import Server, network_inode
+from bench.lab.servers.site import Site
 from bench.measure.links import arrange_veth
 from bench.measure.readiness import await_answer
 from bench.measure.testbed import CONTROL_S, Bed
 from bench.procfs import parse_limits
 from bench.scenario.conditions import Condition
-from bench.scenario.model import Arm
+from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.catalogue import UPLINK
-from bench.scenario.modes.footprint import Counter
+from bench.scenario.modes.footprint import Counter, Path
 from bench.scenario.modes.model import NetworkMode, Vantage
 from bench.slots.gates.gate import Gate
 from bench.slots.gates.identity import check_control
@@ -64,6 +65,12 @@ class Deployment:
         return self.site.engine.host
 
     @property
+    def path_taken(self) -> Path:
+        """Every counter that its load must move."""
+        condition = self.condition
+        return self.network.path_from(condition.load.vantage, userland_proxy=condition.lab.userland_proxy)
+
+    @property
     def path(self) -> str:
         """Of the page that is asked for."""
         return f"/{self.condition.load.page_bytes}"
@@ -79,7 +86,7 @@ class Deployment:
 
         Raises ProcessLookupError where it has ended.
         """
-        engine, lab = self.site.engine, self.condition.lab
+        engine = self.site.engine
         found = read_network_counters(
             self.sender,
             self.docker_host,
@@ -88,11 +95,7 @@ class Deployment:
             writes_rules=engine.writes_rules,
             rootless_pid=engine.rootless_pid,
         )
-        if not (lab.bystanders and lab.bystander_rps):
-            return found
-        # Connections they open none, and the server's are its own.
-        proxied = () if engine.writes_rules else (Counter.PROXY_CPU,)
-        return found.without((*OF_PACKETS, *proxied), "the traffic of bystanders moves them as well")
+        return leave_out_bystanders(found, self.condition.lab, writes_rules=engine.writes_rules)
 
     def describe_trouble(self) -> str:
         """What is known of a living server whose answers are not right: its descriptors, its last words."""
@@ -149,13 +152,23 @@ def deploy(bed: Bed, arm: Arm, condition: Condition, name: str) -> Iterator[Depl
             condition=condition,
             network=network,
             site=site,
-            sender=bed.sender(site),
+            sender=server.sender,
             server=server,
             first_200_ns=first_200_ns,
             inode=network_inode(server, site.engine),
             facts=facts,
             rules=_count_rules(site, server, network),
         )
+
+
+def leave_out_bystanders(
+    counted: NetworkCounters, lab: LabSettings, *, writes_rules: bool
+) -> NetworkCounters:
+    """Their packets move what counts packets; connections they open none, and the server's are its own."""
+    if not (lab.bystanders and lab.bystander_rps):
+        return counted
+    proxied = () if writes_rules else (Counter.PROXY_CPU,)
+    return counted.without((*OF_PACKETS, *proxied), "the traffic of bystanders moves them as well")
 
 
 def require_set(site: Site, facts: Facts, arm: Arm) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from bench.errors import BenchError
 from bench.lab.hosts.journal import undo_dead_runs
@@ -13,10 +14,14 @@ from bench.measure.availability import find_gaps
 from bench.measure.testbed import prepare_bed
 from bench.results import files
 from bench.scenario.engine_source import EngineSource
+from bench.scenario.load import Load
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
-from bench.scenario.modes.model import Mode
+from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.scenario import Scenario
+
+IPVS = Path("/proc/sys/net/ipv4/vs")
+"""There where the kernel has IPVS (its Documentation/networking/ipvs-sysctl.rst)."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def examine(tell: Callable[[str], None]) -> Examination:
         )
         for suite in SUITES
     ]
-    return Examination(needs, list_modes(gaps), engines, fault)
+    return Examination(needs, [*list_modes(gaps), examine_ingress_mesh()], engines, fault)
 
 
 def list_modes(gaps: Mapping[Mode, str]) -> list[Availability]:
@@ -86,25 +91,41 @@ def list_modes(gaps: Mapping[Mode, str]) -> list[Availability]:
     ]
 
 
-def scenario_of_modes() -> Scenario:
-    """An arm a mode."""
+def scenario_of_modes(vantage: Vantage | None = None) -> Scenario:
+    """An arm a mode; of a `vantage`, those that are tried from there, beside a baseline."""
     arms = [
-        Arm(name=mode, mode=f"{mode}:{Mode.BRIDGE}" if mode is Mode.CONTAINER else mode) for mode in MODES
+        Arm(name=mode, mode=f"{mode}:{Mode.BRIDGE}" if mode is Mode.CONTAINER else mode)
+        for mode, network in MODES.items()
+        if vantage in (None, network.tried_from) or mode is Mode.HOST
     ]
     return Scenario(
         name="doctor",
         question="Which modes can be had on this machine?",
         baseline=Mode.HOST,
         arms=tuple(arms),
+        load=Load(vantage=vantage or Vantage.CLIENT),
     )
 
 
 def _try_modes(tell: Callable[[str], None]) -> dict[Mode, str]:
     """Mode -> why it cannot be had, of those that cannot."""
-    scenario = scenario_of_modes()
+    gaps: dict[str, str] = {}
     with machine_lock("bench doctor"):
         undo_dead_runs()
-        with prepare_bed(scenario, files.new_run_id(datetime.now(UTC)), tell) as bed:
-            tell("modes: each is created, started, asked, and torn down")
-            gaps = find_gaps(bed).arms
+        for vantage in dict.fromkeys(network.tried_from for network in MODES.values()):
+            scenario = scenario_of_modes(vantage)
+            with prepare_bed(scenario, files.new_run_id(datetime.now(UTC)), tell) as bed:
+                tell(f"modes, asked from {vantage.label}: each is created, started, asked, and torn down")
+                gaps |= find_gaps(bed).arms
     return {Mode(name): reason for name, reason in gaps.items()}
+
+
+def examine_ingress_mesh() -> Availability:
+    """Of a swarm, the part that no mode here has: published by all hosts at once."""
+    reason = "bench has no mode for it yet"
+    if not IPVS.exists():
+        reason = (
+            f"this kernel has no IP virtual server (CONFIG_IP_VS; no {IPVS}), which shares connections out"
+        )
+    what = "a service's port published by every host of a swarm (routing mesh, IPVS)"
+    return Availability("ingress mesh", False, reason, what)

@@ -15,6 +15,7 @@ from bench.measure.deployment import Deployment, deploy, deploy_idle
 from bench.measure.loaded_set import LoadedSet, Proof, Together
 from bench.measure.slot import FAULTS, Found, Moment, container_name, describe_fault, unmeasured
 from bench.measure.testbed import Bed
+from bench.measure.window import leave_out_swarm
 from bench.scenario.conditions import Condition
 from bench.scenario.plan import Slot, loaded_seconds
 from bench.slots.requests import Outcome
@@ -93,7 +94,10 @@ def _drive_in_turns(bed: Bed, deployments: Sequence[Deployment], cells: Sequence
         raise
     quiet = bed.end_activity()
     _require_alive(deployments)
-    counted = [found.count().since(start) for found, start in zip(deployments, before, strict=True)]
+    counted = [
+        leave_out_swarm(deployments, found.count().since(start))
+        for found, start in zip(deployments, before, strict=True)
+    ]
     troubles = []
     for deployment, records in zip(deployments, result.records, strict=True):
         is_wrong = (records["outcome"] != Outcome.OK).any()

@@ -155,7 +155,7 @@ class LoadedSet:
             *check_ports(proof.result.without_port + driven.without_port),
             check_proof(answered),
             *check_path(
-                network.path_from(deployment.condition.load.vantage),
+                deployment.path_taken,
                 proof.counted.path,
                 proof.result.opened,
                 answered,
@@ -180,7 +180,7 @@ class LoadedSet:
         """What a slot's turns must have moved."""
         deployment, result = self.deployments[place], self.together.result
         return Part(
-            deployment.network.path_from(deployment.condition.load.vantage),
+            deployment.path_taken,
             result.targets[place].opened,
             int((result.records[place]["done_ns"] > 0).sum()),
         )

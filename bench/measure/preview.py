@@ -11,6 +11,7 @@ from bench.lab.hosts.lab import hosts_of_lab, wiring
 from bench.lab.servers import image
 from bench.lab.servers.engine import engine_argv
 from bench.lab.servers.rootless import USER
+from bench.lab.servers.swarm import describe_swarm
 from bench.measure.settings import QUEUE_ROOM, lacks_queue_room, plan_settings
 from bench.paths import CACHE, STATE
 from bench.results import store
@@ -218,8 +219,10 @@ def planned_changes(scenario: Scenario) -> list[str]:
         + ("" if image.is_cached() else "; it is not there yet, and is built from Debian's packages first"),
     ]
     changes += _changes_of_starts(scenario)
-    if any(condition.load.vantage is not Vantage.CLIENT for condition in conditions(scenario)):
-        changes.append("during some slots, inside its Docker host: the sockets of the load, and of wrk")
+    vantages = {condition.load.vantage for condition in conditions(scenario)} - {Vantage.CLIENT}
+    changes += [
+        f"during some slots, inside {vantage.label}: the load's sockets, and wrk's" for vantage in vantages
+    ]
     if lacks_queue_room(queued := most_queued(scenario)):
         changes.append(
             f"set {QUEUE_ROOM}, one for the whole machine, to {queued:,}: received packets that may"
@@ -280,6 +283,10 @@ def _changes_of_arm(scenario: Scenario, arm: Arm) -> list[str]:
     if network.network:
         made = network.network
         options = "".join(f" -o {key}={value}" for key, value in made.options.items())
+        if made.is_of_swarm:
+            options += " --attachable"
+            swarm = describe_swarm("<its Docker host>", "<the other>")
+            changes += [f"{during}, and both leave it then: {command}" for command in swarm]
         changes.append(
             f"{during}: docker network create -d {made.driver} --subnet {made.subnet}{options}"
             f" {network.docker}"

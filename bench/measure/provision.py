@@ -11,7 +11,7 @@ from bench.lab.servers.certificate import Certificate, make_certificate
 from bench.lab.servers.engine import Engine
 from bench.lab.servers.image import Image, provide_image
 from bench.lab.servers.own_image import Own, provide_own_image, require_source
-from bench.lab.servers.server import Provided
+from bench.lab.servers.site import Provided
 from bench.scenario.scenario import Scenario
 from bench.scenario.service import APACHE, Service
 

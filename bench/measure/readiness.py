@@ -8,7 +8,8 @@ from bench.generator.asks import authority
 from bench.lab.hosts import waiting
 from bench.lab.servers.containers import has_said
 from bench.lab.servers.listening import describe_listeners, read_listeners
-from bench.lab.servers.server import Server, Site
+from bench.lab.servers.server import Server
+from bench.lab.servers.site import Site
 from bench.measure.testbed import Bed
 from bench.scenario.conditions import Condition
 from bench.scenario.model import Arm
@@ -90,7 +91,7 @@ def _ask_once(bed: Bed, site: Site, server: Server, condition: Condition) -> str
     url = f"{scheme}://{authority(server.endpoint.address, server.endpoint.port)}{ready.path}"
     method = ["--head"] if ready.method == "HEAD" else ["--request", ready.method]
     ask = ("curl", "-sS", "-k", "--max-time", ASK_S, "-o", "/dev/null", "-w", "%{http_code}", *method)
-    done = bed.sender(site).attempt([*ask, url], timeout_s=2 * float(ASK_S), environment={})
+    done = server.sender.attempt([*ask, url], timeout_s=2 * float(ASK_S), environment={})
     answer = done.output.strip()
     if done.status == 0:
         return (
@@ -98,6 +99,6 @@ def _ask_once(bed: Bed, site: Site, server: Server, condition: Condition) -> str
         )
     said = answer.partition("\n")[0][:200]
     if done.status in UNREACHED:
-        sender = bed.sender(site).name
+        sender = server.sender.name
         return f"no connection comes through from {sender} ({said}){bed.explain_silence(server.endpoint)}"
     return f"it takes connections, and answers {ready.called} with nothing in {scheme.upper()} ({said})"

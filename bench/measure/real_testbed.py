@@ -98,9 +98,9 @@ class RealBed(Bed):
         """Nothing is altered for a slot: what would have to be was refused before there was one."""
 
     @property
-    def tapped_client(self) -> None:
+    def is_sender_tapped(self) -> bool:
         """Its clock is another."""
-        return
+        return False
 
     def find_tap_cores(self) -> str:
         """Those of the Docker host that servers have not; all, where they have all."""

@@ -230,7 +230,7 @@ def _check_http(deployment: Deployment, window: Window, metrics: RequestMetrics)
         *(check_open_loop(metrics.open_loop, metrics.values, lateness_voids) if metrics.open_loop else []),
         *check_ports(result.without_port),
         *check_path(
-            deployment.network.path_from(condition.load.vantage),
+            deployment.path_taken,
             window.counted.path,
             result.opened,
             metrics.requests - metrics.unfinished,

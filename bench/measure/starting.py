@@ -56,15 +56,17 @@ def _measure(bed: Bed, slot: Slot, condition: Condition) -> Found:
     with bed.hold_idle_states(wanted=condition.lab.hold_idle_states) as held, ExitStack() as alive:
         bed.arrange(condition.lab)
         alive.enter_context(deploy_idle(bed, condition, slot.index))
-        bed.generator.send_from(bed.sender(site))
         fixed_work_us = bed.time_fixed_work()
         rules = count_rules(site.engine.host)
         ports = _list_ports(load, bed.scenario.port(arm))
         bed.begin_activity()
         started = alive.enter_context(fleet(site, arm, network, container_name(slot), ports))
+        bed.generator.send_from(started.sender)
+        # A container's network ends when nothing is in it.
+        alive.callback(bed.generator.send_from, bed.lab.client)
         first_ns = _start(bed, condition, started)
         footprint = read_footprint(site.engine.host, site.engine.daemon_pid, rules)
-        deployment = _look_at(bed, condition, started, first_ns[0])
+        deployment = _look_at(condition, started, first_ns[0])
         gates = _check(bed, started, deployment)
         started.remove()
         quiet = bed.end_activity()
@@ -122,7 +124,7 @@ def _start(bed: Bed, condition: Condition, started: Fleet) -> tuple[int, ...]:
     return first_ns
 
 
-def _look_at(bed: Bed, condition: Condition, started: Fleet, first_ns: int) -> Deployment:
+def _look_at(condition: Condition, started: Fleet, first_ns: int) -> Deployment:
     """The first of the containers, as a deployment is known."""
     site = started.site
     server = started.server(started.members[0])
@@ -133,7 +135,7 @@ def _look_at(bed: Bed, condition: Condition, started: Fleet, first_ns: int) -> D
         condition=condition,
         network=started.network,
         site=site,
-        sender=bed.sender(site),
+        sender=started.sender,
         server=server,
         first_200_ns=first_ns,
         inode=network_inode(server, site.engine),

@@ -11,19 +11,21 @@ from bench.generator.client import Generator, generator
 from bench.generator.protocol import Tls
 from bench.generator.shares import count_workers
 from bench.lab.hosts import machine
-from bench.lab.hosts.host import Endpoint, Host, Hosts, network_of
+from bench.lab.hosts.host import Endpoint, Hosts, network_of
 from bench.lab.hosts.journal import Journal, undo
 from bench.lab.hosts.lab import Lab, hosts_of_lab, lab
 from bench.lab.hosts.requirements import require_descriptors
 from bench.lab.instruments.activity import Activity
 from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE
 from bench.lab.instruments.watch import OwnWatch, Watch, hold_all, sum_up
-from bench.lab.servers.containers import create_container, start_container
+from bench.lab.servers.containers import MEANWHILE, create_container, start_container
 from bench.lab.servers.engine import Engine, engine
 from bench.lab.servers.image import Image
 from bench.lab.servers.name_server import name_servers
 from bench.lab.servers.own_image import Own
-from bench.lab.servers.server import MEANWHILE, Provided, Server, Site, serve
+from bench.lab.servers.sender import standing_sender
+from bench.lab.servers.server import Server, serve
+from bench.lab.servers.site import Provided, Site
 from bench.measure import settings
 from bench.measure.asks import ask_of, list_asks
 from bench.measure.bystanders import Bystanders, Ground
@@ -35,7 +37,7 @@ from bench.scenario.load import Load
 from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.model import Vantage
 from bench.scenario.names import UPSTREAMS
-from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts
+from bench.scenario.placement import DockerHost, docker_host_of, docker_hosts, peer_of
 from bench.scenario.requests import Request, page_of
 from bench.scenario.scenario import Scenario
 from bench.scenario.server_limits import limit_server, most_descriptors, most_queued
@@ -89,6 +91,7 @@ class Bed:
     def site(self, arm: Arm, condition: Condition) -> Site:
         """Where `arm` is put under `condition`."""
         place = self.place(arm, condition)
+        peer = self._peer(place, condition)
         return Site(
             self.engines[place.name],
             self.lab.client,
@@ -98,23 +101,33 @@ class Bed:
             limit_server(self.scenario),
             UPSTREAMS[condition.lab.upstreams].servers if condition.load.is_lookup else (),
             condition.lab.server_wait_us,
-            sysctls_of(self.scenario, arm, condition.lab),
+            sysctls=sysctls_of(self.scenario, arm, condition.lab),
+            peer=self.engines[peer.name] if peer else None,
         )
 
-    def sender(self, site: Site) -> Host:
-        """The host from which the load of a slot at `site` comes, on the cores that the load has anywhere."""
-        if site.vantage is Vantage.CLIENT:
-            return self.lab.client
-        return site.engine.host.on_cores(self.lab.client.cpus)
+    def _peer(self, place: DockerHost, condition: Condition) -> DockerHost | None:
+        """From which `place` is asked under `condition`, where a peer asks."""
+        return peer_of(self.scenario, place) if condition.load.vantage is Vantage.PEER else None
+
+    def find_missing(self, place: DockerHost, condition: Condition) -> str | None:
+        """Why an engine cannot be had that a server on `place` needs; None where all can."""
+        needed = filter(None, (place, self._peer(place, condition)))
+        return next((self.missing[host.name] for host in needed if host.name in self.missing), None)
 
     @contextmanager
     def serve(self, arm: Arm, condition: Condition, name: str) -> Iterator[Server]:
         """A server in the arm's mode, under `name`, and the generator where the load on it comes from."""
         network, site = self.scenario.network(arm), self.site(arm, condition)
-        self.generator.send_from(self.sender(site))
+        if standing := standing_sender(site, network):
+            self.generator.send_from(standing)
         port, shared = self.scenario.port(arm), arm.target is not None
         with serve(site, arm, network, name, port=port, shared=shared) as server:
-            yield server
+            self.generator.send_from(server.sender)
+            try:
+                yield server
+            finally:
+                if not standing:  # A container's network ends when nothing is in it.
+                    self.generator.send_from(self.lab.client)
 
     def asks(self, load: Load) -> tuple[Ask, ...]:
         """What a load asks for."""
@@ -151,9 +164,9 @@ class Bed:
         self.bystanders.arrange(wanted, self.lab.client, grounds)
 
     @property
-    def tapped_client(self) -> Host | None:
-        """Whose link has a tap too: the client's, of whose kernel the Docker host is."""
-        return self.lab.client
+    def is_sender_tapped(self) -> bool:
+        """Whether the sender's link has a tap too: it is of the Docker host's kernel."""
+        return True
 
     def find_tap_cores(self) -> str:
         """Cores for what captures: where the server's are not."""

@@ -28,6 +28,9 @@ from bench.slots.requests import Outcome
 OF_ONE_STACK = (Counter.LOOPBACK, Counter.ACCEPTED, Counter.OPENED, Counter.SERVED)
 """Counters of a host that the traffic of one of its processes with another moves."""
 
+OF_SWARM = (Counter.ACCEPTED, Counter.OPENED)
+"""Counters of a host that its engine moves by itself in a swarm."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
@@ -114,7 +117,7 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
     return Window(
         result=result,
         lookups=lookups,
-        counted=_leave_out_companions(deployment, after.since(before)),
+        counted=_leave_out_companions(deployment, leave_out_swarm([deployment], after.since(before))),
         quiet=quiet,
         captured=captured,
         fixed_work_us=fixed_work_us,
@@ -124,6 +127,13 @@ def measure_window(bed: Bed, deployment: Deployment, arrival_seed: int) -> Windo
         watch=watch,
         idle=idle,
     )
+
+
+def leave_out_swarm(alive: Sequence[Deployment], counted: NetworkCounters) -> NetworkCounters:
+    """Engines of a swarm tell one another what they know, by a TCP connection every half minute."""
+    if not any(deployment.network.is_of_swarm for deployment in alive):
+        return counted
+    return counted.without(OF_SWARM, "the swarm's own connections move them as well")
 
 
 def _leave_out_companions(deployment: Deployment, counted: NetworkCounters) -> NetworkCounters:
@@ -139,13 +149,13 @@ def _drive(
     bed: Bed, deployment: Deployment, arrival_seed: int, watched: Sequence[str]
 ) -> tuple[LoadResult, Activity, list[Captured]]:
     """Drive the load, between taps where the condition has them; what else ran meanwhile."""
-    condition, server = deployment.condition, deployment.server
+    condition, server, sender = deployment.condition, deployment.server, deployment.sender
     with ExitStack() as taps:
         capturing = None
         if condition.lab.taps:
             capturing = taps.enter_context(
                 begin_capture(
-                    bed.tapped_client,
+                    sender if bed.is_sender_tapped else None,
                     deployment.docker_host,
                     server.pid,
                     server.endpoint,

@@ -16,7 +16,7 @@ from bench.slots.cpu import CpuRecord
 from bench.slots.gates.gate import Blame, Gate, GateKind, is_valid
 from bench.slots.observation import SlotMetrics
 from bench.slots.rules import RulesMet
-from bench.slots.stalls import Stalls
+from bench.slots.stalls_record import Stalls
 from bench.slots.starts import StartsRecord
 from bench.slots.surroundings import Facts
 from bench.slots.turns_record import TurnsRecord

@@ -7,19 +7,24 @@ from bench.wire.trace import Packet
 
 
 def decode(sample: Path) -> list[Packet]:
-    """The TCP packets of a pcap file, in its order. Raises InputError for what is no pcap file."""
+    """The TCP packets of a pcap file, in its order; of VXLAN, those that it carries.
+
+    Raises InputError for what is no pcap file.
+    """
     # A fifth of a second, which only a report of captures pays. The layers come before the reader: it
     # knows the link types that they have registered.
     from scapy.error import Scapy_Exception
     from scapy.layers.inet import IP, TCP
     from scapy.layers.inet6 import IPv6
     from scapy.layers.l2 import Ether
+    from scapy.layers.vxlan import VXLAN
     from scapy.utils import PcapReader
 
     packets = []
     try:
         with PcapReader(str(sample)) as reader:
-            for packet in reader:
+            for captured in reader:
+                packet = captured[VXLAN].payload if VXLAN in captured else captured
                 if TCP not in packet:
                     continue
                 ether, ipv6, tcp = packet.getlayer(Ether), packet.getlayer(IPv6), packet[TCP]

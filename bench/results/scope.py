@@ -29,10 +29,12 @@ def describe_scope(record: RunRecord, vantages: Sequence[Vantage]) -> dict[str, 
 def _describe_vantages(lab: str, vantages: Sequence[Vantage]) -> str:
     if vantages == (Vantage.CLIENT,):
         return lab
-    return (
-        f"{lab}; load from {', from '.join(vantage.label for vantage in vantages)} (there client and server"
-        " share one network stack: no wire, no receive steering; the load keeps the client host's cores)"
-    )
+    notes = ["the load keeps the client host's cores"]
+    if not all(vantage.is_on_wire for vantage in vantages):
+        notes.insert(0, "there client and server share one network stack: no wire, no receive steering")
+    if Vantage.SAME_NETWORK in vantages:
+        notes[0] = "on one Docker host there is no wire, and no receive steering"
+    return f"{lab}; load from {', from '.join(vantage.label for vantage in vantages)} ({'; '.join(notes)})"
 
 
 def _describe_engines(record: RunRecord) -> str:

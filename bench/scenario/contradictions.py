@@ -174,8 +174,8 @@ def _faults_of_thinking(asked: Tables) -> Iterator[str]:
 def _faults_of_vantage(asked: Tables) -> Iterator[str]:
     vantages = (asked.load.vantage, *asked.factors.get("load.vantage", ()))
     taps = (asked.lab.taps, *asked.factors.get("lab.taps", ()))
-    if any(taps) and any(vantage != Vantage.CLIENT for vantage in vantages):
-        yield "load.vantage: taps stand on the path from the client host"
+    if any(taps) and not all(Vantage(vantage).is_on_wire for vantage in vantages):
+        yield "load.vantage: taps stand on a path over the wire (client, peer)"
 
 
 def _faults_of_capacity(asked: Tables) -> Iterator[str]:

@@ -31,6 +31,8 @@ class DockerHost:
     """Into which its rules go: see `LabSettings.firewall`."""
     rootless: Rootless | None = None
     """How a user's own engine is joined to the host's network; None: the engine is root's."""
+    peer_of: str = ""
+    """The Docker host whose peer it is: from here the load comes, and no arm is put here."""
 
     @property
     def is_usual(self) -> bool:
@@ -68,7 +70,8 @@ class DockerHost:
         rootless = f", rootless by {self.rootless}" if self.rootless else ""
         options = f" with {json.dumps(dict(self.options))}" if self.options else ""
         rules = f", its rules by iptables-{self.firewall}" if self.firewall != "machine" else ""
-        return f"{self.engine.description}{rootless}{options}{rules}"
+        peer = f", the peer of {self.peer_of}" if self.peer_of else ""
+        return f"{self.engine.description}{rootless}{options}{rules}{peer}"
 
 
 DOCKER1 = DockerHost(0, OWN_ENGINE, {})
@@ -86,6 +89,16 @@ def docker_hosts(scenario: Scenario) -> tuple[DockerHost, ...]:
             place = replace(_place(scenario, arm, condition), number=len(found))
             if not any(_is_same(place, other) for other in found):
                 found.append(place)
+    peered = dict.fromkeys(
+        docker_host.name
+        for condition in conditions(scenario)
+        if condition.load.vantage is Vantage.PEER
+        for arm in scenario.arms
+        for docker_host in found
+        if _is_same(docker_host, _place(scenario, arm, condition))
+    )
+    for host in [host for host in found if host.name in peered]:
+        found.append(replace(host, number=len(found), peer_of=host.name))
     if len(found) > MAX_DOCKER_HOSTS:
         raise InputError(
             f"Placing the arms of {scenario.name}",
@@ -99,6 +112,11 @@ def docker_host_of(scenario: Scenario, arm: Arm, condition: Condition) -> Docker
     """The host on which `arm` runs under `condition`."""
     place = _place(scenario, arm, condition)
     return next(host for host in docker_hosts(scenario) if _is_same(host, place))
+
+
+def peer_of(scenario: Scenario, host: DockerHost) -> DockerHost | None:
+    """The Docker host from which containers ask those of `host`; None where none does."""
+    return next((peer for peer in docker_hosts(scenario) if peer.peer_of == host.name), None)
 
 
 def _place(scenario: Scenario, arm: Arm, condition: Condition) -> DockerHost:

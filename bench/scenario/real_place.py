@@ -10,7 +10,11 @@ from bench.scenario.modes.model import NetworkMode, Vantage
 from bench.scenario.placement import DockerHost
 from bench.scenario.scenario import Scenario
 
-ON_THE_WIRE = ("macvlan", "ipvlan")
+NEEDS = {
+    **dict.fromkeys(("macvlan", "ipvlan"), "it needs an address of its own in its owner's network"),
+    "overlay": "it needs a swarm, which its owner's engines would have to join",
+}
+"""What a network of that driver would need there."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,8 @@ def _lacks(network: NetworkMode) -> str:
         return "without an engine, which its owner would have to stop: see docs/real-hosts.md"
     if network.engine_options or network.rootless:
         return "it needs an engine that is set otherwise, and the engine is its owner's"
-    if network.network and network.network.driver in ON_THE_WIRE:
-        return "it needs an address of its own in its owner's network"
+    if network.network and (needed := NEEDS.get(network.network.driver)):
+        return needed
     if network.ipv6:
         return "a hosts file names no IPv6 address"
     if any(not step.undo or step.where == "client" or "iptables" in step.argv for step in network.steps):
@@ -69,7 +73,7 @@ def find_load_lacking(scenario: Scenario) -> Iterator[tuple[str, str]]:
     """Settings of its load and schedule that cannot be had there, each with the reason."""
     found = conditions(scenario)
     if any(condition.load.vantage is not Vantage.CLIENT for condition in found):
-        yield "load.vantage", "load is sent by load hosts, not by the Docker host"
+        yield "load.vantage", "load is sent by load hosts, not by a Docker host or a container"
     hosted = [arm.name for arm in scenario.arms if scenario.network(arm).in_host_network]
     if hosted and any(condition.lab.sysctls for condition in found):
         yield "lab.sysctls", f"{hosted[0]} is in the machine's own namespace, whose settings are its owner's"

@@ -43,6 +43,10 @@ def _is_rootless(network: NetworkMode) -> bool:
     return network.rootless is not None
 
 
+def _is_of_swarm(network: NetworkMode) -> bool:
+    return network.is_of_swarm
+
+
 @dataclass(frozen=True)
 class Explanation:
     """Why facts whose whole names match `names`, a regular expression, differ in some modes."""
@@ -80,6 +84,11 @@ EXPLANATIONS = (
         r"|memory limit|shared memory",
         _is_without_docker,
         "without Docker there are no control group, limits, log or system call filter of a container",
+    ),
+    Explanation(
+        r"link mtu|net\.ipv6\.conf\..*\.mtu",
+        _is_of_swarm,
+        "VXLAN puts 50 bytes around each packet, which the wire's MTU has to hold",
     ),
     Explanation(
         r"limit (cpuset\..*|pids\.max)|process Uid",

@@ -18,6 +18,7 @@ from bench.errors import InputError
 from bench.wire.packets import PACKET_DTYPE, Flag, Kind, read_packets, read_payloads
 from bench.wire.pcap import SLACK_BYTES, read_records
 from bench.wire.segments import Segments, sort_segments
+from bench.wire.vxlan import see_through
 
 ID_DIGITS = 10
 """Always all of them, so that every request has the same length and the number always the same place."""
@@ -101,7 +102,7 @@ def read_tap(name: str, stream: BinaryIO, path: str) -> Tap:
             f"Capture a path under {SLACK_BYTES - 30} bytes.",
         )
     packets, ids, others, truncated = [np.zeros(0, PACKET_DTYPE)], [np.zeros(0, np.int64)], 0, 0
-    for records in read_records(stream, name):
+    for records in map(see_through, read_records(stream, name)):
         found = read_packets(records)
         tcp = found["kind"] == Kind.TCP
         packets.append(found[tcp])

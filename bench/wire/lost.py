@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.slots.stalls import LostSegment
+from bench.slots.stalls_record import LostSegment
 from bench.wire.exchanges import Tap
 from bench.wire.segments import sort_segments
 

@@ -17,7 +17,8 @@ from bench.lab.hosts.host import Endpoint, Host, network_of
 from bench.lab.instruments.counters import read_network_counters
 from bench.lab.servers import engine, engine_root, image
 from bench.lab.servers.engine_root import SUITES, EngineRoot, provide_engine_root
-from bench.lab.servers.server import Provided, Site, network_inode, serve
+from bench.lab.servers.server import network_inode, serve
+from bench.lab.servers.site import Provided, Site
 from bench.measure.settings import set_receive_steering
 from bench.scenario.engine_source import EngineSource
 from bench.scenario.model import Arm

@@ -4,7 +4,8 @@ import pytest
 
 from bench.lab.hosts import journal, lab, lock, machine
 from bench.lab.servers import engine, image
-from bench.lab.servers.server import Provided, Site, serve
+from bench.lab.servers.server import serve
+from bench.lab.servers.site import Provided, Site
 from bench.scenario.engine_source import OWN_ENGINE
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES

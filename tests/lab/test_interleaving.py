@@ -76,7 +76,7 @@ def test_every_slot_of_a_set_proved_its_own_path_and_the_set_the_sum(finished: a
         gates = {gate.name: gate for gate in record.gates}
         assert {name for name, gate in gates.items() if not gate.passed} <= MADE_BY_OTHERS, record.slot
         assert gates[GateKind.PROOF_REQUESTS].passed
-        assert len([name for name in gates if name.startswith("path: ")]) == 11
+        assert len([name for name in gates if name.startswith("path: ")]) == 12
         assert len([name for name in gates if name.startswith("path of the set: ")]) >= 10
         assert (record.counters[Counter.DNAT] == 2) is (record.slot.arm == "bridge")
         assert (record.counters[Counter.PROXY_CPU] > 0) is (record.slot.arm == "proxy")

@@ -81,6 +81,7 @@ def measure(scenario: Scenario, slot: Slot, latency_us: float | None = None) -> 
         Expected.EACH_CONNECTION: CONNECTIONS,
         Expected.TWICE_A_CONNECTION: 2 * CONNECTIONS,
         Expected.SOME: 5_000_000,
+        Expected.ANY: 7,
     }
     counters = {counter: moved[expected[counter]] if counter in expected else 0 for counter in UNITS}
     gates = check_path(path, counters, CONNECTIONS, REQUESTS // 2, forwarding_rules=True)

@@ -8,9 +8,9 @@ from bench.errors import InputError
 from bench.results.run import Run
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
-from bench.scenario.modes.model import Mode
+from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.plan import Slot
-from bench.wire.anatomy.hop_names import name_hop
+from bench.wire.anatomy.hop_names import LINK, PUT_ON, TAKEN_OFF, name_hop
 from bench.wire.anatomy.model import Anatomy
 from bench.wire.hops import Group
 
@@ -242,6 +242,25 @@ def test_hops_whose_file_is_gone_are_bad_input_that_names_it(tmp_path: Path) -> 
 
     with pytest.raises(InputError, match=r"hops\.parquet"):
         run.hops(slot.index)
+
+
+@pytest.mark.parametrize(
+    ("mode", "near", "far", "there", "back"),
+    [
+        (Mode.HOST, "client", "uplink", LINK, LINK),
+        (Mode.OVERLAY, "client", "peer", f"peer's bridge, {PUT_ON}", f"{TAKEN_OFF}, peer's bridge"),
+        (Mode.OVERLAY, "peer", "uplink", LINK, LINK),
+        (Mode.OVERLAY, "uplink", "vxlan", TAKEN_OFF, PUT_ON),
+        (Mode.OVERLAY, "vxlan", "container", "bridge", "veth pair"),
+    ],
+)
+def test_hops_from_a_peer_are_named_by_what_its_host_does_as_well(
+    mode: Mode, near: str, far: str, there: str, back: str
+) -> None:
+    names = (
+        name_hop(MODES[mode], near, far, group, Vantage.PEER) for group in (Group.REQUEST, Group.RESPONSE)
+    )
+    assert [name.partition(";")[0] for name in names] == [there, back]
 
 
 @pytest.mark.parametrize(

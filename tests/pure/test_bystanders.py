@@ -6,15 +6,13 @@ import sys
 import threading
 from itertools import groupby
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from bench.generator import bystander_traffic
 from bench.lab.instruments.counters import NetworkCounters
+from bench.measure.deployment import leave_out_bystanders
 from bench.measure.settings import find_lab_only, plan_settings
-from bench.measure.window import leave_out_bystanders
 from bench.scenario.conditions import conditions
 from bench.scenario.model import LabSettings
 from bench.scenario.modes.footprint import UNITS, Counter
@@ -88,12 +86,8 @@ def test_a_plan_tells_of_them_and_a_person_s_own_machine_has_none() -> None:
 def test_what_their_packets_move_proves_nothing_and_what_they_do_not_move_proves_as_before(
     lab: LabSettings, writes_rules: bool, left_out: set[Counter]
 ) -> None:
-    deployment: Any = SimpleNamespace(
-        condition=SimpleNamespace(lab=lab),
-        site=SimpleNamespace(engine=SimpleNamespace(writes_rules=writes_rules)),
-    )
     counted = NetworkCounters(dict.fromkeys(UNITS, 1), Losses(0, 0, 0, 0), Room(0, 0, 0, 0), {})
-    found = leave_out_bystanders(deployment, counted)
+    found = leave_out_bystanders(counted, lab, writes_rules=writes_rules)
     assert found.unread.keys() == left_out
     assert found.path.keys() == counted.path.keys() - left_out
 

@@ -190,6 +190,7 @@ def count_on_path(path: Path) -> dict[Counter, int]:
         Expected.TWICE_A_CONNECTION: 2 * CONNECTIONS,
         Expected.EACH_REQUEST: 2 * REQUESTS,
         Expected.SOME: 1,
+        Expected.ANY: 7,
     }
     filtered = {Counter.FILTER: 2 * REQUESTS} if Counter.FORWARDED in path else {}
     moved = {counter: shown[expected] for counter, expected in path.items()}
@@ -351,12 +352,13 @@ generator lateness; connections; ports found; idle baseline; quiet cores; new pr
 stood still; retransmits;
 conntrack drops; listen drops; queue drops; client ports; conntrack room; path: dnat connections;
 path: filter accepts; path: forwarded packets; path: bridge packets; path: veth packets;
-path: uplink packets; path: loopback packets;
+path: vxlan packets; path: uplink packets; path: loopback packets;
 path: accepted connections; path: opened connections; path: served connections; path: proxy cpu ns;
 path: rootlesskit cpu ns; path: user stack cpu ns; path: tap packets; path: rootless dnat connections;
 path: rootless bridge packets; path: name queries; path proof;
 path of the set: dnat connections; path of the set: filter accepts; path of the set: forwarded packets;
-path of the set: bridge packets; path of the set: veth packets; path of the set: uplink packets;
+path of the set: bridge packets; path of the set: veth packets; path of the set: vxlan packets;
+path of the set: uplink packets;
 path of the set: loopback packets; path of the set: accepted connections;
 path of the set: opened connections; path of the set: served connections; path of the set: proxy cpu ns;
 path of the set: rootlesskit cpu ns; path of the set: user stack cpu ns; path of the set: tap packets;

@@ -1,11 +1,14 @@
 import pytest
 
 from bench.errors import InputError
+from bench.lab.hosts.lab import hosts_of_lab
 from bench.scenario.conditions import conditions
 from bench.scenario.engine_source import EngineSource
+from bench.scenario.load import Load
 from bench.scenario.model import Arm, LabSettings
 from bench.scenario.modes.addresses import MAX_DOCKER_HOSTS
-from bench.scenario.placement import DOCKER1, docker_host_of, docker_hosts
+from bench.scenario.modes.model import Vantage
+from bench.scenario.placement import DOCKER1, docker_host_of, docker_hosts, peer_of
 
 from .conftest import BRIDGE, HOST, make_scenario
 
@@ -83,6 +86,30 @@ def test_more_engines_than_the_lab_has_addresses_for_are_refused() -> None:
     assert len(docker_hosts(make_scenario(factors=engines(MAX_DOCKER_HOSTS)))) == MAX_DOCKER_HOSTS
     with pytest.raises(InputError, match="51 Docker hosts"):
         docker_hosts(make_scenario(factors=engines(MAX_DOCKER_HOSTS + 1)))
+
+
+def test_a_load_from_peers_has_a_peer_for_each_docker_host_that_is_asked_so() -> None:
+    factors = {"load.vantage": ("client", "peer")}
+    scenario = make_scenario(arms=(HOST, PROXY, BRIDGE), factors=factors)
+    hosts = docker_hosts(scenario)
+
+    assert [(host.name, host.peer_of) for host in hosts] == [
+        ("docker1", ""),
+        ("docker2", ""),
+        ("docker3", "docker1"),
+        ("docker4", "docker2"),
+    ]
+    assert [host.options for host in hosts[2:]] == [host.options for host in hosts[:2]]
+    assert peer_of(scenario, hosts[0]) == hosts[2]
+    for condition in conditions(scenario):
+        assert docker_host_of(scenario, HOST, condition) == hosts[0]
+
+
+def test_a_peer_s_kernel_works_on_the_client_s_cores() -> None:
+    hosts = docker_hosts(make_scenario(load=Load(vantage=Vantage.PEER)))
+    plans = {plan.name: plan.cpus for plan in hosts_of_lab("0", "1", hosts, ipv6=False)}
+
+    assert plans == {"client": "0", "docker1": "1", "docker2": "0"}
 
 
 def test_what_is_asked_of_an_engine_makes_a_docker_host_of_its_own() -> None:

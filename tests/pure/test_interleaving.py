@@ -156,7 +156,14 @@ def test_a_mode_of_which_one_container_can_be_alive_is_there_once_and_others_as_
 def test_what_a_mode_holds_for_itself_follows_from_how_it_is_started() -> None:
     alone = {mode for mode, network in MODES.items() if network.holds}
 
-    assert alone == {Mode.WIRED, Mode.BRIDGE_ROUTED, Mode.USER_BRIDGE, Mode.MACVLAN, Mode.IPVLAN}
+    assert alone == {
+        Mode.WIRED,
+        Mode.BRIDGE_ROUTED,
+        Mode.USER_BRIDGE,
+        Mode.MACVLAN,
+        Mode.IPVLAN,
+        Mode.OVERLAY,
+    }
 
 
 def test_a_control_takes_no_turns() -> None:
@@ -361,6 +368,7 @@ def count_together(*shares: tuple[Path, int, int]) -> dict[Counts, int]:
                 Expected.TWICE_A_CONNECTION: 2 * connections,
                 Expected.EACH_REQUEST: 2 * requests,
                 Expected.SOME: 1,
+                Expected.ANY: 7,
             }[how]
     return shown
 

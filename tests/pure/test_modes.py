@@ -78,8 +78,9 @@ def test_a_difference_that_a_mode_brings_about_is_explained_for_that_mode_alone(
 
 
 def test_another_mtu_is_explained_by_no_mode() -> None:
-    for network in MODES.values():
-        assert unexplained({"link mtu": "9000"}, (HOST, network)) == ["link mtu"]
+    for mode, network in MODES.items():
+        explained = mode is Mode.OVERLAY  # VXLAN's headers are that mode's own.
+        assert unexplained({"link mtu": "9000"}, (HOST, network)) == ([] if explained else ["link mtu"])
 
 
 def test_a_fact_that_one_arm_lacks_is_a_difference() -> None:
@@ -88,14 +89,32 @@ def test_a_fact_that_one_arm_lacks_is_a_difference() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_path_from_the_docker_host_itself_leaves_the_wire_alone_and_one_from_the_client_does_not(
+def test_a_path_from_the_docker_host_itself_leaves_the_wire_alone_and_one_from_another_does_not(
     mode: Mode,
 ) -> None:
     for vantage in Vantage:
         path = MODES[mode].path_from(vantage)
-        assert (Counter.UPLINK in path) is (vantage is Vantage.CLIENT)
+        assert (Counter.UPLINK in path) is (vantage in (Vantage.CLIENT, Vantage.PEER))
         assert Counter.SERVED in path
-        assert Counter.FORWARDED not in path or vantage is Vantage.CLIENT
+        assert Counter.FORWARDED not in path or vantage in (Vantage.CLIENT, Vantage.PEER)
+
+
+def test_a_load_from_beside_the_server_is_opened_by_the_host_itself_in_host_mode_alone() -> None:
+    for network in MODES.values():
+        path = network.path_from(Vantage.SAME_NETWORK)
+        assert (Counter.OPENED in path) is network.in_host_network
+
+
+def test_without_docker_proxy_loopback_is_the_way_of_the_host_s_address_and_no_other_path_changes() -> None:
+    bridge = MODES[Mode.BRIDGE]
+    for vantage in Vantage:
+        way = Vantage.HOST_ADDRESS if vantage is Vantage.HOST_LOOPBACK else vantage
+        assert bridge.path_from(vantage, userland_proxy=False) == bridge.path_from(way)
+
+
+def test_an_overlay_is_vxlan_s_over_the_wire_and_no_bridge_s_of_the_host() -> None:
+    path = MODES[Mode.OVERLAY].path_from(Vantage.PEER)
+    assert set(path) == {Counter.VXLAN, Counter.UPLINK, Counter.SERVED}
 
 
 def test_a_published_port_is_docker_proxy_s_on_loopback_and_dnat_s_at_the_host_s_address() -> None:
@@ -155,4 +174,6 @@ def test_an_arm_is_served_at_one_address_that_follows_from_the_vantage() -> None
             Vantage.CLIENT: at,
             Vantage.HOST_ADDRESS: at,
             Vantage.HOST_LOOPBACK: loopback,
+            Vantage.SAME_NETWORK: at,
+            Vantage.PEER: at,
         }

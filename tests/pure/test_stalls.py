@@ -18,7 +18,8 @@ from bench.scenario.plan import Slot, plan_slots
 from bench.slots.gates.gate import is_valid
 from bench.slots.gates.stalls import check_stalls
 from bench.slots.requests import NO_CONNECTION, Outcome
-from bench.slots.stalls import LostSegment, Stalls, find_stalls
+from bench.slots.stalls import find_stalls
+from bench.slots.stalls_record import LostSegment, Stalls
 from bench.wire.exchanges import Tap, read_tap
 from bench.wire.lost import find_lost_segment
 

@@ -291,6 +291,7 @@ def test_requests_are_read_as_they_were_recorded_with_outcomes_in_words(tmp_path
         "framing_error",
         "connection_error",
         "unfinished",
+        "stalled",
     ]
     assert set(frame.columns) == set(columns.REQUEST_COLUMNS)
     for name in set(frame.columns) - {"outcome"}:
@@ -321,7 +322,7 @@ def test_a_slot_without_requests_has_the_same_columns(tmp_path: Path) -> None:
         pq.read_table(tmp_path / "slots" / name / "requests.parquet") for name in ("000-host", "001-host")
     )
 
-    assert (len(full), len(empty)) == (5, 0)
+    assert (len(full), len(empty)) == (len(Outcome), 0)
     assert empty.schema == full.schema
 
 

@@ -104,7 +104,7 @@ def test_what_a_scenario_asks_for_explains_a_difference_and_nothing_else_does() 
     before = {SOMAXCONN: "4096", "net.ipv4.conf.<link>.rp_filter": "0", "accept queue": "511"}
     after = {SOMAXCONN: "128", "net.ipv4.conf.<link>.rp_filter": "1", "accept queue": "128"}
     asked = {SOMAXCONN, fact_of("net.ipv4.conf.eth0.rp_filter", "eth0")}
-    assert [found.reason for found in find_differences(before, after, modes, asked)] == [ASKED] * 3
+    assert [found.reason for found in find_differences(before, after, modes, asked=asked)] == [ASKED] * 3
     assert [found.reason for found in find_differences(before, after, modes)] == [None] * 3
 
 

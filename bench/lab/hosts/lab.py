@@ -36,7 +36,8 @@ def hosts_of_lab(
                     *(f"{address}/24" for address in host.addresses),
                     *([f"{host.address_ipv6}/64"] if ipv6 else []),
                 ),
-                docker_cpus,
+                # From a peer the load comes: its kernel's work is the client's.
+                client_cpus if host.peer_of else docker_cpus,
             )
             for host in docker_hosts
         ),

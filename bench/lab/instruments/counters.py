@@ -15,6 +15,10 @@ FORWARDING_CHAINS = ("FORWARD", "DOCKER")
 DOCKER_CHAIN = ":DOCKER "
 """In what iptables-save prints, where Docker writes its rules by iptables and not by nftables itself."""
 LEGACY = "legacy tables present"
+OVERLAYS = "exec/netns/1-*"
+"""Below an engine's folder: an overlay network's own namespace, with its bridge and its VXLAN link."""
+VXLAN_LINKS = "vxlan"
+"""With which the names of VXLAN links begin there."""
 STACK = ("dev", "snmp", "snmp6", "netstat", "stat/nf_conntrack", "tcp", "tcp6", "softnet_stat")
 """Of /proc/<pid>/net: what is read of a network."""
 Stack = Mapping[str, str]
@@ -73,7 +77,7 @@ def read_network_counters(
     links = _links(host)
     tcp, ip, ip6 = _snmp(host, "Tcp"), _snmp(host, "Ip"), _snmp6(host)
     hits, lacks = read_rules(docker_host, ipv6=ipv6, writes_rules=writes_rules)
-    tracked, trackable = _tracking(docker_host)
+    tracked, trackable, vxlan = _read_inside(docker_host)
     # Two or three of them may be one.
     own = network_of(docker_host)
     sending = host if network_of(sender) == own else _read_stack(sender, 1)
@@ -94,6 +98,7 @@ def read_network_counters(
             Counter.FORWARDED: ip["ForwDatagrams"] + ip6.get("Ip6OutForwDatagrams", 0),
             Counter.BRIDGE: _on_bridges(links),
             Counter.VETH: sum(packets for link, packets in links.items() if link.startswith("veth")),
+            Counter.VXLAN: vxlan,
             Counter.UPLINK: links[docker_host.uplink],
             Counter.LOOPBACK: links["lo"],
             Counter.ACCEPTED: tcp["PassiveOpens"],
@@ -225,12 +230,20 @@ def _cpu_ns(host: Host, programs: Mapping[Counter, Collection[str]]) -> dict[Cou
     return found
 
 
-def _tracking(host: Host) -> tuple[int, int]:
-    """(connections that are tracked, that can be); zeros where the kernel tracks none."""
+def _read_inside(host: Host) -> tuple[int, int, int]:
+    """(connections that are tracked, that can be, packets on VXLAN links); zeros where there are none."""
     # Of the reader's namespace, whoever's /proc it is: so it must be read from inside.
-    script = "cd /proc/sys/net/netfilter 2>/dev/null && cat nf_conntrack_count nf_conntrack_max || echo 0 0"
-    tracked, trackable = host.run(["sh", "-c", script]).split()
-    return int(tracked), int(trackable)
+    script = f"""
+    (cd /proc/sys/net/netfilter 2>/dev/null && cat nf_conntrack_count nf_conntrack_max || echo 0 0)
+    for network in {host.scratch}/{OVERLAYS}; do
+        [ ! -e "$network" ] || nsenter --net="$network" cat /proc/net/dev 2>/dev/null || true
+    done"""
+    lines = host.run(["sh", "-c", script]).splitlines()
+    numbers = [line for line in lines if line.replace(" ", "").isdigit()]
+    tracked, trackable = " ".join(numbers).split()
+    links = [line.split(":") for line in lines if line.lstrip().startswith(VXLAN_LINKS)]
+    packets = [(int(columns.split()[1]), int(columns.split()[9])) for _, columns in links]
+    return int(tracked), int(trackable), sum(map(sum, packets))
 
 
 def _ephemeral_ports(sender: Host) -> range:

@@ -4,17 +4,23 @@ All taps are on one machine, so their time stamps are of one clock and may be su
 another machine, there is none at its link.
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bench.errors import MeasurementInvalid
 from bench.lab.hosts import waiting
+from bench.lab.hosts.command import CommandFailed
+from bench.lab.hosts.guest import Guest
 from bench.lab.hosts.host import Endpoint, Host, Program, network_of
 from bench.lab.hosts.links import list_links
 from bench.lab.hosts.waiting import wait_until
+from bench.lab.instruments.counters import OVERLAYS
+from bench.scenario.modes.addresses import VXLAN_PORT
 from bench.scenario.modes.catalogue import CONTAINER_PORT
 from bench.scenario.modes.model import LOOPBACK
 
@@ -54,11 +60,27 @@ class TapPlace:
     """Of the server, as packets carry it here."""
     inside: str = "container"
     """Whose network it is where it is not the host's."""
+    network: str = ""
+    """A network's file on `on`, where no process is in it: then `pid` says nothing."""
+    in_vxlan: bool = False
+    """Whether packets pass here inside of VXLAN's."""
 
     @property
     def host(self) -> str:
-        """The host, `container`, or `rootless`."""
-        return self.on.name if self.pid == 1 else self.inside
+        """The host, `container`, `rootless`, or `overlay network`."""
+        return self.on.name if self.pid == 1 and not self.network else self.inside
+
+    @property
+    def filter(self) -> list[str]:
+        """What is captured, as tcpdump's words."""
+        return ["udp" if self.in_vxlan else "tcp", "port", str(VXLAN_PORT if self.in_vxlan else self.port)]
+
+    @property
+    def enter(self) -> list[str]:
+        """The command by which another is run in its network; empty where that is `on`'s own."""
+        if self.network:
+            return ["nsenter", f"--net={self.network}"]
+        return ["nsenter", "-t", str(self.pid), "--net"] if self.pid != 1 else []
 
     @property
     def file(self) -> str:
@@ -96,7 +118,7 @@ def set_stamp_before_queue(before: bool) -> None:
 
 
 def find_taps(
-    client: Host | None,
+    sender: Host | None,
     docker_host: Host,
     server_pid: int,
     endpoint: Endpoint,
@@ -104,12 +126,18 @@ def find_taps(
 ) -> tuple[TapPlace, ...]:
     """The taps of the path to the server, in the order in which requests pass them.
 
-    `client`: None where its clock is another than the Docker host's. `server_pid`: of its first process,
-    as the Docker host numbers it. What lies between the uplink and the server is read off the links
-    themselves: no veth, no bridge, no tap there.
+    `sender`: of the load; None where its clock is another than the Docker host's. `server_pid`: of the
+    server's first process, as the Docker host numbers it. What lies between the uplink and the server is read
+    off the links themselves: no veth, no bridge, no tap there.
     """
-    client_side = [TapPlace("client", client, 1, client.uplink, endpoint.port)] if client else []
-    uplink = TapPlace("uplink", docker_host, 1, docker_host.uplink, endpoint.port)
+    overlay = _find_overlay(docker_host, server_pid, endpoint)
+    client_side = [TapPlace("client", sender, 1, sender.uplink, endpoint.port)] if sender else []
+    if isinstance(sender, Guest):
+        peer = sender.outer
+        client_side.append(TapPlace("peer", peer, 1, peer.uplink, endpoint.port, in_vxlan=bool(overlay)))
+    uplink = TapPlace("uplink", docker_host, 1, docker_host.uplink, endpoint.port, in_vxlan=bool(overlay))
+    if overlay:
+        return *client_side, uplink, *overlay
     if docker_host.namespace(server_pid) == network_of(docker_host):
         return *client_side, uplink
     pid, zone = (rootless.pid, ROOTLESS) if rootless else (1, docker_host.name)
@@ -126,6 +154,45 @@ def find_taps(
         between.append(TapPlace("veth", docker_host, pid, far_end["ifname"], CONTAINER_PORT, zone))
     container = TapPlace("container", docker_host, server_pid, own["ifname"], CONTAINER_PORT)
     return *client_side, uplink, *between, container
+
+
+def _find_overlay(docker_host: Host, server_pid: int, endpoint: Endpoint) -> tuple[TapPlace, ...]:
+    """The taps of an overlay network's own namespace, and the container's; none where it is in no such one.
+
+    The container's link in it is the one that has the address at which the server is asked.
+    """
+    listed = f"ls {docker_host.scratch}/{OVERLAYS} 2>/dev/null || true"
+    networks = docker_host.run(["sh", "-c", listed]).split()
+    inside = _links(docker_host, "nsenter", "-t", str(server_pid), "--net") if networks else []
+    for own in inside:
+        if endpoint.address not in [address.get("local") for address in own["addr_info"]]:
+            continue
+        for network in networks:
+            there = TapPlace("vxlan", docker_host, 1, "", CONTAINER_PORT, "overlay network", network)
+            links = _links(docker_host, *there.enter)
+            ends = [link for link in links if _is_pair(link, own)]
+            tunnels = [link for link in links if link.get("linkinfo", {}).get("info_kind") == "vxlan"]
+            if ends and tunnels:
+                return (
+                    replace(there, link=tunnels[0]["ifname"]),
+                    replace(there, name="veth", link=ends[0]["ifname"]),
+                    TapPlace("container", docker_host, server_pid, own["ifname"], CONTAINER_PORT),
+                )
+    return ()
+
+
+def _is_pair(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether they are the two ends of a veth pair."""
+    return (one["ifindex"], one.get("link_index")) == (other.get("link_index"), other["ifindex"])
+
+
+def _links(host: Host, *enter: str) -> list[dict[str, Any]]:
+    """With their addresses. A network's file may have been left behind: then there are none."""
+    try:
+        found: list[dict[str, Any]] = json.loads(host.run([*enter, "ip", "-j", "-d", "address"]))
+    except CommandFailed:
+        return []
+    return found
 
 
 @dataclass
@@ -182,10 +249,9 @@ def capture(places: tuple[TapPlace, ...], cpus: str) -> Iterator[Capture]:
 
 
 def _argv(place: TapPlace) -> list[str]:
-    enter = ["nsenter", "-t", str(place.pid), "--net"] if place.pid != 1 else []
     options = ["-s", str(SNAP_BYTES), "-B", str(BUFFER_KIB), "--time-stamp-precision=nano", "-Z", "root"]
-    what = f"tcp port {place.port} or {TOO_BIG}"
-    return [*enter, "tcpdump", "-i", place.link, *options, "-w", place.file, what]
+    what = " ".join(place.filter) if place.in_vxlan else f"{' '.join(place.filter)} or {TOO_BIG}"
+    return [*place.enter, "tcpdump", "-i", place.link, *options, "-w", place.file, what]
 
 
 def _failure(place: TapPlace, program: Program) -> MeasurementInvalid:

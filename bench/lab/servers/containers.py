@@ -13,7 +13,7 @@ from requests.exceptions import RequestException
 from bench.errors import MeasurementInvalid
 from bench.lab.servers.engine import Engine
 from bench.scenario import service
-from bench.scenario.modes.model import DockerNetwork
+from bench.scenario.modes.model import DockerNetwork, NetworkMode
 
 NOTICE_S = 10
 LINES, LINE = 4, 250
@@ -21,6 +21,8 @@ LINES, LINE = 4, 250
 API_VERSION = "1.41"
 """Of Docker 20.10, the oldest engine that is tried: what an endpoint's options are written for."""
 MIB = 1024 * 1024
+MEANWHILE = ["/bin/sleep", "3600"]
+"""What a container runs whose network alone is wanted: an hour is longer than any slot."""
 
 
 def container_options(
@@ -118,6 +120,7 @@ def create_network(engine: Engine, name: str, network: DockerNetwork) -> Iterato
             ipam=IPAMConfig(pool_configs=[pool]),
             check_duplicate=True,
             labels=dict(engine.labels),
+            attachable=True if network.is_of_swarm else None,
         )
     except APIError as fault:
         raise MeasurementInvalid(
@@ -127,6 +130,13 @@ def create_network(engine: Engine, name: str, network: DockerNetwork) -> Iterato
         yield str(created.id)
     finally:
         _remove(created.remove, engine)
+
+
+def describe_network(network: NetworkMode) -> dict[str, Any]:
+    """Docker's options by which a container joins the network of a mode, whichever address it gets."""
+    if network.is_of_swarm:
+        return {"network": network.docker}
+    return {"network_mode": network.docker}
 
 
 def _remove(remove: Callable[..., None], engine: Engine, **how: bool) -> None:
@@ -140,11 +150,12 @@ def _remove(remove: Callable[..., None], engine: Engine, **how: bool) -> None:
             raise
 
 
-def address_in(container: Container) -> str:
-    """The container's IPv4 address on its first network; empty where it has none."""
+def address_in(container: Container, *, ipv6: bool = False) -> str:
+    """The container's IPv4 (or IPv6) address on its first network; empty where it has none."""
     container.reload()
     networks = container.attrs["NetworkSettings"]["Networks"].values()
-    return next((str(network["IPAddress"]) for network in networks if network["IPAddress"]), "")
+    key = "GlobalIPv6Address" if ipv6 else "IPAddress"
+    return next((str(network[key]) for network in networks if network[key]), "")
 
 
 def describe_state(container: Container, *, lives: bool) -> str:

@@ -12,18 +12,20 @@ from docker.models.containers import Container
 
 from bench.errors import MeasurementInvalid
 from bench.lab.hosts import waiting
-from bench.lab.hosts.host import Endpoint, parse_cpus
+from bench.lab.hosts.host import Endpoint, Host, parse_cpus
 from bench.lab.hosts.sysctls import hold_sysctls
 from bench.lab.servers.containers import (
     address_in,
-    create_network,
     ended_at_once,
     new_container,
     remove_container,
     start_container,
 )
 from bench.lab.servers.listen_watch import ListenWatch
-from bench.lab.servers.server import Order, Server, Site, prepare, take_step
+from bench.lab.servers.sender import place_sender
+from bench.lab.servers.server import Order, Server, prepare, take_step
+from bench.lab.servers.site import Site
+from bench.lab.servers.swarm import provide_network
 from bench.scenario.model import Arm
 from bench.scenario.modes.model import NetworkMode
 from bench.slots.starts import ContainerStart
@@ -71,6 +73,8 @@ class Fleet:
     steps: ExitStack
     """What takes steps of single containers back."""
     watch: ListenWatch
+    sender: Host
+    """Where what is asked of them comes from."""
     longest_look_ms: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -116,6 +120,7 @@ class Fleet:
             str(member.container.attrs["Image"]),
             member.order.told,
             member.order.filled,
+            self.sender,
         )
 
     def _all_listen(self, futures: Sequence["Future[None]"]) -> bool:
@@ -220,14 +225,14 @@ def fleet(
         assert network.docker
         if network.in_host_network:
             stack.enter_context(hold_sysctls(site.engine.host, site.sysctls))
-        if network.network:
-            stack.enter_context(create_network(site.engine, network.docker, network.network))
+        stack.enter_context(provide_network(site, network))
+        sender = stack.enter_context(place_sender(site, network, name))
         for step in network.steps:
             if not any(field in " ".join(step.argv) for field in OF_ONE):
                 stack.enter_context(take_step(site, step, {"address": members[0].order.address}))
         steps = stack.enter_context(ExitStack())
         watch = ListenWatch(site.engine.host, site.engine.cgroup)
-        found = Fleet(site, arm, network, name, members, steps, watch)
+        found = Fleet(site, arm, network, name, members, steps, watch, sender)
         try:
             yield found
         finally:

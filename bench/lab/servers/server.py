@@ -6,7 +6,7 @@ How each mode is started is data (`scenario.modes`); this module is its one inte
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from docker.models.containers import Container
@@ -20,10 +20,11 @@ from bench.lab.servers import native
 from bench.lab.servers.companions import start_companions
 from bench.lab.servers.containers import (
     API_VERSION,
+    MEANWHILE,
     address_in,
     container_options,
     create_container,
-    create_network,
+    describe_network,
     describe_state,
     ended_at_once,
     last_words,
@@ -31,51 +32,16 @@ from bench.lab.servers.containers import (
 )
 from bench.lab.servers.engine import Engine
 from bench.lab.servers.listening import describe_listeners, read_listeners
+from bench.lab.servers.sender import place_sender
+from bench.lab.servers.site import Site
+from bench.lab.servers.swarm import provide_network
 from bench.scenario.model import Arm
 from bench.scenario.modes.model import NetworkMode, Step, Vantage
-from bench.scenario.placement import DockerHost
-from bench.scenario.server_limits import USUAL_LIMITS, ServerLimits
-from bench.scenario.service import Companion, Secret, Service
+from bench.scenario.service import Secret, Service
 
 BUSY_WAIT = "/usr/lib/bench/busy_wait.so"
 """In the image; of bench/image/busy_wait.c."""
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - as the kernel tells them
-MEANWHILE = ["/bin/sleep", "3600"]
-"""What the container whose network is shared runs: an hour is longer than any slot."""
-
-
-@dataclass(frozen=True)
-class Provided:
-    """What is served, as one engine has it."""
-
-    service: Service
-    image_id: str
-    stand_in_id: str
-    """Of the built-in image, for a container whose network is shared: it has a program that does nothing."""
-    files: Mapping[str, str] = field(default_factory=dict)
-    """A file or folder of the scenario's, or of the run's -> where it is on the Docker host."""
-    companions: tuple[tuple[Companion, str], ...] = ()
-    """Each with its image's id."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where an arm is put: its Docker host's engine, and the client that shall reach it."""
-
-    engine: Engine
-    client: Host
-    place: DockerHost
-    provided: Provided
-    vantage: Vantage = Vantage.CLIENT
-    """From where the arm shall be reached."""
-    limits: ServerLimits = USUAL_LIMITS
-    """Of the server: the same wherever it is put."""
-    dns: tuple[str, ...] = ()
-    """Name servers that its containers are given; none: as the engine has them."""
-    wait_us: int = 0
-    """Positive control: microseconds that the built-in server waits, busy, before each response."""
-    sysctls: Mapping[str, str] = field(default_factory=dict)
-    """Settings of the network namespace that the server is in."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +62,8 @@ class Server:
     """By which it is known for this run's: nobody else has it. None of a service that says none."""
     filled: Mapping[str, str]
     """Of its command and environment: each field's value."""
+    sender: Host
+    """Where the load on it comes from."""
 
     def last_words(self) -> str:
         """End of what it wrote to its log."""
@@ -178,10 +146,11 @@ def serve(
             started_ns = site.client.monotonic_ns()
             pid = stack.enter_context(native.apache(site.engine.host, root, options["environment"], name))
             image_id = site.provided.image_id
-            yield Server(Endpoint(address, port), pid, started_ns, None, image_id, order.told, filled)
+            sender = stack.enter_context(place_sender(site, network, name))
+            yield Server(Endpoint(address, port), pid, started_ns, None, image_id, order.told, filled, sender)
             return
-        if network.network:
-            stack.enter_context(create_network(site.engine, network.docker, network.network))
+        stack.enter_context(provide_network(site, network))
+        sender = stack.enter_context(place_sender(site, network, name))
         joined = order.joined
         hosts = stack.enter_context(
             start_companions(site.engine, network, name, site.provided.companions, site.provided.files)
@@ -203,7 +172,7 @@ def serve(
         pid = int(container.attrs["State"]["Pid"])
         if not pid:
             raise ended_at_once(doing, container)
-        inside = network.container_address or address_in(first if shared else container)
+        inside = network.container_address or address_in(first if shared else container, ipv6=network.ipv6)
         values = {
             "address": address,
             "port": port,
@@ -214,6 +183,7 @@ def serve(
             stack.enter_context(take_step(site, step, values))
         # A container with an address of its own is not on its host's loopback: it is asked for all the same.
         at_container = network.reached_at_container and site.vantage is not Vantage.HOST_LOOPBACK
+        at_container |= site.vantage is Vantage.SAME_NETWORK and not network.in_host_network
         endpoint = Endpoint(inside, service.port) if at_container else None
         yield Server(
             endpoint or Endpoint(address, port),
@@ -223,6 +193,7 @@ def serve(
             str(container.attrs["Image"]),
             order.told,
             filled,
+            sender,
         )
 
 
@@ -250,7 +221,7 @@ def _listening(service: Service, network: NetworkMode, address: str, port: int) 
 
 def _options(network: NetworkMode, address: str, port: int, inside: int) -> dict[str, Any]:
     """Docker's options for the mode: the one thing in which arms differ."""
-    options: dict[str, Any] = {"network_mode": network.docker}
+    options = describe_network(network)
     if network.network and network.container_address:
         endpoint = EndpointConfig(API_VERSION, ipv4_address=network.container_address)
         options = {"network": network.docker, "networking_config": {network.docker: endpoint}}

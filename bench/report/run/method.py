@@ -22,6 +22,12 @@ SAME_STACK = (
     " sockets in the Docker host's network: client and server then share one stack, and receive"
     " steering, which is of the wire, plays no part."
 )
+LOCAL = {Vantage.HOST_LOOPBACK, Vantage.HOST_ADDRESS}
+IN_CONTAINER = (
+    "A load from a container comes from the same process, on the client's cores, with its sockets in that"
+    " container's network; in host mode, where that is the Docker host's own, there. A peer is a Docker host"
+    " of its own with an engine as the server's, whose kernel's work is done on the client's cores."
+)
 START = (
     "A slot is a start ({workload}): its containers are asked for together, a thread of Docker's client "
     "each, as people do with `docker run`. Of each are stamped, on one clock: when it was asked for and "
@@ -261,6 +267,7 @@ def _describe_lab(run: Run) -> str:
             where,
             *([f"Throughout, the scenario asked for {join_words(fixed)}."] if fixed else []),
             *([f"Varied by condition: {join_words(varied)}."] if varied else []),
-            *([] if run.vantages == (Vantage.CLIENT,) else [SAME_STACK]),
+            *([SAME_STACK] if LOCAL.intersection(run.vantages) else []),
+            *([IN_CONTAINER] if any(vantage.is_in_container for vantage in run.vantages) else []),
         ]
     )

@@ -8,7 +8,7 @@ from bench.report.run.selection import arm_names, present_conditions, slots_of
 from bench.report.table import Table
 from bench.report.text import count, join_words, name_condition
 from bench.results.run import Run
-from bench.slots.stalls import Stalls
+from bench.slots.stalls_record import Stalls
 
 NONE = "none"
 

@@ -44,11 +44,12 @@ def describe_addition(run: Run, step: Comparison) -> str:
     """What the heavier rung is, and below it what its path moves that the lighter one's does not."""
     scenario = run.record.scenario
     lighter, heavier = scenario.arm(step.baseline), scenario.arm(step.candidate)
-    vantage = next(c.load.vantage for c in run.conditions if c.label == step.condition)
+    condition = next(c for c in run.conditions if c.label == step.condition)
+    seen, proxied = condition.load.vantage, condition.lab.userland_proxy
     moved = [
         UNITS[counter].replace("ns of docker-proxy", "docker-proxy's work")
-        for counter in scenario.network(heavier).path_from(vantage)
-        if counter not in scenario.network(lighter).path_from(vantage)
+        for counter in scenario.network(heavier).path_from(seen, userland_proxy=proxied)
+        if counter not in scenario.network(lighter).path_from(seen, userland_proxy=proxied)
     ]
     return MODES[heavier.kind].summary + (f"\nnew on its path: {join_words(moved)}" if moved else "")
 

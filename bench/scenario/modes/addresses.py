@@ -34,6 +34,12 @@ WIRED_NETWORK = "198.19.2.0/30"
 WIRED_HOST, WIRED_CONTAINER = "198.19.2.1", "198.19.2.2"
 ROOTLESS_NETWORK = "198.19.3.0/24"
 """Between RootlessKit's namespace and the program that is its network stack (`--cidr`)."""
+OVERLAY_NETWORK = "198.19.4.0/24"
+"""Of the overlay network that an arm may have."""
+SWARM_POOL, SWARM_POOL_BITS = "198.19.64.0/18", 24
+"""Of what a swarm makes by itself, its ingress network (`--default-addr-pool`; Docker's is 10.0.0.0/8)."""
+VXLAN_PORT = 4789
+"""UDP port of overlay networks (RFC 7348, 5), which Docker uses unless a swarm is told another."""
 ADDRESS_POOL = "base=198.19.128.0/17,size=24"
 """Of networks that a user defines without a subnet (`--default-address-pool`)."""
 

@@ -15,6 +15,7 @@ from bench.scenario.modes.addresses import (
     DOCKER0_IPV6,
     LAN,
     LAN_CONTAINER,
+    OVERLAY_NETWORK,
     USER_NETWORK,
     WIRED_CONTAINER,
     WIRED_HOST,
@@ -99,7 +100,16 @@ PROXIED: Path = {
 }
 
 SAME_STACK: Path = {**LOCAL, Counter.LOOPBACK: Expected.EACH_REQUEST}
-SAME_STACKS: Mapping[Vantage, Path] = {Vantage.HOST_LOOPBACK: SAME_STACK, Vantage.HOST_ADDRESS: SAME_STACK}
+SAME_STACKS: Mapping[Vantage, Path] = {
+    Vantage.HOST_LOOPBACK: SAME_STACK,
+    Vantage.HOST_ADDRESS: SAME_STACK,
+    Vantage.SAME_NETWORK: SAME_STACK,
+}
+BESIDE: Mapping[Vantage, Path] = {
+    # The bridge hands frames from port to port and counts none as its own; rules see them where the kernel
+    # has br_netfilter, which Docker turns on.
+    Vantage.SAME_NETWORK: {Counter.VETH: Expected.EACH_REQUEST, Counter.FILTER: Expected.ANY}
+}
 TO_BRIDGE: Path = {Counter.BRIDGE: Expected.EACH_REQUEST, Counter.VETH: Expected.EACH_REQUEST}
 """To a container from its own host: sent, not forwarded."""
 TO_PROXY: Path = {
@@ -108,10 +118,17 @@ TO_PROXY: Path = {
     # By the load, and once more by docker-proxy towards the container.
     Counter.OPENED: Expected.TWICE_A_CONNECTION,
 }
+THROUGH_PROXY: Mapping[Vantage, Path] = {Vantage.HOST_LOOPBACK: TO_PROXY, Vantage.HOST_ADDRESS: TO_PROXY}
 PUBLISHED_LOCALLY: Mapping[Vantage, Path] = {
     # Docker's rule of the OUTPUT chain leaves 127.0.0.0/8 and ::1 out: docker-proxy listens there.
     Vantage.HOST_LOOPBACK: TO_PROXY,
     Vantage.HOST_ADDRESS: {**TO_BRIDGE, Counter.DNAT: Expected.EACH_CONNECTION},
+    **BESIDE,
+}
+HAIRPIN: Mapping[Vantage, Path] = {
+    # Without docker-proxy Docker's rule takes 127.0.0.0/8 in, and a route of loopback's addresses to docker0
+    # (route_localnet): masqueraded, it is the way of the host's own address.
+    Vantage.HOST_LOOPBACK: PUBLISHED_LOCALLY[Vantage.HOST_ADDRESS],
 }
 
 BY_ROOTLESSKIT: Path = {
@@ -143,6 +160,12 @@ IPV6_ENGINE: Mapping[str, Any] = {
     "experimental": True,
     "ip6tables": True,
 }
+IPV6_ENGINE_WITHOUT_RULES: Mapping[str, Any] = {
+    "ipv6": True,
+    "fixed-cidr-v6": DOCKER0_IPV6,
+    "ip6tables": False,
+}
+"""Docker 20.10's own default; since Docker 27 it has to be asked for."""
 
 _HOST_TRADE_OFFS = TradeOffs(
     ports="clash: one listener an address and port",
@@ -204,6 +227,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         publishes=True,
         path=PUBLISHED,
         local_paths=PUBLISHED_LOCALLY,
+        unproxied_paths=HAIRPIN,
         trade_offs=_BRIDGE_TRADE_OFFS,
     ),
     Mode.CONTAINER: NetworkMode(
@@ -278,7 +302,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         docker="bridge",
         reached_at_container=True,
         path=ROUTED_BRIDGE,
-        local_paths={Vantage.HOST_ADDRESS: TO_BRIDGE},
+        local_paths={Vantage.HOST_ADDRESS: TO_BRIDGE, **BESIDE},
         steps=(_pass_raw("{container_address}"), _accept("-d {container_address}"), _route(DOCKER0)),
         trade_offs=TradeOffs(
             ports="none shared: an address of its own",
@@ -296,6 +320,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         publishes=True,
         path=PUBLISHED,
         local_paths=PUBLISHED_LOCALLY,
+        unproxied_paths=HAIRPIN,
         trade_offs=replace(
             _BRIDGE_TRADE_OFFS,
             reachable_from="wherever the host is, by the published port; by name from its own network",
@@ -308,7 +333,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         docker="bridge",
         publishes=True,
         path=PROXIED,
-        local_paths={Vantage.HOST_LOOPBACK: TO_PROXY, Vantage.HOST_ADDRESS: TO_PROXY},
+        local_paths={**THROUGH_PROXY, **BESIDE},
         engine_options={"iptables": False},
         trade_offs=replace(
             _BRIDGE_TRADE_OFFS,
@@ -324,6 +349,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         container_address=LAN_CONTAINER,
         reached_at_container=True,
         path={},
+        local_paths={Vantage.SAME_NETWORK: {}},
         trade_offs=_LAN_TRADE_OFFS,
     ),
     Mode.IPVLAN: NetworkMode(
@@ -333,6 +359,7 @@ MODES: Mapping[Mode, NetworkMode] = {
         container_address=LAN_CONTAINER,
         reached_at_container=True,
         path={},
+        local_paths={Vantage.SAME_NETWORK: {}},
         trade_offs=replace(
             _LAN_TRADE_OFFS,
             advice="Take it instead of macvlan where the switch allows one MAC address a port.",
@@ -357,6 +384,38 @@ MODES: Mapping[Mode, NetworkMode] = {
         local_paths=PUBLISHED_LOCALLY,
         engine_options=IPV6_ENGINE,
         trade_offs=_BRIDGE_TRADE_OFFS,
+    ),
+    Mode.BRIDGE_IPV6_PROXIED: NetworkMode(
+        summary="a port published on IPv6 by docker-proxy alone: an engine with ip6tables off",
+        docker="bridge",
+        publishes=True,
+        ipv6=True,
+        path=PROXIED,
+        local_paths={**THROUGH_PROXY, **BESIDE},
+        engine_options=IPV6_ENGINE_WITHOUT_RULES,
+        trade_offs=replace(
+            _BRIDGE_TRADE_OFFS,
+            client_address="LOST: the server sees docker0's address",
+            firewall="the host's INPUT rules decide; Docker writes none of IPv6",
+            advice="Turn ip6tables on (Docker 27 does) where IPv6 shall be as IPv4 is.",
+        ),
+    ),
+    Mode.OVERLAY: NetworkMode(
+        summary="an attachable overlay network of a swarm: VXLAN between two Docker hosts, MTU 1450",
+        docker="bench-overlay",
+        network=DockerNetwork("overlay", OVERLAY_NETWORK),
+        reached_at_container=True,
+        path={Counter.VXLAN: Expected.EACH_REQUEST},
+        local_paths={Vantage.SAME_NETWORK: {}},
+        tried_from=Vantage.PEER,
+        trade_offs=TradeOffs(
+            ports="none shared: an address of its own",
+            replicas="one an address of the network",
+            client_address="kept inside the network",
+            firewall="none of the host's rules inside; between hosts UDP 4789 and 7946, TCP 2377 and 7946",
+            reachable_from="containers of the network on every host of the swarm, by name",
+            advice="Take it where containers of several hosts must meet; VXLAN takes 50 bytes a packet.",
+        ),
     ),
     Mode.ROOTLESS_BUILTIN: NetworkMode(
         summary="a user's own engine, its port carried by RootlessKit's builtin driver and by docker-proxy",

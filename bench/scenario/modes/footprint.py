@@ -22,6 +22,8 @@ class Counter(StrEnum):
     """Received and sent by Docker's bridges."""
     VETH = "veth_packets"
     """Received and sent by the host's ends of the containers' links."""
+    VXLAN = "vxlan_packets"
+    """Received and sent by the VXLAN links of overlay networks: put on, or taken off."""
     UPLINK = "uplink_packets"
     """Received and sent by the host's link to the switch."""
     LOOPBACK = "loopback_packets"
@@ -55,6 +57,8 @@ class Expected(StrEnum):
     TWICE_A_CONNECTION = "exactly two a connection"
     EACH_REQUEST = "at least two a request"
     SOME = "more than none"
+    ANY = "any number"
+    """Not judged: what a kernel does or does not, as it was built."""
 
 
 Path = Mapping[Counter, Expected]
@@ -92,6 +96,7 @@ UNITS = {
     Counter.FORWARDED: "packets forwarded",
     Counter.BRIDGE: "packets on Docker's bridges",
     Counter.VETH: "packets on containers' links",
+    Counter.VXLAN: "packets on VXLAN links",
     Counter.UPLINK: "packets on the uplink",
     Counter.LOOPBACK: "packets on the host's loopback",
     Counter.ACCEPTED: "connections accepted by the host itself",

@@ -23,6 +23,21 @@ class Vantage(StrEnum):
     """The Docker host itself, asking at 127.0.0.1 (::1), where the arm is then served."""
     HOST_ADDRESS = "host-address"
     """The Docker host itself, asking at the address that others use."""
+    SAME_NETWORK = "same-network"
+    """A container beside the server's, in the arm's own network, asking at the server's own address; in host
+    mode the Docker host itself."""
+    PEER = "peer"
+    """A container in the arm's mode on another Docker host, over the wire; in host mode that host itself."""
+
+    @property
+    def is_on_wire(self) -> bool:
+        """Whether requests reach the server's host by its uplink."""
+        return self in (Vantage.CLIENT, Vantage.PEER)
+
+    @property
+    def is_in_container(self) -> bool:
+        """Whether the load is in a container's network, which lives and ends with each server."""
+        return self in (Vantage.SAME_NETWORK, Vantage.PEER)
 
     @property
     def label(self) -> str:
@@ -31,6 +46,8 @@ class Vantage(StrEnum):
             Vantage.CLIENT: "the client host",
             Vantage.HOST_LOOPBACK: "the Docker host itself at its loopback",
             Vantage.HOST_ADDRESS: "the Docker host itself at the address that others use",
+            Vantage.SAME_NETWORK: "a container of the same network on the same Docker host",
+            Vantage.PEER: "a container of the same mode on another Docker host",
         }[self]
 
 
@@ -49,6 +66,8 @@ class Mode(StrEnum):
     IPVLAN = "ipvlan"
     HOST_IPV6 = "host-ipv6"
     BRIDGE_IPV6 = "bridge-ipv6"
+    BRIDGE_IPV6_PROXIED = "bridge-ipv6-proxied"
+    OVERLAY = "overlay"
     NATIVE = "native"
     ROOTLESS_BUILTIN = "rootless-builtin"
     ROOTLESS_SLIRP4NETNS = "rootless-slirp4netns"
@@ -62,6 +81,11 @@ class DockerNetwork:
     driver: str
     subnet: str
     options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_of_swarm(self) -> bool:
+        """Whether it spans the Docker hosts of a swarm, which is then made for it."""
+        return self.driver == "overlay"
 
 
 @dataclass(frozen=True)
@@ -119,7 +143,7 @@ class NetworkMode:
     summary: str
     docker: str | None
     path: Path
-    """From the client host; what all have in common (the uplink, the server's connections) is not named."""
+    """Over the wire; what all have in common (the uplink, the server's connections) is not named."""
     trade_offs: TradeOffs
     publishes: bool = False
     """A port of the host is mapped to the container's port 80."""
@@ -132,6 +156,10 @@ class NetworkMode:
     ipv6: bool = False
     local_paths: Mapping[Vantage, Path] = field(default_factory=dict)
     """From the Docker host itself; without a vantage from which the mode cannot be reached."""
+    unproxied_paths: Mapping[Vantage, Path] = field(default_factory=dict)
+    """What of `local_paths` is another where the engine has no docker-proxy (`lab.userland_proxy`)."""
+    tried_from: Vantage = Vantage.CLIENT
+    """From where it is known whether it can be had."""
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     """Of daemon.json: an engine of its own is started where the default one lacks them."""
     rootless: Rootless | None = None
@@ -152,15 +180,22 @@ class NetworkMode:
         held += [self.container_address] if self.container_address else []
         return frozenset(held)
 
-    def path_from(self, vantage: Vantage) -> Path:
-        """Every counter that a load from `vantage` must move."""
-        path = self.path if vantage is Vantage.CLIENT else self.local_paths.get(vantage, {})
-        # From wherever: this arm's server takes the load. It comes by the wire, or was opened here.
-        arrival: Path = (
-            {Counter.UPLINK: Expected.EACH_REQUEST}
-            if vantage is Vantage.CLIENT
-            else {Counter.OPENED: Expected.EACH_CONNECTION}
-        )
+    @property
+    def is_of_swarm(self) -> bool:
+        """Whether its network spans the Docker hosts of a swarm."""
+        return self.network is not None and self.network.is_of_swarm
+
+    def path_from(self, vantage: Vantage, *, userland_proxy: bool = True) -> Path:
+        """Every counter that a load from `vantage` must move, on an engine with docker-proxy or without."""
+        local = self.local_paths if userland_proxy else {**self.local_paths, **self.unproxied_paths}
+        path = self.path if vantage.is_on_wire else local.get(vantage, {})
+        # From wherever: this arm's server takes the load. It comes by the wire, or was opened here: by the
+        # Docker host itself, or in a network beside its own.
+        arrival: Path = {Counter.OPENED: Expected.EACH_CONNECTION}
+        if vantage.is_on_wire:
+            arrival = {Counter.UPLINK: Expected.EACH_REQUEST}
+        elif vantage.is_in_container and not self.in_host_network:
+            arrival = {}
         return {Counter.SERVED: Expected.EACH_CONNECTION, **arrival, **path}
 
     @property

@@ -77,6 +77,7 @@ class GateKind(StrEnum):
     PATH_FORWARDED = "path: forwarded packets", Blame.PATH
     PATH_BRIDGE = "path: bridge packets", Blame.PATH
     PATH_VETH = "path: veth packets", Blame.PATH
+    PATH_VXLAN = "path: vxlan packets", Blame.PATH
     PATH_UPLINK = "path: uplink packets", Blame.PATH
     PATH_LOOPBACK = "path: loopback packets", Blame.PATH
     PATH_ACCEPTED = "path: accepted connections", Blame.PATH
@@ -99,6 +100,7 @@ class GateKind(StrEnum):
     SET_FORWARDED = "path of the set: forwarded packets", Blame.PATH
     SET_BRIDGE = "path of the set: bridge packets", Blame.PATH
     SET_VETH = "path of the set: veth packets", Blame.PATH
+    SET_VXLAN = "path of the set: vxlan packets", Blame.PATH
     SET_UPLINK = "path of the set: uplink packets", Blame.PATH
     SET_LOOPBACK = "path of the set: loopback packets", Blame.PATH
     SET_ACCEPTED = "path of the set: accepted connections", Blame.PATH

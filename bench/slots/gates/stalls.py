@@ -1,7 +1,7 @@
 """Stalls: no connection stood still until the slot's end."""
 
 from bench.slots.gates.gate import Gate, GateKind
-from bench.slots.stalls import Stalls
+from bench.slots.stalls_record import Stalls
 
 
 def check_stalls(stalls: Stalls | None) -> Gate:

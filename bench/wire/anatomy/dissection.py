@@ -55,6 +55,7 @@ def dissect(
 def _dissect_arm(scenario: Scenario, captured: Sequence[Captured]) -> ArmAnatomy:
     first = captured[0]
     network = scenario.network(scenario.arm(first.arm))
+    vantage = conditions(scenario)[first.condition].load.vantage
     hops = [capture.hops for capture in captured]
     middles = [middle_half(wire_latency_ns(capture)) for capture in hops]
     losses: Counter[str] = Counter()
@@ -70,7 +71,7 @@ def _dissect_arm(scenario: Scenario, captured: Sequence[Captured]) -> ArmAnatomy
         hops=tuple(
             NamedHop(
                 row=row,
-                title=title_hop(network, hop.group, hop.ends, name_served(scenario)),
+                title=title_hop(network, hop.group, hop.ends, name_served(scenario), vantage),
                 mean=_mean(
                     [hop_ns(c.rows[middle], hop).mean() for c, middle in zip(hops, middles, strict=True)],
                     sessions_of(hops),

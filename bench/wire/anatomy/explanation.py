@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.judgement.change import Change, pair_conditions
 from bench.judgement.comparison import Compared, Comparison
-from bench.scenario.conditions import Condition
+from bench.scenario.conditions import Condition, conditions
 from bench.scenario.metric import Metric
 from bench.scenario.scenario import Scenario
 from bench.scenario.served import name_served
@@ -121,8 +121,16 @@ def _explain(
 
 def _list_bars(scenario: Scenario, step: Step, old: ArmAnatomy, new: ArmAnatomy) -> Iterator[Bar]:
     if not step.parts:
-        networks = [scenario.network(scenario.arm(arm.arm)) for arm in (new, old)]
-        titles = [title_hop(network, step.group, step.ends, name_served(scenario)) for network in networks]
+        titles = [
+            title_hop(
+                scenario.network(scenario.arm(arm.arm)),
+                step.group,
+                step.ends,
+                name_served(scenario),
+                conditions(scenario)[arm.condition].load.vantage,
+            )
+            for arm in (new, old)
+        ]
         title = " instead of ".join(dict.fromkeys(titles))
         yield Bar(title=title, group=step.group, us=step.difference_us, ci95=step.ci95)
         return

@@ -15,13 +15,18 @@ from bench.results import files
 from bench.scenario.conditions import conditions
 from bench.scenario.load import Load
 from bench.scenario.model import Arm, LabSettings
-from bench.scenario.modes.model import Mode
+from bench.scenario.modes.catalogue import MODES
+from bench.scenario.modes.model import Mode, Vantage
 from bench.scenario.plan import Slot
 from bench.scenario.scenario import Scenario
 from bench.slots.surroundings import Facts
 
 ARMS = (
-    *(Arm(name=mode, mode=mode) for mode in Mode if mode is not Mode.CONTAINER),
+    *(
+        Arm(name=mode, mode=mode)
+        for mode, network in MODES.items()
+        if mode is not Mode.CONTAINER and network.tried_from is Vantage.CLIENT
+    ),
     Arm(name="host-mapped", mode="container:host"),
     Arm(name="bridge-mapped", mode="container:bridge"),
     Arm(name="second-address", mode="host", address="198.18.0.200", port=8080),

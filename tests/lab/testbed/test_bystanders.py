@@ -21,13 +21,13 @@ def alone_afterwards(bed: Bed) -> Iterator[None]:
     bed.arrange(LabSettings())
     assert standing(bed) == []
     assert not any(
-        "bench-bystanders" in network.name for network in bed.engines["docker1"].client.networks.list()
+        "bench-bystanders" in str(network.name) for network in bed.engines["docker1"].client.networks.list()
     )
 
 
 def standing(bed: Bed) -> list[str]:
     found = bed.engines["docker1"].client.containers.list(all=True)
-    return sorted(container.id for container in found if "bystander" in container.name)
+    return sorted(str(container.id) for container in found if "bystander" in str(container.name))
 
 
 def failed_paths(record: object) -> list[str]:

@@ -31,6 +31,7 @@ TAPS = {
     "user-bridge": TO_CONTAINER,
     "proxy": TO_CONTAINER,
     "bridge-ipv6": TO_CONTAINER,
+    "bridge-ipv6-proxied": TO_CONTAINER,
     "rootless-builtin": TO_ROOTLESS,
     "rootless-slirp4netns": TO_ROOTLESS,
     "bridge-mapped": TO_CONTAINER,
@@ -101,9 +102,15 @@ def test_a_published_port_s_address_is_rewritten_between_the_uplink_and_the_brid
     assert routed.addresses("client") == routed.addresses("container")
 
 
-def test_docker_proxy_hides_the_client_from_the_container(measured: dict[str, Captured]) -> None:
-    proxied = measured["proxy"]
+@pytest.mark.parametrize("arm", ["proxy", "bridge-ipv6-proxied"])
+def test_docker_proxy_hides_the_client_from_the_container(arm: str, measured: dict[str, Captured]) -> None:
+    proxied = measured[arm]
     assert proxied.addresses("uplink").isdisjoint(proxied.addresses("bridge"))
+
+
+def test_rules_of_ip6tables_leave_a_client_s_own_ipv6_address(measured: dict[str, Captured]) -> None:
+    mapped = measured["bridge-ipv6"]
+    assert len(mapped.addresses("uplink") & mapped.addresses("container")) == 1
 
 
 def test_the_packets_that_are_kept_are_a_beginning_of_the_capture(measured: dict[str, Captured]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -12,7 +13,7 @@ from bench.scenario.model import LabSettings
 from bench.slots.gates.gate import GateKind
 from tests.lab.testbed.conftest import measure
 
-PAGE = 65_536
+PAGE: Final = 65_536
 FAULT = {"uplink_mtu": 1400, "too_big_icmp": False}
 SAMPLED = Load(
     model="open",

@@ -21,9 +21,13 @@ from bench.wire.hops import REST_HOP, SERVER_HOP, Group
 
 SERVER = "server"
 ROOTLESS = "rootless"
-PLACES = ("client", "uplink", ROOTLESS, "bridge", "veth", "container", SERVER)
-"""Boxes of a path, from left to right; those that a mode does not have stay empty. That of rootless engines
-is left out where no arm has one."""
+PEER = "peer"
+PLACES = ("client", PEER, "uplink", ROOTLESS, "bridge", "veth", "container", SERVER)
+"""Boxes of a path, from left to right; those that a mode does not have stay empty."""
+RARE = {PEER, ROOTLESS}
+"""Left out where no arm has one."""
+INSTEAD = {"vxlan": "bridge"}
+"""Places in another's column: no path has both."""
 BOX_WIDTH, BOX_HEIGHT, ZONE_EDGE = 0.46, 0.34, 0.27
 EDGE_LETTERS = 18
 """Letters of the words on an edge that is a column long."""
@@ -32,8 +36,8 @@ EDGE_LETTERS = 18
 def draw_paths(run: Run) -> Figure:
     """The way of a request, an arm a row: places as boxes, and between them the median us of each hop."""
     arms = run.anatomy.arms
-    has_rootless = any(ROOTLESS in arm.taps for arm in arms)
-    places = [place for place in PLACES if place != ROOTLESS or has_rootless]
+    passed = {place for arm in arms for place in arm.taps}
+    places = [place for place in PLACES if place not in RARE - passed]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_IN, 1.62 * len(arms) + 0.1), layout="constrained")
         grid = figure.subplots(len(arms), 1, squeeze=False)
@@ -47,13 +51,14 @@ def _draw_path(run: Run, axes: Axes, arm: ArmAnatomy, places: Sequence[str]) -> 
     axes.set_xlim(-0.36, last + 0.36)
     axes.set_ylim(-1.22, 1.34)
     axes.axis("off")
-    _draw_zone(axes, 0, 0, "client's host")
+    uplink = places.index("uplink")
+    _draw_zone(axes, 0, uplink - 1, "client's host")
     own = places.index("container") if arm.taps[-1] == "container" else last + 1
-    _draw_zone(axes, 1, own - 1, "Docker host")
+    _draw_zone(axes, uplink, own - 1, "Docker host")
     if own <= last:
         _draw_zone(axes, own, last, "container")
     boxes = [*arm.taps, SERVER]
-    columns = {place: places.index(place) for place in boxes}
+    columns = {place: places.index(INSTEAD.get(place, place)) for place in boxes}
     for place, x in columns.items():
         _draw_box(axes, place, x)
     hops = {hop.row.name: hop for hop in arm.hops}
