@@ -27,7 +27,7 @@ from bench.lab.servers.server import Order, Server, prepare, take_step
 from bench.lab.servers.site import Site
 from bench.lab.servers.swarm import provide_network
 from bench.scenario.model import Arm
-from bench.scenario.modes.model import NetworkMode
+from bench.scenario.modes.model import NetworkMode, Vantage
 from bench.slots.starts import ContainerStart
 
 LOOK_S = 0.001
@@ -108,6 +108,13 @@ class Fleet:
             for future in futures:
                 future.result()
 
+    @property
+    def is_at_container(self) -> bool:
+        """Whether each is asked at its own address, and not at its host's."""
+        if self.site.vantage is Vantage.SAME_NETWORK:
+            return not self.network.in_host_network
+        return self.network.reached_at_container and self.site.vantage is not Vantage.HOST_LOOPBACK
+
     def server(self, member: Member) -> Server:
         """The container as others know a server."""
         assert member.container
@@ -139,7 +146,7 @@ class Fleet:
         member.stamp("start_asked_ns")
         start_container(member.container, order.doing)
         member.stamp("started_ns")
-        if not self.network.reached_at_container:
+        if not self.is_at_container:
             member.endpoint = Endpoint(order.address, order.port)
             tell(member.number, member.endpoint)
         member.container.reload()
@@ -147,7 +154,7 @@ class Fleet:
         if not pid:
             raise ended_at_once(order.doing, member.container)
         member.pid = pid
-        if self.network.reached_at_container:
+        if self.is_at_container:
             self._reach(member)
             assert member.endpoint
             tell(member.number, member.endpoint)
@@ -155,7 +162,7 @@ class Fleet:
     def _reach(self, member: Member) -> None:
         """Take the steps by hand by which a container is reached at its own address."""
         assert member.container
-        inside = self.network.container_address or address_in(member.container)
+        inside = self.network.container_address or address_in(member.container, ipv6=self.network.ipv6)
         values = {
             "address": member.order.address,
             "port": member.order.port,

@@ -52,8 +52,9 @@ def draw_starts(run: Run) -> Figure:
         ]
         axes.set_yticks(range(len(lines)), names)
         lay_lines(axes, len(lines))
-        axes.margins(x=0.25)
-        axes.set_xlim(left=0)
+        axes.set_xlim(
+            0, 1.35 * max(found[metric] for _, _, found in lines for metric, _ in STAGES)
+        )  # Room for the numbers.
         axes.set_xlabel("ms since the first container was asked for")
         keys = [
             Patch(color=COLOUR, alpha=shade, linewidth=0, label=name)
