@@ -185,8 +185,14 @@ def require_set(site: Site, facts: Facts, arm: Arm) -> None:
 
 
 def _count_rules(site: Site, server: Server, network: NetworkMode) -> RulesMet | None:
-    """None where the packets cross no IPv4 stack of the Docker host, or its rules cannot be read."""
+    """None where the packets cross no IPv4 stack of the Docker host, or its rules cannot be read.
+
+    Nor of rules that are another namespace's (RootlessKit's, an overlay's), or of a load from a container.
+    """
     host, at = site.engine.host, server.endpoint
+    is_overlay = network.network is not None and network.network.driver == "overlay"
+    if site.engine.rootless_pid or site.vantage.is_in_container or is_overlay:
+        return None
     if ":" in at.address or not (network.in_host_network or network.path_from(site.vantage).keys() & CROSSED):
         return None
     firewall = read_firewall(host)
