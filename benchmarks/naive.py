@@ -22,7 +22,8 @@ from bench.lab.hosts import requirements
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
 from bench.lab.instruments.idle_states import hold_idle_states
-from bench.measure.testbed import Bed, prepare_bed
+from bench.measure.lab_testbed import prepare_bed
+from bench.measure.testbed import Bed
 from bench.results import files
 from bench.scenario.conditions import Condition, conditions
 from bench.scenario.load import Load

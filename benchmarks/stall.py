@@ -16,7 +16,8 @@ from bench.generator.asks import page_asks
 from bench.lab.hosts import requirements
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
-from bench.measure.testbed import Bed, prepare_bed
+from bench.measure.lab_testbed import prepare_bed
+from bench.measure.testbed import Bed
 from bench.results import files
 from bench.scenario.conditions import conditions
 from bench.scenario.load import Load

@@ -18,8 +18,9 @@ from bench.lab.hosts.lock import machine_lock
 from bench.lab.instruments.core_speed import measure_pauses
 from bench.measure.generators import measure_generators
 from bench.measure.interleaving import measure_set
+from bench.measure.lab_testbed import prepare_bed
 from bench.measure.slot import measure_slot
-from bench.measure.testbed import Bed, prepare_bed
+from bench.measure.testbed import Bed
 from bench.records.calibration import BeyondWire, Calibration, Floor, find_floor, find_pauses
 from bench.records.run import SlotRecord
 from bench.results import columns, files, store

@@ -11,7 +11,7 @@ from bench.lab.hosts.lock import machine_lock
 from bench.lab.hosts.requirements import Requirement, requirements
 from bench.lab.servers.engine_root import SUITES, cached_suites
 from bench.measure.availability import find_gaps
-from bench.measure.testbed import prepare_bed
+from bench.measure.lab_testbed import prepare_bed
 from bench.results import files
 from bench.scenario.engine_source import EngineSource
 from bench.scenario.load import Load

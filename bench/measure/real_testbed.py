@@ -19,8 +19,9 @@ from bench.lab.remote.machine import RealMachine
 from bench.lab.servers.own_image import Own
 from bench.measure import settings
 from bench.measure.engine_failures import explained
+from bench.measure.lab_testbed import verify_host_mode
 from bench.measure.provision import describe_images, gather
-from bench.measure.testbed import Bed, verify_host_mode
+from bench.measure.testbed import Bed
 from bench.records.environment import REMOTE, SAME_KERNEL_LAB, HostFacts, LabFacts, RealHostFacts
 from bench.scenario.conditions import conditions
 from bench.scenario.hosts import HostsFile

@@ -16,9 +16,10 @@ from bench.lab.hosts import machine
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.servers.image import Image
 from bench.lab.servers.own_image import Own
+from bench.measure.lab_testbed import prepare_bed
 from bench.measure.progress import Progress
 from bench.measure.real_testbed import prepare_real_bed
-from bench.measure.testbed import Bed, prepare_bed
+from bench.measure.testbed import Bed
 from bench.records.environment import ImageFacts, MachineFacts
 from bench.records.run import Status
 from bench.results import files

@@ -11,7 +11,8 @@ from bench.scenario.factors import FACTORS
 from bench.scenario.given_sysctls import faults_of_sysctls
 from bench.scenario.interleaving import faults_of_interleaving
 from bench.scenario.link_faults import faults_of_links
-from bench.scenario.load import RAW_ENGINES, Load
+from bench.scenario.load import RAW_ENGINES
+from bench.scenario.load_faults import faults_of_load
 from bench.scenario.lookup_faults import faults_of_lookups
 from bench.scenario.messages import describe_fault, suggest_factor
 from bench.scenario.modes.model import Mode, Vantage
@@ -117,60 +118,6 @@ def _faults_of_factors(asked: Tables) -> Iterator[str]:
         yield "load.wrk_witness_s: the witness stands beside the raw engine only"
 
 
-def _faults_of_keep_alive(asked: Tables) -> Iterator[str]:
-    if {asked.load.keep_alive, *asked.factors.get("load.keep_alive", ())} == {True}:
-        return
-    if not {asked.load.engine, *asked.factors.get("load.engine", ())} <= RAW_ENGINES:
-        yield "load.keep_alive: a connection a request is made by the raw engine only"
-
-
-def _faults_of_workers(asked: Tables) -> Iterator[str]:
-    load, factors = asked.load, asked.factors
-    counts = {load.workers, *factors.get("load.workers", ())}
-    if counts == {1}:
-        return
-    if not {load.engine, *factors.get("load.engine", ())} <= RAW_ENGINES:
-        yield "load.workers: a load is shared by the raw engine's workers only"
-    if load.measures_cpu:
-        yield "load.workers: CPU per request is measured of one worker (load.pacing sleep)"
-    if asked.schedule.interleave is not None:
-        yield "load.workers: arms take turns (schedule.interleave) with one worker"
-    fewest = min((load.connections, *factors.get("load.connections", ())))
-    most = max((count for count in counts if isinstance(count, int)), default=1)
-    if most > fewest:
-        yield f"load.workers: {most} workers need a connection each, and there are {fewest}"
-
-
-def _faults_of_locustfile(asked: Tables) -> Iterator[str]:
-    """What a locustfile needs, and what it says itself or cannot have; more is of the raw engines alone."""
-    load, factors = asked.load, asked.factors
-    if len(factors.get("load.engine", ())) > 1 and "locustfile" in factors["load.engine"]:
-        yield (
-            "factors.load.engine: a locustfile is another load than the other engines', and is compared with"
-            " none of them; give it a scenario of its own"
-        )
-    if not load.by_locustfile:
-        if load.locustfile is not None:
-            yield f"load.locustfile: is of load.engine locustfile, and load.engine is {load.engine}"
-        return
-    if load.locustfile is None:
-        yield "load.locustfile: is missing: load.engine locustfile needs the file, such as users.py"
-    if {load.page_bytes, *factors.get("load.page_bytes", ())} != {Load().page_bytes}:
-        yield "load.page_bytes: a locustfile says itself what it asks for"
-    if True in {asked.lab.taps, *factors.get("lab.taps", ())}:
-        yield "lab.taps: follow requests of the raw engine, not those of a locustfile"
-
-
-def _faults_of_thinking(asked: Tables) -> Iterator[str]:
-    load, factors = asked.load, asked.factors
-    if not any((load.think_us, *factors.get("load.think_us", ()))):
-        return
-    if load.is_open:
-        yield "load.think_us: an open loop's requests leave at their times, and nobody thinks"
-    if not {load.engine, *factors.get("load.engine", ())} <= RAW_ENGINES:
-        yield "load.think_us: the raw engines alone think"
-
-
 def _faults_of_vantage(asked: Tables) -> Iterator[str]:
     vantages = (asked.load.vantage, *asked.factors.get("load.vantage", ()))
     taps = (asked.lab.taps, *asked.factors.get("lab.taps", ()))
@@ -185,34 +132,6 @@ def _faults_of_capacity(asked: Tables) -> Iterator[str]:
         yield 'capacity: needs load.model = "open" without load.rate_rps, which is what it looks for'
     if asked.factors:
         yield "capacity: has no factors; its workloads are capacity.keep_alive"
-
-
-def _faults_of_loop(asked: Tables) -> Iterator[str]:
-    """What an open loop needs and a closed one cannot have; of `[load]` and of the factors."""
-    if not asked.load.is_open:
-        model = asked.load.model
-        given = {
-            "load.rate_rps": asked.load.rate_rps,
-            "load.arrivals": asked.load.arrivals != "poisson",
-            "load.pacing": asked.load.pacing != "spin",
-        }
-        for key, present in given.items():
-            if present:
-                yield f"{key}: is of the open model, and load.model is {model}"
-            if key in asked.factors:
-                yield f"factors.{key}: is of the open model, and load.model is {model}"
-        return
-    if asked.load.by_locustfile:
-        yield "load.model: a locustfile is a closed loop: its users ask when it says (so no CPU a request)"
-        return
-    if asked.capacity is None and asked.load.rate_rps is None and "load.rate_rps" not in asked.factors:
-        yield "load.rate_rps: is missing: the open model needs the rate of its arrivals"
-    if asked.load.engine not in RAW_ENGINES:
-        yield f"load.engine: the open model has the raw engine only, not {asked.load.engine}"
-    if set(asked.factors.get("load.engine", ())) - RAW_ENGINES:
-        yield "factors.load.engine: the open model has the raw engine only"
-    if asked.load.wrk_witness_s:
-        yield "load.wrk_witness_s: wrk drives a closed loop, which is no witness of an open one"
 
 
 def _faults_of_taps(asked: Tables) -> Iterator[str]:
@@ -282,12 +201,8 @@ FAULTS = (
     _faults_of_ladder,
     _faults_of_factors,
     _faults_of_size,
-    _faults_of_loop,
-    _faults_of_keep_alive,
-    _faults_of_workers,
-    _faults_of_thinking,
+    faults_of_load,
     faults_of_lookups,
-    _faults_of_locustfile,
     _faults_of_taps,
     _faults_of_vantage,
     _faults_of_engine,

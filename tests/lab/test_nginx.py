@@ -9,7 +9,8 @@ import pytest
 from bench.lab.hosts.lock import machine_lock
 from bench.lab.servers.own_image import Own
 from bench.measure.deployment import deploy
-from bench.measure.testbed import Bed, prepare_bed
+from bench.measure.lab_testbed import prepare_bed
+from bench.measure.testbed import Bed
 from bench.measure.window import measure_window
 from bench.results import files
 from bench.scenario.conditions import conditions

@@ -12,7 +12,8 @@ import pytest
 from bench.lab.hosts.host import network_of
 from bench.lab.hosts.lock import machine_lock
 from bench.measure.availability import find_gaps
-from bench.measure.testbed import Bed, prepare_bed
+from bench.measure.lab_testbed import prepare_bed
+from bench.measure.testbed import Bed
 from bench.results import files
 from bench.scenario.conditions import conditions
 from bench.scenario.load import Load

@@ -8,8 +8,8 @@ import pytest
 
 import bench as api
 from bench.lab.hosts.lock import machine_lock
+from bench.measure.lab_testbed import prepare_bed
 from bench.measure.starting import measure_start
-from bench.measure.testbed import prepare_bed
 from bench.records.run import SlotRecord
 from bench.results import files
 from bench.results.verification import verify_all

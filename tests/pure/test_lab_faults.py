@@ -29,6 +29,7 @@ def make_bed(dead_engines: str = "") -> Any:
         place=partial(docker_host_of, scenario),
         lacks={},
         missing={},
+        find_missing=lambda *_: None,
         describe_dead_engines=lambda: dead_engines,
     )
 

@@ -10,7 +10,7 @@ from bench.generator.client import Generator
 from bench.generator.elsewhere import GeneratorElsewhere
 from bench.judgement.across_runs.comparability import require_comparable
 from bench.judgement.across_runs.history import trace_lines
-from bench.measure.preview import planned_changes
+from bench.measure.planned_changes import planned_changes
 from bench.records.run import RunRecord
 from bench.report.run.answer import answer_sentence
 from bench.report.run.cautions import find_cautions

@@ -11,7 +11,7 @@ from bench.errors import EnvironmentLacks, InputError
 from bench.lab.hosts.command import CommandFailed
 from bench.lab.servers.engine import engine_argv
 from bench.lab.servers.rootless import require_rootless
-from bench.measure.preview import planned_changes
+from bench.measure.planned_changes import planned_changes
 from bench.scenario.model import Arm
 from bench.scenario.modes.addresses import BENCHMARK_RANGES
 from bench.scenario.modes.catalogue import MODES

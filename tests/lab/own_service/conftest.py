@@ -10,8 +10,9 @@ import pytest
 
 from bench.lab.hosts.lock import machine_lock
 from bench.lab.servers.own_image import Own
+from bench.measure.lab_testbed import prepare_bed
 from bench.measure.slot import measure_slot
-from bench.measure.testbed import Bed, prepare_bed
+from bench.measure.testbed import Bed
 from bench.records.run import SlotRecord
 from bench.results import files
 from bench.scenario.conditions import conditions
