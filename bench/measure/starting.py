@@ -170,8 +170,7 @@ def _check(bed: Bed, started: Fleet, deployment: Deployment) -> list[Gate]:
 def _check_machine(quiet: Activity, record: StartsRecord) -> list[Gate]:
     """Who else was busy. New processes are the engine's own here, and its business."""
     found = check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share)
-    load_s = (record.containers[-1].removed_ns - record.containers[0].create_asked_ns) / 1e9
     return [
         *(gate for gate in found if gate.name is not GateKind.NEW_PROCESSES),
-        *check_still(quiet.seconds, load_s, quiet.slept_s, 0, 0),
+        *check_still(quiet.seconds, record.span_s, quiet.slept_s, 0, 0),
     ]

@@ -73,6 +73,12 @@ class StartsRecord(Stored):
     """Between two looks at who listens: the listening stamps may be so late."""
     footprint: EngineFootprint
 
+    @property
+    def span_s(self) -> float:
+        """From the first thing that was asked for to the end of the last, in whatever order they ended."""
+        asked_ns = min(container.create_asked_ns for container in self.containers)
+        return (max(container.removed_ns for container in self.containers) - asked_ns) / 1e9
+
 
 def measure_starts(record: StartsRecord) -> dict[Metric, float]:
     """A slot's metrics: of the last of its containers, since the first was asked for."""

@@ -121,6 +121,12 @@ def test_a_slots_times_are_those_of_its_last_container_since_the_first_was_asked
     }
 
 
+def test_a_slot_lasts_until_the_last_removal_whichever_container_it_is_of() -> None:
+    starts = make_starts(containers=2)
+    late = starts.containers[0].model_copy(update={"removed_ns": 9_000 * MS})
+    assert starts.model_copy(update={"containers": (late, starts.containers[1])}).span_s == pytest.approx(4.0)
+
+
 def test_a_load_that_starts_has_the_metrics_of_starting_and_no_other_load_has_them() -> None:
     of_start = set(measure_starts(make_starts()))
     assert set(measured_metrics(START)) == set(compared_metrics(START)) == of_start

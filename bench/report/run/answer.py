@@ -89,7 +89,7 @@ def describe_vantage(run: Run) -> str:
 
 def answer_sentence(run: Run) -> str:
     """The run's answer in one sentence, with its interval and its scope; first, whether it may be used."""
-    said = (describe_faults(f"run {run.record.id}", run.faults), _answer(run), name_stalled(run))
+    said = (describe_faults(f"run {run.record.id}", run.faults), name_stalled(run), _answer(run))
     return " ".join(filter(None, said))
 
 
