@@ -17,7 +17,7 @@ from bench.judgement.comparison import Size, Word, choose_word
 from bench.judgement.effect import BOOTSTRAP_DISAGREES, UNBOUNDED, excludes_one, measure_effect
 from bench.judgement.samples import Measured
 from bench.judgement.splits import Split, describe_doubt, find_doubt
-from bench.scenario.conditions import name_setting
+from bench.scenario.conditions import name_level, name_setting
 from bench.scenario.metric import Metric
 from bench.scenario.scenario import Scenario
 from bench.statistics.estimate import correct_by_holm
@@ -116,7 +116,7 @@ def pair_conditions(scenario: Scenario, unavailable: Collection[int] = ()) -> It
         for index, levels in enumerate(combinations):
             groups.setdefault(levels[:place] + levels[place + 1 :], []).append(index)
         for group in groups.values():
-            names = {index: str(combinations[index][place]).lower() for index in group}
+            names = {index: name_level(combinations[index][place]) for index in group}
             present = [index for index in group if index not in unavailable]
             for index in present[1:]:
                 first, reference = names[group[0]], names[present[0]]

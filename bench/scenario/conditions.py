@@ -24,9 +24,14 @@ class Condition(Frozen):
         return not self.lab.taps
 
 
+def name_level(level: object) -> str:
+    """As people and tables name it: `16`, `true`; an empty text is `none`."""
+    return "none" if level == "" else str(level).lower()
+
+
 def name_setting(factor: str, level: object) -> str:
-    """A factor's level as people and tables name it: `connections=16`, `taps=true`, `sysctls=none`."""
-    return f"{factor.split('.')[1]}={'none' if level == '' else str(level).lower()}"
+    """A factor with its level: `connections=16`, `taps=true`, `sysctls=none`."""
+    return f"{factor.split('.')[1]}={name_level(level)}"
 
 
 def conditions(scenario: Scenario) -> tuple[Condition, ...]:

@@ -72,6 +72,11 @@ def test_every_level_is_compared_once_with_its_factors_first_level_and_nothing_e
         assert pair.notes == ()
 
 
+def test_a_level_that_is_an_empty_text_has_a_name() -> None:
+    [pair] = pair_conditions(make_factors({"lab.veth_offloads_off": ("", "gro")}))
+    assert (pair.reference_level, pair.level) == ("none", "gro")
+
+
 def test_the_next_level_is_the_reference_where_the_first_is_unavailable() -> None:
     engines = {"lab.engine": ("machine", "debian:bookworm", "debian:trixie")}
     [pair] = pair_conditions(make_factors(engines), unavailable=[0])
