@@ -7,7 +7,10 @@ import signal
 import socket
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 import bench as api
 from bench import paths
@@ -117,6 +120,15 @@ def test_a_run_removes_what_a_killed_one_left_keeps_others_out_shows_itself_and_
     assert folders_of_runs() == []
 
 
+@pytest.fixture
+def _hangs_up() -> Iterator[None]:
+    """Tests that run under nohup ignore SIGHUP, and so does what they start: as a run under nohup shall."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_hangs_up")
 def test_a_run_interrupted_at_any_moment_ends_by_itself_and_leaves_nothing(
     tmp_path: Path, start_bench: Starter
 ) -> None:
