@@ -23,9 +23,9 @@ from tests.pure.verdicts import ENGINES
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium here: `make test` installs it on Debian")
 
-OF_OTHER_RUNS = {"anatomy", "cpu", "hosts", "requests", "service"}
-"""Sections of open loops, with taps or a sleeping generator, of real hosts, and of a service of one's own;
-`full` is none of them."""
+OF_OTHER_RUNS = {"anatomy", "cpu", "hosts", "names", "requests", "service", "stalls", "starts"}
+"""Sections of open loops, with taps or a sleeping generator, of real hosts, lookups, starts, stalls, and of a
+service of one's own; `full` is none of them."""
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
