@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -71,17 +72,21 @@ def main() -> NoReturn:
     """Run the command line and exit with a code of the contract."""
     open_streams()
     interrupts.heed()
-    code = run_app()
+    code = run_app(leave=os._exit)
     interrupts.heed_no_more()
     sys.exit(code)
 
 
-def run_app() -> int:
-    """Run the command line; returns the exit code."""
+def run_app(leave: Callable[[int], int] = int) -> int:
+    """Run the command line; returns the exit code.
+
+    `leave`: how the process ends where there is not enough memory. All is taken back by then; but libraries
+    of which half is mapped are not to be taken down, which ends in a segmentation fault.
+    """
     try:
         return _run()
     except MemoryError:  # Of the command, or of what would have said what became of it.
-        return _refuse_for_want_of_memory()
+        return leave(_refuse_for_want_of_memory())
 
 
 def _run() -> int:

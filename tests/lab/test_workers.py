@@ -166,7 +166,7 @@ def test_a_worker_that_joins_in_a_load_makes_it_none(master: Master, order: Driv
     joiner = threading.Thread(target=join)
     joiner.start()
     try:
-        joined = master.drive(order.model_copy(update={"measure_s": 8.0}))
+        joined = master.drive(order.model_copy(update={"measure_s": 30.0}))
     finally:
         joiner.join()
         strangers[0].kill()
