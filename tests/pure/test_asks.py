@@ -246,7 +246,7 @@ def test_a_body_that_does_not_fit_at_once_is_sent_to_its_end(kept: bool) -> None
             if kept
             else FreshConnections(at(port), Mix(asks), 1, log)
         )
-        loop.drive(after(0.001), do_nothing)
+        loop.drive(after(0.1), do_nothing)
         loop.drain(after(PATIENCE_S), do_nothing)
         loop.close()
 
