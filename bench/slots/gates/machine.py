@@ -17,11 +17,6 @@ MAX_STEAL_SHARE = 0.02
 """Share of the cores' time that the hypervisor took away, of ticks (4 ms), so coarse for short slots."""
 
 
-MAX_STEAL_OF_STARTS = 0.05
-"""Of slots that start containers: by as much of it a start takes longer at most, and that is half of the
-smallest margin of what is measured there. A tick is half a percent of the shortest such slot."""
-
-
 MAX_IDLE_CORES = 0.1
 """A tenth of a core, at 3,000 requests a second, is 33 us of each: what comes and goes must be far less."""
 
@@ -64,12 +59,7 @@ def check_idle(idle_cores: float) -> list[Gate]:
     ]
 
 
-def check_quiet(
-    stray_cpu: Mapping[str, float],
-    new_processes_per_s: float,
-    steal_share: float,
-    most_steal: float = MAX_STEAL_SHARE,
-) -> list[Gate]:
+def check_quiet(stray_cpu: Mapping[str, float], new_processes_per_s: float, steal_share: float) -> list[Gate]:
     """Gates on the machine during the slot. `stray_cpu`: process -> share of one core."""
     busiest = max(stray_cpu, key=stray_cpu.__getitem__, default="")
     seen = stray_cpu.get(busiest, 0.0)
@@ -91,9 +81,9 @@ def check_quiet(
         ),
         Gate(
             name=GateKind.STEAL,
-            passed=steal_share <= most_steal,
+            passed=steal_share <= MAX_STEAL_SHARE,
             seen=round(steal_share, GateKind.STEAL.decimals),
-            limit=most_steal,
+            limit=MAX_STEAL_SHARE,
             unit="share of the cores' time taken by the hypervisor, at most",
         ),
     ]
