@@ -30,7 +30,7 @@ from bench.scenario.plan import Slot
 from bench.scenario.starting import more_ports, own_port
 from bench.slots.gates.gate import Gate, GateKind
 from bench.slots.gates.identity import check_identity
-from bench.slots.gates.machine import MAX_STEAL_OF_STARTS, check_quiet, check_still
+from bench.slots.gates.machine import check_quiet, check_still
 from bench.slots.gates.path import check_namespaces
 from bench.slots.starts import StartsRecord, measure_starts
 from bench.slots.surroundings import digest
@@ -169,7 +169,7 @@ def _check(bed: Bed, started: Fleet, deployment: Deployment) -> list[Gate]:
 
 def _check_machine(quiet: Activity, record: StartsRecord) -> list[Gate]:
     """Who else was busy. New processes are the engine's own here, and its business."""
-    found = check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share, MAX_STEAL_OF_STARTS)
+    found = check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share)
     return [
         *(gate for gate in found if gate.name is not GateKind.NEW_PROCESSES),
         *check_still(quiet.seconds, record.span_s, quiet.slept_s, 0, 0),

@@ -117,6 +117,13 @@ class Metric(StrEnum):
         return self.about.column.rpartition(", ")[0] or self.about.column
 
 
+def _time_of_start(label: str, column: str, describes: str) -> _About:
+    """A time of containers that are started together."""
+    return _About(
+        label=label, unit="ms", margin=0.10, describes=describes, column=column, is_measured=_is_start
+    )
+
+
 _TABLE = {
     Metric.P50_LATENCY_US: _About(
         label="p50 latency",
@@ -169,45 +176,30 @@ _TABLE = {
         voided_by=(Voids.CPU,),
         least=None,
     ),
-    Metric.FIRST_ANSWER_MS: _About(
-        label="time to the first answer",
-        unit="ms",
-        margin=0.10,
-        describes="Of the time from asking for the first container to the last one's first right answer.",
-        column="first answer, ms",
-        is_measured=_is_start,
+    Metric.FIRST_ANSWER_MS: _time_of_start(
+        "time to the first answer",
+        "first answer, ms",
+        "Of the time from asking for the first container to the last one's first right answer.",
     ),
-    Metric.CREATED_MS: _About(
-        label="time to created",
-        unit="ms",
-        margin=0.10,
-        describes="Of the time until Docker says that the last container is created.",
-        column="created, ms",
-        is_measured=_is_start,
+    Metric.CREATED_MS: _time_of_start(
+        "time to created",
+        "created, ms",
+        "Of the time until Docker says that the last container is created.",
     ),
-    Metric.STARTED_MS: _About(
-        label="time to started",
-        unit="ms",
-        margin=0.10,
-        describes="Of the time until Docker says that the last container is started.",
-        column="started, ms",
-        is_measured=_is_start,
+    Metric.STARTED_MS: _time_of_start(
+        "time to started",
+        "started, ms",
+        "Of the time until Docker says that the last container is started.",
     ),
-    Metric.LISTENING_MS: _About(
-        label="time to listening",
-        unit="ms",
-        margin=0.10,
-        describes="Of the time until the last container's server is seen to listen.",
-        column="listening, ms",
-        is_measured=_is_start,
+    Metric.LISTENING_MS: _time_of_start(
+        "time to listening",
+        "listening, ms",
+        "Of the time until the last container's server is seen to listen.",
     ),
-    Metric.REMOVED_MS: _About(
-        label="time of removal",
-        unit="ms",
-        margin=0.10,
-        describes="Of the time from asking for the first removal to the last one's end.",
-        column="removal, ms",
-        is_measured=_is_start,
+    Metric.REMOVED_MS: _time_of_start(
+        "time of removal",
+        "removal, ms",
+        "Of the time from asking for the first removal to the last one's end.",
     ),
     Metric.ENGINE_MEMORY_MB: _About(
         label="engine's memory",
