@@ -24,6 +24,7 @@ from locust import User
 from locust.env import Environment
 from locust.runners import LocalRunner
 from locust.stats import RequestStats
+from locust.user.task import LOCUST_STATE_WAITING
 
 from bench.generator.asks import authority
 from bench.generator.cores import read_cores
@@ -160,6 +161,7 @@ def _drive(order: Order, file: Loaded, stats: RequestStats, drain_ns: int) -> No
     begun: set[User] = set()
     for kind in environment.user_classes:
         _note_begun(kind, begun)
+        end_in_waiting(kind)
     events: Any = file.events
     events.request.add_listener(recorder.note)
     events.user_error.add_listener(faults.note)
@@ -204,6 +206,31 @@ def _note_begun(kind: Any, begun: set[User]) -> None:
         begun.add(self)
 
     kind.on_start = on_start
+
+
+def end_in_waiting(kind: Any) -> None:
+    """Have users of `kind` that are stopped while they wait end in their wait.
+
+    Locust orders the end of such a user's greenlet a turn of the loop ahead. If the wait ends in that turn
+    the user asks once more, and is ended with its request on the way: the server has it, and no record.
+    """
+    original: Callable[..., bool] = kind.stop
+
+    def stop_in_hub(user: User) -> None:
+        if user._state == LOCUST_STATE_WAITING:
+            user.greenlet.throw(gevent.GreenletExit)
+        else:  # It has woken: after its task, then.
+            original(user)
+
+    @wraps(original)
+    def stop(self: User, force: bool = False) -> bool:
+        if force or self._state != LOCUST_STATE_WAITING:
+            return original(self, force)
+        # A greenlet may be thrown into from the hub alone.
+        gevent.get_hub().loop.run_callback(stop_in_hub, self)
+        return False
+
+    kind.stop = stop
 
 
 def _spawn(runner: LocalRunner, count: int, faults: Faults) -> None:

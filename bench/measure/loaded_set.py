@@ -142,7 +142,10 @@ class LoadedSet:
                 together.troubles[place],
             ),
             *check_quiet(
-                together.quiet.stray_cpu, together.quiet.new_processes_per_s, together.quiet.steal_share
+                together.quiet.stray_cpu,
+                together.quiet.new_processes_per_s,
+                together.quiet.steal_share,
+                self.bed.scenario.schedule.steal_allowed,
             ),
             *check_still(
                 together.quiet.seconds,

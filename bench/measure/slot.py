@@ -200,10 +200,15 @@ def _check(
     return [
         *of_load(deployment, window, metrics),
         *(check_idle(cpu.idle_cores) if cpu else []),
-        *check_quiet(window.quiet.stray_cpu, window.quiet.new_processes_per_s, window.quiet.steal_share),
+        *check_quiet(
+            window.quiet.stray_cpu,
+            window.quiet.new_processes_per_s,
+            window.quiet.steal_share,
+            bed.scenario.schedule.steal_allowed,
+        ),
         *check_still(
             window.quiet.seconds,
-            measure_span_s(result.records),
+            measure_span_s(result.records, result.window_end_ns),
             window.quiet.slept_s,
             len(result.records),
             condition.load.connections,

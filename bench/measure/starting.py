@@ -78,7 +78,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition) -> Found:
         longest_look_ms=started.longest_look_ms,
         footprint=footprint,
     )
-    gates += _check_machine(quiet, record)
+    gates += _check_machine(quiet, record, bed.scenario.schedule.steal_allowed)
     return SlotRecord(
         slot=slot,
         window_start_ns=min(each.create_asked_ns for each in record.containers),
@@ -167,9 +167,9 @@ def _check(bed: Bed, started: Fleet, deployment: Deployment) -> list[Gate]:
     ]
 
 
-def _check_machine(quiet: Activity, record: StartsRecord) -> list[Gate]:
+def _check_machine(quiet: Activity, record: StartsRecord, max_steal: float) -> list[Gate]:
     """Who else was busy. New processes are the engine's own here, and its business."""
-    found = check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share)
+    found = check_quiet(quiet.stray_cpu, quiet.new_processes_per_s, quiet.steal_share, max_steal)
     return [
         *(gate for gate in found if gate.name is not GateKind.NEW_PROCESSES),
         *check_still(quiet.seconds, record.span_s, quiet.slept_s, 0, 0),

@@ -103,6 +103,12 @@ class LabSettings(LinkSettings):
         return asked | ({"mtu": self.docker0_mtu} if self.docker0_mtu else {})
 
 
+USUAL_STEAL = 0.02
+"""Of ticks (4 ms), so coarse for short slots."""
+STEAL_IN_TURNS = 0.1
+"""Turns of 40 ms meet it alike, and what it scatters is in the interval (docs/decisions/0031-steal.md)."""
+
+
 class Interleave(Frozen):
     """How arms take turns: the load goes from one to the next of containers that are alive together."""
 
@@ -143,6 +149,14 @@ class Schedule(Frozen):
     """Sessions that the blocks are divided into; the engine is restarted between two."""
     interleave: Interleave | None = None
     """Let arms take turns within sets of containers; absent: a slot is measured whole, then the next."""
+    max_steal: float | None = Field(default=None, ge=USUAL_STEAL, le=1)
+    """Share of the cores' time that the hypervisor may take away from a slot that counts; absent: 0.02, and
+    0.1 of arms that take turns."""
+
+    @property
+    def steal_allowed(self) -> float:
+        """Share of the cores' time, of a slot."""
+        return self.max_steal or (USUAL_STEAL if self.interleave is None else STEAL_IN_TURNS)
 
     @model_validator(mode="after")
     def _sessions_have_blocks(self) -> Self:

@@ -78,10 +78,11 @@ def measure_turns(records: np.ndarray, turns: np.ndarray) -> RequestMetrics:
     return _measure(records, inside, done, sum_settled_s(turns), Load())
 
 
-def measure_span_s(records: np.ndarray) -> float:
-    """Seconds from the first request that was sent to the last that ended; 0 of none (RECORD_DTYPE)."""
+def measure_span_s(records: np.ndarray, window_end_ns: int) -> float:
+    """Seconds from the first request that was sent (RECORD_DTYPE) to the window's end, or to the last answer
+    if it came later; 0 where none was sent."""
     sent, done = (records[name][records[name] > 0] for name in ("sent_ns", "done_ns"))
-    return float(done.max() - sent.min()) / 1e9 if len(sent) and len(done) else 0.0
+    return float(max(done.max(initial=0), window_end_ns) - sent.min()) / 1e9 if len(sent) else 0.0
 
 
 def sum_settled_s(turns: np.ndarray) -> float:

@@ -25,7 +25,7 @@ from bench.slots.metrics import OpenLoop
 
 from .conftest import make_gate, make_values
 
-QUIET: dict[str, Any] = {"stray_cpu": {}, "new_processes_per_s": 0.0, "steal_share": 0.0}
+QUIET: dict[str, Any] = {"stray_cpu": {}, "new_processes_per_s": 0.0, "steal_share": 0.0, "max_steal": 0.02}
 LOADED: dict[str, Any] = {"requests": 20_000, "errors": 0, "unfinished": 0, "generator_cpu": 0.5}
 
 
@@ -118,6 +118,7 @@ def test_the_gate_on_errors_says_how_many_there_were_of_how_many() -> None:
         ({"new_processes_per_s": 25.1}, ["new processes"]),
         ({"steal_share": 0.02}, []),
         ({"steal_share": 0.021}, ["steal"]),
+        ({"steal_share": 0.09, "max_steal": 0.1}, []),
     ],
 )
 def test_a_quiet_machine_passes_and_a_busy_one_does_not(change: dict[str, Any], names: list[str]) -> None:
@@ -141,7 +142,7 @@ def test_a_load_during_which_bench_was_stopped_or_the_machine_slept_does_not_cou
 
 
 def test_the_busiest_neighbour_is_named_with_its_share() -> None:
-    [gate] = [g for g in check_quiet({"cron": 0.01, "cc1": 0.9}, 0, 0) if g.name == "quiet cores"]
+    [gate] = [g for g in check_quiet({"cron": 0.01, "cc1": 0.9}, 0, 0, 0.02) if g.name == "quiet cores"]
 
     assert (gate.detail, gate.seen) == ("cc1", 0.9)
 

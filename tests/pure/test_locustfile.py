@@ -350,6 +350,48 @@ def test_requests_that_a_user_makes_at_once_are_all_its_own(driver: Driver) -> N
     assert loaded.driven.opened == len(loaded.site.asked) == 6
 
 
+def test_a_user_that_is_stopped_as_it_wakes_ends_no_request_on_its_way() -> None:
+    # While the program computes, first the time to stop the user comes, then the one at which its wait ends.
+    program = """
+        import bench.generator.executor  # Before gevent patches what it needs.
+        import time
+        import gevent.pool
+        from bench.generator.locustfile import end_in_waiting
+        from locust import User, constant, task
+        from locust.env import Environment
+
+        class Waiting(User):
+            wait_time = constant(0.010)
+
+            @task
+            def ask(self):
+                asked.append(self)
+                gevent.sleep(0.001)
+                answered.append(self)
+
+        asked, answered = [], []
+        end_in_waiting(Waiting)
+        user, users = Waiting(Environment()), gevent.pool.Group()
+        user.start(users)
+        while not asked or user._state != "waiting":
+            gevent.sleep(0)
+        gevent.spawn_later(0.005, user.stop)
+        end = time.monotonic() + 0.05
+        while time.monotonic() < end:
+            pass
+        users.join()
+        print(len(asked) - len(answered))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(program)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.stdout == "0\n"
+
+
 def test_every_load_has_its_files_anew_and_leaves_nothing_among_them(driver: Driver) -> None:
     driver.write("asked = []\n", "memory.py")
     text = """

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bench.scenario.load import Load
 from bench.scenario.metric import PERFORMANCE
-from bench.slots.metrics import find_free, measure_requests
+from bench.slots.metrics import find_free, measure_requests, measure_span_s
 from bench.slots.requests import Outcome
 
 from .conftest import make_records
@@ -81,6 +81,20 @@ def test_a_window_without_a_good_answer_has_no_values(rows: list[Mapping[str, in
 
     assert found.values == {}
     assert (found.p999_latency_us, found.mean_latency_us) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "span_s"),
+    [
+        ([sent_at(SECOND), sent_at(2 * SECOND, 3 * SECOND)], 4.0),
+        ([sent_at(SECOND, 10)], 2.0),
+        ([sent_at(SECOND, 0, Outcome.STALLED)], 2.0),
+        ([], 0.0),
+    ],
+    ids=["the last answer comes late", "it comes early", "none comes", "none was sent"],
+)
+def test_a_load_lasts_to_its_windows_end_at_least(rows: list[Mapping[str, int]], span_s: float) -> None:
+    assert measure_span_s(make_records(rows), 3 * SECOND) == span_s
 
 
 @given(

@@ -16,6 +16,8 @@ from bench.report.table import NOT_AVAILABLE
 from bench.report.text import count, join_words
 from bench.results.run import Run
 from bench.scenario.metric import Metric, Voids
+from bench.scenario.model import USUAL_STEAL
+from bench.slots.gates.gate import GateKind
 
 LINK_BOUND_SHARE = 0.85
 """Of a link's rate in pages alone, above which the link is full: headers, acknowledgements and the moments
@@ -47,6 +49,7 @@ def find_cautions(run: Run) -> list[str]:
         *hosts.find_cautions(run),
         *_cautions_of_locustfile(run),
         *run.verdict.warnings,
+        *_cautions_of_steal(run),
         *_cautions_of_slots(run),
         *_cautions_of_cores(run),
         *_cautions_of_link(run),
@@ -107,6 +110,27 @@ def _cautions_of_locustfile(run: Run) -> Iterable[str]:
     texts = list_locustfiles(run.record)
     if len(texts) > 1:
         yield f"The locustfile changed while the run lasted: {join_words(texts)}."
+
+
+def _cautions_of_steal(run: Run) -> Iterable[str]:
+    """Of a run that lets more steal pass than is usual: how much of it there was."""
+    allowed = run.record.scenario.schedule.steal_allowed
+    if allowed <= USUAL_STEAL:
+        return
+    seen = [
+        float(gate.seen)
+        for record in run.record.slots
+        if record.valid
+        for gate in record.gates
+        if gate.name is GateKind.STEAL
+    ]
+    more = sum(share > USUAL_STEAL for share in seen)
+    if more:
+        yield (
+            f"The hypervisor took cores away: more than {USUAL_STEAL:.0%} of their time in {more} of"
+            f" {count(len(seen), 'slot')} that count, {max(seen):.1%} at most ({allowed:.0%} is let pass"
+            " here). That scatters what is measured, and the interval is wider for it."
+        )
 
 
 def _as_clause(reason: str) -> str:
