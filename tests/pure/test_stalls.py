@@ -128,13 +128,13 @@ def test_where_nothing_was_sent_again_no_segment_is_named_lost() -> None:
 # Reports.
 
 
-def stalling_run(folder: Path, *, in_every_slot: bool) -> Run:
-    """Host against bridge, whose slots stall under the second condition."""
+def stalling_run(folder: Path, *, in_every_slot: bool, under: tuple[int, ...] = (1,)) -> Run:
+    """Host against bridge, whose slots stall under these conditions: the second one alone, or others."""
     scenario = make_scenario(blocks=3, factors=FAULT)
 
     def made(slot: Slot) -> Any:
         record = measure(scenario, slot)
-        if slot.arm != "bridge" or slot.condition != 1 or not (in_every_slot or slot.repeat == 0):
+        if slot.arm != "bridge" or slot.condition not in under or not (in_every_slot or slot.repeat == 0):
             return record
         found = stalls(lost=LOST)
         gates = (make_gate(), check_stalls(found))
@@ -152,14 +152,20 @@ def test_where_an_arm_stalled_in_every_slot_the_verdict_and_the_answer_say_so(tm
     ]
     assert void
     assert all("bridge stalled in every slot" in "; ".join(comparison.notes) for comparison in void)
-    assert "bridge STALLED under 1 of 2 conditions, in every slot." in answer_sentence(run)
+    assert "bridge STALLED wherever too_big_icmp=false, in every slot." in answer_sentence(run)
+
+
+def test_where_no_level_tells_what_stalled_from_what_did_not_conditions_are_counted(tmp_path: Path) -> None:
+    run = stalling_run(tmp_path, in_every_slot=True, under=(0, 1))
+
+    assert "bridge STALLED under 2 of 2 conditions, in every slot." in answer_sentence(run)
 
 
 def test_where_some_slots_stalled_the_answer_still_tells(tmp_path: Path) -> None:
     run = stalling_run(tmp_path, in_every_slot=False)
 
     assert not any("stalled" in note for c in run.verdict.comparisons for note in c.notes)
-    assert "bridge STALLED under 1 of 2 conditions, in some slots." in answer_sentence(run)
+    assert "bridge STALLED wherever too_big_icmp=false, in some slots." in answer_sentence(run)
 
 
 def test_the_section_has_a_row_for_what_stalled_and_for_what_did_not(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from bench.measure.settings import find_lab_only, plan_settings
 from bench.scenario.conditions import conditions
 from bench.scenario.given_sysctls import sysctls_of
-from bench.scenario.model import Arm, LabSettings
+from bench.scenario.model import Arm, Interleave, LabSettings, Schedule
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode
 from bench.scenario.parsing import parse_scenario
@@ -63,6 +63,10 @@ def test_an_arm_has_its_own_settings_and_those_of_all_arms_and_a_guest_those_of_
         ({"arms": (HOST, SMALL), "lab": LabSettings(sysctls=f"{SOMAXCONN}=1")}, "give it once"),
         ({"arms": (HOST, SMALL), "factors": {"lab.sysctls": ("", f"{SOMAXCONN}=1")}}, "give it once"),
         ({"lab": LabSettings(sysctls=f"{SOMAXCONN}=1", host_sysctls=f"{SOMAXCONN}=2")}, "give it once"),
+        (
+            {"lab": LabSettings(sysctls=f"{SOMAXCONN}=1"), "schedule": Schedule(interleave=Interleave())},
+            r"while others take their turns",
+        ),
         (
             {"factors": {"lab.sysctls": ("", "kernel.pid_max=1")}},
             r"factors\.lab\.sysctls: .*'kernel\.pid_max'",

@@ -1,6 +1,6 @@
 """Stalls in words: which arm stood still under which condition, at which size and place."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.records.run import SlotRecord
@@ -30,16 +30,16 @@ def list_stalls(run: Run) -> list[str]:
 
 
 def name_stalled(run: Run) -> str:
-    """A sentence: `... bridge STALLED under 2 of 8 conditions, in every slot.`; empty where none did."""
+    """A sentence: `... bridge STALLED wherever too_big_icmp=false, in every slot.`; empty where none did."""
     clauses = []
     for arm in arm_names(run):
-        cells = [slots for _, other, slots in _cells(run) if other == arm and slots]
-        stalled = [slots for slots in cells if _stalls(slots)]
+        cells = {index: slots for index, other, slots in _cells(run) if other == arm and slots}
+        stalled = {index: slots for index, slots in cells.items() if _stalls(slots)}
         if not stalled:
             continue
-        whole = sum(len(_stalls(slots)) == len(slots) for slots in stalled)
+        whole = sum(len(_stalls(slots)) == len(slots) for slots in stalled.values())
         if len(cells) == 1:
-            clauses.append(f"{arm} STALLED in {_share(stalled[0])}")
+            clauses.append(f"{arm} STALLED in {_share(cells[min(cells)])}")
             continue
         extent = (
             "every slot"
@@ -48,8 +48,21 @@ def name_stalled(run: Run) -> str:
             if whole
             else "some slots"
         )
-        clauses.append(f"{arm} STALLED under {len(stalled)} of {count(len(cells), 'condition')}, in {extent}")
+        clauses.append(f"{arm} STALLED {_name_conditions(run, stalled, cells)}, in {extent}")
     return f"Connections stood still until the end: {join_words(clauses)}." if clauses else ""
+
+
+def _name_conditions(run: Run, some: Collection[int], all_: Collection[int]) -> str:
+    """By the levels that `some` have in common, where no other of `all_` has them; else their number."""
+    common = [
+        setting
+        for setting in run.conditions[min(some)].settings
+        if all(setting in run.conditions[index].settings for index in some)
+    ]
+    alike = {index for index in all_ if set(common) <= set(run.conditions[index].settings)}
+    if common and alike == set(some):
+        return f"wherever {join_words([name for _, name in common])}"
+    return f"under {len(some)} of {count(len(all_), 'condition')}"
 
 
 def tabulate_stalls(run: Run) -> Table:
