@@ -13,7 +13,7 @@ def verify_answers(bed: Bed, deployment: Deployment, when: str) -> tuple[AnswerR
     """
     found = []
     for request, ask in zip(bed.scenario.asked, bed.asked, strict=True):
-        fetched = bed.generator.fetch(deployment.server.endpoint, ask, bed.tls)
+        fetched = bed.generator.fetch(deployment.server.endpoint, ask, bed.tls(deployment.condition.load))
         fault = fetched.failure or find_fault(request, fetched.status, fetched.body)
         if fault:
             deployment.require_alive()  # If it ended, that is the reason.

@@ -234,8 +234,8 @@ def try_control(bed: Bed, arm: Arm, condition: Condition, name: str) -> list[Gat
         inside = ["nsenter", "-t", str(server.pid), "--net"]
         links = [link["ifname"] for link in json.loads(docker_host.run([*inside, "ip", "-j", "link"]))]
         fetch = ["curl", "-s", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}"]
-        scheme, port = "https" if bed.scenario.served.tls else "http", bed.scenario.served.port
-        url = f"{scheme}://127.0.0.1:{port}{ready.path}"
+        service = bed.scenario.served.asked_by(condition.load)
+        url = f"{'https' if service.tls else 'http'}://127.0.0.1:{service.port}{ready.path}"
         done = docker_host.attempt(
             [*inside, *fetch, "-k", "-X", ready.method, url], timeout_s=FETCH_S, environment={}
         )

@@ -73,7 +73,7 @@ def _prove(bed: Bed, deployment: Deployment, seed: int) -> Proof:
     answers = verify_answers(bed, deployment, "before its load")
     before = deployment.count()
     endpoint, asks = deployment.server.endpoint, bed.asks(warm_up)
-    result = bed.generator.load(warm_up, endpoint, deployment.arm.name, asks, seed, tls=bed.tls)
+    result = bed.generator.load(warm_up, endpoint, deployment.arm.name, asks, seed, tls=bed.tls(load))
     return Proof(result, deployment.count().since(before), answers)
 
 
@@ -87,7 +87,7 @@ def _drive_in_turns(bed: Bed, deployments: Sequence[Deployment], cells: Sequence
     bed.begin_activity()
     try:
         result = bed.generator.load_in_turns(
-            load, interleave, servers, cells, bed.asks(load), seed, tls=bed.tls
+            load, interleave, servers, cells, bed.asks(load), seed, tls=bed.tls(load)
         )
     except MeasurementInvalid:
         _require_alive(deployments)  # If one ended, that is the reason.

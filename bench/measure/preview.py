@@ -84,7 +84,7 @@ def preview(
         question=scenario.question,
         served=f"{name_served(scenario)}: {describe_requests(scenario)}",
         arms={
-            arm.name: f"{arm.mode} mode, port {scenario.port(arm)}: {MODES[arm.kind].summary}"
+            arm.name: f"{arm.mode} mode, port {scenario.port(arm, scenario.load)}: {MODES[arm.kind].summary}"
             for arm in scenario.arms
         },
         conditions=[condition.label for condition in settings if condition.label],

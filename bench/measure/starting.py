@@ -58,7 +58,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition) -> Found:
         alive.enter_context(deploy_idle(bed, condition, slot.index))
         fixed_work_us = bed.time_fixed_work()
         rules = count_rules(site.engine.host)
-        ports = _list_ports(load, bed.scenario.port(arm))
+        ports = _list_ports(load, bed.scenario.port(arm, load))
         bed.begin_activity()
         started = alive.enter_context(fleet(site, arm, network, container_name(slot), ports))
         bed.generator.send_from(started.sender)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench.generator.ask import Ask
 from bench.generator.asks import page_asks
@@ -56,8 +56,8 @@ class Bed:
     """Of each machine that it is on, by name."""
     asked: tuple[Ask, ...] = ()
     """Of a service of a person's own, its requests."""
-    tls: Tls | None = None
-    """By which all of it is asked; None: by http."""
+    trusted: Tls | None = None
+    """By what a service that is asked by https is trusted."""
     lacks: Mapping[str, str] = field(default_factory=dict)
     """Arm -> why it cannot be had here, of those that need no trying."""
     arranged: LabSettings | None = field(default=None)
@@ -83,11 +83,12 @@ class Bed:
         """Where `arm` is put under `condition`."""
         place = self.place(arm, condition)
         peer = self._peer(place, condition)
+        provided = self.provided[place.name]
         return Site(
             self.engines[place.name],
             self.lab.client,
             place,
-            self.provided[place.name],
+            replace(provided, service=provided.service.asked_by(condition.load)),
             condition.load.vantage,
             limit_server(self.scenario),
             UPSTREAMS[condition.lab.upstreams].servers if condition.load.is_lookup else (),
@@ -111,7 +112,7 @@ class Bed:
         network, site = self.scenario.network(arm), self.site(arm, condition)
         if standing := standing_sender(site, network):
             self.generator.send_from(standing)
-        port, shared = self.scenario.port(arm), arm.target is not None
+        port, shared = self.scenario.port(arm, condition.load), arm.target is not None
         with serve(site, arm, network, name, port=port, shared=shared) as server:
             self.generator.send_from(server.sender)
             try:
@@ -119,6 +120,10 @@ class Bed:
             finally:
                 if not standing:  # A container's network ends when nothing is in it.
                     self.generator.send_from(self.lab.client)
+
+    def tls(self, load: Load) -> Tls | None:
+        """By which `load` asks; None: by http."""
+        return self.trusted if load.tls else None
 
     def asks(self, load: Load) -> tuple[Ask, ...]:
         """What a load asks for."""
@@ -139,7 +144,9 @@ class Bed:
     def probe(self, server: Server, condition: Condition, timeout_s: float) -> int | None:
         """CLOCK_MONOTONIC ns of the first of three right answers in a row; None if none came in time."""
         ask = ask_of(self.ready(condition), None)
-        return self.generator.first_200_ns(server.endpoint, ask, timeout_s, server.secret, self.tls)
+        return self.generator.first_200_ns(
+            server.endpoint, ask, timeout_s, server.secret, self.tls(condition.load)
+        )
 
     def arrange(self, wanted: LabSettings) -> None:
         """Set what a slot wants of the hosts, where it is not set so already."""

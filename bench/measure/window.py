@@ -172,7 +172,7 @@ def _drive(
                 bed.asks(condition.load),
                 arrival_seed,
                 watched,
-                tls=bed.tls,
+                tls=bed.tls(condition.load),
             )
         except MeasurementInvalid:
             deployment.require_alive()  # If it ended, that is the reason.

@@ -41,9 +41,9 @@ def faults_of_sysctls(asked: Tables) -> Iterator[str]:
     hosted = [name for name in hosted if asked.network(arms[name]).in_host_network]
     if hosted and for_all and asked.schedule.interleave and len(hosted) < len(arms):
         yield (
-            f"lab.sysctls: they are of {hosted[0]}'s host while its container lives, which is while others take"
-            " their turns (schedule.interleave) through that host: leave that table away, for slots, or give"
-            " what shall hold for all to lab.host_sysctls"
+            f"lab.sysctls: they are of {hosted[0]}'s host while its container lives, which is while others"
+            " take their turns (schedule.interleave) through that host: leave that table away, for slots, or"
+            " give what shall hold for all to lab.host_sysctls"
         )
     for name in sorted(for_all & for_hosts if hosted else ()):
         yield f"lab.host_sysctls: {name} is given to {hosted[0]}'s host by lab.sysctls as well: give it once"

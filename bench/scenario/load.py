@@ -77,6 +77,8 @@ class Load(Frozen):
     think_us: float = Field(default=0, ge=0, le=10_000)
     """Of the closed model: us from an answer to the next request of its connection. At 0, as with wrk, a
     request can meet a server that is still busy with the last one, and waits for that too."""
+    tls: bool = True
+    """Of a service with `service.tls`: whether it is asked by https, or at its `plain_port` by http."""
     page_bytes: Literal[1024, 65536, 1048576] = 1024
     """Of the page that is asked for."""
     warm_up_s: Annotated[Seconds, FIXED] = 0.25

@@ -138,10 +138,12 @@ def _places(scenario: Scenario, shuffled: random.Random) -> list[_Place]:
     order = list(levels)
     shuffled.shuffle(order)
     reachable = {arm.name for arm in scenario.compared}
-    held_by = {arm.name: scenario.port(arm) for arm in scenario.compared if scenario.is_fixed(arm)}
-    held = set(held_by.values())
+    fixed = [arm for arm in scenario.compared if scenario.is_fixed(arm)]
+    loads = [found.load for found in conditions(scenario)]
     found = []
     for condition in order:
+        held_by = {arm.name: scenario.port(arm, loads[condition]) for arm in fixed}
+        held = set(held_by.values())
         members = [place for place in places if place.condition == condition and place.arm in reachable]
         # One more than are needed, for the service's own may be among them.
         ports = [port for port in range(FIRST_PORT, FIRST_PORT + len(members) + 1) if port not in held]

@@ -11,6 +11,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from bench.scenario.load import Load
 from bench.scenario.model import Frozen, Name
 
 FIELD = re.compile(r"\{([a-z]+)\}")
@@ -168,6 +169,8 @@ class Tls(Frozen):
     """Or, of a service with a certificate of its own: the PEM file by which it is checked."""
     resume: bool = True
     """Whether a new connection takes up the session of an earlier one."""
+    plain_port: int | None = Field(default=None, ge=1, le=65535)
+    """Where the same service is asked by http, for loads with `tls` off."""
 
     @model_validator(mode="after")
     def _has_a_certificate(self) -> Self:
@@ -196,6 +199,12 @@ class Service(Container):
     def word_path(self) -> str | None:
         """Where it says the word by which it is known for this run's; None of one that says none."""
         return APACHE_WORD if self.is_built_in else None
+
+    def asked_by(self, load: Load) -> Self:
+        """What it is to `load`: to one without TLS a service on another port."""
+        if load.tls or self.tls is None:
+            return self
+        return self.model_copy(update={"port": self.tls.plain_port, "tls": None})
 
     @property
     def called(self) -> str:

@@ -25,12 +25,11 @@ def faults_of_service(asked: Tables) -> Iterator[str]:
         for table in ("requests", "companions"):
             if getattr(asked, table):
                 yield f"{table}: are of a service of your own, and there is no [service]"
+        if False in _levels_of_tls(asked):
+            yield "load.tls: the built-in Apache is asked by http, whatever it says"
         return
-    usual = {"load": Load(), "lab": LabSettings()}
-    for key, reason in OF_APACHE.items():
-        table, field = key.split(".")
-        if key in asked.factors or getattr(getattr(asked, table), field) != getattr(usual[table], field):
-            yield f"{key}: {reason}"
+    yield from _faults_of_apaches(asked)
+    yield from _faults_of_tls(asked)
     if asked.capacity is not None:
         yield "capacity: knees are found with the built-in Apache, so far"
     if not {asked.load.engine, *asked.factors.get("load.engine", ())} <= RAW_ENGINES:
@@ -42,6 +41,36 @@ def faults_of_service(asked: Tables) -> Iterator[str]:
         if arm.kind is Mode.NATIVE:
             yield f"arms.{index}.mode: native runs the built-in Apache's own files, without Docker"
     yield from _faults_of_companions(asked)
+
+
+def _faults_of_apaches(asked: Tables) -> Iterator[str]:
+    """What the built-in service alone can be told."""
+    usual = {"load": Load(), "lab": LabSettings()}
+    for key, reason in OF_APACHE.items():
+        table, field = key.split(".")
+        if key in asked.factors or getattr(getattr(asked, table), field) != getattr(usual[table], field):
+            yield f"{key}: {reason}"
+
+
+def _levels_of_tls(asked: Tables) -> set[object]:
+    return {asked.load.tls, *asked.factors.get("load.tls", ())}
+
+
+def _faults_of_tls(asked: Tables) -> Iterator[str]:
+    """A load without TLS, of a service that has it."""
+    assert asked.service
+    if False not in _levels_of_tls(asked):
+        return
+    tls = asked.service.tls
+    if tls is None or tls.plain_port is None:
+        yield "load.tls: where it is off, service.tls.plain_port says at which port is asked instead"
+    if asked.service.moves:
+        yield "load.tls: a service that is told its port is told one, and cannot be asked at another"
+    if {asked.load.engine, *asked.factors.get("load.engine", ())} != {"raw-python"}:
+        yield (
+            "load.tls: the compiled loop knows no TLS, so that with and without it different programs would"
+            ' ask; give load.engine = "raw-python"'
+        )
 
 
 def _faults_of_companions(asked: Tables) -> Iterator[str]:

@@ -64,9 +64,10 @@ class Tables(Frozen):
         """What serves."""
         return self.service or APACHE
 
-    def port(self, arm: Arm) -> int:
-        """At which `arm` is served: a service that cannot be told where to listen has its own on its host."""
-        return self.served.port if self.is_fixed(arm) else arm.port
+    def port(self, arm: Arm, load: Load) -> int:
+        """At which `arm` is served to `load`: a service that cannot be told where to listen has its own port
+        on its host."""
+        return self.served.asked_by(load).port if self.is_fixed(arm) else arm.port
 
     def is_fixed(self, arm: Arm) -> bool:
         """Whether `arm` shares its host's ports with a service that cannot be told where to listen."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 
@@ -46,10 +47,14 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
         arms=(Arm(name="host", mode="host"), Arm(name="bridge", mode="bridge")),
         service=Service(
             build="nginx",
-            port=80,
+            port=443,
             mounts={"/etc/nginx/own": "nginx/own"},
             ready=Ready(path="/ready"),
-            tls=Tls(certificate_at="/etc/nginx/tls/certificate.pem", key_at="/etc/nginx/tls/key.pem"),
+            tls=Tls(
+                certificate_at="/etc/nginx/tls/certificate.pem",
+                key_at="/etc/nginx/tls/key.pem",
+                plain_port=80,
+            ),
         ),
         requests=REQUESTS,
     )
@@ -84,10 +89,9 @@ def count_both(
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["kept", "fresh"])
 @pytest.mark.parametrize("engine", ["raw", "raw-python"])
 def test_every_request_of_every_kind_stands_once_in_the_log_of_the_server(
-    nginx: Bed, monkeypatch: pytest.MonkeyPatch, arm: str, keep_alive: bool, engine: str
+    nginx: Bed, arm: str, keep_alive: bool, engine: Literal["raw", "raw-python"]
 ) -> None:
-    monkeypatch.setattr(nginx, "tls", None)
-    load = Load(engine=engine, keep_alive=keep_alive, connections=3, warm_up_s=0.1, measure_s=0.4)  # type: ignore[arg-type]
+    load = Load(engine=engine, tls=False, keep_alive=keep_alive, connections=3, warm_up_s=0.1, measure_s=0.4)
     recorded, logged, _, _ = count_both(nginx, arm, load)
 
     assert len(recorded) == len(REQUESTS)
@@ -96,16 +100,8 @@ def test_every_request_of_every_kind_stands_once_in_the_log_of_the_server(
 
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["kept", "fresh"])
 def test_over_tls_too_and_sessions_that_were_taken_up_are_as_many_as_the_server_says(
-    nginx: Bed, monkeypatch: pytest.MonkeyPatch, keep_alive: bool
+    nginx: Bed, keep_alive: bool
 ) -> None:
-    assert nginx.scenario.service
-    by_tls = nginx.scenario.service.model_copy(update={"port": 443})
-    monkeypatch.setattr(nginx, "scenario", nginx.scenario.model_copy(update={"service": by_tls}))
-    changed = {
-        name: type(each)(**{**vars(each), "service": each.service.model_copy(update={"port": 443})})
-        for name, each in nginx.provided.items()
-    }
-    monkeypatch.setattr(nginx, "provided", changed)
     load = Load(keep_alive=keep_alive, connections=2, warm_up_s=0.2, measure_s=0.6)
     recorded, logged, log, counted = count_both(nginx, "bridge", load)
 

@@ -158,6 +158,7 @@ ROOM = Room(ports_in_use=80, ports=100, tracked=800, trackable=1_000)
         (Losses(0, 1, 0, 0), ["conntrack drops"]),
         (Losses(0, 0, 1, 0), ["listen drops"]),
         (Losses(0, 0, 0, 1), ["queue drops"]),
+        (Losses(0, 0, 0, 0, carrier_drops=1), ["listen drops"]),
         (Losses(2, 3, 4, 0), ["retransmits", "conntrack drops", "listen drops"]),
     ],
 )
@@ -339,7 +340,7 @@ def test_a_slot_is_valid_unless_a_gate_that_voids_slots_failed(gates: list[tuple
 def test_every_gate_is_the_same_after_a_way_through_json() -> None:
     gates = [
         *check_load(**LOADED),
-        *check_quiet({"cron": 0.01}, 3.0, 0.0),
+        *check_quiet({"cron": 0.01}, 3.0, 0.0, 0.02),
         *check_still(2.5, 2.0, 0.0, 20_000, 1),
         check_captures({"client": 0}),
         *check_network(Losses(0, 1, 0, 0), ROOM),

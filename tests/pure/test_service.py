@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from bench.errors import InputError
+from bench.scenario.conditions import conditions
+from bench.scenario.load import Load
 from bench.scenario.parsing import parse_scenario
 from bench.scenario.plan import plan_slots
 from bench.scenario.scenario import Scenario
@@ -23,6 +25,8 @@ mode = "bridge"
 """
 FIXED = '[service]\nimage = "shop:1"\nport = 8003\n'
 MOVING = FIXED + 'environment = { PORT = "{port}" }\n'
+TLS = '[service.tls]\ncertificate_at = "/c.pem"\nkey_at = "/k.pem"\n'
+BY_TLS = '[load]\nengine = "raw-python"\n[factors]\n"load.tls" = [true, false]\n'
 TURNS = "[schedule]\nblocks = 2\n[schedule.interleave]\n"
 
 
@@ -79,6 +83,10 @@ def test_fields_that_stand_for_nothing_are_refused_and_other_braces_stay() -> No
         ('[service]\narchive = "../shop.tar"\n', "should be in the scenario's own folder"),
         (FIXED + 'mounts = { "etc/x" = "x" }\n', "should be an absolute path inside the container"),
         (FIXED + "[service.tls]\nresume = true\n", "give certificate_at and key_at"),
+        ("[load]\ntls = false\n", "the built-in Apache is asked by http"),
+        (FIXED + TLS + "[load]\ntls = false\n", "service.tls.plain_port says at which port is"),
+        (FIXED + TLS + "plain_port = 80\n[load]\ntls = false\n", 'give load.engine = "raw-python"'),
+        (MOVING + TLS + "plain_port = 80\n[load]\ntls = false\n", "a service that is told its port"),
         (FIXED + '[service.ready]\nlog = "("\n', "is no regular expression"),
         (FIXED + "[load]\npage_bytes = 65536\n", "load.page_bytes: its pages are the built-in Apache's"),
         (FIXED + '[[requests]]\nbody = "a"\nbody_bytes = 1\n', "give one of body, body_file and body_bytes"),
@@ -99,6 +107,22 @@ def test_fields_that_stand_for_nothing_are_refused_and_other_braces_stay() -> No
 )
 def test_what_does_not_go_together_is_refused_by_its_field(text: str, said: str) -> None:
     assert said in faults(text)
+
+
+def test_a_service_is_asked_with_tls_and_without_at_two_ports_and_conditions() -> None:
+    scenario = parse(FIXED + TLS + "plain_port = 8080\n" + BY_TLS + TURNS)
+    ports = {
+        conditions(scenario)[slot.condition].load.tls: slot.port
+        for slot in plan_slots(scenario, seed=1)
+        if slot.arm == "host"
+    }
+
+    assert scenario.service
+    assert ports == {True: scenario.service.port, False: 8080}
+    assert {tls: scenario.service.asked_by(Load(tls=tls)).tls is not None for tls in (True, False)} == {
+        True: True,
+        False: False,
+    }
 
 
 def test_native_runs_the_built_in_service_alone() -> None:

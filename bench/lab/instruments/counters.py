@@ -82,6 +82,7 @@ def read_network_counters(
     own = network_of(docker_host)
     sending = host if network_of(sender) == own else _read_stack(sender, 1)
     networks = {network_of(sender): sending, own: host, docker_host.namespace(server_pid): server}
+    is_carried = docker_host.namespace(server_pid) != own and (rootless_pid or not writes_rules)
     unread = dict.fromkeys((Counter.DNAT, Counter.FILTER), lacks) if lacks else {}
     programs = CPU_OF
     if rootless_pid:
@@ -110,10 +111,11 @@ def read_network_counters(
         losses=Losses(
             retransmits=sum(lost_segments(stack) for stack in networks.values()),
             conntrack_drops=_conntrack_drops(host),
-            listen_drops=_netstat(server)["ListenDrops"] + _netstat(server)["TCPReqQFullDrop"],
+            listen_drops=_listen_drops(server),
             # Of a kernel, not of a network: hosts of one kernel show the same.
             queue_drops=max(queue_drops(stack) for stack in networks.values()),
             listen_overflows=_netstat(server)["ListenOverflows"],
+            carrier_drops=_listen_drops(host) if is_carried else 0,
         ),
         room=Room(
             ports_in_use=ports_in_use(sending, ports),
@@ -143,6 +145,12 @@ def _read_stack(host: Host, pid: int) -> Stack:
     if folder + "dev" not in found:
         raise ProcessLookupError(f"process {pid} of {host.name}")
     return {path.removeprefix(folder): text for path, text in found.items()}
+
+
+def _listen_drops(stack: Stack) -> int:
+    """Connections that listening sockets of a network had no room for."""
+    found = _netstat(stack)
+    return found["ListenDrops"] + found["TCPReqQFullDrop"]
 
 
 def _links(stack: Stack) -> dict[str, int]:

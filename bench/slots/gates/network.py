@@ -24,6 +24,9 @@ class Losses(NamedTuple):
     machine: veth and receive steering put every packet into one."""
     listen_overflows: int = 0
     """Of `listen_drops`, those that found the accept queue full (ListenOverflows)."""
+    carrier_drops: int = 0
+    """The same of the process on the Docker host that carries a published port (docker-proxy, RootlessKit,
+    slirp4netns)."""
 
 
 class Room(NamedTuple):
@@ -44,13 +47,15 @@ def check_network(losses: Losses, room: Room, accept_queue: str = "") -> list[Ga
     `accept_queue`: how long the server's is, and what made it so.
     """
     overflows = f"{losses.listen_overflows:,} times the accept queue was full: {accept_queue}"
-    details = {GateKind.LISTEN_DROPS: overflows if losses.listen_drops else ""}
+    carried = f"{losses.carrier_drops:,} by the process on the Docker host that carries the published port"
+    told = [(losses.listen_drops, overflows), (losses.carrier_drops, carried)]
+    details = {GateKind.LISTEN_DROPS: "; ".join(words for number, words in told if number)}
     lost = [
         Gate(name=name, passed=seen == 0, seen=seen, limit=0, unit=unit, detail=details.get(name, ""))
         for name, seen, unit in (
             (GateKind.RETRANSMITS, losses.retransmits, "TCP segments lost and sent again"),
             (GateKind.CONNTRACK_DROPS, losses.conntrack_drops, "packets dropped or entries refused"),
-            (GateKind.LISTEN_DROPS, losses.listen_drops, "connections dropped"),
+            (GateKind.LISTEN_DROPS, losses.listen_drops + losses.carrier_drops, "connections dropped"),
             (GateKind.QUEUE_DROPS, losses.queue_drops, "packets that a core's receive queue had no room for"),
         )
     ]
