@@ -149,21 +149,28 @@ class Load(Frozen):
         of_person = ": Locust's clients by a locustfile of the person's own" if self.by_locustfile else ""
         return f"engine {self.engine}{of_person}"
 
-    def describe_connections(self) -> str:
+    def describe_connections(self, varied: Collection[str] = ()) -> str:
         """`1 keep-alive connection`, or `16 connections at a time, a new one for every request`, or
-        `16 Locust users`; of lookups, what is asked for; or `16 containers started together`."""
+        `16 Locust users`; of lookups, what is asked for; or `16 containers started together`. Without the
+        factors in `varied`: `keep-alive connections`, `16 connections at a time`, or nothing."""
         if self.is_lookup:
-            return {"any": "A and AAAA", "ipv4": "A alone"}[self.family]
+            return "" if "load.family" in varied else {"any": "A and AAAA", "ipv4": "A alone"}[self.family]
         if self.is_start:
             return self.describe_start()
         if self.by_locustfile:
             return f"{self.connections:,} Locust user{'' if self.connections == 1 else 's'}"
-        number = f"{self.connections:,} {{}}connection{'' if self.connections == 1 else 's'}"
+        return self._describe_http_connections(varied)
+
+    def _describe_http_connections(self, varied: Collection[str]) -> str:
+        is_fixed = "load.keep_alive" not in varied
+        kept, fresh = is_fixed and self.keep_alive, is_fixed and not self.keep_alive
+        if "load.connections" in varied:
+            return "keep-alive connections" * kept + "a new connection for every request" * fresh
+        noun = "keep-alive " * kept + "connection" + "s" * (self.connections != 1)
+        number = f"{self.connections:,} {noun}"
         workers = "a worker a core" if self.workers == "cores" else f"{self.workers} workers"
         shared = f", shared by {workers}" if self.workers != 1 else ""
-        if self.keep_alive:
-            return number.format("keep-alive ") + shared
-        return f"{number.format('')} at a time, a new one for every request{shared}"
+        return number + " at a time" * (not kept) + ", a new one for every request" * fresh + shared
 
     def describe_start(self, varied: Collection[str] = ()) -> str:
         """`16 containers started together, each with 99 more published ports (tcp)`; without the factors in

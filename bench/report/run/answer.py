@@ -70,11 +70,11 @@ def describe_workload(run: Run) -> str:
         return f"{load.describe_start(varied)} ({served.name_served(scenario)})"
     said = {
         "load.page_bytes": served.describe_workload(scenario),
-        "load.connections": load.describe_connections(),
+        "connections": load.describe_connections(varied),
         "load.model": load.describe_loop(varied),
         "load.engine": f"load {load.describe_engine()}",
     }
-    return ", ".join(words for field, words in said.items() if field not in varied)
+    return ", ".join(words for field, words in said.items() if words and field not in varied)
 
 
 def describe_vantage(run: Run) -> str:

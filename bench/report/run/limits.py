@@ -17,11 +17,13 @@ def describe_limits(run: Run) -> list[str]:
     one_connection = (
         not load.is_open and not load.is_lookup and any(c.load.connections == 1 for c in run.conditions)
     )
-    asked = f"{_describe_asked(run)}, over {load.describe_connections()}"
+    connections = load.describe_connections(run.record.scenario.factors)
+    asked = _describe_asked(run) + (f", over {connections}" if connections else "")
     if load.by_locustfile:
         asked = f"what the locustfile {load.locustfile} asks for, by {load.describe_connections()}"
     if load.is_lookup:
-        asked = f"about {describe_requests(run.record.scenario)} ({load.describe_connections()})"
+        asked = f"about {describe_requests(run.record.scenario)}"
+        asked += f" ({connections})" if connections else ""
     other = "how much could be served at most" if load.is_open else "a fixed arrival rate"
     vantage = run.record.lab.vantage or UNKNOWN
     place = (
