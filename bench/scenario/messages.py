@@ -45,7 +45,7 @@ def _suggest_option(place: tuple[int | str, ...], root: type[Frozen]) -> str:
     # The last word may be a name that the person gave: `load.gen1` is a table of `load`.
     model = tables.get(".".join(words)) or tables.get(".".join(words[:-1]), root)
     before = "".join(f"{part}." for part in table)
-    near = suggest(f"{before}{name}", [f"{before}{field}" for field in model.model_fields])
+    near = suggest(str(name), model.model_fields, before)
     elsewhere = [f"{title}.{name}" for title, other in tables.items() if name in other.model_fields]
     if name not in model.model_fields and elsewhere:
         return f"; did you mean {elsewhere[0]}?"
@@ -55,4 +55,10 @@ def _suggest_option(place: tuple[int | str, ...], root: type[Frozen]) -> str:
 def suggest_factor(key: str) -> str:
     """`; did you mean ...?` with the factor that `key` may have meant; empty where none is near."""
     whole = [factor for factor in sorted(FACTORS) if factor.partition(".")[2] == key]
-    return f"; did you mean {whole[0]}?" if whole else suggest(key, sorted(FACTORS))
+    if whole:
+        return f"; did you mean {whole[0]}?"
+    table, dot, field = key.partition(".")
+    inside = [
+        factor.removeprefix(f"{table}.") for factor in sorted(FACTORS) if factor.startswith(f"{table}.")
+    ]
+    return suggest(field, inside, f"{table}.") if dot and inside else suggest(key, sorted(FACTORS))
