@@ -145,7 +145,7 @@ class LoadedSet:
                 together.quiet.stray_cpu,
                 together.quiet.new_processes_per_s,
                 together.quiet.steal_share,
-                self.bed.scenario.schedule.steal_allowed,
+                self.bed.scenario.schedule.max_steal,
             ),
             *check_still(
                 together.quiet.seconds,

@@ -204,7 +204,7 @@ def _check(
             window.quiet.stray_cpu,
             window.quiet.new_processes_per_s,
             window.quiet.steal_share,
-            bed.scenario.schedule.steal_allowed,
+            bed.scenario.schedule.max_steal,
         ),
         *check_still(
             window.quiet.seconds,

@@ -78,7 +78,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition) -> Found:
         longest_look_ms=started.longest_look_ms,
         footprint=footprint,
     )
-    gates += _check_machine(quiet, record, bed.scenario.schedule.steal_allowed)
+    gates += _check_machine(quiet, record, bed.scenario.schedule.max_steal)
     return SlotRecord(
         slot=slot,
         window_start_ns=min(each.create_asked_ns for each in record.containers),

@@ -158,7 +158,8 @@ class Load(Frozen):
         if self.is_start:
             return self.describe_start()
         if self.by_locustfile:
-            return f"{self.connections:,} Locust user{'' if self.connections == 1 else 's'}"
+            users = f"{self.connections:,} Locust user{'' if self.connections == 1 else 's'}"
+            return "" if "load.connections" in varied else users
         return self._describe_http_connections(varied)
 
     def _describe_http_connections(self, varied: Collection[str]) -> str:

@@ -104,9 +104,7 @@ class LabSettings(LinkSettings):
 
 
 USUAL_STEAL = 0.02
-"""Of ticks (4 ms), so coarse for short slots."""
-STEAL_IN_TURNS = 0.1
-"""Turns of 40 ms meet it alike, and what it scatters is in the interval (docs/decisions/0031-steal.md)."""
+"""Share of the cores' time, of ticks (4 ms), so coarse for short slots (docs/decisions/0031-steal.md)."""
 
 
 class Interleave(Frozen):
@@ -149,14 +147,9 @@ class Schedule(Frozen):
     """Sessions that the blocks are divided into; the engine is restarted between two."""
     interleave: Interleave | None = None
     """Let arms take turns within sets of containers; absent: a slot is measured whole, then the next."""
-    max_steal: float | None = Field(default=None, ge=USUAL_STEAL, le=1)
-    """Share of the cores' time that the hypervisor may take away from a slot that counts; absent: 0.02, and
-    0.1 of arms that take turns."""
-
-    @property
-    def steal_allowed(self) -> float:
-        """Share of the cores' time, of a slot."""
-        return self.max_steal or (USUAL_STEAL if self.interleave is None else STEAL_IN_TURNS)
+    max_steal: float = Field(default=USUAL_STEAL, ge=USUAL_STEAL, le=1)
+    """Share of the cores' time that the hypervisor may take away from a slot that counts. More than the usual
+    0.02 scatters what is measured, and is told before the numbers."""
 
     @model_validator(mode="after")
     def _sessions_have_blocks(self) -> Self:

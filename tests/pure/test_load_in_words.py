@@ -4,6 +4,7 @@ import pytest
 
 from bench.scenario.load import Load
 
+BY_FILE = Load(engine="locustfile", locustfile="users.py", connections=3)
 KEPT, NUMBER = "load.keep_alive", "load.connections"
 
 
@@ -18,6 +19,8 @@ KEPT, NUMBER = "load.keep_alive", "load.connections"
         (Load(keep_alive=False), (NUMBER,), "a new connection for every request"),
         (Load(), (KEPT, NUMBER), ""),
         (Load(connections=4, workers=2), (), "4 keep-alive connections, shared by 2 workers"),
+        (BY_FILE, (), "3 Locust users"),
+        (BY_FILE, (NUMBER,), ""),
         (Load(model="lookup"), (), "A and AAAA"),
         (Load(model="lookup"), ("load.family",), ""),
     ],

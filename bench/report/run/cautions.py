@@ -114,9 +114,6 @@ def _cautions_of_locustfile(run: Run) -> Iterable[str]:
 
 def _cautions_of_steal(run: Run) -> Iterable[str]:
     """Of a run that lets more steal pass than is usual: how much of it there was."""
-    allowed = run.record.scenario.schedule.steal_allowed
-    if allowed <= USUAL_STEAL:
-        return
     seen = [
         float(gate.seen)
         for record in run.record.slots
@@ -128,8 +125,9 @@ def _cautions_of_steal(run: Run) -> Iterable[str]:
     if more:
         yield (
             f"The hypervisor took cores away: more than {USUAL_STEAL:.0%} of their time in {more} of"
-            f" {count(len(seen), 'slot')} that count, {max(seen):.1%} at most ({allowed:.0%} is let pass"
-            " here). That scatters what is measured, and the interval is wider for it."
+            f" {count(len(seen), 'slot')} that count, {max(seen):.1%} at most: this scenario lets"
+            f" {run.record.scenario.schedule.max_steal:.0%} pass. That scatters what is measured, two"
+            " containers of one arm among them, and intervals are wider for it."
         )
 
 

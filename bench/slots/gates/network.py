@@ -25,8 +25,9 @@ class Losses(NamedTuple):
     listen_overflows: int = 0
     """Of `listen_drops`, those that found the accept queue full (ListenOverflows)."""
     carrier_drops: int = 0
-    """The same of the process on the Docker host that carries a published port (docker-proxy, RootlessKit,
-    slirp4netns)."""
+    """Connections that the process on the Docker host that carries a published port (docker-proxy,
+    RootlessKit, slirp4netns) had no room for: of all that listens in the host's network (ListenDrops,
+    TCPReqQFullDrop)."""
 
 
 class Room(NamedTuple):
