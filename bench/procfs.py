@@ -41,6 +41,12 @@ class CoreTime(NamedTuple):
         return self.idle + self.iowait
 
     @property
+    def spare(self) -> int:
+        """`unused`, and what niced processes took, as the loop is that keeps a core awake: they take what
+        nobody else wants."""
+        return self.unused + self.nice
+
+    @property
     def ours(self) -> int:
         """All of it but what was stolen."""
         return sum(self) - self.steal
@@ -116,7 +122,7 @@ def parse_group_us(text: str) -> float:
 
 
 def busy_shares(before: Mapping[int, CoreTime], after: Mapping[int, CoreTime]) -> dict[int, float]:
-    """Core -> share of its own time between two readings in which it was not idle, 0 to 1.
+    """Core -> share of its own time between two readings in which anybody wanted it, 0 to 1.
 
     Without a core on which no tick passed. Waiting for a disk may go back, which makes more than all busy,
     or, with less of other time, less than nothing: neither can be.
@@ -125,7 +131,7 @@ def busy_shares(before: Mapping[int, CoreTime], after: Mapping[int, CoreTime]) -
     for core, then in before.items():
         if core in after and after[core].ours > then.ours:
             now = after[core]
-            share = 1 - (now.unused - then.unused) / (now.ours - then.ours)
+            share = 1 - (now.spare - then.spare) / (now.ours - then.ours)
             shares[core] = min(max(share, 0.0), 1.0)
     return shares
 

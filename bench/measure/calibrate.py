@@ -72,8 +72,7 @@ def calibrate(seconds: int, rounds: int, blocks: int, tell: Tell) -> Calibration
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         bench_version=bench.__version__,
         machine=machine.describe_machine(),
-        scope=f"{rounds} rounds of {seconds} s, idle states {'held' if bare.held else 'free'},"
-        " receive steering on",
+        scope=f"{rounds} rounds of {seconds} s, idle states {bare.idle}, receive steering on",
         ceilings=tuple(bare.ceilings),
         floors=tuple(floors),
         block_s=len(scenario.arms) * scenario.schedule.slots_per_arm * slot_seconds(condition),

@@ -257,7 +257,7 @@ def _load_null_server(bed: Bed, condition: Condition, seed: int) -> tuple[LoadRe
     bed.arrange(condition.lab)
     with (
         null_server(host, CACHE) as endpoint,
-        bed.hold_idle_states(wanted=condition.lab.hold_idle_states),
+        bed.hold_idle_states(condition),
     ):
         if bed.generator.first_200_ns(endpoint, "/") is None:
             raise MeasurementInvalid("Starting the null server", "no answer came", "Try again.")

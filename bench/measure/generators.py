@@ -17,7 +17,7 @@ from bench.lab.hosts import machine, requirements
 from bench.lab.hosts.host import Endpoint, Host
 from bench.lab.hosts.journal import Journal, undo
 from bench.lab.hosts.lab import hosts_of_lab, lab
-from bench.lab.instruments.idle_states import hold_idle_states
+from bench.lab.instruments.idle_states import IdleStates, hold_idle_states
 from bench.lab.servers.null_server import null_server
 from bench.measure import settings
 from bench.measure.settings import set_receive_steering
@@ -64,7 +64,7 @@ class Generators:
 
     ceilings: list[Ceiling]
     latenesses: list[Lateness]
-    held: bool
+    idle: IdleStates
     """Whether idle states were."""
     loop: str
 
@@ -85,7 +85,7 @@ def measure_generators(seconds: int, rounds: int, tell: Tell) -> Generators:
             found = stack.enter_context(lab(plans, journal))
             load = stack.enter_context(generator(found.client, journal))
             server = stack.enter_context(null_server(found.docker[DOCKER1.name], CACHE))
-            held = stack.enter_context(hold_idle_states(wanted=True))
+            idle = stack.enter_context(hold_idle_states(by_loop=True))
             for host in (found.client, *found.docker.values()):
                 set_receive_steering(host, on=True)
             if load.first_200_ns(server, "/") is None:
@@ -102,7 +102,7 @@ def measure_generators(seconds: int, rounds: int, tell: Tell) -> Generators:
     raw = {row.connections: row.rates_rps for row in rows if row.engine == "raw"}
     ceilings = [_ceiling(row, raw[row.connections]) for row in rows]
     return Generators(
-        ceilings, [_lateness(schedule) for schedule in schedules if schedule.p50_us], held, loop
+        ceilings, [_lateness(schedule) for schedule in schedules if schedule.p50_us], idle, loop
     )
 
 

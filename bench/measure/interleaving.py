@@ -50,7 +50,7 @@ def measure_set(
 def _measure(
     bed: Bed, slots: Sequence[Slot], condition: Condition, cells: Sequence[int], folder: Path
 ) -> list[Found]:
-    with bed.hold_idle_states(wanted=condition.lab.hold_idle_states) as held, ExitStack() as alive:
+    with bed.hold_idle_states(condition) as idle, ExitStack() as alive:
         bed.arrange(condition.lab)
         alive.enter_context(deploy_idle(bed, condition, slots[0].index))
         deployments = []
@@ -60,7 +60,7 @@ def _measure(
         seed = slots[0].arrival_seed  # One for all slots of a block.
         proofs = [_prove(bed, deployment, seed) for deployment in deployments]
         together = _drive_in_turns(bed, deployments, cells, seed)
-    found = LoadedSet(bed, slots, deployments, proofs, together, held)
+    found = LoadedSet(bed, slots, deployments, proofs, together, idle)
     return [(found.judge(place, folder), deployments[place].facts) for place in range(len(slots))]
 
 

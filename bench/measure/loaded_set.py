@@ -10,6 +10,7 @@ from bench.generator.results import CellsResult, LoadResult
 from bench.lab.hosts.host import network_of
 from bench.lab.instruments.activity import Activity
 from bench.lab.instruments.counters import NetworkCounters
+from bench.lab.instruments.idle_states import IdleStates
 from bench.measure.deployment import Deployment
 from bench.measure.slot import check_deployment, count_asked, describe_handshakes, list_evidence, record_slot
 from bench.measure.testbed import Bed
@@ -65,7 +66,7 @@ class LoadedSet:
     deployments: Sequence[Deployment]
     proofs: Sequence[Proof]
     together: Together
-    held: bool
+    idle: IdleStates
 
     def judge(self, place: int, folder: Path) -> SlotRecord:
         """Judge one of its slots by every gate, and store it."""
@@ -104,7 +105,7 @@ class LoadedSet:
             stalls=stalls,
             gates=(*gates, check_stalls(stalls)),
             evidence={
-                **list_evidence(deployment, self.held),
+                **list_evidence(deployment, self.idle),
                 **self.bed.bystanders.describe(self.bed.lab.client),
                 "connections as the load began": str(self._connected(place)),
                 "load loop": result.loop,

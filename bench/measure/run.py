@@ -12,6 +12,7 @@ from bench.judgement.precision import extend
 from bench.lab.hosts import command, machine, requirements
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
+from bench.lab.instruments.idle_states import IdleStates
 from bench.lab.servers.own_image import Own
 from bench.measure import provision, recording
 from bench.measure.bed_description import describe_bed
@@ -290,7 +291,7 @@ def _measure_life(bed: Bed, record: RunRecord, life: list[Slot], folder: Path) -
 
 def _warn(slot: SlotRecord, condition: Condition) -> list[str]:
     """What a slot tells of the whole run."""
-    if condition.lab.hold_idle_states and slot.evidence.get("idle states") == "free":
+    if condition.lab.hold_idle_states and slot.evidence.get("idle states") == IdleStates.FREE:
         slow = "latency includes cores waking up, and is noisier"
-        return [f"Idle states could not be held (/dev/cpu_dma_latency): {slow}."]
+        return [f"Idle states could not be held (docs/method.md, Idle states, says why): {slow}."]
     return []

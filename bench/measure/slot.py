@@ -17,6 +17,7 @@ from bench.errors import BenchError
 from bench.generator.failures import GeneratorDied
 from bench.generator.shares import describe_parts
 from bench.lab.hosts.host import network_of, parse_cpus
+from bench.lab.instruments.idle_states import IdleStates
 from bench.measure.captures import find_lost_segment, read_captures, store_captures
 from bench.measure.deployment import Deployment, deploy, deploy_idle, try_control
 from bench.measure.links import describe_links
@@ -65,7 +66,7 @@ def measure_slot(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> Fo
 
 def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> Found:
     arm = bed.scenario.arm(slot.arm)
-    with bed.hold_idle_states(wanted=condition.lab.hold_idle_states) as held, ExitStack() as alive:
+    with bed.hold_idle_states(condition) as idle, ExitStack() as alive:
         bed.arrange(condition.lab)
         if not bed.scenario.network(arm).reachable:
             gates = try_control(bed, arm, condition, container_name(slot))
@@ -74,7 +75,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition, folder: Path) -> Found:
         deployment = alive.enter_context(deploy(bed, arm, condition, container_name(slot)))
         window = measure_window(bed, deployment, slot.arrival_seed)
         alive.close()
-        return _judge(bed, slot, deployment, window, held, folder), deployment.facts
+        return _judge(bed, slot, deployment, window, idle, folder), deployment.facts
 
 
 def container_name(slot: Slot) -> str:
@@ -112,7 +113,7 @@ class Moment:
 
 
 def _judge(
-    bed: Bed, slot: Slot, deployment: Deployment, window: Window, held: bool, folder: Path
+    bed: Bed, slot: Slot, deployment: Deployment, window: Window, idle: IdleStates, folder: Path
 ) -> SlotRecord:
     """Judge what a window showed by every gate, and store it."""
     result, load = window.result, deployment.condition.load
@@ -152,7 +153,7 @@ def _judge(
         answers=window.answers,
         gates=tuple(gates),
         evidence={
-            **list_evidence(deployment, held),
+            **list_evidence(deployment, idle),
             **bed.bystanders.describe(bed.lab.client),
             "connections as the load began": str(result.connected or "not shown"),
             "load loop": result.loop or "Locust's own",
@@ -263,7 +264,7 @@ def describe_handshakes(handshakes: int, resumed: int) -> dict[str, str]:
     return {"TLS handshakes": f"{handshakes:,}, {resumed:,} of them resumed"} if handshakes else {}
 
 
-def list_evidence(deployment: Deployment, held: bool) -> dict[str, str]:
+def list_evidence(deployment: Deployment, idle: IdleStates) -> dict[str, str]:
     """What was there, for who wants to look."""
     server, site, condition = deployment.server, deployment.site, deployment.condition
     limits = {
@@ -276,7 +277,7 @@ def list_evidence(deployment: Deployment, held: bool) -> dict[str, str]:
         "vantage": f"{condition.load.vantage}, in the network of {deployment.sender.name}",
         "endpoint": f"{server.endpoint.address} port {server.endpoint.port}",
         "container": str(server.container.id) if server.container else "none: native",
-        "idle states": "held" if held else "free",
+        "idle states": idle,
         "receive steering": "on" if condition.lab.receive_steering else "off",
         **describe_links(deployment.docker_host, condition.lab),
         **(limits if site.provided.service.is_built_in else {}),

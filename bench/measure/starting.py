@@ -53,7 +53,7 @@ def measure_start(bed: Bed, slot: Slot, condition: Condition) -> Found:
 def _measure(bed: Bed, slot: Slot, condition: Condition) -> Found:
     arm, load = bed.scenario.arm(slot.arm), condition.load
     network, site = bed.scenario.network(arm), bed.site(arm, condition)
-    with bed.hold_idle_states(wanted=condition.lab.hold_idle_states) as held, ExitStack() as alive:
+    with bed.hold_idle_states(condition) as idle, ExitStack() as alive:
         bed.arrange(condition.lab)
         alive.enter_context(deploy_idle(bed, condition, slot.index))
         fixed_work_us = bed.time_fixed_work()
@@ -90,7 +90,7 @@ def _measure(bed: Bed, slot: Slot, condition: Condition) -> Found:
         starts=record,
         gates=tuple(gates),
         evidence={
-            **list_evidence(deployment, held),
+            **list_evidence(deployment, idle),
             "containers": str(load.containers),
             **bed.bystanders.describe(bed.lab.client),
         },

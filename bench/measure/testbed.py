@@ -1,7 +1,7 @@
 """Everything that stands while slots are measured: the lab, its engines, the image, the generator."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from bench.generator.ask import Ask
@@ -11,6 +11,7 @@ from bench.generator.protocol import Tls
 from bench.lab.hosts.host import Endpoint, Hosts
 from bench.lab.hosts.lab import Lab
 from bench.lab.instruments.activity import Activity
+from bench.lab.instruments.idle_states import IdleStates
 from bench.lab.instruments.watch import Watch, hold_all, sum_up
 from bench.lab.servers.engine import Engine
 from bench.lab.servers.image import Image
@@ -170,9 +171,13 @@ class Bed:
         """Cores for what captures: where the server's are not."""
         return self.lab.client.cpus
 
-    def hold_idle_states(self, *, wanted: bool) -> AbstractContextManager[bool]:
-        """Keep the cores of every machine awake for the duration; yields whether they are held."""
-        return hold_all(self.watches.values(), wanted=wanted)
+    def hold_idle_states(self, condition: Condition) -> AbstractContextManager[IdleStates]:
+        """Keep the cores of every machine awake for the duration where `condition` wants it; yields what they
+        do. Where CPU is measured, not by a loop: what interrupts it would seem to be the loop's.
+        """
+        if not condition.lab.hold_idle_states:
+            return nullcontext(IdleStates.FREE)
+        return hold_all(self.watches.values(), by_loop=not condition.load.measures_cpu)
 
     def begin_activity(self) -> None:
         """Look from here on at what else runs."""

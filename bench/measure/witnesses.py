@@ -38,7 +38,7 @@ def _served(bed: Bed, scenario: Scenario, step: Step, condition: Condition) -> I
     arm = scenario.arm(step.workload.arm)
     bed.arrange(condition.lab)
     with (
-        bed.hold_idle_states(wanted=condition.lab.hold_idle_states),
+        bed.hold_idle_states(condition),
         bed.serve(arm, condition, f"bench-{step.kind.replace(' ', '-')}-{arm.name}") as server,
     ):
         if (

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from bench.lab.instruments import activity, core_speed, idle_states
 from bench.lab.instruments.activity import Activity
+from bench.lab.instruments.idle_states import IdleStates
 
 
 class Watch(Protocol):
@@ -21,8 +22,8 @@ class Watch(Protocol):
     def time_fixed_work(self) -> float:
         """Microseconds of the same loop on its slowest core."""
 
-    def hold_idle_states(self) -> AbstractContextManager[bool]:
-        """Keep its cores awake for the duration; yields whether they are held."""
+    def hold_idle_states(self, *, by_loop: bool) -> AbstractContextManager[IdleStates]:
+        """Keep its cores awake for the duration, `by_loop` if need be; yields what they do."""
 
 
 class OwnWatch:
@@ -44,17 +45,17 @@ class OwnWatch:
         """In this process."""
         return core_speed.time_fixed_work()
 
-    def hold_idle_states(self) -> AbstractContextManager[bool]:
-        """By a file of this process's."""
-        return idle_states.hold_idle_states(wanted=True)
+    def hold_idle_states(self, *, by_loop: bool) -> AbstractContextManager[IdleStates]:
+        """By a file of this process's, or its children."""
+        return idle_states.hold_idle_states(by_loop=by_loop)
 
 
 @contextmanager
-def hold_all(watches: Iterable[Watch], *, wanted: bool) -> Iterator[bool]:
-    """Keep the cores of all of them awake; yields whether all are."""
+def hold_all(watches: Iterable[Watch], *, by_loop: bool) -> Iterator[IdleStates]:
+    """Keep the cores of all of them awake; yields what those of the least awake do."""
     with ExitStack() as stack:
-        held = [stack.enter_context(watch.hold_idle_states()) for watch in watches] if wanted else [False]
-        yield all(held)
+        held = [stack.enter_context(watch.hold_idle_states(by_loop=by_loop)) for watch in watches]
+        yield min(held, key=list(IdleStates).index)
 
 
 def sum_up(found: Mapping[str, Activity]) -> Activity:

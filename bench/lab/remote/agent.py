@@ -26,6 +26,7 @@ from bench.lab.hosts import command, machine
 from bench.lab.hosts.leader import start_leader
 from bench.lab.hosts.requirements import require_descriptors
 from bench.lab.instruments import activity, core_speed, idle_states
+from bench.lab.instruments.idle_states import IdleStates
 from bench.lab.remote.labels import remove_labelled
 from bench.lab.remote.link import LEASE_S, Framer, Parser, say_fault
 
@@ -136,9 +137,9 @@ class Agent:
         """Of the slowest core."""
         return core_speed.time_fixed_work()
 
-    def do_hold_idle_states(self) -> bool:
+    def do_hold_idle_states(self, by_loop: bool) -> IdleStates:
         """Until they are let go."""
-        return self._held.enter_context(idle_states.hold_idle_states(wanted=True))
+        return self._held.enter_context(idle_states.hold_idle_states(by_loop=by_loop))
 
     def do_release_idle_states(self) -> None:
         """They were held."""

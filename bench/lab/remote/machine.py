@@ -17,6 +17,7 @@ from bench.errors import EnvironmentLacks
 from bench.lab.hosts import ssh
 from bench.lab.hosts.host import parse_cpus
 from bench.lab.instruments.activity import Activity
+from bench.lab.instruments.idle_states import IdleStates
 from bench.lab.remote.agent_link import AgentLink, Berth, HostGone, agent_link
 from bench.lab.remote.host import RemoteHost
 from bench.lab.remote.labels import RUN, remove_labelled
@@ -218,11 +219,11 @@ class RealMachine:
         return float(self.link.ask("time_fixed_work"))
 
     @contextmanager
-    def hold_idle_states(self) -> Iterator[bool]:
-        """By a file that the agent holds."""
-        held = bool(self.link.ask("hold_idle_states"))
+    def hold_idle_states(self, *, by_loop: bool) -> Iterator[IdleStates]:
+        """By a file that the agent holds, or its children."""
+        idle = IdleStates(self.link.ask("hold_idle_states", {"by_loop": by_loop}))
         try:
-            yield held
+            yield idle
         finally:
             if self.link.is_alive:
                 self.link.ask("release_idle_states")
