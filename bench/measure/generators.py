@@ -85,7 +85,7 @@ def measure_generators(seconds: int, rounds: int, tell: Tell) -> Generators:
             found = stack.enter_context(lab(plans, journal))
             load = stack.enter_context(generator(found.client, journal))
             server = stack.enter_context(null_server(found.docker[DOCKER1.name], CACHE))
-            idle = stack.enter_context(hold_idle_states(by_loop=True))
+            idle = stack.enter_context(hold_idle_states(journal))
             for host in (found.client, *found.docker.values()):
                 set_receive_steering(host, on=True)
             if load.first_200_ns(server, "/") is None:

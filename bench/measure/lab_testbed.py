@@ -69,7 +69,7 @@ def prepare_bed(
             images = require_same("Loading one image into every engine", all_images)
             provided = {name: pair[1] for name, pair in brought.items()}
             watch = OwnWatch(
-                lambda: {load_generator.process.pid}.union(*(host.roots for host in found.hosts))
+                lambda: {load_generator.process.pid}.union(*(host.roots for host in found.hosts)), journal
             )
             watches: dict[str, Watch] = {"this machine": watch}
             load_generator.inputs = own.files if own else None

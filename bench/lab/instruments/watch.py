@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol
 
+from bench.lab.hosts.journal import Journal
 from bench.lab.instruments import activity, core_speed, idle_states
 from bench.lab.instruments.activity import Activity
 from bench.lab.instruments.idle_states import IdleStates
@@ -29,9 +30,10 @@ class Watch(Protocol):
 class OwnWatch:
     """The machine that bench itself runs on."""
 
-    def __init__(self, find_own: Callable[[], Iterable[int]]) -> None:
-        """`find_own`: processes whose descendants are ours."""
+    def __init__(self, find_own: Callable[[], Iterable[int]], journal: Journal) -> None:
+        """`find_own`: processes whose descendants are ours; `journal`: for what loops need."""
         self._find_own = find_own
+        self._journal = journal
 
     def begin_activity(self) -> None:
         """From /proc."""
@@ -47,7 +49,7 @@ class OwnWatch:
 
     def hold_idle_states(self, *, by_loop: bool) -> AbstractContextManager[IdleStates]:
         """By a file of this process's, or its children."""
-        return idle_states.hold_idle_states(by_loop=by_loop)
+        return idle_states.hold_idle_states(self._journal if by_loop else None)
 
 
 @contextmanager

@@ -137,9 +137,9 @@ class Agent:
         """Of the slowest core."""
         return core_speed.time_fixed_work()
 
-    def do_hold_idle_states(self, by_loop: bool) -> IdleStates:
+    def do_hold_idle_states(self) -> IdleStates:
         """Until they are let go."""
-        return self._held.enter_context(idle_states.hold_idle_states(by_loop=by_loop))
+        return self._held.enter_context(idle_states.hold_idle_states(None))
 
     def do_release_idle_states(self) -> None:
         """They were held."""

@@ -219,9 +219,9 @@ class RealMachine:
         return float(self.link.ask("time_fixed_work"))
 
     @contextmanager
-    def hold_idle_states(self, *, by_loop: bool) -> Iterator[IdleStates]:
-        """By a file that the agent holds, or its children."""
-        idle = IdleStates(self.link.ask("hold_idle_states", {"by_loop": by_loop}))
+    def hold_idle_states(self, *, by_loop: bool) -> Iterator[IdleStates]:  # noqa: ARG002
+        """By a file that the agent holds; never by a loop, whose control group is not its to make."""
+        idle = IdleStates(self.link.ask("hold_idle_states"))
         try:
             yield idle
         finally:

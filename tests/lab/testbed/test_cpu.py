@@ -55,7 +55,7 @@ def test_a_core_is_busy_for_as_long_as_the_work_on_it_takes(held: bool) -> None:
     watch = Watch(group="", proxies=[], generator=f"/proc/{os.getpid()}/stat")
     core = max(os.sched_getaffinity(0))
     beyond_us: list[float] = []
-    with hold_idle_states(by_loop=False) if held else nullcontext():
+    with hold_idle_states(None) if held else nullcontext():
         # Others who come to the core add to what is seen there: one round without them is enough.
         while len(beyond_us) < ROUNDS and min(beyond_us, default=inf) > SAMPLING_US:
             idle = watch_for(1, watch)
