@@ -69,3 +69,17 @@ def test_it_can_be_started_again_for_another_session(living: PrivateEngine) -> N
     living.restart()
     assert living.daemon_pid != before
     assert living.client.ping()
+
+
+def test_it_is_started_again_where_rootlesskit_missed_its_child(living: PrivateEngine) -> None:
+    first = f"{living.host.scratch}/missed"
+    missed = "nsenter: cannot open /proc/236/ns/net: No such file or directory"
+    once = f'if mkdir {first} 2>/dev/null; then echo "{missed}" >&2; exit 1; fi; exec "$@"'
+    argv, before = living.argv, living.daemon_pid
+    living.argv = ["sh", "-c", once, "sh", *argv]
+    try:
+        living.restart()
+    finally:
+        living.argv = argv
+    assert living.daemon_pid != before
+    assert living.client.ping()

@@ -30,6 +30,10 @@ ALTERNATIVES = "/etc/alternatives"
 """Debian's links to the programs that are meant; a host's /etc is its own."""
 READY_S = 30.0
 STOP_S = 20.0
+MISSED_CHILD = "/ns/net: No such file or directory"
+"""Of nsenter's words when RootlessKit before 2.0 has looked into its child's network too early: it lets the
+child execute itself anew, and does not wait (pkg/parent/parent.go). A process of several threads has no
+namespaces in the middle of that (fs/exec.c, de_thread())."""
 
 
 class Engine(Protocol):
@@ -149,8 +153,7 @@ class PrivateEngine:
 
     def start(self) -> None:
         """Start dockerd again after it ended; containers of before are removed."""
-        self.program = self.host.start(self.argv, "dockerd")
-        self.client = _connect(self.host, self.program, self.rootless)
+        self.program, self.client = _start(self.host, self.argv, self.rootless)
         for left in self.client.containers.list(all=True, ignore_removed=True):
             left.remove(force=True)
 
@@ -245,21 +248,32 @@ def engine(host: Host, journal: Journal, place: DockerHost) -> Iterator[PrivateE
     if root:
         argv = argv_in_root(root, host.scratch, argv)
     root_sha256 = root.sha256 if root else None
-    program = host.start(argv, "dockerd")
-    try:
-        client = _connect(host, program, rootless)
-        found = PrivateEngine(
-            host, cgroup, argv, root_sha256, options, client, program, rootless=rootless, versions=versions
-        )
-    except BaseException:
-        program.stop()
-        raise
+    program, client = _start(host, argv, rootless)
+    found = PrivateEngine(
+        host, cgroup, argv, root_sha256, options, client, program, rootless=rootless, versions=versions
+    )
     try:
         yield found
     finally:
         # Containers were removed by their own `with`; should one be left, the host's end takes it.
         found.client.close()
         found.program.stop(timeout_s=5)
+
+
+def _start(host: Host, argv: list[str], rootless: Rootless | None) -> tuple[Program, docker.DockerClient]:
+    """Start dockerd and wait until it answers; once more where RootlessKit missed its child."""
+    for is_last in (False, False, True):
+        program = host.start(argv, "dockerd")
+        try:
+            return program, _connect(host, program, rootless)
+        except EnvironmentLacks:
+            program.stop()
+            if is_last or not rootless or MISSED_CHILD not in program.words():
+                raise
+        except BaseException:
+            program.stop()
+            raise
+    raise AssertionError
 
 
 def _connect(host: Host, program: Program, rootless: Rootless | None) -> docker.DockerClient:
@@ -278,9 +292,10 @@ def _connect(host: Host, program: Program, rootless: Rootless | None) -> docker.
 
     wait_until(lambda: answers() or not program.is_alive, READY_S, step_s=0.02)
     if not found:
+        seen = f"it was not ready within {READY_S:g} s ({faults[-1]})" if program.is_alive else "it ended"
         raise EnvironmentLacks(
             f"Starting a private Docker Engine on {host.name}",
-            f"it was not ready within {READY_S:g} s ({faults[-1]}); its last messages:\n{program.words()}\n",
+            f"{seen}; its last messages:\n{program.words()}\n",
             "Check that dockerd runs on this machine at all (`dockerd --version`, storage driver, cgroups).",
         )
     return found[0]
