@@ -323,7 +323,10 @@ SETTINGS = (
     Setting(
         "hold_idle_states",
         lambda levels: (
-            f"hold {CPU_DMA_LATENCY} at 0 us during slots; ends with the process" if any(levels) else ""
+            f"keep the cores awake during slots: {CPU_DMA_LATENCY} at 0 us or, where nothing heeds it, a loop"
+            " on each that gives way to all; ends with the process"
+            if any(levels)
+            else ""
         ),
     ),
 )

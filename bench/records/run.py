@@ -247,6 +247,11 @@ class RunRecord(Stored):
     warnings: tuple[str, ...] = ()
     slots: tuple[SlotRecord, ...] = ()
 
+    @property
+    def idle_states(self) -> str:
+        """What idle cores did in its slots; empty where none told it."""
+        return " and ".join(sorted({slot.evidence.get("idle states", "") for slot in self.slots} - {""}))
+
     def kept(self) -> tuple[SlotRecord, ...]:
         """Measured slots that a resumed run leaves as they are: no slot of a set of which one is missing."""
         measured = [record for record in self.slots if record.measured]

@@ -50,7 +50,7 @@ class LabSettings(LinkSettings):
     """What the machine and the lab's hosts do during a slot."""
 
     hold_idle_states: bool = True
-    """Hold /dev/cpu_dma_latency at 0 us, so that cores do not sleep between packets."""
+    """Keep cores awake between packets: /dev/cpu_dma_latency at 0 us, or a loop where nothing heeds it."""
     receive_steering: bool = True
     """RPS: each host pays for its own receive path, as a separate machine would."""
     engine: EngineField = Field(default=OWN_ENGINE, json_schema_extra={"default": str(OWN_ENGINE)})

@@ -71,6 +71,10 @@ def test_a_core_is_busy_for_what_is_not_idle_of_its_time() -> None:
     assert busy_shares(before, after) == {0: 0.75, 1: 0.0, 2: 1.0, 3: 0.5}
 
 
+def test_a_core_is_not_busy_for_what_only_takes_what_nobody_wants() -> None:
+    assert busy_shares({0: NOTHING}, {0: spend(nice=150, user=50)}) == {0: 0.25}
+
+
 def test_a_core_that_no_time_passed_on_has_no_share() -> None:
     one, two = spend(idle=1), spend(idle=2)
     assert busy_shares({0: one}, {0: one}) == {}

@@ -235,7 +235,6 @@ def _find_subjects(
 
 def describe_circumstances(record: RunRecord) -> dict[str, str]:
     """What a figure may depend on beside the plan: machine, engines, image, programs, by dotted name."""
-    held = sorted({slot.evidence["idle states"] for slot in record.slots if "idle states" in slot.evidence})
     return {
         "scenario": record.scenario.name,
         **{f"machine.{name}": value for name, value in record.machine.stated().items()},
@@ -247,7 +246,7 @@ def describe_circumstances(record: RunRecord) -> dict[str, str]:
         **{f"image.{name}": value for name, value in record.image.stated().items()},
         **{f"companions.{name}.image": image.id or "" for name, image in record.companion_images.items()},
         **{f"host.{name}": value for name, value in record.lab.stated().items()},
-        "idle states": " and ".join(held) or ABSENT,
+        "idle states": record.idle_states or ABSENT,
         **{f"tool.{name}": value for name, value in record.tools.items()},
         "bench": record.bench_version,
     }

@@ -242,7 +242,7 @@ def _describe_lab(run: Run) -> str:
     """What the lab held fixed, and what the conditions varied."""
     scenario = run.record.scenario
     settings = {
-        "lab.hold_idle_states": f"idle states {'held' if scenario.lab.hold_idle_states else 'left free'}",
+        "lab.hold_idle_states": f"idle states {run.record.idle_states or 'not looked at'}",
         "lab.receive_steering": f"receive steering {'on' if scenario.lab.receive_steering else 'off'}",
     }
     controls = {
