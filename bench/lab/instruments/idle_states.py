@@ -44,8 +44,8 @@ def hold_idle_states(loops: Journal | None) -> Iterator[IdleStates]:
                 idle = IdleStates.HELD
             elif loops:
                 group = _make_idle_group(loops)
-                for core in os.sched_getaffinity(0):
-                    _loop(core, group, stack)
+                started = [_loop(core, group, stack) for core in os.sched_getaffinity(0)]
+                _require_looping(started)
                 idle = IdleStates.LOOPED
         except (OSError, EnvironmentLacks):
             stack.close()
@@ -81,14 +81,19 @@ def _make_idle_group(journal: Journal) -> Path:
     return group
 
 
-def _loop(core: int, group: Path, stack: ExitStack) -> None:
+def _loop(core: int, group: Path, stack: ExitStack) -> command.Process:
     """By its nice value it is told apart in /proc/stat."""
     process = command.start(
         ["nice", "-n", "19", "taskset", "--cpu-list", str(core), "sh", "-c", "while :; do :; done"]
     )
     stack.callback(command.stop, process)
     (group / "cgroup.procs").write_text(str(process.pid))
-    name = Path(f"/proc/{process.pid}/comm")
-    wait_until(lambda: name.read_text() == "sh\n" or process.poll() is not None, READY_S, step_s=0.001)
-    if process.poll() is not None:
-        raise OSError(f"no loop on core {core}")
+    return process
+
+
+def _require_looping(processes: list[command.Process]) -> None:
+    """Wait until each is the shell that loops. Raises OSError where one ended on the way there."""
+    names = [Path(f"/proc/{process.pid}/comm") for process in processes]
+    wait_until(lambda: all(name.read_text() == "sh\n" for name in names), READY_S, step_s=0.001)
+    if any(process.poll() is not None for process in processes):
+        raise OSError("a loop that keeps a core awake ended")
