@@ -260,20 +260,19 @@ def engine(host: Host, journal: Journal, place: DockerHost) -> Iterator[PrivateE
         found.program.stop(timeout_s=5)
 
 
-def _start(host: Host, argv: list[str], rootless: Rootless | None) -> tuple[Program, docker.DockerClient]:
-    """Start dockerd and wait until it answers; once more where RootlessKit missed its child."""
-    for is_last in (False, False, True):
-        program = host.start(argv, "dockerd")
-        try:
-            return program, _connect(host, program, rootless)
-        except EnvironmentLacks:
-            program.stop()
-            if is_last or not rootless or MISSED_CHILD not in program.words():
-                raise
-        except BaseException:
-            program.stop()
+def _start(
+    host: Host, argv: list[str], rootless: Rootless | None, attempts: int = 3
+) -> tuple[Program, docker.DockerClient]:
+    """Start dockerd and wait until it answers; anew where RootlessKit missed its child, `attempts` in all."""
+    program = host.start(argv, "dockerd")
+    try:
+        return program, _connect(host, program, rootless)
+    except BaseException as fault:
+        program.stop()
+        missed = rootless and isinstance(fault, EnvironmentLacks) and MISSED_CHILD in program.words()
+        if not missed or attempts == 1:
             raise
-    raise AssertionError
+    return _start(host, argv, rootless, attempts - 1)
 
 
 def _connect(host: Host, program: Program, rootless: Rootless | None) -> docker.DockerClient:
