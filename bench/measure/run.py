@@ -292,6 +292,8 @@ def _measure_life(bed: Bed, record: RunRecord, life: list[Slot], folder: Path) -
 def _warn(slot: SlotRecord, condition: Condition) -> list[str]:
     """What a slot tells of the whole run."""
     if condition.lab.hold_idle_states and slot.evidence.get("idle states") == IdleStates.FREE:
-        slow = "latency includes cores waking up, and is noisier"
-        return [f"Idle states could not be held (docs/method.md, Idle states, says why): {slow}."]
+        why = "nothing heeds /dev/cpu_dma_latency, or it cannot be written, and no loop can stand in"
+        if condition.load.measures_cpu:
+            why = "nothing heeds /dev/cpu_dma_latency, and where CPU is measured no loop may stand in"
+        return [f"Idle states could not be held ({why}): latency includes cores waking up, and is noisier."]
     return []

@@ -10,7 +10,7 @@ import pytest
 from bench.generator.cores import read_cores
 from bench.lab.hosts.journal import CGROUP_ROOT, Journal, undo
 from bench.lab.instruments import idle_states
-from bench.lab.instruments.idle_states import IdleStates, hold_idle_states
+from bench.lab.instruments.idle_states import CPU_DMA_LATENCY, IdleStates, hold_idle_states
 from bench.procfs import TICKS_PER_S
 from tests.lab.world import snapshot
 
@@ -21,7 +21,19 @@ WATCHED_S = 0.5
 def no_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driver = tmp_path / "current_driver"
     driver.write_text("none\n")
-    monkeypatch.setattr(idle_states, "DRIVER", driver)
+    monkeypatch.setattr(idle_states, "IDLE_DRIVER", driver)
+
+
+@pytest.mark.usefixtures("no_driver")
+def test_where_a_driver_heeds_the_file_it_is_held_open_and_no_loop_is_begun(
+    journal: Journal, tmp_path: Path
+) -> None:
+    (tmp_path / "current_driver").write_text("haltpoll\n")
+    with hold_idle_states(journal) as idle:
+        assert idle == IdleStates.HELD
+        assert str(CPU_DMA_LATENCY) in open_files()
+        assert not list(CGROUP_ROOT.glob(f"**/bench-{journal.run_id}-awake"))
+    assert str(CPU_DMA_LATENCY) not in open_files()
 
 
 @pytest.fixture
@@ -33,6 +45,10 @@ def journal() -> Iterator[Journal]:
     finally:
         undo(notes.run_id)
     assert snapshot() == before
+
+
+def open_files() -> set[str]:
+    return {str(Path(file).readlink()) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()}
 
 
 def idle_s() -> dict[int, float]:

@@ -12,6 +12,10 @@ from bench.records.environment import MachineFacts
 
 MIN_CORES = 2
 
+IDLE_DRIVER = Path("/sys/devices/system/cpu/cpuidle/current_driver")
+"""Who puts idle cores to sleep: `none` where nobody does (Documentation/admin-guide/pm/cpuidle.rst), as in many
+a virtual machine, whose idle cores are its hypervisor's."""
+
 
 def usable_cores() -> list[int]:
     """Cores that this process may run on, by their numbers."""
@@ -43,7 +47,7 @@ def describe_machine(release_file: Path | None = None) -> MachineFacts:
         memory_gib=f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f}",
         virtualisation="hypervisor" if " hypervisor" in _read("/proc/cpuinfo") else "none seen",
         clocksource=_read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
-        idle_driver=_read("/sys/devices/system/cpu/cpuidle/current_driver"),
+        idle_driver=_read(IDLE_DRIVER),
         frequency_governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         mitigations="; ".join(
             f"{path.name}: {_read(path)}"

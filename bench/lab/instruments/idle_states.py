@@ -9,12 +9,10 @@ from pathlib import Path
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
 from bench.lab.hosts.journal import CGROUP_ROOT, Journal
+from bench.lab.hosts.machine import IDLE_DRIVER
 from bench.lab.hosts.waiting import wait_until
 
 CPU_DMA_LATENCY = Path("/dev/cpu_dma_latency")
-DRIVER = Path("/sys/devices/system/cpu/cpuidle/current_driver")
-"""Who puts idle cores to sleep, and heeds `CPU_DMA_LATENCY`: `none` where nobody does (Documentation/
-admin-guide/pm/cpuidle.rst), as in many a virtual machine, whose idle cores are their hypervisor's."""
 READY_S = 5.0
 
 
@@ -53,8 +51,9 @@ def hold_idle_states(loops: Journal | None) -> Iterator[IdleStates]:
 
 
 def _has_driver() -> bool:
+    """Whether anybody heeds `CPU_DMA_LATENCY`."""
     try:
-        return DRIVER.read_text().strip() != "none"
+        return IDLE_DRIVER.read_text().strip() != "none"
     except OSError:
         return False
 
@@ -92,8 +91,7 @@ def _loop(core: int, group: Path, stack: ExitStack) -> command.Process:
 
 
 def _require_looping(processes: list[command.Process]) -> None:
-    """Wait until each is the shell that loops. Raises OSError where one ended on the way there."""
+    """Wait until each is the shell that loops. Raises OSError where one does not become that."""
     names = [Path(f"/proc/{process.pid}/comm") for process in processes]
-    wait_until(lambda: all(name.read_text() == "sh\n" for name in names), READY_S, step_s=0.001)
-    if any(process.poll() is not None for process in processes):
-        raise OSError("a loop that keeps a core awake ended")
+    if not wait_until(lambda: all(name.read_text() == "sh\n" for name in names), READY_S, step_s=0.001):
+        raise OSError("a loop that keeps a core awake did not begin")

@@ -5,12 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from math import inf
+from pathlib import Path
 
 import pytest
 
 from bench.lab.hosts.readings import read_files
 from bench.lab.instruments.cpu import Watch
-from bench.lab.instruments.idle_states import hold_idle_states
+from bench.lab.instruments.idle_states import IdleStates, hold_idle_states
 from bench.measure.testbed import Bed
 from bench.procfs import TICK_US
 from bench.scenario.load import Load
@@ -76,6 +77,11 @@ def measured(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Cp
         assert record.cpu, record.failed_gates
         found[arm] = record.cpu
     return found
+
+
+def test_where_cpu_is_measured_no_loop_keeps_cores_busy(bed: Bed, tmp_path: Path) -> None:
+    record, _ = measure(bed, "host", tmp_path, load=SLEEPING)
+    assert record.evidence["idle states"] != IdleStates.LOOPED
 
 
 def test_docker_proxy_works_in_its_own_arm_alone(measured: dict[str, CpuRecord]) -> None:
