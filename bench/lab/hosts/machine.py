@@ -13,8 +13,8 @@ from bench.records.environment import MachineFacts
 MIN_CORES = 2
 
 IDLE_DRIVER = Path("/sys/devices/system/cpu/cpuidle/current_driver")
-"""Who puts idle cores to sleep: `none` where nobody does (Documentation/admin-guide/pm/cpuidle.rst), as in many
-a virtual machine, whose idle cores are its hypervisor's."""
+"""Who puts idle cores to sleep: `none` where nobody does (Documentation/admin-guide/pm/cpuidle.rst), as in
+many a virtual machine, whose idle cores are its hypervisor's."""
 
 
 def usable_cores() -> list[int]:
