@@ -21,7 +21,6 @@ from bench.generator.wrk import measure_with_wrk
 from bench.lab.hosts import requirements
 from bench.lab.hosts.journal import undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
-from bench.lab.instruments.idle_states import hold_idle_states
 from bench.measure.lab_testbed import prepare_bed
 from bench.measure.testbed import Bed
 from bench.results import files
@@ -115,7 +114,7 @@ def compare(bed: Bed, seconds: int, number: int) -> tuple[Measured, Measured]:
 def measure(bed: Bed, arm: Arm, condition: Condition, seconds: int) -> Measured:
     """One container, measured in all three ways, one after the other."""
     with ExitStack() as stack:
-        stack.enter_context(hold_idle_states(wanted=True))
+        stack.enter_context(bed.hold_idle_states(condition))
         server = stack.enter_context(bed.serve(arm, condition, f"bench-naive-{arm.name}"))
         path = f"/{condition.load.page_bytes}"
         bed.generator.first_200_ns(server.endpoint, path)

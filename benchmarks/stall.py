@@ -63,7 +63,7 @@ def main() -> None:
 def show(bed: Bed, load: Load, *, freeze: bool) -> int:
     """Print one window's percentiles of response time; returns how many requests it had."""
     arm, [condition] = bed.scenario.arm("host"), conditions(bed.scenario)
-    with bed.hold_idle_states(wanted=True), bed.serve(arm, condition, "bench-stall") as server:
+    with bed.hold_idle_states(condition), bed.serve(arm, condition, "bench-stall") as server:
         bed.generator.first_200_ns(server.endpoint, f"/{load.page_bytes}")
         stall = Timer(load.warm_up_s + WINDOW_S / 2, freeze_for_a_while, [server.container])
         if freeze:

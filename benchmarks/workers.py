@@ -52,7 +52,7 @@ def main() -> None:
                 found = stack.enter_context(lab(plans, journal))
                 load = stack.enter_context(generator(found.client, journal, workers=max(WORKERS)))
                 server = stack.enter_context(null_server(found.docker[DOCKER1.name], CACHE, WAIT_MS))
-                stack.enter_context(hold_idle_states(wanted=True))
+                stack.enter_context(hold_idle_states(journal))
                 assert load.first_200_ns(server, "/") is not None
                 measure(load, server, given.rounds)
         finally:
