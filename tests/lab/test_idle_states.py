@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.generator.cores import read_cores
+from bench.lab.hosts import command
 from bench.lab.hosts.journal import CGROUP_ROOT, Journal, undo
 from bench.lab.instruments import idle_states
 from bench.lab.instruments.idle_states import CPU_DMA_LATENCY, IdleStates, hold_idle_states
@@ -51,6 +52,11 @@ def open_files() -> set[str]:
     return {str(Path(file).readlink()) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()}
 
 
+def run_ns(pid: int) -> int:
+    """What a process ran on its core so far."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+
+
 def idle_s() -> dict[int, float]:
     """Core -> seconds in which it was idle."""
     before = read_cores()
@@ -74,6 +80,28 @@ def test_the_loops_are_in_a_group_that_gets_what_no_other_wants(journal: Journal
         assert (group / "cpu.idle").read_text().strip() == "1"
         assert len((group / "cgroup.procs").read_text().split()) == len(os.sched_getaffinity(0))
     assert not (group / "cgroup.procs").read_text().split()
+
+
+@pytest.mark.usefixtures("no_driver")
+def test_a_loop_leaves_its_core_to_an_equal_and_does_not_share_it(journal: Journal) -> None:
+    core = min(os.sched_getaffinity(0))
+    with hold_idle_states(journal):
+        [group] = CGROUP_ROOT.glob(f"**/bench-{journal.run_id}-awake")
+        loops = [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
+        [loop] = [pid for pid in loops if os.sched_getaffinity(pid) == {core}]
+        greedy = command.start(
+            ["nice", "-n", "19", "taskset", "-c", str(core), "sh", "-c", "while :; do :; done"]
+        )
+        try:
+            (group / "cgroup.procs").write_text(str(greedy.pid))
+            before = [run_ns(pid) for pid in (loop, greedy.pid)]
+            time.sleep(WATCHED_S)
+            of_loop, of_greedy = (
+                run_ns(pid) - was for pid, was in zip((loop, greedy.pid), before, strict=True)
+            )
+        finally:
+            command.stop(greedy)
+    assert of_loop < of_greedy / 3  # One that does not give way has half.
 
 
 @pytest.mark.usefixtures("no_driver")
