@@ -96,6 +96,11 @@ EXPLANATIONS = (
         "a rootless engine makes no control groups: its cores are those of its user, who is root inside",
     ),
     Explanation(
+        r"net\.ipv4\.ping_group_range",
+        _is_rootless,
+        "a rootless engine leaves it to the kernel who may ping; root's lets everybody",
+    ),
+    Explanation(
         r"net\.core\.xfrm_.*|net\.ipv6\.route\..*",
         _is_rootless,
         "the kernel shows them in no network that belongs to a user namespace",

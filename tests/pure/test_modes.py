@@ -77,6 +77,13 @@ def test_a_difference_that_a_mode_brings_about_is_explained_for_that_mode_alone(
     assert unexplained({"limit pids.max": "100"}, (HOST, BRIDGE)) == ["limit pids.max"]
 
 
+def test_who_may_ping_differs_between_a_rootless_engine_and_root_s_and_between_no_two_of_root_s() -> None:
+    ping = "net.ipv4.ping_group_range"
+    for mode in (Mode.ROOTLESS_BUILTIN, Mode.ROOTLESS_SLIRP4NETNS):
+        assert unexplained({ping: "1 0"}, (BRIDGE, MODES[mode])) == []
+    assert unexplained({ping: "1 0"}, (BRIDGE, MACVLAN)) == [ping]
+
+
 def test_another_mtu_is_explained_by_no_mode() -> None:
     for mode, network in MODES.items():
         explained = mode is Mode.OVERLAY  # VXLAN's headers are that mode's own.
