@@ -92,12 +92,18 @@ def test_an_open_loop_without_an_answer_or_an_arrival_is_void() -> None:
 def test_a_generator_that_is_late_for_one_in_a_hundred_takes_the_p99_and_leaves_the_rest() -> None:
     values = {Metric.P50_LATENCY_US: 60.0, Metric.P99_LATENCY_US: 900.0, Metric.THROUGHPUT_RPS: 1_000.0}
     late = OpenLoop(offered_rps=1_000, lateness_us=(3.0, 700.0, 2_000.0), waited=0)
-    gates = check_open_loop(late, values)
+    for voids in (Voids.SLOT, Voids.LATENCY):
+        gates = check_open_loop(late, values, voids)
+        assert is_valid(gates)
+        assert usable_metrics(values, gates) == values | {Metric.P99_LATENCY_US: None}
 
-    assert is_valid(gates)
-    assert usable_metrics(values, gates) == values | {Metric.P99_LATENCY_US: None}
-    # Beside taps the whole latency is another purpose's.
+
+def test_a_generator_that_is_late_at_the_median_takes_the_slot_or_all_of_its_latency() -> None:
+    values = {Metric.P50_LATENCY_US: 60.0, Metric.P99_LATENCY_US: 900.0, Metric.THROUGHPUT_RPS: 1_000.0}
+    late = OpenLoop(offered_rps=1_000, lateness_us=(30.0, 700.0, 2_000.0), waited=0)
+    assert not is_valid(check_open_loop(late, values))
     gates = check_open_loop(late, values, Voids.LATENCY)
+    assert is_valid(gates)
     assert usable_metrics(values, gates)[Metric.P50_LATENCY_US] is None
 
 

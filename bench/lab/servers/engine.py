@@ -18,6 +18,7 @@ from bench.lab.hosts.command import CommandFailed
 from bench.lab.hosts.host import Host, Program, read_one
 from bench.lab.hosts.journal import Journal
 from bench.lab.hosts.waiting import wait_until
+from bench.lab.servers.containerd import put_containerd, quiet_containerd
 from bench.lab.servers.docker_client import connect
 from bench.lab.servers.engine_root import argv_in_root, provide_engine_root
 from bench.lab.servers.rootless import PACKAGES, as_user, own_folder, require_rootless, rootless_argv
@@ -199,6 +200,7 @@ def engine_argv(host_folder: str, cgroup: str, rootless: Rootless | None = None)
         *([] if rootless else groups),
         *("--log-level", "warn"),
     ]
+    argv = quiet_containerd(host_folder, argv)
     return rootless_argv(host_folder, rootless, argv) if rootless else argv
 
 
@@ -238,6 +240,7 @@ def engine(host: Host, journal: Journal, place: DockerHost) -> Iterator[PrivateE
     choose_firewall(host, place.firewall)
     cgroup = f"bench-{journal.run_id}-{host.name}"
     journal.write("cgroup", name=cgroup)
+    put_containerd(host)
     host.put(f"{host.scratch}/daemon.json", [json.dumps(dict(options)).encode()])
     argv = engine_argv(host.scratch, cgroup, rootless)
     root = provide_engine_root(source.suite, PACKAGES.values() if rootless else ()) if source.suite else None

@@ -78,9 +78,10 @@ def check_open_loop(
     """Gates on an open loop: the server kept up with the arrivals, and the generator kept to them.
 
     The generator is judged where a connection was free. Where none was, the server was slow. Lateness at
-    the median spoils latency, and so the slot, unless the slot is there for something else: CPU at that
-    rate, or hops. At the p99 alone it spoils the p99: a machine that stands still for a millisecond or two,
-    a few times a second, makes one request in a hundred late, and leaves the median what it is.
+    the median spoils latency, and so the slot, unless the slot is there for something else, as CPU at that
+    rate, or hops (`lateness_voids`). At the p99 alone it spoils the p99: a machine that stands still for a
+    millisecond or two, a few times a second, makes one request in a hundred late, and leaves the median
+    what it is.
     """
     achieved_rps = values.get(Metric.THROUGHPUT_RPS, 0.0)
     share = open_loop.achieved_share(achieved_rps)
@@ -121,7 +122,7 @@ def check_open_loop(
             p99_us,
             max(MAX_LATENESS_US, patience_us),
             "p99",
-            Voids.TAIL if lateness_voids is Voids.SLOT else lateness_voids,
+            Voids.TAIL,
         ),
     ]
 
