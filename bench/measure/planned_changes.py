@@ -70,9 +70,10 @@ def _changes_of_starts(scenario: Scenario) -> list[str]:
 
 
 def _changes_of_engine(place: DockerHost, folder: str) -> list[str]:
-    argv = " ".join(engine_argv(f"{folder}/{place.name}", f"bench-<run>-{place.name}", place.rootless))
+    argv = engine_argv(f"{folder}/{place.name}", f"bench-<run>-{place.name}", place.rootless)
+    told = " ".join(f"'{word}'" if " " in word else word for word in argv)
     changes = [
-        f"inside {place.name}: {argv} ({place.description})",
+        f"inside {place.name}: {told} ({place.description})",
         f"inside {place.name}, by its Docker Engine: docker0, its rules, one slot's or set's containers",
     ]
     if place.rootless:
