@@ -78,11 +78,19 @@ def describe_slot(record: SlotRecord) -> str:
     if record.starts:
         times = (f"{metric.label} {_number(record.values.get(metric), ',.0f')} ms" for metric in OF_STARTS)
         return f"{what}: {', '.join(times)}"
-    p50 = record.values.get(Metric.P50_LATENCY_US)
     rate = record.values.get(Metric.THROUGHPUT_RPS)
     cpu = record.values.get(Metric.CPU_US_PER_REQUEST)
     used = "" if cpu is None else f", {cpu:.1f} us of CPU a request"
-    return f"{what}: p50 {_number(p50, ',.1f')} us, {_number(rate, ',.0f')} req/s{used}"
+    return f"{what}: {_describe_median(record)}, {_number(rate, ',.0f')} req/s{used}"
+
+
+def _describe_median(record: SlotRecord) -> str:
+    """The p50, or the gates that took it, and left the slot."""
+    median = Metric.P50_LATENCY_US
+    if (p50 := record.values.get(median)) is not None:
+        return f"p50 {p50:,.1f} us"
+    taken = [gate for gate in record.failed_gates if gate.voids in median.about.voided_by]
+    return f"p50 void ({'; '.join(map(_describe_failure, taken))})" if taken else "no p50"
 
 
 def clock(seconds: float) -> str:
