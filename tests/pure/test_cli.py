@@ -40,7 +40,7 @@ BAD_SCENARIOS = {
     "a baseline that is no arm": (edited('baseline = "host"', 'baseline = "native"'), "no arm native"),
     "a claim of unknown arms": (edited('than = "bridge"', 'than = "overlay"'), "claims.0.than"),
     "a name that leaves the folder": (edited('name = "quick"', 'name = "../../etc"'), "name: "),
-    "an endless window": (edited("life_s = 0.8", "life_s = inf"), "schedule.interleave.life_s"),
+    "an endless window": (edited("life_s = 1.1", "life_s = inf"), "schedule.interleave.life_s"),
     "a port beyond 65535": (edited('mode = "host"', 'mode = "host"\nport = 70000'), "arms.0.port"),
     "more sessions than blocks": (edited("blocks = 10", "sessions = 20\nblocks = 10"), "20 sessions"),
     "an unknown factor": (GOOD + '\n[factors]\n"lab.moon" = [1, 2]\n', "lab.moon is not a factor"),
