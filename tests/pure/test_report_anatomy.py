@@ -2,6 +2,9 @@
 
 import re
 from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -160,6 +163,21 @@ def test_the_waterfall_ends_in_what_was_measured_and_names_what_a_mode_does(run:
     said = [text.get_text() for text in figure.axes[1].texts]
     assert said[:9] == ["+0.00", "+1.60", "+0.60", "+0.70", "+0.00", "+0.75", "+0.65", "+1.40", "+0.00"]
     assert float(said[9]) + float(said[10]) == pytest.approx(float(said[11]), abs=0.011)
+
+
+def test_names_of_hops_take_half_of_the_waterfall_at_most_however_long_they_are(run: Run) -> None:
+    found = run.anatomy.explanations[1]
+    long = "peer's bridge, routing, conntrack, masquerading; link, switch, receive queue"
+    bars = (replace(found.bars[0], title=f"{long} instead of link, switch, receive queue"), *found.bars[1:])
+    other = copy(run)
+    other.__dict__["anatomy"] = replace(run.anatomy, explanations=(replace(found, bars=bars),))
+    figure = draw_waterfalls(other)
+    figure.draw_without_rendering()
+
+    [axes] = figure.axes
+    assert axes.get_position().width > 0.5
+    names = [label.get_window_extent() for label in axes.get_yticklabels()]
+    assert all(lower.y1 <= upper.y0 for upper, lower in pairwise(names))
 
 
 def test_a_control_is_drawn_in_its_hop_and_in_no_other(run: Run) -> None:

@@ -1,6 +1,7 @@
 """From one arm's time on the wire to another's, hop by hop."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -22,6 +23,8 @@ CAPTION = (
     " all hops add up to; the hatched one is what they leave of the difference that slots without taps"
     " measured: the taps' own cost and the client's side, told apart in the table."
 )
+LETTERS = 50
+"""Of a hop's name in one line: the rest of the figure's width is for the bars."""
 
 
 def draw_waterfalls(run: Run) -> Figure:
@@ -36,10 +39,7 @@ def draw_contrasts(run: Run) -> Figure:
 
 def _draw_explanations(run: Run, explanations: Sequence[Explanation]) -> Figure:
     with matplotlib.rc_context(STYLE):
-        lines = [
-            len(_shown(found)) + 1 + 2 * (found.waterfall.measured_us is not None) for found in explanations
-        ]
-        figure, grid = make_panels(1, [0.55 + 0.2 * number for number in lines])
+        figure, grid = make_panels(1, [_height_in(found) for found in explanations])
         for found, (axes,) in zip(explanations, grid, strict=True):
             _draw_waterfall(run, axes, found)
         grid[-1][0].set_xlabel("us")
@@ -52,6 +52,17 @@ def _shown(found: Explanation) -> list[Bar]:
     return [bar for bar in found.bars if bar.us or bar.title != REST]
 
 
+def _name(bar: Bar) -> str:
+    return fill(f"{bar.title} {ARROWS[bar.group]}", LETTERS)
+
+
+def _height_in(found: Explanation) -> float:
+    """Of a panel whose lines are all as high as the longest name wants."""
+    lines = len(_shown(found)) + 1 + 2 * (found.waterfall.measured_us is not None)
+    breaks = max(_name(bar).count("\n") for bar in found.bars)
+    return 0.55 + (0.2 + 0.13 * breaks) * lines
+
+
 def _draw_waterfall(run: Run, axes: Axes, found: Explanation) -> None:
     labels: list[str] = []
     reached_us = 0.0
@@ -60,7 +71,7 @@ def _draw_waterfall(run: Run, axes: Axes, found: Explanation) -> None:
         interval = (reached_us + bar.ci95[0], reached_us + bar.ci95[1]) if bar.ci95 else None
         _draw_bar(axes, len(labels), (reached_us, reached_us + bar.us), interval, look)
         reached_us += bar.us
-        labels.append(f"{bar.title} {ARROWS[bar.group]}")
+        labels.append(_name(bar))
     total = len(labels)
     _draw_bar(axes, total, (0, reached_us), None, {"color": INK, "alpha": 0.35}, weight="bold")
     labels.append("sum of the hops, with taps")
