@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -31,6 +31,7 @@ from bench.report.run.taps import tabulate_taps, tabulate_traces
 from bench.results.run import Run
 from bench.scenario.model import Arm
 from bench.scenario.plan import Slot
+from bench.wire.hops import SERVER_HOP
 
 from .captures import TAPPED, make_tapped, store_captures, usual_us
 from .reports import judged, row, store_run
@@ -190,6 +191,27 @@ def test_a_control_is_drawn_in_its_hop_and_in_no_other(run: Run) -> None:
     assert [size for size in sizes["bridge"] if size != "+0.00"] == ["+9.00"]
     for arm in ("host", "macvlan", "proxy"):
         assert set(sizes[arm]) <= {"+0.00"}
+
+
+def test_no_words_of_a_path_cover_others_or_leave_its_shades_however_long_a_hop_is_named(run: Run) -> None:
+    bridge = next(arm for arm in run.anatomy.arms if arm.arm == "bridge")
+    long = "peer's bridge, routing, conntrack, masquerading, and undone on the way back"
+    hops = tuple(hop if hop.row.name == SERVER_HOP else replace(hop, title=long) for hop in bridge.hops)
+    other = copy(run)
+    other.__dict__["anatomy"] = replace(run.anatomy, arms=(replace(bridge, hops=hops),))
+    figure = draw_paths(other)
+    figure.draw_without_rendering()
+
+    [axes] = figure.axes
+    drawn = {text: text.get_window_extent() for text in axes.texts if text.get_text()}
+    covering = [
+        (one.get_text(), two.get_text())
+        for one, two in combinations(drawn, 2)
+        if drawn[one].overlaps(drawn[two])
+    ]
+    assert not covering
+    room = axes.get_window_extent()
+    assert all(room.y0 <= words.y0 and words.y1 <= room.y1 for words in drawn.values())
 
 
 def test_the_path_of_a_mode_shows_its_places_and_its_microseconds(run: Run) -> None:

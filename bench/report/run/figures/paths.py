@@ -1,6 +1,6 @@
 """The path of every mode, with its microseconds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import Any
 
@@ -31,6 +31,9 @@ INSTEAD = {"vxlan": "bridge"}
 BOX_WIDTH, BOX_HEIGHT, ZONE_EDGE = 0.46, 0.34, 0.27
 EDGE_LETTERS = 18
 """Letters of the words on an edge that is a column long."""
+WORDS_AT, LINE, ZONE_NAME = 0.7, 0.15, 0.2
+"""From a path's middle: where the words of a hop begin, how high a line of them is, and a zone's name."""
+UNIT_IN = 0.6
 
 
 def draw_paths(run: Run) -> Figure:
@@ -39,17 +42,39 @@ def draw_paths(run: Run) -> Figure:
     passed = {place for arm in arms for place in arm.taps}
     places = [place for place in PLACES if place not in RARE - passed]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_IN, 1.62 * len(arms) + 0.1), layout="constrained")
-        grid = figure.subplots(len(arms), 1, squeeze=False)
-        for arm, (axes,) in zip(arms, grid, strict=True):
-            _draw_path(run, axes, arm, places)
+        columns = [_columns(arm, places) for arm in arms]
+        reaches = [_reach(arm, found) for arm, found in zip(arms, columns, strict=True)]
+        heights = [top - bottom for bottom, top in reaches]
+        size = (WIDTH_IN, UNIT_IN * sum(heights) + 0.15 * len(arms) + 0.1)
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(len(arms), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
+        for arm, found, reach, (axes,) in zip(arms, columns, reaches, grid, strict=True):
+            axes.set_xlim(-0.36, len(places) - 1 + 0.36)
+            axes.set_ylim(*reach)
+            _draw_path(run, axes, arm, places, found)
         return figure
 
 
-def _draw_path(run: Run, axes: Axes, arm: ArmAnatomy, places: Sequence[str]) -> None:
+def _columns(arm: ArmAnatomy, places: Sequence[str]) -> dict[str, int]:
+    """Box -> its column, of those that the arm's path has."""
+    return {place: places.index(INSTEAD.get(place, place)) for place in (*arm.taps, SERVER)}
+
+
+def _reach(arm: ArmAnatomy, columns: Mapping[str, int]) -> tuple[float, float]:
+    """Lowest and highest point of a path, whose hops' words take as many lines as they want."""
+    lines = {1: 2, -1: 2}
+    for hop in arm.hops:
+        if hop.row.ends:
+            x1, x2 = (columns[end] for end in hop.row.ends)
+            side = 1 if x2 > x1 else -1
+            lines[side] = max(lines[side], _words(hop, abs(x2 - x1)).count("\n") + 1)
+    return -WORDS_AT - LINE * lines[-1] - 0.1, WORDS_AT + LINE * lines[1] + ZONE_NAME
+
+
+def _draw_path(
+    run: Run, axes: Axes, arm: ArmAnatomy, places: Sequence[str], columns: Mapping[str, int]
+) -> None:
     last = len(places) - 1
-    axes.set_xlim(-0.36, last + 0.36)
-    axes.set_ylim(-1.22, 1.34)
     axes.axis("off")
     uplink = places.index("uplink")
     _draw_zone(axes, 0, uplink - 1, "client's host")
@@ -57,8 +82,6 @@ def _draw_path(run: Run, axes: Axes, arm: ArmAnatomy, places: Sequence[str]) -> 
     _draw_zone(axes, uplink, own - 1, "Docker host")
     if own <= last:
         _draw_zone(axes, own, last, "container")
-    boxes = [*arm.taps, SERVER]
-    columns = {place: places.index(INSTEAD.get(place, place)) for place in boxes}
     for place, x in columns.items():
         _draw_box(axes, place, x)
     hops = {hop.row.name: hop for hop in arm.hops}
@@ -79,8 +102,10 @@ def _draw_path(run: Run, axes: Axes, arm: ArmAnatomy, places: Sequence[str]) -> 
 
 def _draw_zone(axes: Axes, first: int, last: int, name: str) -> None:
     left, right = first - ZONE_EDGE, last + ZONE_EDGE
-    axes.add_patch(Rectangle((left, -1.18), right - left, 2.48, color=INK, alpha=0.05, linewidth=0))
-    axes.text(left + 0.03, 1.27, name, fontsize=6.5, va="top", alpha=0.75)
+    bottom, top = axes.get_ylim()
+    look: dict[str, Any] = {"color": INK, "alpha": 0.05, "linewidth": 0}
+    axes.add_patch(Rectangle((left, bottom + 0.04), right - left, top - bottom - 0.08, **look))
+    axes.text(left + 0.03, top - 0.06, name, fontsize=6.5, va="top", alpha=0.75)
 
 
 def _draw_box(axes: Axes, place: str, x: int) -> None:
@@ -103,14 +128,14 @@ def _draw_edge(axes: Axes, columns: Sequence[int], hop: NamedHop) -> None:
     x1, x2 = columns
     side = 1 if x2 > x1 else -1
     _draw_arrow(axes, (x1 + side * BOX_WIDTH / 2, x2 - side * BOX_WIDTH / 2), 0.08 * side, hop.row.group)
-    heights = (0.24, 0.44, 0.7) if side > 0 else (-0.48, -0.24, -0.68)
+    heights = (0.24, 0.44, WORDS_AT) if side > 0 else (-0.48, -0.24, 0.02 - WORDS_AT)
     _write_hop(axes, (x1, x2), hop, heights, above=side > 0)
 
 
 def _draw_server(axes: Axes, columns: Sequence[int], hop: NamedHop) -> None:
     x1, x2 = columns
     _draw_arrow(axes, (x1 + BOX_WIDTH / 2, x2 - BOX_WIDTH / 2), 0, Group.SERVER, "<|-|>")
-    _write_hop(axes, (x1, x2), hop, (0.14, 0.34, 0.6), above=True)
+    _write_hop(axes, (x1, x2), hop, (0.2, 0.4, 0.66), above=True)
 
 
 def _draw_arrow(axes: Axes, ends: tuple[float, float], y: float, group: Group, style: str = "-|>") -> None:
@@ -123,12 +148,15 @@ def _write_hop(
 ) -> None:
     """Interval, median and words of a hop at these heights, in the middle of its edge."""
     columns, row = abs(ends[1] - ends[0]), hop.row
-    words = fill(hop.title.removeprefix(SERVER_TITLE), EDGE_LETTERS * columns)
     look: dict[str, Any] = {"ha": "center", "va": "bottom" if above else "top"}
     x = sum(ends) / 2
     axes.text(x, heights[0], f"[{row.ci95[0]:.2f}, {row.ci95[1]:.2f}]", fontsize=6, **look)
     axes.text(x, heights[1], f"{row.median_us:.2f}", fontsize=8, fontweight="bold", **look)
-    axes.text(x, heights[2], words, fontsize=5.8, linespacing=1.05, alpha=0.85, **look)
+    axes.text(x, heights[2], _words(hop, columns), fontsize=5.8, linespacing=1.05, alpha=0.85, **look)
+
+
+def _words(hop: NamedHop, columns: int) -> str:
+    return fill(hop.title.removeprefix(SERVER_TITLE), EDGE_LETTERS * columns)
 
 
 PATHS = Drawing(
