@@ -149,7 +149,7 @@ class Running:
     @classmethod
     def start(cls, *options: object) -> "Running":
         """`bench` with these options, what it prints and what it says in one."""
-        argv = [sys.executable, "-m", "bench", *map(str, options)]
+        argv = ["env", "--default-signal=HUP", sys.executable, "-m", "bench", *map(str, options)]
         return cls(subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
 
     def _read(self) -> None:

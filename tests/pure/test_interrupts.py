@@ -1,6 +1,6 @@
 """Signals: a request that is seen wherever bench waits, never lost, and never left as a lock that hangs.
 
-Each process waits for ever where its signal is lost; a deadline of the test makes that a failure.
+Each process waits for ever where its signal is lost; its deadline makes that a failure.
 """
 
 import os
@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ import pytest
 pytestmark = pytest.mark.slow
 
 PATIENCE_S = 60
+DEADLINE_S = 300
+"""Of a process: the longest takes seconds on a machine that has nothing else to do."""
 SIGNALS = int(os.environ.get("BENCH_SIGNALS", "200"))
 """Sent at random moments; more of them for a thorough look."""
 BEGIN = """
@@ -65,17 +68,23 @@ say(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
 
 @contextmanager
 def started(script: str, *, before: Sequence[str] = ()) -> Iterator["subprocess.Popen[str]"]:
-    """A process that runs `script` after BEGIN; killed at the end, should it still be there."""
+    """A process that runs `script` after BEGIN; killed at its deadline, and where it outlives its test.
+
+    It hears SIGHUP, though the tests may run under nohup.
+    """
     process = subprocess.Popen(
-        [*before, sys.executable, "-c", BEGIN + script],
+        ["env", "--default-signal=HUP", *before, sys.executable, "-c", BEGIN + script],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+    deadline = threading.Timer(DEADLINE_S, process.kill)
+    deadline.start()
     try:
         yield process
     finally:
+        deadline.cancel()
         process.kill()
         process.communicate()
 

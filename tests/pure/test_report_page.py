@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from bench.cli import terminal
 from bench.records.run import Status
 from bench.report.run import page, publish, selection, slot_tables
+from bench.report.run.answer import answer_sentence
 from bench.report.run.cautions import find_cautions
 from bench.report.run.figures import latency
 from bench.report.run.figures.block_ratios import draw_block_ratios
@@ -286,6 +287,13 @@ def test_of_two_arms_the_terminal_shows_every_metric(tmp_path: Path) -> None:
     [table] = summarise(judged(store_run(tmp_path, make_scenario(blocks=3))))
 
     assert [cells[0] for cells in table.rows] == ["p50 latency", "p10 latency", "p99 latency", "throughput"]
+
+
+def test_a_run_without_any_figure_has_no_table_in_the_terminal(tmp_path: Path) -> None:
+    run = judged(store_run(tmp_path, make_scenario(blocks=2)))
+
+    assert "only 2 of 2 blocks" in answer_sentence(run)
+    assert summarise(run) == []
 
 
 def test_gaps_are_said_in_the_terminal_with_their_reasons(crowded: Run) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -138,6 +139,7 @@ def test_a_closed_terminal_ends_a_command_as_ctrl_c_does(tmp_path: Path) -> None
     )
     process, terminal = pty.fork()
     if process == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # The tests may run under nohup.
         os.execv(sys.executable, [sys.executable, "-c", script])
     seen = b""
     while b"waits" not in seen:

@@ -14,8 +14,13 @@ RESULT = ("ratio [95 %]", "difference [95 %]", "word")
 
 
 def summarise(run: Run) -> list[Table]:
-    """Tables without notes: of several arms only the headline, all metrics of a single candidate."""
-    return [*_summarise_arms(run), *_summarise_steps(run), *_summarise_changes(run)]
+    """Tables without notes: of several arms only the headline, all metrics of a single candidate.
+
+    None at all where no cell has a figure: the answer says why there is none.
+    """
+    tables = [*_summarise_arms(run), *_summarise_steps(run), *_summarise_changes(run)]
+    cells = (cell for table in tables for row in table.rows for cell in row[1:-1])
+    return tables if any(cell != ABSENT for cell in cells) else []
 
 
 def _summarise_arms(run: Run) -> list[Table]:
