@@ -4,6 +4,7 @@ A known failure is one paragraph for a person: what was being done, what was see
 Anything else that escapes is a bug, and the only thing that may print a traceback.
 """
 
+import errno
 from enum import IntEnum
 
 
@@ -60,3 +61,30 @@ class MeasurementInvalid(BenchError):
     """The measurement was made, or begun, and cannot be trusted."""
 
     exit_code = ExitCode.INVALID_MEASUREMENT
+
+
+_ROOM = "Make room there, and try again; what was measured before is kept."
+_LIMIT = "Raise that limit of this process (`ulimit -a`), and try again; what was measured before is kept."
+_RIGHT = "Give this user the right to it, or run it as one who has it; what was measured before is kept."
+SCARCE = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EROFS: "Make it writable, and try again; what was measured before is kept.",
+    errno.EFBIG: _LIMIT,
+    errno.EMFILE: _LIMIT,
+    errno.ENFILE: _LIMIT,
+    errno.EAGAIN: _LIMIT,
+    errno.ENOMEM: _LIMIT,
+    errno.EACCES: _RIGHT,
+    errno.EPERM: _RIGHT,
+    errno.EIO: "The disk failed: `dmesg` tells more; what was measured before may be kept.",
+}
+"""What the machine has too little of, wherever that shows, and no bug; with what to do."""
+
+
+def explain_scarcity(fault: Exception) -> EnvironmentLacks | None:
+    """The want of the machine's that an exception tells of; None where it tells of none."""
+    if not isinstance(fault, OSError) or fault.errno not in SCARCE:
+        return None
+    where = f"{fault.filename}: " if fault.filename else ""
+    return EnvironmentLacks("Running bench", f"{where}{fault.strerror}", SCARCE[fault.errno])

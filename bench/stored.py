@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 """A number of things, or a clock's ns: whatever a column of int64 holds."""
+Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""A difference of such numbers."""
 Amount = Annotated[float, Field(ge=0, le=1e15)]
 """A time, a rate or a share. The bound is no measurement's: it keeps sums of them finite."""
 

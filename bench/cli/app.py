@@ -4,7 +4,6 @@ Data goes to standard output, everything else to standard error. A command impor
 is called, so that `bench --help` and completion answer at once.
 """
 
-import errno
 import os
 import sys
 import traceback
@@ -21,7 +20,7 @@ from bench.cli import capacity, check, compare, lab, listing, quick, report, run
 from bench.cli.scenario import scenario_app
 from bench.cli.streams import open_streams
 from bench.cli.terminal import err, out, print_json
-from bench.errors import BenchError, EnvironmentLacks, ExitCode, InputError, Interrupted
+from bench.errors import BenchError, ExitCode, InputError, Interrupted, explain_scarcity
 from bench.results.sums import NotAsWritten
 
 app = typer.Typer(
@@ -49,20 +48,6 @@ def _without_command(
     elif context.invoked_subcommand is None:
         listing.say_next(Path("results"))
 
-
-_ROOM = "Make room there, and try again; what was measured before is kept."
-_LIMIT = "Raise that limit of this process (`ulimit -a`), and try again; what was measured before is kept."
-SCARCE = {
-    errno.ENOSPC: _ROOM,
-    errno.EDQUOT: _ROOM,
-    errno.EROFS: "Make it writable, and try again; what was measured before is kept.",
-    errno.EFBIG: _LIMIT,
-    errno.EMFILE: _LIMIT,
-    errno.ENFILE: _LIMIT,
-    errno.EAGAIN: _LIMIT,
-    errno.ENOMEM: _LIMIT,
-}
-"""What the machine has too little of, wherever that shows, and no bug; with what to do."""
 
 UNMAPPED = "failed to map segment from shared object"
 """What the dynamic linker says of a library that finds no room in memory (elf/dl-load.h of glibc)."""
@@ -116,8 +101,8 @@ def _run() -> int:
     except Exception as bug:  # the one place where an unknown failure becomes exit code 1
         if isinstance(bug, ImportError) and UNMAPPED in str(bug):
             raise MemoryError from bug
-        if isinstance(bug, OSError) and bug.errno in SCARCE:
-            return _refuse(EnvironmentLacks("Running bench", _tell_scarcity(bug), SCARCE[bug.errno]))
+        if known := explain_scarcity(bug):
+            return _refuse(known)
         traceback.print_exc()
         return _refuse(
             BenchError(
@@ -125,12 +110,6 @@ def _run() -> int:
             )
         )
     return int(code or ExitCode.DONE)
-
-
-def _tell_scarcity(fault: OSError) -> str:
-    """Of what there was too little, and where."""
-    where = f"{fault.filename}: " if fault.filename else ""
-    return f"{where}{fault.strerror}"
 
 
 def _refuse_for_want_of_memory() -> int:

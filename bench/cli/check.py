@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.options import DOING, JsonOption
-from bench.cli.terminal import print_json
+from bench.cli.terminal import err, out, print_json
 from bench.errors import EnvironmentLacks, InputError
 from bench.scenario.metric import Metric
 
@@ -79,7 +79,7 @@ def check(
         print_json({"run": found.record.id, "exit_code": int(code), "demands": shown})
     else:
         for demand in demands:
-            typer.echo(describe_demand(demand))
+            out.print(describe_demand(demand))
     if code:
         raise typer.Exit(code)
 
@@ -124,7 +124,7 @@ def _since(
 
     found = compare_runs(baseline.record, run.record)
     for sentence in found.comparability.left_out:
-        typer.echo(f"not compared with {baseline.path}: {sentence}", err=True)
+        err.print(f"not compared with {baseline.path}: {sentence}", soft_wrap=True)
     for name in asked:
         if name not in found.comparability.arms:
             raise InputError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.options import DOING, JsonOption, form_of_page
-from bench.cli.terminal import print_json
+from bench.cli.terminal import err, out, print_json
 from bench.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ def compare(
         print_json(found.model_dump(mode="json"))
     else:
         for caution in warn(found):
-            typer.echo(caution)
-        typer.echo("\n".join(describe(found)))
+            out.print(caution)
+        out.print("\n".join(describe(found)))
         for table in summarise(found):
-            typer.echo("\n" + lay_out(table))
-        typer.echo(
+            out.print("\n" + lay_out(table))
+        out.print(
             "\nA ratio above 1: worse in the second run. Arms by themselves include the machine's drift."
         )
     if all(change.word is ChangeWord.INVALID for change in found.changes):
@@ -96,8 +96,8 @@ def history(
         print_json([line.model_dump(mode="json") for line in lines])
         return
     for table in tabulate_lines(lines):
-        typer.echo(lay_out(table) + "\n")
-    typer.echo("\n".join(describe_turns(lines)) or "No change point was found.")
+        out.print(lay_out(table) + "\n")
+    out.print("\n".join(describe_turns(lines)) or "No change point was found.")
 
 
 def _load_or_say(folder: Path) -> "Run | None":
@@ -108,11 +108,11 @@ def _load_or_say(folder: Path) -> "Run | None":
         run = load(folder)
         if not run.faults and run.verdict:
             return run
-        typer.echo(f"left out: {folder} is not as it was measured: {'; '.join(run.faults)}", err=True)
+        err.print(f"left out: {folder} is not as it was measured: {'; '.join(run.faults)}", soft_wrap=True)
     except InputError as fault:
-        typer.echo(f"left out: {fault}", err=True)
+        err.print(f"left out: {fault}", soft_wrap=True)
     except (ArithmeticError, LookupError, TypeError, ValueError) as fault:
-        typer.echo(f"left out: {folder} holds what cannot be judged: {fault!r}", err=True)
+        err.print(f"left out: {folder} holds what cannot be judged: {fault!r}", soft_wrap=True)
     return None
 
 
@@ -161,8 +161,8 @@ def map_command(
         faults = {run.label: run.faults for run in runs}
         print_json([cell.model_dump(mode="json") | {"faults": faults.get(cell.run, ())} for cell in cells])
     else:
-        typer.echo("\n".join((*_faults_of(*runs), *describe(runs, cells))))
-        typer.echo("\n" + lay_out(tabulate_cells(cells)))
-        typer.echo("\nWords hold for all cells together, by Holm's correction.")
+        out.print("\n".join((*_faults_of(*runs), *describe(runs, cells))))
+        out.print("\n" + lay_out(tabulate_cells(cells)))
+        out.print("\nWords hold for all cells together, by Holm's correction.")
     if all(cell.region is Region.INVALID for cell in cells):
         raise typer.Exit(ExitCode.INVALID_MEASUREMENT)

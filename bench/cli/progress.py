@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from bench.controls import replace_controls
 from bench.measure.progress import Progress
 from bench.records.run import SlotRecord
 from bench.scenario.metric import Metric
@@ -52,18 +53,19 @@ class Bar:
 
     def stage(self, what: str) -> None:
         """Show the part that begins."""
-        self._live.update(Text(what, style="dim"), refresh=True)
+        self._live.update(Text(replace_controls(what), style="dim"), refresh=True)
 
     def slot(self, record: SlotRecord, done: int, planned: int, seconds_left: float) -> None:
         """Move the bar."""
+        said = replace_controls(describe_slot(record))
         if not record.valid:
-            self._live.console.print(Text(f"slot {done}  {describe_slot(record)}", style="yellow"))
+            self._live.console.print(Text(f"slot {done}  {said}", style="yellow"))
         row = Table.grid(padding=(0, 2))
         row.add_row(
             ProgressBar(total=planned, completed=done, width=30),
             Text(f"{done}/{planned} slots"),
             Text(f"{clock(seconds_left)} left", style="bold"),
-            Text(describe_slot(record), style="dim"),
+            Text(said, style="dim"),
         )
         self._live.update(row, refresh=True)
 

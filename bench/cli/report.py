@@ -103,8 +103,9 @@ def _append_job_summary(run: "Run", output: Path | None) -> None:
     path = output or Path(named or "")
     try:
         with path.open("ab") as stream:
-            # What the step wrote before counts for the limit too.
-            stream.write(render_job_summary(run, LIMIT_BYTES - stream.tell()).encode())
+            # What the step wrote before counts for the limit too; a pipe holds nothing, and cannot be asked.
+            written = os.fstat(stream.fileno()).st_size
+            stream.write(render_job_summary(run, LIMIT_BYTES - written).encode())
     except OSError as fault:
         raise EnvironmentLacks(
             f"Writing the summary {path}", str(fault), "Give another file with --output."

@@ -3,23 +3,35 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from bench.controls import replace_controls
+
+
+class _Screen(Console):
+    """A console that no text of others, as a scenario's question, can command."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Each string that is printed, and each of a table's cells."""
+        return super().render_str(replace_controls(text), **options)
+
+
 _IS_TERMINAL = sys.stdout is not None and sys.stdout.isatty()
 # A file or a pipe has no width of its own; a cell that is cut for one can be neither read nor parsed.
 # What is said holds names and paths, which are shown as they are: no markup, no `:100:`.
-out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if _IS_TERMINAL else 200)
-err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+out = _Screen(highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if _IS_TERMINAL else 200)
+err = _Screen(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def print_prose(text: str, indent: int = 0) -> None:
     """Sentences, broken between words on a terminal and not at all elsewhere."""
     if out.is_terminal:
-        out.print(Padding(Text(text), (0, 0, 0, indent)), soft_wrap=False)
+        out.print(Padding(Text(replace_controls(text)), (0, 0, 0, indent)), soft_wrap=False)
     else:
         out.print(" " * indent + text)
 

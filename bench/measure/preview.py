@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from bench.errors import BenchError
 from bench.judgement.capacity.search import expected_search_seconds
 from bench.judgement.precision import extend, predict_blocks
 from bench.lab.servers import image
@@ -145,7 +146,7 @@ def _forecast(scenario: Scenario, precision: float, results: Path) -> str:
     longer = scenario.model_copy(update={"schedule": schedule})
     seconds = expected_seconds(longer, plan_slots(longer, seed=0))
     better = _choose_design(scenario, run, precision)
-    by = f"by the spread of {record.id}"
+    by = f"by the spread of {record.id}{', which is not as it was measured' if run.faults else ''}"
     if blocks > most:
         return (
             f"{wish}: not to be had here: about {blocks:,} blocks, {by}, and a run ends after {most:,}"
@@ -157,7 +158,10 @@ def _forecast(scenario: Scenario, precision: float, results: Path) -> str:
 def _find_earlier(scenario: Scenario, results: Path) -> Path | None:
     """The newest run of the scenario whose arms took turns if its own do: the designs spread differently."""
     for path in sorted((results / scenario.name).glob("*/run.json"), reverse=True):
-        known = store.read_run(path.parent).scenario.schedule.interleave
+        try:
+            known = store.read_run(path.parent).scenario.schedule.interleave
+        except BenchError:  # A damaged one tells nothing; the others stay.
+            continue
         if (known is None) == (scenario.schedule.interleave is None):
             return path.parent
     return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bench
-from bench.errors import BenchError, ExitCode, Interrupted
+from bench.errors import BenchError, ExitCode, Interrupted, explain_scarcity
 from bench.lab.hosts import requirements
 from bench.lab.hosts.lock import machine_lock
 from bench.measure import recording
@@ -177,9 +177,14 @@ def _run_entry(
         code = exit_code_of(run)
     except BenchError as known:
         fault, code = str(known), known.exit_code
+    except MemoryError:  # The other scenarios want some too.
+        raise
     except Exception as bug:  # noqa: BLE001 - the other scenarios are not to be lost to it
-        watcher.say(traceback.format_exc())
-        fault, code = f"A bug of bench: {bug!r}. Please report it.", ExitCode.INTERNAL_ERROR
+        if lack := explain_scarcity(bug):
+            fault, code = str(lack), lack.exit_code
+        else:
+            watcher.say(traceback.format_exc())
+            fault, code = f"A bug of bench: {bug!r}. Please report it.", ExitCode.INTERNAL_ERROR
     status = run.record.status if run else _status_of(place)
     return entry.model_copy(update={"status": status, "exit_code": code, "fault": fault}), run
 

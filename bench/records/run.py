@@ -20,7 +20,7 @@ from bench.slots.stalls_record import Stalls
 from bench.slots.starts import StartsRecord
 from bench.slots.surroundings import Facts
 from bench.slots.turns_record import TurnsRecord
-from bench.stored import Amount, Count, Moment, MomentIfAny, Stored, digest_plain
+from bench.stored import Amount, Count, Integer, Moment, MomentIfAny, Stored, digest_plain
 
 SCHEMA_VERSION = 7
 """Of run.json and of everything beside it; raised when an older reader would misread a run."""
@@ -59,7 +59,7 @@ class TapRecord(Stored):
     """The interface that was captured on."""
     received: Count
     """Packets that passed the filter, by the kernel's count."""
-    dropped: int
+    dropped: Integer
     """Of them, those that the kernel had no room for."""
     counts: Mapping[str, Count]
     """Packets, and signs of loss among them: the names of `taps.Sight.counts`."""
@@ -86,7 +86,7 @@ class SlotRecord(Stored):
     """UTC, ISO 8601."""
     window_start_ns: Count = 0
     window_end_ns: Count = 0
-    realtime_offset_ns: int = Field(default=0, gt=-(2**63), lt=2**63)
+    realtime_offset_ns: Integer = 0
     """CLOCK_REALTIME minus CLOCK_MONOTONIC at the slot's end."""
     requests: Count = 0
     """Sent inside the window (open loop: intended inside it), and the base of every metric."""
@@ -125,7 +125,7 @@ class SlotRecord(Stored):
     """Of the whole slot, from creating the container to its removal."""
     overhead_s: float = 0.0
     """Of `seconds`, what was neither warm-up nor window nor witness nor idle baseline."""
-    counters: Mapping[Counter, int] = {}
+    counters: Mapping[Counter, Integer] = {}
     """What the Docker host counted over the load."""
     unread: Mapping[Counter, str] = {}
     """Counters that could not be read on the Docker host, and why: its path is partly proved."""

@@ -30,8 +30,8 @@ class Entry(Stored):
     seed: int = Field(ge=0)
     budget_s: float | None = Field(gt=0)
     """Its share of the suite's budget."""
-    run: str | None = None
-    """Its run's folder, as seen from the suite's; None until it begins."""
+    run: str | None = Field(default=None, pattern=r"^\.\./\.\./[a-z0-9-]{1,40}/[0-9A-Za-z-]{1,40}$")
+    """Its run's folder, as seen from the suite's, and an address in its index; None until it begins."""
     status: Status | None = None
     """How far it came; None until it begins."""
     exit_code: ExitCode | None = None

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from bench import interrupts
-from bench.report.text import replace_controls
+from bench.controls import replace_controls
 
 INK = "#010203"
 """Drawn in place of text and axes; in the SVG it becomes `currentColor`, which the style below sets."""

@@ -8,9 +8,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from bench.controls import replace_controls
 from bench.report.svg import inline_svg
 from bench.report.symbols import SYMBOLS
-from bench.report.text import replace_controls
 
 IN_CODE = re.compile(r"`([^`\n]+)`")
 INTERVAL = r"\[[-+]?[\d.,]+, [-+]?[\d.,]+\](?![(\[:])"

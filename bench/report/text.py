@@ -1,6 +1,5 @@
 """Numbers and findings as plain text, the same in the terminal, in HTML and in Markdown. No markup here."""
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -10,9 +9,6 @@ Interval = tuple[float, float]
 
 ABSENT = "–"
 """Stands where there is no number."""
-NOT_SHOWN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
-)
 
 
 def format_number(value: float) -> str:
@@ -91,12 +87,3 @@ def name_condition(condition: str, what: str) -> str:
 def join_words(words: Sequence[str]) -> str:
     """`a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def replace_controls(text: str) -> str:
-    """`text` without what no page can show: control characters, halves of characters, turned directions.
-
-    XML 1.0 has no way to write most of them, HTML forbids them, a terminal obeys them, and those that
-    turn the direction of writing make a text look like another one. Tab and newline stay.
-    """
-    return NOT_SHOWN.sub("\ufffd", text)

@@ -20,7 +20,7 @@ class Shelved:
 
     path: Path
     kind: str
-    """`run`, `suite`, `capacity measurement` or `walkthrough`."""
+    """`run`, `suite`, `capacity measurement` or `walkthrough`; `folder` where not even that can be told."""
     name: str
     status: str
     """As its record says; `unreadable` where there is none to be read."""
@@ -61,10 +61,14 @@ def _find(results: Path) -> Iterator[Shelved]:
         files.WALKTHROUGH_FILE: ("walkthrough", files.WALKTHROUGH_PAGE, _count_engines),
     }
     for folder in results.glob("*/*/"):
-        for file, about in readers.items():
-            if (folder / file).exists():
-                yield _read_one(folder, file, *about)
-                break
+        try:
+            file = next((file for file in readers if (folder / file).exists()), None)
+        except OSError as fault:
+            closed = Shelved(folder, "folder", folder.parent.name, UNREADABLE, "", "", folder / "report.html")
+            yield _refuse(closed, files.describe_fault(fault))
+            continue
+        if file:
+            yield _read_one(folder, file, *readers[file])
 
 
 def _read_one(

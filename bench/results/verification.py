@@ -61,8 +61,8 @@ def verify_all(folder: Path, *, deep: bool = False) -> list[Checked]:
         own = find_changed_files(folder, SUITE_FILE, (), ended=ended)
         checked = [_check_all(folder, own, ())]
         for entry in suite.entries:
-            if entry.run and (folder / entry.run / RUN_FILE).exists():
-                checked += verify_all(folder / entry.run, deep=deep)
+            if entry.run and (entry.has_ended or (folder / entry.run / RUN_FILE).exists()):
+                checked += _verify_one_of_many(folder / entry.run, deep=deep)
         return checked
     if files.is_capacity(folder):
         record = store.read_capacity(folder)
@@ -70,6 +70,14 @@ def verify_all(folder: Path, *, deep: bool = False) -> list[Checked]:
         return [_check_all(folder, find_capacity_faults(folder, record), differences)]
     run = store.read_run(folder)
     return [_check_all(folder, find_faults(folder, run), find_differences(folder, run) if deep else ())]
+
+
+def _verify_one_of_many(folder: Path, *, deep: bool) -> list[Checked]:
+    """As `verify_all`; a run that is gone or cannot be read is a fault, and hides none of the others."""
+    try:
+        return verify_all(folder, deep=deep)
+    except InputError as fault:
+        return [Checked(folder, 0, {"faults": (str(fault),), "tables": (), "differences": ()})]
 
 
 def _check_all(folder: Path, faults: Iterable[str], differences: Iterable[str]) -> Checked:

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+from bench.controls import replace_controls
 from bench.report.run.page import render_html, render_markdown
 from bench.report.run.publish import write_report
 from bench.report.svg import render_svg
 from bench.report.template import escape_markdown
-from bench.report.text import replace_controls
 from bench.results.run import Run
 
 from .conftest import make_gate, make_run, make_scenario, make_slot_record

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from bench.controls import replace_controls
 from bench.judgement.across_runs.demands import Demand, DemandWord
-from bench.report.text import replace_controls
 
 MEANINGS = {
     DemandWord.MET: "",

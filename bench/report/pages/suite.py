@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.errors import InputError
 from bench.judgement.claim import ClaimVerdict
 from bench.records.suite import Entry, SuiteRecord
 from bench.report.run.answer import answer_sentence
@@ -60,7 +61,10 @@ def _tell(entry: Entry, folder: Path, runs: dict[str, Run]) -> Chapter:
         answer = f"There is no answer: {entry.fault or f'it is {status}.'}"
         return Chapter(entry=entry, status=status, answer=answer, scope={})
     run = runs.get(entry.run) if entry.has_ended else None
-    run = run or Run(folder / entry.run)
+    try:
+        run = run or Run(folder / entry.run)
+    except InputError as fault:  # Damaged since: the others are told all the same.
+        return Chapter(entry=entry, status=status, answer=f"There is no answer: {fault}", scope={})
     if entry.has_ended:
         runs[entry.run] = run
     # A run may have been resumed by itself since.

@@ -1,11 +1,24 @@
 """A figure's entry in the page: its name, when it is there, what draws it, what to see in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from matplotlib.figure import Figure
 
+from bench.errors import InputError
 from bench.results.run import Run
+
+Drawn = TypeVar("Drawn")
+
+
+def require_some(found: Sequence[Drawn], what: str) -> Sequence[Drawn]:
+    """`found`. Raises InputError where it is empty: a run has no figure of what it has not."""
+    if not found:
+        raise InputError(
+            "Drawing a figure", f"this run has no {what}", "docs/files.md says which figures a run has."
+        )
+    return found
 
 
 def has_valid_slot(run: Run) -> bool:

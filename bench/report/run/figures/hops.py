@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from bench.report.panels import make_panels
 from bench.report.run.anatomy import label_of
 from bench.report.run.anatomy_tables import name_row, order_hops
-from bench.report.run.figures.drawing import Drawing
+from bench.report.run.figures.drawing import Drawing, require_some
 from bench.report.run.figures.latency import scale_latency
 from bench.report.run.selection import colour_of, make_arm_keys, marker_of
 from bench.report.svg import STYLE
@@ -24,8 +24,9 @@ QUANTILES = np.linspace(0.005, 0.95, 200)
 
 def draw_hops(run: Run) -> Figure:
     """The distribution of every hop, a panel a hop and a line an arm, under the first condition with taps."""
-    condition = run.anatomy.arms[0].condition
-    arms = [arm for arm in run.anatomy.arms if arm.condition == condition]
+    tapped = require_some(run.anatomy.arms, "slot with taps that counts")
+    condition = tapped[0].condition
+    arms = [arm for arm in tapped if arm.condition == condition]
     pooled = {arm.arm: _pool(run, arm) for arm in arms}
     hops = [
         row

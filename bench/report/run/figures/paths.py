@@ -11,7 +11,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from bench.report.panels import WIDTH_IN
 from bench.report.run.anatomy import name_side
-from bench.report.run.figures.drawing import Drawing
+from bench.report.run.figures.drawing import Drawing, require_some
 from bench.report.svg import INK, STYLE
 from bench.report.symbols import GROUP_COLOURS
 from bench.results.run import Run
@@ -38,7 +38,7 @@ UNIT_IN = 0.6
 
 def draw_paths(run: Run) -> Figure:
     """The way of a request, an arm a row: places as boxes, and between them the median us of each hop."""
-    arms = run.anatomy.arms
+    arms = require_some(run.anatomy.arms, "slot with taps that counts")
     passed = {place for arm in arms for place in arm.taps}
     places = [place for place in PLACES if place not in RARE - passed]
     with matplotlib.rc_context(STYLE):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from bench.report.panels import WIDTH_IN
 from bench.report.run.answer import comparisons_of_arms
-from bench.report.run.figures.drawing import Drawing
+from bench.report.run.figures.drawing import Drawing, require_some
 from bench.report.run.selection import colour_of
 from bench.report.svg import INK, STYLE
 from bench.report.text import name_condition
@@ -27,7 +27,7 @@ MARKED = (0.1, 0.5, 0.99)
 
 def draw_quantile_curve(run: Run) -> Figure:
     """A panel a candidate (and condition): difference at each quantile, with its simultaneous band."""
-    curves = list_curves(run)[:MOST_PANELS]
+    curves = require_some(list_curves(run)[:MOST_PANELS], "comparison at several quantiles")
     columns = min(len(curves), IN_A_ROW)
     rows = ceil(len(curves) / IN_A_ROW)
     with matplotlib.rc_context(STYLE):

@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 
 from bench.report.panels import lay_lines, make_panels
 from bench.report.run.anatomy import format_range, name_outside, name_side
-from bench.report.run.figures.drawing import Drawing
+from bench.report.run.figures.drawing import Drawing, require_some
 from bench.report.svg import INK, STYLE
 from bench.report.symbols import ARROWS, GROUP_COLOURS, INK_ON
 from bench.results.run import Run
@@ -24,7 +24,7 @@ CLIENT_LOOK: dict[str, Any] = {"color": INK, "alpha": 0.25}
 
 def draw_shares(run: Run) -> Figure:
     """A request's time from sent to done, a bar an arm: there, at the server, back, at the client."""
-    arms = run.anatomy.arms
+    arms = require_some(run.anatomy.arms, "slot with taps that counts")
     with matplotlib.rc_context(STYLE):
         figure, [[axes]] = make_panels(1, [0.5 + 0.34 * len(arms)])
         longest_us = max(arm.shares.service.us for arm in arms)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from bench.report.panels import lay_lines, make_panels
-from bench.report.run.figures.drawing import Drawing
+from bench.report.run.figures.drawing import Drawing, require_some
 from bench.report.run.selection import arm_names, present_conditions
 from bench.report.run.starts import STAGES, find_medians
 from bench.report.svg import INK, STYLE
@@ -28,6 +28,7 @@ def draw_starts(run: Run) -> Figure:
         for arm in arm_names(run)
         if (found := find_medians(run, condition, arm))
     ]
+    require_some(lines, "start that counts")
     with matplotlib.rc_context(STYLE):
         figure, [[axes]] = make_panels(1, [0.6 + 0.3 * len(lines)])
         for line, (_, _, found) in enumerate(lines):

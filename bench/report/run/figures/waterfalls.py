@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from bench.report.panels import lay_lines, make_panels
 from bench.report.run.anatomy import format_us, name_explanation
-from bench.report.run.figures.drawing import Drawing
+from bench.report.run.figures.drawing import Drawing, require_some
 from bench.report.run.figures.shares import make_group_keys
 from bench.report.svg import INK, STYLE
 from bench.report.symbols import ARROWS, GROUP_COLOURS
@@ -29,12 +29,16 @@ LETTERS = 50
 
 def draw_waterfalls(run: Run) -> Figure:
     """From the baseline to each other arm, hop by hop, and on to the difference measured without taps."""
-    return _draw_explanations(run, run.anatomy.explanations)
+    return _draw_explanations(
+        run, require_some(run.anatomy.explanations, "arm with taps beside its baseline")
+    )
 
 
 def draw_contrasts(run: Run) -> Figure:
     """From each arm to itself under another condition, hop by hop."""
-    return _draw_explanations(run, run.anatomy.contrasts)
+    return _draw_explanations(
+        run, require_some(run.anatomy.contrasts, "arm with taps under several conditions")
+    )
 
 
 def _draw_explanations(run: Run, explanations: Sequence[Explanation]) -> Figure:
