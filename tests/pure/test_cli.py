@@ -165,6 +165,8 @@ def test_a_plan_says_where_a_precision_needs_more_blocks_than_a_run_may_have(
     folder = tmp_path / "quick" / noisy.id
     folder.mkdir(parents=True)
     write_run(folder, noisy)
+    (tmp_path / "quick" / "later").mkdir()
+    (tmp_path / "quick" / "later" / "run.json").write_text("{")  # A damaged one ends no plan.
     assert run_bench(monkeypatch, *plan) == ExitCode.DONE
     said = capsys.readouterr().out
     assert "not to be had here" in said

@@ -129,6 +129,11 @@ CHANGES: list[tuple[str, Change, str]] = [
     ),
     ("a gate unknown", spoil_gate("steal", name="stale"), f"{GATES}.5.name: Input should be"),
     ("a gate twice", spoil_gate("steal", name="quiet cores"), f"{GATES}: quiet cores is there 2 times"),
+    (
+        "a counter that no column holds",
+        lambda run: run["slots"][2]["counters"].update({next(iter(run["slots"][2]["counters"])): 10**400}),
+        "slots.2.counters",
+    ),
     ("a word of 1", spoil_gate("steal", passed=1), f"{GATES}.5.passed: Input should be a valid boolean"),
     ("a gate that saw true", spoil_gate("steal", seen=True), f"{GATES}.5.seen"),
     ("a gate that saw Infinity", spoil_gate("steal", seen=float("inf")), f"{GATES}.5.seen"),

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -129,6 +130,33 @@ def test_a_damaged_run_ends_neither_the_list_nor_what_bench_alone_says(tmp_path:
     assert done.returncode == 0
     assert "run.json holds something else than a run" in done.stdout
     assert "bench resume" not in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="who may become nobody is root")
+def test_a_folder_that_a_person_may_not_enter_is_listed_with_the_reason() -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from bench.results.listing import list_shelf\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "for each in list_shelf(Path(sys.argv[1])): print(each.path.name, each.status, each.reason)"
+    )
+    with tempfile.TemporaryDirectory() as name:  # Not pytest's, which nobody else may enter.
+        results = Path(name)
+        for path in (results, (run := store_one(results, "0001", Status.COMPLETE)).parent, run):
+            path.chmod(0o755)
+        (run / "run.json").chmod(0o644)
+        store_one(results, "0002", Status.COMPLETE).chmod(0o700)
+        done = subprocess.run(
+            [sys.executable, "-c", script, name],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "20250102T030405Z-0002 unreadable Permission denied",
+        "20250102T030405Z-0001 complete ",
+    ]
 
 
 def test_a_verdict_that_cannot_be_read_takes_a_run_its_word_and_nothing_else(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-"""Texts of others (a scenario's, a gate's, a program's) in HTML, SVG and Markdown: shown, and harmless."""
+"""Texts of others (a scenario's, a gate's) on the terminal, in HTML, SVG and Markdown: harmless."""
 
+import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -16,8 +17,9 @@ from bench.report.svg import render_svg
 from bench.report.template import escape_markdown
 from bench.results.run import Run
 
-from .conftest import make_gate, make_run, make_scenario, make_slot_record
+from .conftest import make_gate, make_run, make_scenario, make_slot_record, store_whole
 from .reports import CLAIM, judged, store_run
+from .test_cli import run_bench
 
 pytestmark = pytest.mark.slow
 
@@ -111,3 +113,42 @@ def test_what_is_left_of_a_text_can_be_written_as_xml_and_as_utf_8(text: str) ->
     element = ET.Element("a")
     element.text = shown
     assert ET.fromstring(ET.tostring(element, encoding="unicode")).text == (shown or None)
+
+
+SHOWN = {
+    "report": ("report", "{run}", "--format", "md"),
+    "check": ("check", "{run}"),
+    "compare": ("compare", "{run}", "{run}"),
+    "map": ("map", "{run}"),
+    "history": ("history", "{run}"),
+    "plan": ("plan", "{scenario}"),
+    "scenario check": ("scenario", "check", "{scenario}"),
+    "list": ("list", "--all", "--results", "{shelf}"),
+}
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_no_command_hands_a_terminal_what_it_would_obey(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scenario = make_scenario(question=HOSTILE, claims=(CLAIM.model_copy(update={"text": HOSTILE}),))
+    run = tmp_path / "unit" / "20250102T030405Z-00ff"
+    run.mkdir(parents=True)
+    store_whole(run, make_run(scenario, warnings=(HOSTILE,)))
+    (run / "verdict.json").write_text(json.dumps({"claims": [{"word": HOSTILE}]}))
+    file = tmp_path / "hostile.toml"
+    file.write_text(
+        (Path(__file__).parents[2] / "scenarios/quick.toml")
+        .read_text()
+        .replace('question = "', 'question = "\\u001b[2J\\u009b31m\\u0007', 1)
+    )
+    places = {"run": run, "scenario": file, "shelf": tmp_path}
+    run_bench(monkeypatch, *(word.format(**places) for word in SHOWN[command]))
+    said = capsys.readouterr()
+
+    assert replace_controls(said.out) == said.out
+    assert replace_controls(said.err) == said.err
+    assert "\ufffd" in said.out + said.err or command not in ("plan", "list")

@@ -1,5 +1,7 @@
 """A job summary on GitHub: no pictures, never over the limit, and what is cut is named."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,16 @@ def test_it_is_appended_to_the_file_that_github_names(
     assert "GITHUB_STEP_SUMMARY is not set" in capsys.readouterr().err
     lost = ["--github-summary", "--output", str(tmp_path / "no" / "file")]
     assert run_bench(monkeypatch, "report", str(tmp_path / "run"), *lost) == ExitCode.ENVIRONMENT
+
+
+def test_it_is_written_into_a_pipe_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    store_run(tmp_path / "run", make_scenario())
+    pipe, read = tmp_path / "pipe", list[str]()
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    asked = ["--github-summary", "--output", str(pipe)]
+    assert run_bench(monkeypatch, "report", str(tmp_path / "run"), *asked) == ExitCode.DONE
+    reader.join(20)
+    assert "# What does bridge cost?" in read[0]

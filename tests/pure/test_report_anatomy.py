@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from matplotlib.figure import Figure
 
+from bench.errors import InputError
 from bench.report.run import page, publish
 from bench.report.run.anatomy import describe_anatomy
 from bench.report.run.anatomy_tables import (
@@ -34,6 +35,7 @@ from bench.scenario.plan import Slot
 from bench.wire.hops import SERVER_HOP
 
 from .captures import TAPPED, make_tapped, store_captures, usual_us
+from .conftest import make_gate, make_run, make_scenario, make_slot_record
 from .reports import judged, row, store_run
 from .test_trace import write_samples
 from .wire import BRIDGE_PATH
@@ -140,6 +142,27 @@ def test_nothing_under_taps_is_in_the_answer_the_figures_of_ratios_or_the_termin
 @pytest.mark.parametrize("draw", [draw_shares, draw_paths, draw_hops, draw_waterfalls, draw_contrasts])
 def test_every_figure_is_drawn(draw: Callable[[Run], Figure], run: Run) -> None:
     assert draw(run).axes
+
+
+DRAWINGS = {drawing.name: drawing for section in SECTIONS for drawing in section.drawings}
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_figure_is_drawn_or_its_want_is_told(name: str, tmp_path: Path) -> None:
+    drawing, refusals = DRAWINGS[name], list[str]()
+    for is_valid in (True, False):
+        (folder := tmp_path / str(is_valid)).mkdir()
+        scenario = make_scenario(blocks=3)
+        slots = [
+            make_slot_record(slot, gates=(make_gate(passed=is_valid),)) for slot in make_run(scenario).planned
+        ]
+        run = judged(store_run(folder, scenario, requests=True, slots=tuple(slots)))
+        try:
+            assert drawing.draw(run).axes
+        except InputError as refusal:
+            assert not drawing.is_there(run)
+            refusals.append(str(refusal))
+    assert all("this run has no " in refusal for refusal in refusals)
 
 
 def test_the_waterfall_ends_in_what_was_measured_and_names_what_a_mode_does(run: Run) -> None:

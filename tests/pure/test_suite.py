@@ -1,6 +1,9 @@
 """Suites without a lab: what is asked for, how a budget is divided, how it ends, what the index says."""
 
+import errno
 import itertools
+import json
+import os
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from bench.judgement.samples import MIN_BLOCKS
 from bench.judgement.verdict import Verdict, judge
 from bench.measure.budget import divide_budget
 from bench.measure.preview_suite import preview_suite
-from bench.measure.suite import Watcher, resume_suite
+from bench.measure.suite import Watcher, _run_entry, resume_suite
 from bench.records.run import Status
 from bench.records.suite import SEVERITY, SUITE_SCHEMA_VERSION, Entry, SuiteRecord, find_worst
 from bench.report.pages.suite import list_chapters, write_index
@@ -193,6 +196,58 @@ def test_an_index_opens_and_judges_a_run_that_ended_once_however_often_it_is_wri
         assert len(list_chapters(record, folder, index.runs)) == 3
 
     assert len(judged) == 1
+
+
+def test_a_damaged_run_of_a_suite_is_told_and_hides_none_of_the_others(tmp_path: Path) -> None:
+    folder, record = store_suite(tmp_path)
+    store.write_suite(folder, record)
+    damaged = tmp_path / "unit" / "20250102T030405Z-0001" / "run.json"
+    damaged.write_text("{")
+    first, *others = list_chapters(record, folder)
+    assert "run.json" in first.answer
+    assert len(others) == 2
+    assert "run.json" in verify_all(folder)[1].findings["faults"][0]
+
+    damaged.unlink()
+    assert "run.json" in verify_all(folder)[1].findings["faults"][0]
+
+
+@pytest.mark.parametrize(
+    "place", ["javascript:alert(1)//x", "../../../etc/x", "../../unit/..", "/etc/x", "https://x.test/a/b"]
+)
+def test_a_run_of_a_suite_lies_beside_it_and_nowhere_else(place: str, tmp_path: Path) -> None:
+    folder, record = store_suite(tmp_path)
+    store.write_suite(folder, record)
+    stored = json.loads((folder / "suite.json").read_text())
+    stored["entries"][0]["run"] = place
+    (folder / "suite.json").write_text(json.dumps(stored))
+    with pytest.raises(InputError, match=r"entries\.0\.run"):
+        store.read_suite(folder)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EMFILE, errno.EACCES])
+def test_a_machine_that_has_too_little_of_something_is_no_bug_to_a_suite(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lack(*_: object) -> None:
+        raise OSError(number, os.strerror(number), "/some/file")
+
+    monkeypatch.setattr("bench.measure.suite._measure", lack)
+    said = list[str]()
+    watcher = Watcher(
+        say=said.append,
+        progress=lambda: pytest.fail("nothing is measured"),
+        ended=lambda *_: None,
+        publish=lambda _: None,
+        publish_index=Index().publish,
+    )
+    entry, run = _run_entry(tmp_path / "suites" / "x", make_entry(run="../../unit/1"), None, watcher)
+
+    assert run is None
+    assert entry.exit_code is ExitCode.ENVIRONMENT
+    assert f"/some/file: {os.strerror(number)}" in entry.fault
+    assert "bug" not in entry.fault
+    assert said == []
 
 
 @pytest.mark.parametrize("status", [Status.RUNNING, Status.FAILED])

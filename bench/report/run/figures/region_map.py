@@ -31,6 +31,7 @@ def can_draw_regions(panels: Sequence[Panel]) -> bool:
 
 def draw_regions(panels: Sequence[Panel]) -> Figure:
     """A panel a candidate: a line a condition, a column a metric."""
+    require_some(panels, "comparison under several conditions")
     with matplotlib.rc_context(STYLE):
         figure, grid = make_panels(1, [0.4 + LINE_IN * len(panel.conditions) for panel in panels])
         for panel, (axes,) in zip(panels, grid, strict=True):
