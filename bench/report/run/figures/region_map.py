@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from bench.judgement.regions import Cell, Region
 from bench.report.panels import make_panels
-from bench.report.run.figures.drawing import Drawing, has_valid_slot
+from bench.report.run.figures.drawing import Drawing, has_valid_slot, require_some
 from bench.report.run.regions import Panel, map_one
 from bench.report.svg import INK, STYLE
 from bench.report.symbols import REGION_FILLS, SYMBOLS
