@@ -102,8 +102,9 @@ def test_a_core_of_this_machine_that_works_is_read_as_busy() -> None:
     finally:
         os.sched_setaffinity(0, cores)
     assert before.keys() == after.keys() >= cores
-    # What a niced neighbour took of it is spare, as if nobody had wanted it; of another session, that may be
-    # half (sched(7), autogroups). Of at least 20 ticks, one at either end may be counted for what was outside.
+    # What a niced neighbour took of it is spare, as if nobody had wanted it: half, if it is of another
+    # session (sched(7), autogroups). Of at least 20 ticks, one at either end may be counted for what was
+    # outside of them.
     core = min(cores)
     niced = after[core].nice - before[core].nice
     assert busy_shares(before, after)[core] + niced / (after[core].ours - before[core].ours) >= 0.9
