@@ -51,7 +51,7 @@ def read_captures(captured: Sequence[Captured], path: str, result: LoadResult) -
     """
     sights = [find_exchanges(_read(tap, path)) for tap in captured]
     hops = match(sights, _answered(result))
-    missing = {tap.place.name: tap.dropped + tap.received - tap.captured for tap in captured}
+    missing = {tap.place.name: tap.missing for tap in captured}
     record = CaptureRecord(
         taps=tuple(
             TapRecord(

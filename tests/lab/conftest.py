@@ -4,6 +4,7 @@ None of them asks that the machine be quiet: a slot that a busy neighbour made I
 to see the machinery by. What must hold is asked of paths, counts, files and what is left behind.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from bench.lab.hosts import requirements
-from bench.lab.hosts.journal import undo_dead_runs
+from bench.lab.hosts.journal import Journal, undo, undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
+from bench.lab.hosts.namespaces import HostPlan, NamespaceHost, namespace_host
 
 SCENARIO = """
 name = "small"
@@ -44,6 +46,18 @@ def _machine() -> None:
     """The machine as it is without what tests that were killed have left on it."""
     with machine_lock("tests of the lab"):
         undo_dead_runs()
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[NamespaceHost]:
+    """A host of the lab, alone: no engine, no wire."""
+    with machine_lock("tests of a host"):
+        notes = Journal(f"test-{os.getpid()}-{time.monotonic_ns()}")
+        try:
+            with namespace_host(HostPlan("alone", (), "0"), notes) as living:
+                yield living
+        finally:
+            undo(notes.run_id)
 
 
 def write_scenario(folder: Path, blocks: int = 3, sessions: int = 1, extra: str = "") -> Path:

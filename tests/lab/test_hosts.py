@@ -1,28 +1,12 @@
 """A host of the lab, as the protocol promises it."""
 
-import os
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.lab.hosts.host import link_state, network_of, read_one
-from bench.lab.hosts.journal import Journal, undo
-from bench.lab.hosts.lock import machine_lock
-from bench.lab.hosts.namespaces import HostPlan, NamespaceHost, namespace_host
+from bench.lab.hosts.namespaces import NamespaceHost
 from tests.lab.conftest import wait_until
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[NamespaceHost]:
-    with machine_lock("tests of a host"):
-        notes = Journal(f"test-{os.getpid()}-{time.monotonic_ns()}")
-        try:
-            with namespace_host(HostPlan("alone", (), "0"), notes) as living:
-                yield living
-        finally:
-            undo(notes.run_id)
 
 
 def test_a_program_is_signalled_with_its_group_however_small_its_number(host: NamespaceHost) -> None:

@@ -31,10 +31,12 @@ BUFFER_KIB = 16_384
 TOO_BIG = "(icmp[0] == 3 and icmp[1] == 4) or (icmp6 and ip6[40] == 2)"
 """ICMP errors that tell a sender of the path's MTU (RFC 1191, RFC 8201), in pcap-filter(7)'s words."""
 READY_S = 5.0
-HANDED_OVER_S = 1.1
-"""The kernel hands packets to tcpdump by the block, at the latest after the second (libpcap's time-out of
-1,000 ms) that tcpdump asks for; what lies in a block that is not full when tcpdump is ended is lost.
+HANDED_OVER_S = 10.0
+"""The kernel hands packets to tcpdump by the block: one that is not full, after the second (libpcap's
+time-out) that tcpdump asks for, and when a core has time for it. What lies there when tcpdump is ended is
+lost. So it is asked what it was given and what the kernel kept, until they agree.
 """
+ASK_S = 0.1
 END_S = 10.0
 LISTENS = "listening on"
 ROOTLESS = "rootless"
@@ -43,7 +45,12 @@ STAMP_BEFORE_QUEUE = Path("/proc/sys/net/core/netdev_tstamp_prequeue")
 """Whether a received packet is stamped before it waits in a core's queue, or after (the kernel's
 Documentation/admin-guide/sysctl/net.rst). One setting for the whole machine; it alters no packet's way.
 """
-_COUNT = re.compile(r"^([0-9]+) packets? (captured|received by filter|dropped by kernel)$", re.MULTILINE)
+_COUNTS = re.compile(r"^([0-9]+) packets? captured\n([0-9]+) packets? received by filter$", re.MULTILINE)
+"""At its end. libpcap counts what the kernel had no room for as received, on Linux (pcap_stats(3))."""
+_COUNTS_SO_FAR = re.compile(
+    r"([0-9]+) packets? captured, ([0-9]+) packets? received by filter, ([0-9]+) packets? dropped by kernel"
+)
+"""When it is sent SIGUSR1."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +115,11 @@ class Captured:
     """Packets that passed the filter, by the kernel's count."""
     captured: int
     """Of them, those that tcpdump was given."""
-    dropped: int
-    """Of them, those that the kernel had no room for."""
+
+    @property
+    def missing(self) -> int:
+        """Those for which the kernel had no room, or which it had not handed over."""
+        return self.received - self.captured
 
 
 def set_stamp_before_queue(before: bool) -> None:
@@ -204,27 +214,37 @@ class Capture:
 
     def end(self) -> list[Captured]:
         """End every tcpdump when it has been given all; what each wrote and counted."""
-        waiting.sleep(HANDED_OVER_S)
-        for program in self.programs:
+        for place, program in zip(self.places, self.programs, strict=True):
+            waiting.wait_until(lambda: _was_given_all(place, program), HANDED_OVER_S, ASK_S)  # noqa: B023
             program.signal("INT")
         return [_account(place, program) for place, program in zip(self.places, self.programs, strict=True)]
 
 
+def _was_given_all(place: TapPlace, program: Program) -> bool:
+    """By its last answer; it is asked again."""
+    answers = _COUNTS_SO_FAR.findall(program.words())
+    program.signal("USR1")
+    if not answers:
+        return False
+    captured, received, dropped = map(int, answers[-1])
+    return captured == (received - dropped) // _times_shown(place)
+
+
 def _account(place: TapPlace, program: Program) -> Captured:
     ended = program.ends(END_S)
-    counts = {what: int(number) for number, what in _COUNT.findall(program.words())}
-    if not ended or len(counts) < 3:
+    counts = _COUNTS.search(program.words())
+    if not ended or not counts:
         raise _failure(place, program)
-    # A loopback link shows a packet as it goes out and as it comes in: the kernel counts both, and libpcap
-    # leaves the first one out (pcap-linux.c).
-    times_shown = 2 if place.link == LOOPBACK else 1
-    return Captured(
-        place=place,
-        file=place.on.get(place.file),
-        received=counts["received by filter"] // times_shown,
-        captured=counts["captured"],
-        dropped=counts["dropped by kernel"],
-    )
+    captured, received = map(int, counts.groups())
+    return Captured(place, place.on.get(place.file), received // _times_shown(place), captured)
+
+
+def _times_shown(place: TapPlace) -> int:
+    """A loopback link shows a packet as it goes out and as it comes in.
+
+    The kernel counts both, and libpcap leaves the first one out (pcap-linux.c).
+    """
+    return 2 if place.link == LOOPBACK else 1
 
 
 @contextmanager
