@@ -19,7 +19,7 @@ from bench.lab.servers.name_server import name_servers
 from bench.lab.servers.own_image import Own
 from bench.measure import settings
 from bench.measure.asks import list_asks
-from bench.measure.engine_failures import explained
+from bench.lab.servers.engine_failures import explained
 from bench.measure.provision import describe_images, gather, require_same
 from bench.measure.testbed import Bed
 from bench.scenario.conditions import conditions

@@ -21,7 +21,7 @@ from bench.lab.servers.site import Provided, Site
 from bench.measure import settings
 from bench.measure.asks import ask_of
 from bench.measure.bystanders import Bystanders, Ground
-from bench.measure.engine_failures import describe_dead
+from bench.lab.servers.engine_failures import describe_dead
 from bench.measure.provision import Images
 from bench.scenario.conditions import Condition
 from bench.scenario.given_sysctls import sysctls_of

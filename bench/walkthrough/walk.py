@@ -17,6 +17,7 @@ from bench.lab.hosts.lab import hosts_of_lab, lab
 from bench.lab.hosts.lock import machine_lock
 from bench.lab.hosts.waiting import wait_until
 from bench.lab.servers.engine import Engine, engine
+from bench.lab.servers.engine_failures import explained
 from bench.lab.servers.image import provide_image
 from bench.records.findings import WALKTHROUGH_SCHEMA_VERSION, EngineWalk, Finding, WalkthroughRecord, Word
 from bench.results import files
@@ -137,9 +138,12 @@ def _ground(source: EngineSource, tell: Tell) -> Iterator[Ground]:
             tell(f"lab: client and {', '.join(place.name for place in places)}, with engines of {source}")
             plans = hosts_of_lab(*machine.divide_cores(), places, ipv6=False)
             found = stack.enter_context(lab(plans, journal))
+            engines: dict[str, Engine] = {}
+            stack.enter_context(explained(engines, "Try again."))
 
             def start(place: DockerHost) -> Engine:
                 living = stack.enter_context(engine(found.docker[place.name], journal, place))
+                engines[place.name] = living
                 image = provide_image(living.client)
                 living.client.images.get(image.id).tag(IMAGE_TAG)
                 return living

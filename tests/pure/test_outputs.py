@@ -31,19 +31,25 @@ ROOT = Path(__file__).parents[2]
 def run(tmp_path: Path) -> Path:
     folder = tmp_path / "unit" / "20250102T030405Z-00ff"
     folder.mkdir(parents=True)
-    record = make_run(make_scenario(blocks=4, claims=(CLAIM,)))
+    _store(folder)
+    return folder
+
+
+def _store(folder: Path) -> None:
+    record = make_run(make_scenario(blocks=4, claims=(CLAIM,))).model_copy(update={"id": folder.name})
     for slot in record.planned:
         columns.write_requests(
             folder, slot.directory, make_records([{"sent_ns": 1_000 + n} for n in range(9)])
         )
     store_whole(folder, record)
-    return folder
 
 
 OUTPUTS = {
     "report": ("report", "{run}", "--format", "md", "--output", "{file}"),
     "check": ("check", "{run}", "--junit", "{file}"),
     "history": ("history", "{run}", "--csv", "{file}"),
+    "compare": ("compare", "{run}", "{other}", "--output", "{file}"),
+    "map": ("map", "{run}", "--output", "{file}"),
 }
 
 
@@ -51,17 +57,22 @@ OUTPUTS = {
 def test_a_device_a_link_and_a_pipe_are_written_to_and_stay_what_they_are(
     command: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    other = run.with_name("20250102T030406Z-00ff")
+    other.mkdir()
+    _store(other)
+
     def ask(file: Path) -> int:
+        words = (word.format(run=run, other=other, file=file) for word in OUTPUTS[command])
         with few_resamples():
-            return run_bench(monkeypatch, *(word.format(run=run, file=file) for word in OUTPUTS[command]))
+            return run_bench(monkeypatch, *words)
 
     if os.geteuid() == 0:  # Nobody else may make one, or could lose one.
-        null = tmp_path / "null"
+        null = tmp_path / "null.md"  # Some commands choose the form by the name.
         os.mknod(null, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
         assert ask(null) == ExitCode.DONE
         assert stat.S_ISCHR(null.lstat().st_mode)
 
-    target, link = tmp_path / "target", tmp_path / "link"
+    target, link = tmp_path / "target.md", tmp_path / "link.md"
     target.write_text("what was there")
     link.symlink_to(target)
     assert ask(link) == ExitCode.DONE
@@ -69,7 +80,7 @@ def test_a_device_a_link_and_a_pipe_are_written_to_and_stay_what_they_are(
     assert len(target.read_text()) > 100
     assert "what was there" not in target.read_text()
 
-    pipe, read = tmp_path / "pipe", list[str]()
+    pipe, read = tmp_path / "pipe.md", list[str]()
     os.mkfifo(pipe)
     reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
     reader.start()

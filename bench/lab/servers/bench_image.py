@@ -17,6 +17,7 @@ from bench.lab.hosts.machine import usable_cores
 from bench.lab.hosts.namespaces import HostPlan, namespace_host
 from bench.lab.hosts.requirements import require_all
 from bench.lab.servers.engine import engine
+from bench.lab.servers.engine_failures import explained
 from bench.lab.servers.image import write_bench_image
 from bench.scenario.placement import DOCKER1
 
@@ -37,7 +38,7 @@ def make_bench_image(archive: Path) -> None:
         try:
             with namespace_host(plan, journal) as host:
                 host.run(["mount", "-o", f"remount,size={ROOM_BYTES}", f"{host.scratch}/data"])
-                with engine(host, journal, DOCKER1) as builder:
+                with engine(host, journal, DOCKER1) as builder, explained({"docker1": builder}, "Try again."):
                     write_bench_image(builder.client, archive)
         finally:
             undo(journal.run_id)

@@ -1,4 +1,4 @@
-"""What an engine of the bed's that failed, or ended by itself, says of it."""
+"""What an engine that failed, or ended by itself, says of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +9,11 @@ from requests.exceptions import RequestException
 from bench.errors import EnvironmentLacks
 from bench.lab.servers.engine import Engine
 
+GO_ON = "Try again; what was measured before is kept, and `bench resume` goes on from there."
+
 
 @contextmanager
-def explained(engines: dict[str, Engine]) -> Iterator[None]:
+def explained(engines: dict[str, Engine], next_step: str = GO_ON) -> Iterator[None]:
     """An engine that fails is a known failure, beside slots as well, each of which says so itself."""
     try:
         yield
@@ -19,7 +21,7 @@ def explained(engines: dict[str, Engine]) -> Iterator[None]:
         raise EnvironmentLacks(
             "Working with the lab's Docker Engine",
             f"it failed: {fault}; {describe_dead(engines) or 'it lives'}",
-            "Try again; what was measured before is kept, and `bench resume` goes on from there.",
+            next_step,
         ) from fault
 
 
