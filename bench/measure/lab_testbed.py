@@ -15,11 +15,11 @@ from bench.lab.instruments.tcpdump import STAMP_BEFORE_QUEUE
 from bench.lab.instruments.watch import OwnWatch, Watch
 from bench.lab.servers.containers import MEANWHILE, create_container, start_container
 from bench.lab.servers.engine import Engine, engine
+from bench.lab.servers.engine_failures import explained
 from bench.lab.servers.name_server import name_servers
 from bench.lab.servers.own_image import Own
 from bench.measure import settings
 from bench.measure.asks import list_asks
-from bench.lab.servers.engine_failures import explained
 from bench.measure.provision import describe_images, gather, require_same
 from bench.measure.testbed import Bed
 from bench.scenario.conditions import conditions

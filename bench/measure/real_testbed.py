@@ -16,9 +16,9 @@ from bench.lab.remote.engine import PersonsEngine
 from bench.lab.remote.firewall import explain_silence
 from bench.lab.remote.host import RemoteHost
 from bench.lab.remote.machine import RealMachine
+from bench.lab.servers.engine_failures import explained
 from bench.lab.servers.own_image import Own
 from bench.measure import settings
-from bench.lab.servers.engine_failures import explained
 from bench.measure.lab_testbed import verify_host_mode
 from bench.measure.provision import describe_images, gather
 from bench.measure.testbed import Bed

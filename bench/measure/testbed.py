@@ -14,6 +14,7 @@ from bench.lab.instruments.activity import Activity
 from bench.lab.instruments.idle_states import IdleStates
 from bench.lab.instruments.watch import Watch, hold_all, sum_up
 from bench.lab.servers.engine import Engine
+from bench.lab.servers.engine_failures import describe_dead
 from bench.lab.servers.image import Image
 from bench.lab.servers.sender import standing_sender
 from bench.lab.servers.server import Server, serve
@@ -21,7 +22,6 @@ from bench.lab.servers.site import Provided, Site
 from bench.measure import settings
 from bench.measure.asks import ask_of
 from bench.measure.bystanders import Bystanders, Ground
-from bench.lab.servers.engine_failures import describe_dead
 from bench.measure.provision import Images
 from bench.scenario.conditions import Condition
 from bench.scenario.given_sysctls import sysctls_of

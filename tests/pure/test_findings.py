@@ -115,9 +115,13 @@ def test_output_with_a_fence_in_it_does_not_end_the_pages_block() -> None:
 
 def test_what_an_engine_says_is_no_markup_of_the_page() -> None:
     hostile = "![x](http://198.18.0.1/x.png) <b>\x1b[31m | # \n\n# Title"
-    finding = make_finding("hostile", Word.REFUTED, seen=hostile, left_behind=(hostile,), checks={hostile: True})
+    finding = make_finding(
+        "hostile", Word.REFUTED, seen=hostile, left_behind=(hostile,), checks={hostile: True}
+    )
     walk = make_walk("machine").model_copy(update={"findings": (finding,)})
-    page = render_markdown(make_record(walk, unavailable={"debian:forky": hostile}, hosts={"docker1": hostile}))
+    page = render_markdown(
+        make_record(walk, unavailable={"debian:forky": hostile}, hosts={"docker1": hostile})
+    )
 
     assert "![x]" not in page
     assert page.count("<b>") == page.count("\\<b>")

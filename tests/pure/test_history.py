@@ -152,6 +152,14 @@ def test_an_invalid_answer_is_listed_and_takes_no_part() -> None:
     assert table.rows[0][2] == "9 and 1 INVALID"
 
 
+def test_a_line_without_any_usable_answer_is_listed_and_drawn() -> None:
+    record, _ = day(0, 1.1)
+    line = one(trace_lines([(record, [compare_arm(9.0, word=Word.INVALID)])]))
+    assert (line.usable, line.turns) == ([], ())
+    assert tabulate_lines([line])[0].rows[0][2] == "0 and 1 INVALID"
+    assert render_page([line]).count("<svg") == 1
+
+
 def test_the_lines_of_a_scenario_share_the_chance_of_a_false_change_point() -> None:
     def arms(number: int) -> tuple[RunRecord, list[Comparison]]:
         record, _ = day(number, 1.1)

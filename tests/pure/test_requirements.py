@@ -20,6 +20,8 @@ from bench.scenario.load import Load
 
 from .conftest import make_scenario
 
+ROOT = Path(__file__).parents[2]
+
 
 def test_a_program_of_root_is_found_without_sbin_in_path_and_so_are_those_that_it_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -89,15 +91,20 @@ UNPRIVILEGED = (
 """Nobody, who may read this checkout wherever it lies, and nothing else."""
 
 
-def test_an_unprivileged_person_is_told_what_is_missing_in_a_table(tmp_path: Path) -> None:
+def _as_unprivileged(home: Path, *words: object) -> subprocess.CompletedProcess[str]:
     become = UNPRIVILEGED.split() if os.geteuid() == 0 else []
-    done = subprocess.run(
-        [*become, sys.executable, "-m", "bench", "doctor", "--json"],
+    return subprocess.run(
+        [*become, sys.executable, "-m", "bench", *map(str, words)],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(tmp_path)},
+        cwd=home,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(home)},
     )
+
+
+def test_an_unprivileged_person_is_told_what_is_missing_in_a_table(tmp_path: Path) -> None:
+    done = _as_unprivileged(tmp_path, "doctor", "--json")
     assert done.returncode == ExitCode.ENVIRONMENT, done.stderr
     found = json.loads(done.stdout)
     assert [need["name"] for need in found["requirements"] if not need["met"]][:1] == ["root"]
@@ -105,8 +112,38 @@ def test_an_unprivileged_person_is_told_what_is_missing_in_a_table(tmp_path: Pat
     assert found["engines"]
 
 
+CLAIM = next((ROOT / "results" / "example-claim").iterdir())
+WITHOUT_A_LAB = {
+    "list": ("list", "--results", ROOT / "results"),
+    "report": ("report", CLAIM, "--format", "md"),
+    "check": ("check", CLAIM),
+    "history": ("history", ROOT / "results", "--csv", "history.csv"),
+    "map": ("map", CLAIM),
+    "verify": ("verify", CLAIM, "--deep"),
+    "plan": ("plan", "quick"),
+    "scenario": ("scenario", "check", "quick"),
+}
+
+
+@pytest.mark.parametrize("command", WITHOUT_A_LAB)
+def test_an_unprivileged_person_can_do_all_that_needs_no_lab(command: str, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    done = _as_unprivileged(tmp_path, *WITHOUT_A_LAB[command])
+
+    assert done.returncode == ExitCode.DONE, done.stdout + done.stderr
+    assert len(done.stdout) > 20
+
+
+def test_an_unprivileged_person_who_asks_for_a_lab_is_told_what_is_missing(tmp_path: Path) -> None:
+    done = _as_unprivileged(tmp_path, "quick", "--results", "results")
+
+    assert done.returncode == ExitCode.ENVIRONMENT
+    assert "root" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_make_setup_installs_every_package_whose_programs_a_run_looks_for() -> None:
-    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text()
     [installed] = [line for line in makefile.splitlines() if line.startswith("PACKAGES := ")]
     assert {tool.package for tool in requirements.TOOLS} <= set(installed.split())
 
@@ -156,7 +193,7 @@ runpy.run_module(sys.argv[2], run_name="__main__")
 def test_make_setup_names_the_packages_of_a_distribution_without_apt(
     release: dict[str, str], advice: str, tmp_path: Path
 ) -> None:
-    here = Path(__file__).parents[2]
+    here = ROOT
     python = tmp_path / "python"
     python.write_text(PYTHON_THERE.format(python=sys.executable, release=release, here=str(here)))
     python.chmod(0o755)
@@ -176,9 +213,7 @@ def test_make_setup_names_the_packages_of_a_distribution_without_apt(
 
 
 def test_every_locked_package_takes_the_python_of_debian_12() -> None:
-    locked = re.findall(
-        r"^([\w.-]+)==", (Path(__file__).parents[2] / "requirements.txt").read_text(), re.MULTILINE
-    )
+    locked = re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     asked = {name: ",".join(metadata(name).get_all("Requires-Python") or []) for name in locked}
     assert len(asked) > 100
     assert [name for name, versions in asked.items() if not SpecifierSet(versions).contains("3.11.2")] == []
