@@ -15,9 +15,10 @@ from bench.report.run.page import render_html, render_markdown
 from bench.report.run.publish import write_report
 from bench.report.svg import render_svg
 from bench.report.template import escape_markdown
+from bench.results import columns
 from bench.results.run import Run
 
-from .conftest import make_gate, make_run, make_scenario, make_slot_record, store_whole
+from .conftest import make_gate, make_records, make_run, make_scenario, make_slot_record, store_whole
 from .reports import CLAIM, judged, store_run
 from .test_cli import run_bench
 
@@ -115,40 +116,53 @@ def test_what_is_left_of_a_text_can_be_written_as_xml_and_as_utf_8(text: str) ->
     assert ET.fromstring(ET.tostring(element, encoding="unicode")).text == (shown or None)
 
 
-SHOWN = {
-    "report": ("report", "{run}", "--format", "md"),
-    "check": ("check", "{run}"),
-    "compare": ("compare", "{run}", "{run}"),
-    "map": ("map", "{run}"),
-    "history": ("history", "{run}"),
-    "plan": ("plan", "{scenario}"),
-    "scenario check": ("scenario", "check", "{scenario}"),
-    "list": ("list", "--all", "--results", "{shelf}"),
+RUN, FILE, SHELF = "{run}", "{scenario}", "{shelf}"
+COMMANDS = {
+    "report": ("report", RUN, "--format", "md"),
+    "check": ("check", RUN),
+    "compare": ("compare", RUN, "{other}"),
+    "map": ("map", RUN),
+    "history": ("history", RUN),
+    "verify": ("verify", RUN),
+    "plan": ("plan", FILE),
+    "scenario check": ("scenario", "check", FILE),
+    "list": ("list", "--all", "--results", SHELF),
 }
+QUOTE = {"report", "compare", "plan", "list"}
+"""Those that say more of a scenario or of a run than its names, which are of letters, and its numbers."""
 
 
-@pytest.mark.parametrize("command", SHOWN)
+@pytest.mark.parametrize("damaged", [False, True], ids=["a whole file", "a damaged one"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_hands_a_terminal_what_it_would_obey(
     command: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    *,
+    damaged: bool,
 ) -> None:
     scenario = make_scenario(question=HOSTILE, claims=(CLAIM.model_copy(update={"text": HOSTILE}),))
-    run = tmp_path / "unit" / "20250102T030405Z-00ff"
-    run.mkdir(parents=True)
-    store_whole(run, make_run(scenario, warnings=(HOSTILE,)))
-    (run / "verdict.json").write_text(json.dumps({"claims": [{"word": HOSTILE}]}))
+    run, other = (tmp_path / "unit" / f"20250102T03040{second}Z-00ff" for second in (5, 6))
+    for folder in (run, other):
+        folder.mkdir(parents=True)
+        machine = {"cpu": f"{folder.name} {HOSTILE}", "kernel": "6.1"}
+        record = make_run(scenario, id=folder.name, machine=machine, warnings=(HOSTILE,))
+        for slot in record.planned:
+            columns.write_requests(folder, slot.directory, make_records([{"sent_ns": 1_000}]))
+        store_whole(folder, record)
+        (folder / "verdict.json").write_text(json.dumps({"claims": [{"word": HOSTILE}]}))
     file = tmp_path / "hostile.toml"
-    file.write_text(
-        (Path(__file__).parents[2] / "scenarios/quick.toml")
-        .read_text()
-        .replace('question = "', 'question = "\\u001b[2J\\u009b31m\\u0007', 1)
-    )
-    places = {"run": run, "scenario": file, "shelf": tmp_path}
-    run_bench(monkeypatch, *(word.format(**places) for word in SHOWN[command]))
+    text = (Path(__file__).parents[2] / "scenarios/quick.toml").read_text()
+    file.write_text(text.replace('question = "', 'question = "\\u001b[2J\\u009b31m\\u0007', 1))
+    if damaged:
+        stored = json.loads((run / "run.json").read_text())
+        (run / "run.json").write_text(json.dumps(stored | {HOSTILE: 1}))
+        file.write_text(f'"\\u001b[2J" = 1\n{text}')
+    places = {"run": run, "other": other, "scenario": file, "shelf": tmp_path}
+    run_bench(monkeypatch, *(word.format(**places) for word in COMMANDS[command]))
     said = capsys.readouterr()
 
     assert replace_controls(said.out) == said.out
     assert replace_controls(said.err) == said.err
-    assert "\ufffd" in said.out + said.err or command not in ("plan", "list")
+    assert ("\ufffd" in said.out + said.err) is (damaged or command in QUOTE)
