@@ -192,9 +192,11 @@ def _run_entry(
 def _status_of(place: Path) -> Status:
     """How far a run came that did not come to its end."""
     try:
-        return store.read_run(place).status
+        stored = store.read_run(place).status
     except BenchError:
         return Status.FAILED
+    # It does not run any more: of what stopped it no word could be written, as on a full disk.
+    return Status.FAILED if stored is Status.RUNNING else stored
 
 
 def _measure(place: Path, entry: Entry, precision: float | None, watcher: Watcher) -> Run:

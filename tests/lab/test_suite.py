@@ -2,12 +2,13 @@
 
 import json
 import signal
+import subprocess
 from pathlib import Path
 
 import bench as api
 from bench.records.run import Status
 from bench.results import store
-from tests.lab.conftest import DONE, PATIENCE_S, Starter, bench, wait_for_slot, write_scenario
+from tests.lab.conftest import DONE, PATIENCE_S, Starter, bench, bench_argv, wait_for_slot, write_scenario
 from tests.lab.world import snapshot
 
 
@@ -84,3 +85,25 @@ def assert_index_leads_to_all_reports(suite: Path) -> None:
         address = f"../../{run.parent.name}/{run.name}/report.html"
         assert f'href="{address}"' in page
         assert (suite / address).exists()
+
+
+def test_a_suite_names_the_scenario_whose_disk_is_full_and_goes_on_with_the_next(tmp_path: Path) -> None:
+    full = tmp_path / "results" / "full"
+    full.mkdir(parents=True)
+    run = bench_argv("run", *write_scenarios(tmp_path, "full", "next"), "--results", tmp_path / "results")
+    shell = f'mount -t tmpfs -o size=64k none {full}; exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", shell, "limited", *run],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+    assert done.returncode == 3, done.stderr
+    assert "bug" not in done.stderr
+    [suite] = (tmp_path / "results" / "suite").iterdir()
+    first, last = store.read_suite(suite).entries
+    assert first.status is Status.FAILED
+    assert "No space left on device" in first.fault
+    assert last.status is Status.COMPLETE
