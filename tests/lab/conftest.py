@@ -18,6 +18,7 @@ from bench.lab.hosts import requirements
 from bench.lab.hosts.journal import Journal, undo, undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
 from bench.lab.hosts.namespaces import HostPlan, NamespaceHost, namespace_host
+from bench.slots.gates.gate import GateKind
 
 SCENARIO = """
 name = "small"
@@ -85,6 +86,17 @@ def only_run(results: Path) -> Path:
 
 DONE = {0, 4}
 """Exit codes of a run that came to its end: on a busy machine its measurement is INVALID, and says so."""
+MADE_BY_OTHERS = {
+    GateKind.IDLE_BASELINE,
+    GateKind.QUIET_CORES,
+    GateKind.NEW_PROCESSES,
+    GateKind.STEAL,
+    GateKind.STOOD_STILL,
+    GateKind.RETRANSMITS,
+    GateKind.REQUESTS,
+    GateKind.GENERATOR,
+}
+"""Gates that a machine with other work fails: what these tests are about is the rest."""
 Starter = Callable[..., "subprocess.Popen[str]"]
 
 

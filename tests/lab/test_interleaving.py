@@ -13,7 +13,7 @@ from bench.results.verification import verify_all
 from bench.scenario.modes.footprint import Counter
 from bench.scenario.plan import turns
 from bench.slots.gates.gate import GateKind
-from tests.lab.conftest import DONE, Starter, bench, only_run, wait_for_slot
+from tests.lab.conftest import DONE, MADE_BY_OTHERS, Starter, bench, only_run, wait_for_slot
 from tests.lab.world import snapshot
 
 SCENARIO = """
@@ -47,8 +47,6 @@ mode = "proxy"
 name = "none"
 mode = "none"
 """
-MADE_BY_OTHERS = {"quiet cores", "new processes", "steal", "retransmits", "requests", "generator"}
-"""Gates that a busy machine fails: what these tests are about is the rest."""
 
 
 def write_turns(folder: Path, blocks: int, text: str = SCENARIO) -> Path:

@@ -17,7 +17,7 @@ from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode, Vantage
 from bench.slots.gates.gate import Gate
 from bench.slots.surroundings import Facts, find_differences
-from tests.lab.conftest import wait_until
+from tests.lab.conftest import MADE_BY_OTHERS, wait_until
 from tests.lab.testbed.conftest import ARMS, LOAD, measure
 
 NEED_NOT_BE_HERE = {"ipvlan", "rootless-pasta"}
@@ -63,8 +63,7 @@ def measured(bed: Bed, gaps: dict[str, str], tmp_path_factory: pytest.TempPathFa
 
 def of_the_mode(record: SlotRecord) -> list[Gate]:
     """Failed gates, less those of a machine that has other work."""
-    machine = {"quiet cores", "new processes", "steal", "requests", "generator"}
-    return [gate for gate in record.failed_gates if gate.name not in machine]
+    return [gate for gate in record.failed_gates if gate.name not in MADE_BY_OTHERS]
 
 
 def test_every_mode_is_available_or_the_reason_is_the_kernel_s_own_word(gaps: dict[str, str]) -> None:
