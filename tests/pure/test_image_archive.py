@@ -19,6 +19,10 @@ SAVED: Mapping[str, bytes] = {
     "l.tar": b"",
 }
 
+DEEP = b"[" * 100_000
+ITSELF = b'{"manifests": [{"digest": "sha256:0"}]}'
+"""An index of one index, which is this one."""
+
 
 def pack(folder: Path, files: Mapping[str, bytes], prefix: str = "") -> Path:
     target = folder / "image.tar"
@@ -83,7 +87,11 @@ def test_an_archive_of_the_other_form_gets_the_manifest_that_every_engine_reads(
             "l.tar, which it speaks of, is not in it",
         ),
         ({**SAVED, "c.json": b"{}"}, "it is no archive of an image"),
+        ({**SAVED, "c.json": b"[]"}, "it is no archive of an image"),
+        ({**SAVED, "manifest.json": DEEP}, "it is no archive of an image"),
         ({"index.json": b'{"manifests": []}'}, "it is no archive of an image"),
+        ({"index.json": b'{"manifests": ["x"]}'}, "it is no archive of an image"),
+        ({"index.json": ITSELF, "blobs/sha256/0": ITSELF}, "its index leads to no image"),
     ],
 )
 def test_what_is_no_image_is_refused_in_words(tmp_path: Path, files: dict[str, bytes], said: str) -> None:
