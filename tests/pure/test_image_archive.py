@@ -86,6 +86,10 @@ def test_an_archive_of_the_other_form_gets_the_manifest_that_every_engine_reads(
             {"manifest.json": SAVED["manifest.json"], "c.json": CONFIG},
             "l.tar, which it speaks of, is not in it",
         ),
+        (
+            {**SAVED, "manifest.json": json.dumps([{"Config": "c" * 50_000, "Layers": []}]).encode()},
+            f"{'c' * 99}, which it speaks of, is not in it",
+        ),
         ({**SAVED, "c.json": b"{}"}, "it is no archive of an image"),
         ({**SAVED, "c.json": b"[]"}, "it is no archive of an image"),
         ({**SAVED, "manifest.json": DEEP}, "it is no archive of an image"),
@@ -98,3 +102,4 @@ def test_what_is_no_image_is_refused_in_words(tmp_path: Path, files: dict[str, b
     with pytest.raises(InputError, match="Write one with `docker save") as caught:
         read_archive(pack(tmp_path, files), "amd64")
     assert said in str(caught.value)
+    assert len(str(caught.value)) < 1_000

@@ -56,7 +56,7 @@ def read_archive(path: Path, wanted_architecture: str) -> Archive:
                 raise InputError(doing, f"it has neither {MANIFEST} nor {INDEX}", advice)
             missing = [name for name in (config, *layers) if name not in names]
             if missing:
-                raise InputError(doing, f"{missing[0]}, which it speaks of, is not in it", advice)
+                raise InputError(doing, f"{missing[0]:.200}, which it speaks of, is not in it", advice)
             content = _read(archive, names[config])
             said = json.loads(content)
         digest = hashlib.sha256(content).hexdigest()
