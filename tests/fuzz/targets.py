@@ -1,15 +1,18 @@
 """What is fed with changed input, and how each outcome is told: refused, accepted, or a failure."""
 
 import io
+import json
 import random
 import tomllib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import yaml
 
+from bench.lab.servers.image_archive import read_archive
 from bench.measure.preview import preview
 from bench.measure.real_hosts import planned_changes
 from bench.scenario.compose import Surroundings, convert
@@ -19,6 +22,7 @@ from bench.scenario.plan import plan_slots
 from bench.scenario.suite import parse_suite
 from bench.wire.pcap import read_records
 from tests.pure.conftest import make_scenario
+from tests.pure.test_image_archive import SAVED, oci, pack
 
 from .mutations import mutate, mutate_bytes, mutate_text, write_toml
 from .outcomes import ANOTHER, SAME, refusing
@@ -111,6 +115,7 @@ class Fuzz:
             "hosts": (self.hosts, 5),
             "Compose": (self.compose, 10),
             "capture": (self.capture, 10),
+            "image archive": (self.image_archive, 5),
             **Recordings(self.folder).targets(),
         }
 
@@ -157,6 +162,20 @@ class Fuzz:
         with refusing() as refused:
             changed = parse_suite(write_toml(mutate(given, dice, dice.choice([1, 2]))), "fuzz.toml")
             return SAME if changed.model_dump(mode="json") == given else ANOTHER
+        return refused[0]
+
+    def image_archive(self, dice: random.Random) -> str:
+        """An archive of an image, of either form: what one holds."""
+        kept = dict(dice.choice([SAVED, oci("arm64", "amd64")]))
+        name = dice.choice(list(kept))
+        with suppress(ValueError):  # A layer is no JSON.
+            kept[name] = json.dumps(mutate(json.loads(kept[name]), dice)).encode()
+        archive = pack(self.folder, kept)
+        if dice.random() < 0.3:
+            archive.write_bytes(mutate_bytes(archive.read_bytes(), dice))
+        with refusing() as refused:
+            read_archive(archive, "amd64")
+            return ANOTHER
         return refused[0]
 
     def capture(self, dice: random.Random) -> str:
