@@ -72,7 +72,7 @@ watch-report: .venv/installed  ## write the page of RUN into site/report.html, a
 distributions: setup  ## make quick in a smallest root of each Debian suite, or of those in SUITES
 	$(BIN)/python -m tests.distributions $(if $(SUITES),--suites $(SUITES))
 
-fuzz: .venv/installed  ## feed COUNT changed scenarios, runs, tables and captures to what reads them, from SEED on
+fuzz: .venv/installed  ## feed COUNT changed scenarios, captures and stored files to what reads them, from SEED on
 	$(BIN)/python -m tests.fuzz --count $(or $(COUNT),10000) --seed $(or $(SEED),1)
 
 chaos-hosts: setup  ## strike at COUNT runs over SSH, their hosts and connections, and look at what is left

@@ -178,7 +178,8 @@ def _read_parquet(
     except (OSError, ValueError, MemoryError, pa.ArrowException) as fault:
         said = describe_fault(fault) if isinstance(fault, OSError) else str(fault)
         raise _refuse(path, said.split("\n")[0] or "it is no Parquet file") from fault
-    return table
+    # What pandas may have written of its index is none of a slot's, and makes another frame of the columns.
+    return table.replace_schema_metadata()
 
 
 def _values(path: Path, column: pa.ChunkedArray) -> list[object]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bench.judgement.samples import Measured, sort_slots
+from bench.judgement.samples import MIN_BLOCKS, Measured, sort_slots
 from bench.scenario.metric import Metric
 from bench.statistics.histogram import count_latencies
 from bench.statistics.quantile_effect import estimate_band
@@ -83,6 +83,11 @@ def _shift_candidate(
     if not sample.is_enough:
         return []
     slots = {name: measured.cells[name, condition] for name in names}
+    # A p50 is stored of a slot whose file, or window, somebody changed so that nothing was answered in it.
+    empty = {slot.block for each in slots.values() for slot in each if slot.index not in known.quantiles_us}
+    blocks = [block for block in sample.blocks if block.number not in empty]
+    if len(blocks) < MIN_BLOCKS:
+        return []
     typical = min(
         np.median([slot.requests for slot in of_arm if slot.index in known.quantiles_us])
         * measured.scenario.repeats(measured.scenario.arm(name))
@@ -94,9 +99,9 @@ def _shift_candidate(
             [known.quantiles_us[slot.index] for slot in slots[name] if slot.block == block.number]
             for name in names
         ]
-        for block in sample.blocks
+        for block in blocks
     ]
-    sessions = [block.session for block in sample.blocks]
+    sessions = [block.session for block in blocks]
     logs, values = (
         np.array(
             [

@@ -290,7 +290,7 @@ def read_calibration() -> Calibration | None:
     """This machine's calibration; None where there is none that this version can read."""
     try:
         return Calibration.parse(CALIBRATION_FILE.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -95,7 +95,7 @@ def find_fault(request: Request, status: int, body: bytes) -> str:
 def _is_same_json(text: str, wanted: str) -> bool:
     try:
         return bool(json.loads(text) == json.loads(wanted))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

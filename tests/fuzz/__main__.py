@@ -26,10 +26,11 @@ def main() -> None:
     parser.add_argument("--only")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-fuzz-") as folder:
-        done, failures = feed(Path(folder), given.seed, given.count, given.minutes * 60, given.only)
-    for target in sorted({name for name, _ in done}):
+        done, took_s, failures = feed(Path(folder), given.seed, given.count, given.minutes * 60, given.only)
+    for target in sorted(took_s):
         outcomes = {outcome: number for (name, outcome), number in sorted(done.items()) if name == target}
-        print(f"{target:<18} {sum(outcomes.values()):>7,}  {outcomes}")
+        cases = sum(outcomes.values())
+        print(f"{target:<18} {cases:>7,} of {took_s[target] / cases * 1e3:>6.1f} ms  {outcomes}")
     print(f"{sum(done.values()):,} cases from seed {given.seed}, {len(failures)} failures")
     for failure in failures[:20]:
         print(failure)
@@ -38,11 +39,15 @@ def main() -> None:
 
 def feed(
     folder: Path, seed: int, count: int, seconds: float = 3600.0, only: str | None = None
-) -> tuple[Counter[tuple[str, str]], list[str]]:
-    """Feed `count` cases, or as many as there is time for: (target, outcome) -> how many; and what failed."""
+) -> tuple[Counter[tuple[str, str]], dict[str, float], list[str]]:
+    """Feed `count` cases, or as many as there is time for.
+
+    Returns (target, outcome) -> how many; target -> s that its cases took; and what failed.
+    """
     targets = Fuzz(folder).targets()
     names = [only] if only else list(targets)
     done: Counter[tuple[str, str]] = Counter()
+    took_s: dict[str, float] = {}
     failures = []
     until_s = time.monotonic() + seconds
     for number in range(seed, seed + count):
@@ -50,12 +55,14 @@ def feed(
             break
         dice = random.Random(number)
         [name] = dice.choices(names, [targets[each][1] for each in names])
+        began_s = time.monotonic()
         try:
             done[name, targets[name][0](dice)] += 1
         except Exception:  # noqa: BLE001 - whatever it is, it is what is looked for.
             done[name, "failure"] += 1
             failures.append(f"seed {number}, {name}:\n{traceback.format_exc(limit=-4)}")
-    return done, failures
+        took_s[name] = took_s.get(name, 0.0) + time.monotonic() - began_s
+    return done, took_s, failures
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Seeded changes of structured values, of texts and of bytes, as somebody or a bad disk would make them."""
 
+import io
 import json
 import math
 import random
@@ -85,6 +86,30 @@ def mutate_bytes(content: bytes, dice: random.Random) -> bytes:
     else:
         changed[at : at + length] = bytes([dice.choice([0, 255])]) * length
     return bytes(changed)
+
+
+def mutate_columns(content: bytes, dice: random.Random) -> bytes:
+    """A Parquet file written anew with one column left out or another."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(io.BytesIO(content))
+    name, length = dice.choice(table.column_names), len(table)
+    place = table.column_names.index(name)
+    column = dice.choice(
+        [
+            pa.array(["x"] * length),
+            pa.nulls(length),
+            pa.array([dice.choice([-(2**63), -1, 0, 2**62, 2**63 - 1])] * length),
+            pa.array([float("nan")] * length),
+            pa.array([[1]] * length),
+            table[name].take(pa.array(dice.sample(range(length), length))),
+        ]
+    )
+    changed = table.remove_column(place) if dice.random() < 0.2 else table.set_column(place, name, column)
+    sink = io.BytesIO()
+    pq.write_table(changed, sink)
+    return sink.getvalue()
 
 
 def mutate_text(text: str, dice: random.Random) -> str:

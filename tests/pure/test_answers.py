@@ -40,8 +40,9 @@ def test_a_fault_says_what_was_seen_and_what_was_expected(expected: dict[str, ob
     assert said in find_fault(Request(expect=Expected.model_validate(expected)), 200, BODY)
 
 
-def test_what_is_no_json_is_not_the_same_json() -> None:
-    assert find_fault(Request(expect=Expected(same_json="1")), 200, b"one")
+@pytest.mark.parametrize("body", [b"one", b"[" * 100_000], ids=["a word", "deeper than is read"])
+def test_what_is_no_json_is_not_the_same_json(body: bytes) -> None:
+    assert find_fault(Request(expect=Expected(same_json="1")), 200, body)
 
 
 def test_the_status_is_asked_for_first() -> None:

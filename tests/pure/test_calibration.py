@@ -1,4 +1,5 @@
 import random
+from pathlib import Path
 from statistics import fmean
 
 import pytest
@@ -16,6 +17,7 @@ from bench.records.calibration import (
 )
 from bench.records.environment import MachineFacts
 from bench.report.run.instrument import describe_instrument, list_ceilings, list_floors, list_lateness
+from bench.results import store
 from bench.scenario.metric import Metric
 from bench.statistics.estimate import estimate
 
@@ -92,6 +94,16 @@ def test_a_calibration_of_a_version_without_a_compiled_loop_is_read() -> None:
 
     assert Calibration.model_validate(old) == found
     assert list_lateness(found) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 100_000], ids=["", "{}", "no text", "deep"])
+def test_a_calibration_that_cannot_be_read_is_none(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "CALIBRATION_FILE", tmp_path / "calibration.json")
+    (tmp_path / "calibration.json").write_bytes(content)
+
+    assert store.read_calibration() is None
 
 
 def test_both_loops_own_shares_are_told_and_how_late_they_are() -> None:

@@ -14,7 +14,7 @@ TARGETS = list(Fuzz(Path("unused")).targets())
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_changed_input_is_refused_or_accepted_and_never_a_traceback(target: str, tmp_path: Path) -> None:
-    done, failures = feed(tmp_path, seed=1, count=8, only=target)
+    done, _, failures = feed(tmp_path, seed=1, count=8, only=target)
     assert failures == []
     assert sum(done.values()) == 8
 
@@ -26,7 +26,7 @@ def test_whatever_a_target_raises_is_a_failure_with_its_seed(
         raise ZeroDivisionError
 
     monkeypatch.setattr(Fuzz, "suite", fail)
-    done, failures = feed(tmp_path, seed=7, count=1, only="suite")
+    done, _, failures = feed(tmp_path, seed=7, count=1, only="suite")
     assert done == {("suite", "failure"): 1}
     assert "seed 7, suite" in failures[0]
     assert "ZeroDivisionError" in failures[0]

@@ -19,6 +19,10 @@ SAVED: Mapping[str, bytes] = {
     "l.tar": b"",
 }
 
+DEEP = b"[" * 100_000
+ITSELF = b'{"manifests": [{"digest": "sha256:0"}]}'
+"""An index of one index, which is this one."""
+
 
 def pack(folder: Path, files: Mapping[str, bytes], prefix: str = "") -> Path:
     target = folder / "image.tar"
@@ -82,11 +86,20 @@ def test_an_archive_of_the_other_form_gets_the_manifest_that_every_engine_reads(
             {"manifest.json": SAVED["manifest.json"], "c.json": CONFIG},
             "l.tar, which it speaks of, is not in it",
         ),
+        (
+            {**SAVED, "manifest.json": json.dumps([{"Config": "c" * 50_000, "Layers": []}]).encode()},
+            f"{'c' * 99}, which it speaks of, is not in it",
+        ),
         ({**SAVED, "c.json": b"{}"}, "it is no archive of an image"),
+        ({**SAVED, "c.json": b"[]"}, "it is no archive of an image"),
+        ({**SAVED, "manifest.json": DEEP}, "it is no archive of an image"),
         ({"index.json": b'{"manifests": []}'}, "it is no archive of an image"),
+        ({"index.json": b'{"manifests": ["x"]}'}, "it is no archive of an image"),
+        ({"index.json": ITSELF, "blobs/sha256/0": ITSELF}, "its index leads to no image"),
     ],
 )
 def test_what_is_no_image_is_refused_in_words(tmp_path: Path, files: dict[str, bytes], said: str) -> None:
     with pytest.raises(InputError, match="Write one with `docker save") as caught:
         read_archive(pack(tmp_path, files), "amd64")
     assert said in str(caught.value)
+    assert len(str(caught.value)) < 1_000

@@ -243,6 +243,15 @@ def test_hops_of_no_requests_are_bad_input(ids: list[object], tmp_path: Path) ->
         columns.read_hops(tmp_path, "slots/000-host", ["id"])
 
 
+@pytest.mark.parametrize("said", [b"\xb4", b'{"index_columns": ["sent_ns"], "columns": []}'], ids=repr)
+def test_what_pandas_wrote_beside_the_columns_is_not_heeded(said: bytes, tmp_path: Path) -> None:
+    columns.write_requests(tmp_path, "slots/000-host", GOOD)
+    path = tmp_path / "slots/000-host/requests.parquet"
+    pq.write_table(pq.read_table(path).replace_schema_metadata({b"pandas": said}), path)
+
+    assert "sent_ns" in columns.read_requests(tmp_path, "slots/000-host").to_pandas()
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_a_damaged_parquet_file_is_read_as_it_is_or_refused(seed: int, tmp_path: Path) -> None:
     columns.write_requests(tmp_path, "slots/000-host", GOOD)

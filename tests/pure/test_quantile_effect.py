@@ -9,6 +9,7 @@ import bench
 from bench.errors import InputError
 from bench.results import columns
 from bench.results.distributions import LEVELS
+from bench.results.sums import NotAsWritten
 from bench.scenario.metric import Metric
 from bench.slots.metrics import measure_requests
 from bench.statistics.histogram import count_latencies
@@ -124,6 +125,20 @@ def test_a_run_of_too_few_blocks_has_no_curve_and_its_columns_all_the_same(tmp_p
 
     assert found.empty
     assert {"level", "ratio", "ratio_low", "difference_us_high"} <= set(found.columns)
+
+
+@pytest.mark.parametrize(("spoilt", "blocks"), [(1, 5), (4, None)])
+def test_a_block_whose_file_has_nothing_in_the_window_any_more_is_left_out_of_the_curve(
+    spoilt: int, blocks: int | None, tmp_path: Path
+) -> None:
+    record = bench.load(store(tmp_path)).record
+    begun = [slot for slot in record.planned if slot.block < spoilt and slot.arm == "host"]
+    for slot in begun:
+        columns.write_requests(tmp_path, slot.directory, make_records([{"sent_ns": WINDOW_NS[1]}]))
+    with pytest.warns(NotAsWritten):
+        found = bench.load(tmp_path).shift()
+
+    assert set(found["blocks"]) == ({blocks} if blocks else set())
 
 
 def test_the_levels_reach_from_one_to_nine_hundred_and_ninety_nine_in_a_thousand() -> None:

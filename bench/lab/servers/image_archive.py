@@ -13,6 +13,8 @@ from bench.errors import InputError
 MANIFEST, INDEX = "manifest.json", "index.json"
 """Of `docker save` (and of OCI tools that please Docker); of the OCI image layout 1.0."""
 LARGEST_JSON = 16 * 1024 * 1024
+NO_IMAGE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading its JSON ends in where that says something else than it should."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,13 @@ def read_archive(path: Path, wanted_architecture: str) -> Archive:
                 raise InputError(doing, f"it has neither {MANIFEST} nor {INDEX}", advice)
             missing = [name for name in (config, *layers) if name not in names]
             if missing:
-                raise InputError(doing, f"{missing[0]}, which it speaks of, is not in it", advice)
+                raise InputError(doing, f"{missing[0]:.200}, which it speaks of, is not in it", advice)
             content = _read(archive, names[config])
             said = json.loads(content)
         digest = hashlib.sha256(content).hexdigest()
         system = str(said.get("os", "linux"))
         return Archive(str(said["architecture"]), system, tuple(layers), config, digest, is_oci)
-    except (OSError, tarfile.TarError, EOFError, ValueError, KeyError, TypeError, IndexError) as fault:
+    except (OSError, tarfile.TarError, EOFError, *NO_IMAGE) as fault:
         raise InputError(doing, f"it is no archive of an image ({fault!r:.200})", advice) from fault
 
 
@@ -81,7 +83,7 @@ def with_manifest(path: Path, found: Archive, tag: str, target: Path) -> None:
 def _find_oci(archive: tarfile.TarFile, names: dict[str, str], architecture: str) -> Any:
     """The manifest of the one image, or of the one for `architecture`; an index may point to another."""
     described = _json(archive, names[INDEX])["manifests"]
-    while True:
+    for _ in names:  # More indexes than it has files are a circle.
         fitting = [
             entry for entry in described if entry.get("platform", {}).get("architecture") == architecture
         ]
@@ -89,6 +91,7 @@ def _find_oci(archive: tarfile.TarFile, names: dict[str, str], architecture: str
         if "manifests" not in content:
             return content
         described = content["manifests"]
+    raise ValueError("its index leads to no image")
 
 
 def _blob(descriptor: Any) -> str:
