@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from bench.cli.publishing import Index
 from bench.cli.scenario_files import bundled_scenarios, read_asked
+from bench.cli.suite import print_end
 from bench.errors import ExitCode, InputError
 from bench.judgement.samples import MIN_BLOCKS
 from bench.judgement.verdict import Verdict, judge
@@ -29,7 +31,7 @@ from bench.scenario.plan import measuring_seconds, overhead_seconds, plan_slots
 from bench.scenario.scenario import Scenario
 from bench.scenario.suite import parse_suite
 
-from .conftest import make_run, make_scenario
+from .conftest import make_run, make_scenario, store_whole
 from .reports import CLAIM, few_resamples
 
 FAULT = "Making the run's folder x: [Errno 28] No space left on device. Make <room>."
@@ -178,6 +180,31 @@ def test_the_index_tells_every_scenario_and_links_to_the_reports_that_there_are(
         assert "No space left on device" in said
         assert "not begun" in said
         assert "1 of 3 scenarios ended" in said
+
+
+def test_a_suite_says_of_a_run_that_was_changed_since_that_it_was_before_any_of_its_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, record = store_suite(tmp_path)
+    place = tmp_path / "unit/20250102T030405Z-0001"
+    store_whole(place, store.read_run(place))
+    store.write_suite(folder, record)
+
+    def tell() -> tuple[str, str, str]:
+        with few_resamples():
+            write_index(record, folder)
+            with pytest.raises(typer.Exit):
+                print_end(folder, Index(), as_json=False)
+        said = capsys.readouterr().out
+        return said, (folder / "index.html").read_text(), (folder / "index.md").read_text()
+
+    assert not any("NOT AS IT WAS MEASURED" in text for text in tell())
+    (place / "run.json").open("a").write(" ")
+    said, page, text = tell()
+    assert "SUPPORTED *" in said
+    assert "* NOT AS IT WAS MEASURED: of run 20250102T030405Z-00ff, run.json" in " ".join(said.split())
+    for told in (page.partition("<body>")[2], text):
+        assert told.index("NOT AS IT WAS MEASURED") < told.index("SUPPORTED")
 
 
 def test_the_index_tells_how_far_a_run_came_that_was_resumed_by_itself_since(tmp_path: Path) -> None:
