@@ -169,6 +169,7 @@ def test_the_index_tells_every_scenario_and_links_to_the_reports_that_there_are(
     links = Links()
     links.feed(page)
     assert set(links.found) == {"../../unit/20250102T030405Z-0001/report.html"}
+    assert "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"" in page
     assert "<hold>" not in page
     assert "<room>" not in page
     for said in (page, text):
