@@ -168,7 +168,7 @@ def test_the_index_tells_every_scenario_and_links_to_the_reports_that_there_are(
     page, text = (folder / "index.html").read_text(), (folder / "index.md").read_text()
     links = Links()
     links.feed(page)
-    assert set(links.found) == {"../../unit/20250102T030405Z-0001/report.html"}
+    assert set(links.found) - {"data:,"} == {"../../unit/20250102T030405Z-0001/report.html"}
     assert "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"" in page
     assert "<hold>" not in page
     assert "<room>" not in page
