@@ -152,6 +152,14 @@ def test_an_invalid_answer_is_listed_and_takes_no_part() -> None:
     assert table.rows[0][2] == "9 and 1 INVALID"
 
 
+def test_a_line_that_has_no_valid_answer_yet_is_listed_all_the_same() -> None:
+    nothing = {"ratio": None, "ci95": None, "difference": None, "word": Word.INVALID}
+    void = compare_arm(1.0).model_copy(update=nothing)
+    line = one(trace_lines((day(number, 1.0)[0], [void]) for number in range(3)))
+    assert (len(line.points), line.turns) == (3, ())
+    assert "INVALID" in render_page([line])
+
+
 def test_the_lines_of_a_scenario_share_the_chance_of_a_false_change_point() -> None:
     def arms(number: int) -> tuple[RunRecord, list[Comparison]]:
         record, _ = day(number, 1.1)
