@@ -16,6 +16,7 @@ from bench.results.listing import UNREADABLE, Shelved, describe_age, list_shelf
 app = typer.Typer()
 
 SHELLS = ("bash", "zsh", "fish")
+CHANGED = " *"
 SHOWN = 20
 """Rows of `bench list`: a screen."""
 
@@ -44,6 +45,8 @@ def say_next(results: Path) -> None:
     out.print(f"The last {last.kind} here is {last.name}, {last.status}{when}{word}.")
     if last.report.exists():
         out.print(f"report: {last.report}")
+    if last.changed:
+        out.print(f"It is not as it was written: `bench verify {last.path}` says what.")
     out.print()
     if last.reason:
         out.print(f"It cannot be read: {last.reason}.")
@@ -87,6 +90,8 @@ def list_runs(
         return
     shown = shelved if everything else shelved[:SHOWN]
     print_whole(("status", "word", "age", "folder"), [_row(each) for each in shown])
+    if any(each.changed for each in shown):
+        err.print(f"{CHANGED.strip()} not as it was written: `bench verify FOLDER` says what")
     if len(shown) < len(shelved):
         err.print(f"{len(shelved) - len(shown)} older ones: bench list --all")
 
@@ -107,4 +112,5 @@ def complete(
 
 def _row(each: Shelved) -> tuple[str, ...]:
     age = describe_age(each.started_at, datetime.now(UTC))
-    return each.status, each.reason or each.word or "–", age or "–", str(each.path)
+    word = (each.reason or each.word or "–") + CHANGED * each.changed
+    return each.status, word, age or "–", str(each.path)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from bench.cli.listing import CHANGED
 from bench.cli.progress import clock, show_progress
 from bench.cli.publishing import Index, publish_run
 from bench.cli.terminal import err, out, print_json, print_prose, print_table, print_whole
@@ -117,6 +118,7 @@ def print_end(folder: Path, index: Index, as_json: bool) -> None:
                         "status": chapter.status,
                         "exit_code": chapter.entry.exit_code,
                         "answer": chapter.answer,
+                        "changed": chapter.changed,
                         "claims": [claim.model_dump(mode="json") for claim in chapter.claims],
                         "fault": chapter.entry.fault,
                     }
@@ -129,12 +131,16 @@ def print_end(folder: Path, index: Index, as_json: bool) -> None:
             (
                 chapter.entry.scenario.name,
                 chapter.status,
-                ", ".join(dict.fromkeys(str(claim.word) for claim in chapter.claims)) or "–",
+                (", ".join(dict.fromkeys(str(claim.word) for claim in chapter.claims)) or "–")
+                + CHANGED * bool(chapter.changed),
                 str(chapter.entry.exit_code.value) if chapter.entry.exit_code is not None else "–",
             )
             for chapter in chapters
         ]
         print_whole(("scenario", "status", "claim", "exit code"), rows)
+        for chapter in chapters:
+            if chapter.changed:
+                print_prose(f"{CHANGED.strip()} {chapter.changed}")
         out.print(f"\nindex: {folder / INDEX_HTML}")
     if record.exit_code is not ExitCode.DONE:
         raise typer.Exit(record.exit_code)

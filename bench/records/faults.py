@@ -1,10 +1,16 @@
-"""What of a stored run does not go together, each by itself as it may be: a line a fault, all at once."""
+"""What of a stored run, suite or walkthrough does not go together, each by itself as it may be.
+
+A line a fault, all at once.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import prod
 
-from bench.records.run import CaptureRecord, RunRecord, SlotRecord
+from bench.errors import ExitCode
+from bench.records.findings import EngineWalk, WalkthroughRecord, Word
+from bench.records.run import CaptureRecord, RunRecord, SlotRecord, Status
+from bench.records.suite import ENDED, SEVERITY, Entry, SuiteRecord
 from bench.scenario.metric import Metric
 from bench.scenario.plan import digest_plan
 from bench.slots.starts import STAGES, StartsRecord
@@ -126,6 +132,64 @@ def _faults_of_capture(capture: CaptureRecord, at: str) -> Iterator[str]:
     yield from (f"{at}.taps: {name} is there twice" for name in _repeated(names))
     if capture.matched > capture.expected:
         yield f"{at}.matched: {capture.matched} of {capture.expected} requests"
+
+
+def find_suite_faults(record: SuiteRecord) -> list[str]:
+    """Every fault of a suite. A scenario may be asked for twice; times are not compared: clocks are set."""
+    faults = [f"entries: {run} is the run of two" for run in _repeated(_list_runs(record))]
+    if (record.finished_at is None) != (record.status is Status.RUNNING):
+        faults.append(f"finished_at: is {record.finished_at}, and the status {record.status}")
+    if record.status in ENDED and record.status is not Status.COMPLETE:
+        faults.append(f"status: {record.status} is how a run ends, no suite")
+    if record.status is Status.COMPLETE and not all(entry.has_ended for entry in record.entries):
+        faults.append("status: complete, and not every entry has ended")
+    for place, entry in enumerate(record.entries):
+        faults += [f"entries.{place}.{fault}" for fault in _faults_of_entry(entry, record.budget_s)]
+    return faults
+
+
+def _list_runs(record: SuiteRecord) -> list[str]:
+    return [entry.run for entry in record.entries if entry.run]
+
+
+def _faults_of_entry(entry: Entry, budget_s: float | None) -> Iterator[str]:
+    if (entry.run is None) != (entry.status is None):
+        yield f"status: is {entry.status}, and its run {entry.run}"
+    if entry.run and entry.run.split("/")[2] != entry.scenario.name:
+        yield f"run: {entry.run} is no place of the scenario {entry.scenario.name}"
+    if entry.status is None and entry.exit_code is not None:
+        yield f"exit_code: is {entry.exit_code}, and it has not begun"
+    if entry.fault and entry.exit_code in (None, ExitCode.DONE):
+        yield f"fault: there is one, and the exit code is {entry.exit_code}"
+    if entry.exit_code not in (None, *SEVERITY):
+        yield f"exit_code: no run ends with {entry.exit_code}"
+    if (entry.budget_s is None) != (budget_s is None):
+        yield f"budget_s: is {entry.budget_s}, of the suite's {budget_s}"
+
+
+def find_walkthrough_faults(record: WalkthroughRecord) -> list[str]:
+    """Every fault of a walkthrough."""
+    engines = [walk.engine for walk in record.walks]
+    faults = [f"walks: the engine {engine:.60} is there twice" for engine in _repeated(engines)]
+    faults += [
+        f"unavailable: {engine:.60} could not be had, and was walked"
+        for engine in record.unavailable
+        if engine in engines
+    ]
+    for place, walk in enumerate(record.walks):
+        faults += [f"walks.{place}.{fault}" for fault in _faults_of_walk(walk)]
+    return faults
+
+
+def _faults_of_walk(walk: EngineWalk) -> Iterator[str]:
+    ids = [finding.id for finding in walk.findings]
+    yield from (f"findings: {name:.60} is there twice" for name in _repeated(ids))
+    for place, finding in enumerate(walk.findings):
+        failed = [what for what, held in finding.checks.items() if not held]
+        if finding.word is Word.CONFIRMED and failed:
+            yield f"findings.{place}.word: CONFIRMED, and not seen: {'; '.join(failed):.200}"
+        if finding.word is Word.REFUTED and finding.checks and not failed:
+            yield f"findings.{place}.word: REFUTED, and all of its checks held"
 
 
 def _is_plausible(metric: Metric, value: float) -> bool:

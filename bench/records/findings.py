@@ -110,7 +110,7 @@ class WalkthroughRecord(Stored):
     tools: Mapping[str, str]
     hosts: Mapping[str, str]
     """Host of the lab -> addresses and what it is."""
-    walks: tuple[EngineWalk, ...]
+    walks: tuple[EngineWalk, ...] = Field(min_length=1)
     unavailable: Mapping[str, str] = Field(default={})
     """Engine that was asked for and cannot be had -> why."""
 

@@ -16,9 +16,16 @@ SUITE_SCHEMA_VERSION = 1
 """Of suite.json."""
 ENDED = (Status.COMPLETE, Status.PRECISE, Status.DECIDED, Status.BUDGET_SPENT)
 """A run of these has come to the end that was asked for: a resumed suite leaves it as it is."""
-SEVERITY = (ExitCode.INTERNAL_ERROR, ExitCode.ENVIRONMENT, ExitCode.INVALID_MEASUREMENT, ExitCode.DONE)
+SEVERITY = (
+    ExitCode.INTERNAL_ERROR,
+    ExitCode.ENVIRONMENT,
+    ExitCode.BAD_INPUT,
+    ExitCode.INVALID_MEASUREMENT,
+    ExitCode.DONE,
+)
 """The suite exits with the first of these that one of its runs ended with: a bug hides behind nothing,
-and what could not be measured weighs more than what was measured and is void."""
+and what could not be measured weighs more than what was measured and is void. Bad input: the record of a run
+that was to go on is damaged."""
 
 
 class Entry(Stored):
@@ -57,10 +64,10 @@ class SuiteRecord(Stored):
     started_at: Moment
     finished_at: Moment | None = None
     budget_s: float | None = Field(gt=0)
-    precision: float | None
+    precision: float | None = Field(gt=0, lt=1)
     on_real_hosts: bool = False
     """As of each of its runs."""
-    entries: tuple[Entry, ...]
+    entries: tuple[Entry, ...] = Field(min_length=1)
 
     def with_entry(self, index: int, entry: Entry) -> "SuiteRecord":
         """This record with entry number `index` replaced."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.results import files
+from bench.results import files, sums
 
 UNREADABLE = "unreadable"
 FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -30,6 +30,9 @@ class Shelved:
     report: Path
     reason: str = ""
     """Why it is unreadable."""
+    changed: bool = False
+    """Whether its record, or the verdict that its word is of, has another sum than when it was written. The
+    rest is not read: `bench verify` does."""
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -89,7 +92,19 @@ def _read_one(
         return _refuse(
             shelved, f"{file} {'is damaged' if damaged else f'holds something else than a {kind}'}"
         )
-    return Shelved(folder, kind, *told, folder / report)
+    return Shelved(folder, kind, *told, folder / report, changed=_is_changed(folder, file, status))
+
+
+def _is_changed(folder: Path, file: str, status: str) -> bool:
+    """By the sums that it has from its end on; a walkthrough has none."""
+    if status == "running" or file == files.WALKTHROUGH_FILE:
+        return False
+    known = sums.read_sums(folder)
+    judged = [files.VERDICT_FILE] if files.VERDICT_FILE in known else []
+    try:
+        return any(known.get(name) != sums.digest_file(folder / name) for name in (file, *judged))
+    except OSError:
+        return True
 
 
 def _refuse(shelved: Shelved, reason: str) -> Shelved:

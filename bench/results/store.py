@@ -13,8 +13,8 @@ from bench.judgement.verdict import Verdict
 from bench.paths import STATE
 from bench.records.calibration import Calibration
 from bench.records.earlier import complete_run, complete_slot
-from bench.records.faults import find_faults
-from bench.records.findings import WalkthroughRecord
+from bench.records.faults import find_faults, find_suite_faults, find_walkthrough_faults
+from bench.records.findings import WALKTHROUGH_SCHEMA_VERSION, WalkthroughRecord
 from bench.records.run import (
     READABLE_VERSIONS,
     SLOTS_OF_THEIR_OWN,
@@ -232,21 +232,31 @@ def finish_suite(folder: Path, record: SuiteRecord) -> None:
 
 
 def read_suite(folder: Path) -> SuiteRecord:
-    """Read suite.json of the suite in `folder`. Raises InputError where there is none that can be read."""
+    """Read suite.json of the suite in `folder`.
+
+    Raises InputError where there is none that can be read, or one that does not hold together.
+    """
     advice = "Give the folder of a suite, results/suite/<time>-<id>/."
-    doing = f"Opening the suite {folder}"
-    return read_record(SuiteRecord, folder / SUITE_FILE, doing, advice, (SUITE_SCHEMA_VERSION,))
+    doing, path = f"Opening the suite {folder}", folder / SUITE_FILE
+    record = read_record(SuiteRecord, path, doing, advice, (SUITE_SCHEMA_VERSION,))
+    if faults := find_suite_faults(record):
+        raise refuse(doing, path, faults)
+    return record
 
 
 def read_walkthrough(folder: Path) -> WalkthroughRecord | None:
     """What a walkthrough found, of the run or walkthrough in `folder`; None where there was none.
 
-    Raises InputError where it cannot be read.
+    Raises InputError where it cannot be read, or does not hold together.
     """
     path = folder / WALKTHROUGH_FILE
+    doing = f"Reading {path}"
     if not path.exists():
         return None
-    return read_record(WalkthroughRecord, path, f"Reading {path}", "Delete it.")
+    record = read_record(WalkthroughRecord, path, doing, "Delete it.", (WALKTHROUGH_SCHEMA_VERSION,))
+    if faults := find_walkthrough_faults(record):
+        raise refuse(doing, path, faults)
+    return record
 
 
 def write_capacity(folder: Path, record: CapacityRecord) -> None:

@@ -47,7 +47,7 @@ def share_of_look(count: int) -> float:
     A history is read again after every run, and what was shown once was shown: so no look may spend all.
     Looks go together, and more so the longer a history is: see docs/decisions/0014.
     """
-    return min(1.0, FIRST_SHARE / sqrt(count))
+    return min(1.0, FIRST_SHARE / sqrt(max(count, 1)))
 
 
 def fewest_runs(alpha: float, *, looked: bool = False) -> int:

@@ -1,7 +1,10 @@
 """What a walkthrough stores, and its tables and page."""
 
+from pathlib import Path
+
 import pytest
 
+from bench.errors import InputError
 from bench.records.findings import (
     WALKTHROUGH_SCHEMA_VERSION,
     EngineWalk,
@@ -17,6 +20,7 @@ from bench.records.findings import (
     finding_rows,
     summarise,
 )
+from bench.results import store
 from bench.walkthrough.container_spec import Ask, serve
 from bench.walkthrough.page import render_markdown
 from bench.walkthrough.statements import SUBJECTS
@@ -66,6 +70,51 @@ def test_a_record_is_the_same_after_it_was_stored_and_read() -> None:
     record = make_record(make_walk("machine", *Word), unavailable={"debian:forky": "no mirror"})
 
     assert WalkthroughRecord.model_validate_json(record.model_dump_json()) == record
+
+
+def test_a_walkthrough_that_does_not_hold_together_is_refused_with_all_its_faults(tmp_path: Path) -> None:
+    checks = ({"seen": True}, {"seen": False, "heard": True})
+    findings = (
+        make_finding("one", Word.CONFIRMED, checks=checks[1]),
+        make_finding("one", Word.REFUTED, checks=checks[0]),
+    )
+    walk = make_walk("machine").model_copy(update={"findings": findings})
+    record = make_record(make_walk("debian:sid"), walk, walk, unavailable={"machine": "no engine"})
+    (tmp_path / "walkthrough.json").write_text(record.model_dump_json())
+
+    with pytest.raises(InputError) as caught:
+        store.read_walkthrough(tmp_path)
+    for told in (
+        "its walkthrough.json has 8 faults",
+        "walks: the engine machine is there twice",
+        "unavailable: machine could not be had, and was walked",
+        "walks.1.findings: one is there twice",
+        "walks.1.findings.0.word: CONFIRMED, and not seen: seen",
+        "walks.1.findings.1.word: REFUTED, and all of its checks held",
+    ):
+        assert told in caught.value.seen
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"word":"CONFIRMED"', '"word":"SURE"', "walks.0.findings.0.word: Input should be"),
+        ('"schema_version":1', '"schema_version":2', "newer than those that this bench reads: 1"),
+        ('"finished_at":"2026', '"finished_at":"soon 2026', "finished_at: 'soon 2026"),
+    ],
+)
+def test_a_walkthrough_of_words_that_are_none_or_of_another_version_is_refused(
+    old: str, new: str, told: str, tmp_path: Path
+) -> None:
+    text = make_record(make_walk("machine", *Word)).model_dump_json()
+    (tmp_path / "walkthrough.json").write_text(text)
+    assert store.read_walkthrough(tmp_path)
+    assert old in text
+
+    (tmp_path / "walkthrough.json").write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError) as caught:
+        store.read_walkthrough(tmp_path)
+    assert told in caught.value.seen
 
 
 def test_words_are_counted_in_their_order_and_only_those_that_were_given() -> None:

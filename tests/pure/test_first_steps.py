@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from bench import __version__
+from bench.errors import ExitCode
 from bench.records.run import Status
-from bench.results import files, store
+from bench.results import files, store, sums
 from bench.results.listing import describe_age, list_shelf
 
 from .conftest import make_run, make_scenario, store_whole
 from .reports import CLAIM
 from .test_capacity import begin
+from .test_findings import make_record, make_walk
 from .test_suite import store_suite
 
 ROOT = Path(__file__).parents[2]
@@ -200,6 +202,47 @@ def test_a_bad_run_ends_no_history_of_the_others(tmp_path: Path) -> None:
     }
 
 
+CHANGES = {
+    "its record": "run.json",
+    "the verdict that its word is of": "verdict.json",
+    "its sums": "SHA256SUMS",
+}
+
+
+@pytest.mark.parametrize("file", CHANGES.values(), ids=CHANGES)
+def test_a_word_of_what_was_changed_since_it_was_written_is_listed_with_a_mark_and_what_tells_more(
+    file: str, tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    for number in ("0001", "0002"):
+        folder = files.create_run_folder(results, "unit", f"20250102T030405Z-{number}")
+        store_whole(folder, make_run(make_scenario(claims=(CLAIM,)), id=folder.name))
+        (folder / "verdict.json").write_text('{"claims": [{"word": "SUPPORTED"}]}')
+        sums.write_sums(folder)
+    assert "not as it was written" not in (said := bench(tmp_path, "list")).stdout + said.stderr
+    (folder / file).write_text((folder / file).read_text().replace("SUPPORTED", "NOT SUPPORTED") + " ")
+    if file == "SHA256SUMS":
+        (folder / file).unlink()
+
+    done = bench(tmp_path, "list")
+    changed, whole = done.stdout.splitlines()[1:]
+    assert "SUPPORTED *" in changed
+    assert "*" not in whole
+    assert done.stderr == "* not as it was written: `bench verify FOLDER` says what\n"
+    assert [each["changed"] for each in json.loads(bench(tmp_path, "list", "--json").stdout)] == [True, False]
+    assert f"`bench verify {folder.relative_to(tmp_path)}` says what" in bench(tmp_path).stdout
+    assert bench(tmp_path, "verify", str(folder)).returncode == ExitCode.INVALID_MEASUREMENT
+
+
+def test_what_goes_on_or_has_no_sums_by_its_kind_is_not_said_to_be_changed(tmp_path: Path) -> None:
+    store_one(tmp_path, "0001", Status.RUNNING)
+    folder = tmp_path / "walkthrough" / "20250103T030405Z-0001"
+    folder.mkdir(parents=True)
+    (folder / "walkthrough.json").write_text(make_record(make_walk("machine")).model_dump_json())
+
+    assert [each.changed for each in list_shelf(tmp_path)] == [False, False]
+
+
 def test_an_empty_shelf_says_so_and_what_to_do(tmp_path: Path) -> None:
     done = bench(tmp_path, "list")
     assert (done.returncode, done.stdout) == (0, "")
@@ -298,7 +341,7 @@ def test_what_a_person_waits_for_at_the_prompt_imports_no_library_that_measures_
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), **asked},
     )
-    code, *imported = done.stderr.split()
+    code, *imported = done.stderr.splitlines()[-1].split()
     assert code == "0", done.stderr
     assert done.stdout
     heavy = {"docker", "locust", "matplotlib", "numpy", "pandas", "pyarrow", "scapy", "scipy"}

@@ -24,6 +24,7 @@ from .test_cli import run_bench
 
 pytestmark = pytest.mark.slow
 
+TEMPLATES = Path(__file__).parents[2] / "bench/report/templates"
 HOSTILE = (
     "a\x00b\x1b[31mred\x7f\x9b $x_1$ and $y^2$ <script>alert(1)</script>"
     " [link](http://198.18.0.1) ![image](x.png) \u202egnp"
@@ -64,6 +65,15 @@ def test_no_page_holds_a_control_character_or_a_script_of_others(run: Run) -> No
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
     assert "<script>alert" not in render_html(run)
     assert "a\ufffdb\ufffd[31mred" in render_html(run)
+
+
+def test_every_page_forbids_itself_to_ask_for_anything_before_it_holds_a_text_of_others() -> None:
+    texts = [path.read_text() for path in TEMPLATES.glob("*.html.j2")]
+    pages = [text for text in texts if "<!DOCTYPE html>" in text]
+
+    assert len(pages) == 6
+    for text in pages:
+        assert '<meta charset="utf-8">\n{% include "policy.html.j2" %}\n' in text
 
 
 def test_nothing_of_others_is_a_link_an_image_mathematics_or_a_heading_in_markdown(run: Run) -> None:

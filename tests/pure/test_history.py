@@ -152,11 +152,12 @@ def test_an_invalid_answer_is_listed_and_takes_no_part() -> None:
     assert table.rows[0][2] == "9 and 1 INVALID"
 
 
-def test_a_line_without_any_usable_answer_is_listed_and_drawn() -> None:
-    record, _ = day(0, 1.1)
-    line = one(trace_lines([(record, [compare_arm(9.0, word=Word.INVALID)])]))
+def test_a_line_without_any_valid_answer_yet_is_listed_and_drawn() -> None:
+    nothing = {"ratio": None, "ci95": None, "difference": None, "word": Word.INVALID}
+    void = compare_arm(1.0).model_copy(update=nothing)
+    line = one(trace_lines((day(number, 1.0)[0], [void]) for number in range(3)))
     assert (line.usable, line.turns) == ([], ())
-    assert tabulate_lines([line])[0].rows[0][2] == "0 and 1 INVALID"
+    assert tabulate_lines([line])[0].rows[0][2] == "0 and 3 INVALID"
     assert render_page([line]).count("<svg") == 1
 
 

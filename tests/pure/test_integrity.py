@@ -15,9 +15,13 @@ import bench
 from bench.errors import ExitCode
 from bench.results import columns, store, sums
 from bench.results.run import Run
-from bench.results.verification import find_faults
-from bench.scenario.plan import plan_slots
+from bench.results.verification import find_faults, verify_all
+from bench.scenario.metric import Metric
+from bench.scenario.plan import digest_plan, plan_slots
 from bench.slots.gates.gate import GateKind
+from bench.slots.gates.load import check_open_loop, usable_metrics
+from bench.slots.metrics import measure_requests
+from bench.slots.requests import Outcome
 
 from .captures import make_tapped, store_captures
 from .conftest import (
@@ -311,21 +315,79 @@ def test_values_that_do_not_follow_from_the_requests_are_named_by_a_deep_look(
     assert found["differences"] == ["slot 3: errors is stored as 4, and its requests say 0"]
 
 
-def true_record(slot: Any, rows: list[dict[str, int]]) -> Any:
-    from bench.slots.gates.load import usable_metrics
-    from bench.slots.metrics import measure_requests
+def true_record(slot: Any, rows: list[dict[str, int]], load: Any = None, **changes: Any) -> Any:
+    found = measure_requests(make_records(rows), changes.get("window_start_ns", 1_000), 2_000_000, load)
+    fields: dict[str, Any] = {
+        "requests": found.requests,
+        "errors": found.errors,
+        "unfinished": found.unfinished,
+        "values": usable_metrics(found.values, []),
+        "p99_latency_us": found.values.get(Metric.P99_LATENCY_US),
+        "p999_latency_us": found.p999_latency_us,
+        "mean_latency_us": found.mean_latency_us,
+        "service_p50_us": found.service_p50_us,
+        "service_p99_us": found.service_p99_us,
+        "requests_recorded": len(rows),
+    }
+    return make_slot_record(slot, **(fields | changes))
 
-    found = measure_requests(make_records(rows), 1_000, 2_000_000)
-    return make_slot_record(
+
+RECOMPUTED = (
+    *("requests", "errors", "unfinished", "requests_recorded", "achieved_share", "lateness_p99_us"),
+    *("p99_latency_us", "p999_latency_us", "mean_latency_us", "service_p50_us", "service_p99_us"),
+)
+
+
+def test_every_number_that_a_slot_stores_of_its_requests_is_computed_again(tmp_path: Path) -> None:
+    """In a run with an open loop; who changed it gave the slot, its file and the run new sums."""
+    shutil.copytree(next(folder for folder in EXAMPLES if "anatomy" in str(folder)), tmp_path / "run")
+    record = store.read_run(tmp_path / "run")
+    forged = {
+        index: slot.model_copy(update={name: getattr(slot, name) + 1})
+        for index, (name, slot) in enumerate(zip(RECOMPUTED, record.slots, strict=False))
+    }
+    slots = tuple(forged.get(slot.slot.index, slot) for slot in record.slots)
+    plan_sha256 = digest_plan(record.scenario, record.seed, record.planned)  # As this version writes it.
+    store_whole(tmp_path / "run", record.model_copy(update={"slots": slots, "plan_sha256": plan_sha256}))
+
+    [checked] = verify_all(tmp_path / "run", deep=True)
+    assert checked.findings["faults"] == ()
+    said = [difference.split(" is stored as")[0] for difference in checked.findings["differences"]]
+    assert said == [f"slot {index}: {name}" for index, name in enumerate(RECOMPUTED)]
+
+
+@pytest.mark.parametrize(
+    ("done_ns", "version"),
+    [(0, 7), (0, 4), (9_123, 7), (9_123, 4)],
+    ids=["unanswered", "unanswered, early", "answered", "answered, early"],
+)
+def test_a_share_achieved_of_nothing_or_rounded_in_an_early_gate_agrees_with_its_requests(
+    done_ns: int, version: int, tmp_path: Path
+) -> None:
+    """Before schema version 5 a gate alone held it, and lateness, with as many digits as it tells."""
+    outcome = Outcome.OK if done_ns else Outcome.UNFINISHED
+    rows = [
+        {"intended_ns": 1_000 + n, "sent_ns": 1_000 + 3 * n, "done_ns": n * done_ns, "outcome": outcome}
+        for n in range(1, 300)
+    ]
+    scenario = make_scenario(blocks=2, load={"model": "open", "rate_rps": 100})
+    slot = plan_slots(scenario, seed=1)[0]
+    columns.write_requests(tmp_path, slot.directory, make_records(rows))
+    found = measure_requests(make_records(rows), 500, 2_000_000, scenario.load)
+    assert found.open_loop
+    later = {"achieved_share": found.achieved_share, "lateness_p99_us": found.lateness_p99_us}
+    record = true_record(
         slot,
-        requests=found.requests,
-        errors=0,
-        values=usable_metrics(found.values, []),
-        p999_latency_us=found.p999_latency_us,
-        mean_latency_us=found.mean_latency_us,
-        service_p50_us=found.service_p50_us,
-        service_p99_us=found.service_p99_us,
+        rows,
+        scenario.load,
+        window_start_ns=500,
+        gates=tuple(check_open_loop(found.open_loop, found.values)),
+        **(later if version == 7 else {}),
     )
+    store_whole(tmp_path, make_run(scenario, schema_version=version, slots=(record,)))
+
+    [checked] = verify_all(tmp_path, deep=True)
+    assert checked.findings["differences"] == ()
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.parent.name)

@@ -4,14 +4,18 @@ import errno
 import itertools
 import json
 import os
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from bench.cli.publishing import Index
 from bench.cli.scenario_files import bundled_scenarios, read_asked
+from bench.cli.suite import print_end
 from bench.errors import ExitCode, InputError
 from bench.judgement.samples import MIN_BLOCKS
 from bench.judgement.verdict import Verdict, judge
@@ -27,7 +31,7 @@ from bench.scenario.plan import measuring_seconds, overhead_seconds, plan_slots
 from bench.scenario.scenario import Scenario
 from bench.scenario.suite import parse_suite
 
-from .conftest import make_run, make_scenario
+from .conftest import make_run, make_scenario, store_whole
 from .reports import CLAIM, few_resamples
 
 FAULT = "Making the run's folder x: [Errno 28] No space left on device. Make <room>."
@@ -47,6 +51,7 @@ def make_suite(*entries: Entry, **changes: object) -> SuiteRecord:
         "question": "Does it <hold>?",
         "status": Status.COMPLETE,
         "started_at": "2025-01-02T03:04:05+00:00",
+        "finished_at": "2025-01-02T03:05:05+00:00",
         "budget_s": None,
         "precision": None,
         "entries": entries,
@@ -62,8 +67,14 @@ def store_suite(results: Path) -> tuple[Path, SuiteRecord]:
         make_entry(
             scenario, run="../../unit/20250102T030405Z-0001", status=Status.COMPLETE, exit_code=ExitCode.DONE
         ),
-        make_entry(status=Status.FAILED, exit_code=ExitCode.ENVIRONMENT, fault=FAULT),
+        make_entry(
+            run="../../unit/20250102T030405Z-0002",
+            status=Status.FAILED,
+            exit_code=ExitCode.ENVIRONMENT,
+            fault=FAULT,
+        ),
         make_entry(),
+        status=Status.FAILED,
     )
     return store.create_suite_folder(results, record.id), record
 
@@ -157,7 +168,8 @@ def test_the_index_tells_every_scenario_and_links_to_the_reports_that_there_are(
     page, text = (folder / "index.html").read_text(), (folder / "index.md").read_text()
     links = Links()
     links.feed(page)
-    assert set(links.found) == {"../../unit/20250102T030405Z-0001/report.html"}
+    assert set(links.found) - {"data:,"} == {"../../unit/20250102T030405Z-0001/report.html"}
+    assert "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"" in page
     assert "<hold>" not in page
     assert "<room>" not in page
     for said in (page, text):
@@ -169,6 +181,31 @@ def test_the_index_tells_every_scenario_and_links_to_the_reports_that_there_are(
         assert "No space left on device" in said
         assert "not begun" in said
         assert "1 of 3 scenarios ended" in said
+
+
+def test_a_suite_says_of_a_run_that_was_changed_since_that_it_was_before_any_of_its_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, record = store_suite(tmp_path)
+    place = tmp_path / "unit/20250102T030405Z-0001"
+    store_whole(place, store.read_run(place))
+    store.write_suite(folder, record)
+
+    def tell() -> tuple[str, str, str]:
+        with few_resamples():
+            write_index(record, folder)
+            with pytest.raises(typer.Exit):
+                print_end(folder, Index(), as_json=False)
+        said = capsys.readouterr().out
+        return said, (folder / "index.html").read_text(), (folder / "index.md").read_text()
+
+    assert not any("NOT AS IT WAS MEASURED" in text for text in tell())
+    (place / "run.json").open("a").write(" ")
+    said, page, text = tell()
+    assert "SUPPORTED *" in said
+    assert "* NOT AS IT WAS MEASURED: of run 20250102T030405Z-00ff, run.json" in " ".join(said.split())
+    for told in (page.partition("<body>")[2], text):
+        assert told.index("NOT AS IT WAS MEASURED") < told.index("SUPPORTED")
 
 
 def test_the_index_tells_how_far_a_run_came_that_was_resumed_by_itself_since(tmp_path: Path) -> None:
@@ -225,6 +262,96 @@ def test_a_run_of_a_suite_lies_beside_it_and_nowhere_else(place: str, tmp_path: 
         store.read_suite(folder)
 
 
+FIRST = ("entries", 0)
+FAULTS: dict[str, tuple[tuple[Any, ...], Any, str]] = {
+    "a run of two entries": (("entries", 1, "run"), "../../unit/20250102T030405Z-0001", "is the run of two"),
+    "a run of another scenario": (
+        (*FIRST, "run"),
+        "../../other/1",
+        "entries.0.run: ../../other/1 is no place",
+    ),
+    "a run that has not begun": (
+        (*FIRST, "status"),
+        None,
+        "entries.0.status: is None, and its run ../../unit",
+    ),
+    "a status without a run": (
+        ("entries", 2, "status"),
+        "failed",
+        "entries.2.status: is failed, and its run N",
+    ),
+    "a code before it began": (
+        ("entries", 2, "exit_code"),
+        0,
+        "entries.2.exit_code: is 0, and it has not beg",
+    ),
+    "a code of no run": ((*FIRST, "exit_code"), 10, "entries.0.exit_code: no run ends with 10"),
+    "a code that is none": ((*FIRST, "exit_code"), 5, "entries.0.exit_code: Input should be"),
+    "a fault of what is done": (
+        (*FIRST, "fault"),
+        "x",
+        "entries.0.fault: there is one, and the exit code is 0",
+    ),
+    "a share of no budget": ((*FIRST, "budget_s"), 3.0, "entries.0.budget_s: is 3.0, of the suite's None"),
+    "a status that is none": ((*FIRST, "status"), "FINE", "entries.0.status: Input should be"),
+    "complete, of three of which one is": (("status",), "complete", "status: complete, and not every entry"),
+    "a run's status": (("status",), "decided", "status: decided is how a run ends, no suite"),
+    "running and finished": (("status",), "running", "finished_at: is 2025-01-02T03:05:05+00:00, and the st"),
+    "failed and not finished": (("finished_at",), None, "finished_at: is None, and the status failed"),
+    "no entries": (("entries",), [], "entries: Tuple should have at least 1 item"),
+    "a precision of nothing": (("precision",), 0.0, "precision: Input should be greater than 0"),
+}
+
+
+def store_changed(folder: Path, changes: list[tuple[tuple[Any, ...], Any]]) -> None:
+    stored = json.loads((folder / "suite.json").read_text())
+    for (*way, last), value in changes:
+        place = stored
+        for part in way:
+            place = place[part]
+        place[last] = value
+    (folder / "suite.json").write_text(json.dumps(stored))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_suite_that_does_not_hold_together_is_refused_with_the_place_of_the_fault(
+    fault: str, tmp_path: Path
+) -> None:
+    folder, record = store_suite(tmp_path)
+    store.write_suite(folder, record)
+    way, value, told = FAULTS[fault]
+    store_changed(folder, [(way, value)])
+    with pytest.raises(InputError) as caught:
+        store.read_suite(folder)
+    assert told in caught.value.seen
+
+
+def test_all_faults_of_a_suite_are_one_paragraph_of_a_command_and_end_no_list(tmp_path: Path) -> None:
+    folder, record = store_suite(tmp_path / "results")
+    store.write_suite(folder, record)
+    several = [FAULTS[name] for name in ("a run of another scenario", "a fault of what is done")]
+    store_changed(folder, [(way, value) for way, value, _ in several])
+
+    def call(*command: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "bench", *command]
+        return subprocess.run(argv, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    for command in ("report", "verify"):
+        done = call(command, str(folder))
+        assert done.returncode == ExitCode.BAD_INPUT
+        said = " ".join(done.stderr.split())
+        assert "its suite.json has 2 faults" in said
+        assert all(told[:40] in said for _, _, told in several)
+        assert "Traceback" not in said
+    assert call("list").stdout.count("20250102T030405Z") == 2
+    assert call().returncode == ExitCode.DONE
+
+
+def test_a_run_that_could_not_go_on_because_its_record_is_damaged_is_no_success_of_the_suite() -> None:
+    damaged = make_entry(run="../../unit/1", status=Status.FAILED, exit_code=ExitCode.BAD_INPUT, fault="x")
+    assert make_suite(damaged, status=Status.FAILED).exit_code is ExitCode.BAD_INPUT
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EMFILE, errno.EACCES])
 def test_a_machine_that_has_too_little_of_something_is_no_bug_to_a_suite(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -256,7 +383,9 @@ def test_a_suite_that_died_after_its_last_run_is_finished_by_resuming_it(
 ) -> None:
     monkeypatch.setattr("bench.paths.STATE", tmp_path / "state")
     folder, record = store_suite(tmp_path)
-    died = record.model_copy(update={"status": status, "entries": record.entries[:1]})
+    finished_at = None if status is Status.RUNNING else record.finished_at
+    changes = {"status": status, "finished_at": finished_at, "entries": record.entries[:1]}
+    died = record.model_copy(update=changes)
     store.write_suite(folder, died)
     watcher = Watcher(
         say=lambda _: None,

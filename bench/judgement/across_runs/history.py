@@ -172,8 +172,6 @@ def _point(record: RunRecord, comparison: Comparison) -> Point:
 
 def _find_turns(points: Sequence[Point], records: Sequence[RunRecord], alpha: float) -> Iterator[Turn]:
     logs = [log(point.ratio) for point in points if point.ratio is not None]
-    if not logs:
-        return
     changes = find_change_points(logs, alpha * share_of_look(len(logs)))
     ends = [0, *(change.index for change in changes), len(logs)]
     levels = [exp(fmean(logs[start:end])) for start, end in pairwise(ends) if end > start]

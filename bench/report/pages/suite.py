@@ -14,6 +14,7 @@ from bench.report.template import fill
 from bench.report.text import format_time
 from bench.results import files
 from bench.results.run import Run
+from bench.results.verification import describe_faults
 
 INDEX_HTML, INDEX_MARKDOWN = "index.html", "index.md"
 NOT_BEGUN = "not begun"
@@ -31,6 +32,8 @@ class Chapter:
     cautions: int = 0
     report: str | None = None
     """Address of its report, as seen from the index."""
+    changed: str = ""
+    """What a reader has to know first, of a run that is not as it was measured."""
 
 
 def write_index(record: SuiteRecord, folder: Path, runs: dict[str, Run] | None = None) -> None:
@@ -77,6 +80,7 @@ def _tell(entry: Entry, folder: Path, runs: dict[str, Run]) -> Chapter:
         claims=tuple(run.verdict.claims),
         cautions=len(find_cautions(run)),
         report=f"{entry.run}/report.html",
+        changed=describe_faults(f"run {run.record.id}", run.faults),
     )
 
 
@@ -87,6 +91,7 @@ def _facts(record: SuiteRecord, chapters: list[Chapter]) -> Mapping[str, Any]:
         "record": record,
         "chapters": chapters,
         "places": sorted(places),
+        "changed": [chapter.changed for chapter in chapters if chapter.changed],
         "claims": [
             (text, [(c, claim) for c in chapters for claim in c.claims if claim.text == text])
             for text in sorted(texts)
