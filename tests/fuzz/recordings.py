@@ -69,7 +69,7 @@ COMMANDS = (
     ("report", "{run}", "--github-summary", "--output", "/dev/null"),
 )
 """What else is asked of a run that was accepted: one of these a case."""
-FIGURES = 0.2
+FIGURES = 0.1
 """Share of the accepted cases whose figures are drawn: it takes seconds."""
 
 
@@ -86,7 +86,8 @@ class Recordings:
     def targets(self) -> dict[str, tuple[Callable[[random.Random], str], int]]:
         """Each with its weight among all."""
         return {
-            "run.json": (self.run_record, 25),
+            "run.json": (lambda dice: self.run_record(dice, self._run), 22),
+            "run.json, larger": (lambda dice: self.run_record(dice, dice.choice(self._larger)), 3),
             "slot.json": (self.slot_record, 10),
             "requests, bytes": (lambda dice: self.requests(dice, mutate_bytes), 15),
             "requests, columns": (lambda dice: self.requests(dice, mutate_columns), 5),
@@ -101,9 +102,9 @@ class Recordings:
             "shelf": (self.shelf, 5),
         }
 
-    def run_record(self, dice: random.Random) -> str:
+    def run_record(self, dice: random.Random, run: Path) -> str:
         """The record of a run that has ended."""
-        return self._record(self._run / files.RUN_FILE, dice, lambda: self._look_at_run(dice))
+        return self._record(run / files.RUN_FILE, dice, lambda: self._look_at_run(run, dice))
 
     def slot_record(self, dice: random.Random) -> str:
         """A slot's own record, of a run that was killed before its end: nothing else says what it was."""
@@ -115,7 +116,7 @@ class Recordings:
             replaced(run / files.SUMS_FILE, lambda _: None),
         ):
             path = run / self._slot / files.SLOT_FILE
-            return self._record(path, dice, lambda: self._look_at_run(dice))
+            return self._record(path, dice, lambda: self._look_at_run(run, dice))
 
     def requests(self, dice: random.Random, change: Change) -> str:
         """A slot's requests."""
@@ -223,14 +224,14 @@ class Recordings:
                 command("history", "results", *dice.choice([(), ("--json",)]))
         return SAME if found == listed else ANOTHER
 
-    def _look_at_run(self, dice: random.Random) -> tuple[Any, bool]:
+    def _look_at_run(self, folder: Path, dice: random.Random) -> tuple[Any, bool]:
         """All that a run says; of one that is accepted, also what another command says of it."""
         with noticing() as said:
-            run = bench.load(self._run)
+            run = bench.load(folder)
             found = run.verdict.model_dump_json()
             _render(run, dice)
             warned = bool(run.faults)
-        places = {"run": self._run, "twin": self._twin, "other": self._tapped.path}
+        places = {"run": folder, "twin": self._twin, "other": self._tapped.path}
         with refusing():
             command(*(word.format(**places) for word in dice.choice(COMMANDS)))
         return found, warned or bool(said)
@@ -282,6 +283,13 @@ class Recordings:
         return copytree(self._run, self.folder / "twin" / self._run.name)
 
     @cached_property
+    def _larger(self) -> list[Path]:
+        """A run with taps, one with turns, and copies of the real ones that come with bench."""
+        found = sorted((Path(__file__).parents[2] / "results").glob("example-*/*/"))
+        real = [copytree(run, self.folder / run.parent.name / run.name) for run in found]
+        return [self._tapped.path, self._shared[0].path, *real]
+
+    @cached_property
     def _tapped(self) -> Run:
         """A run with taps, judged."""
         run = store_captures(self._make("tapped"), make_tapped(blocks=3, arms=(HOST, BRIDGE)))
@@ -290,16 +298,18 @@ class Recordings:
 
     @cached_property
     def _shared(self) -> tuple[Run, SlotRecord]:
-        """A run of whose slots one shared its time with others, and that one."""
+        """A run whose slots shared their time, and the first of them."""
         folder, record = self._make("shared"), make_run_of_sets()
         turns = TurnsRecord(turns=2, settled_s=0.0018, proof_requests=1, proof_connections=1, after=())
-        first = record.slots[0].model_copy(update={"turns": turns})
-        rows = [{"sent_ns": n * 10_000, "done_ns": n * 10_000 + 20_000 + n} for n in range(600)]
-        records = make_records(rows)
-        columns.write_requests(folder, first.slot.directory, records, find_turns(records["sent_ns"], TWO))
-        columns.write_turns(folder, first.slot.directory, TWO)
-        store_whole(folder, record.model_copy(update={"slots": (first, *record.slots[1:])}))
-        return bench.load(folder), first
+        slots = tuple(slot.model_copy(update={"turns": turns}) for slot in record.slots)
+        for slot in slots:
+            rows = [{"sent_ns": n * 10_000, "done_ns": n * 10_000 + 20_000 + n} for n in range(600)]
+            records = make_records(rows)
+            cells = find_turns(records["sent_ns"], TWO)
+            columns.write_requests(folder, slot.slot.directory, records, cells)
+            columns.write_turns(folder, slot.slot.directory, TWO)
+        store_whole(folder, record.model_copy(update={"slots": slots}))
+        return bench.load(folder), slots[0]
 
     @cached_property
     def _suite(self) -> Path:
