@@ -42,7 +42,7 @@ def feed(
 ) -> tuple[Counter[tuple[str, str]], dict[str, float], list[str]]:
     """Feed `count` cases, or as many as there is time for.
 
-    Returns (target, outcome) -> how many; target -> s that its cases took; and what failed.
+    Returns (target, outcome) -> how many; target -> s of a core that its cases took; and what failed.
     """
     targets = Fuzz(folder).targets()
     names = [only] if only else list(targets)
@@ -55,13 +55,13 @@ def feed(
             break
         dice = random.Random(number)
         [name] = dice.choices(names, [targets[each][1] for each in names])
-        began_s = time.monotonic()
+        began_s = time.process_time()
         try:
             done[name, targets[name][0](dice)] += 1
         except Exception:  # noqa: BLE001 - whatever it is, it is what is looked for.
             done[name, "failure"] += 1
             failures.append(f"seed {number}, {name}:\n{traceback.format_exc(limit=-4)}")
-        took_s[name] = took_s.get(name, 0.0) + time.monotonic() - began_s
+        took_s[name] = took_s.get(name, 0.0) + time.process_time() - began_s
     return done, took_s, failures
 
 

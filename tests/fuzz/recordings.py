@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from copy import copy
 from dataclasses import dataclass, field
-from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from shutil import copytree
 from typing import Any
 
 import bench
@@ -18,36 +16,17 @@ from bench.cli import capacity, suite
 from bench.cli.options import complete_runs
 from bench.cli.publishing import Index
 from bench.judgement.capacity.search import next_step
-from bench.records.findings import Word
-from bench.records.run import SlotRecord
 from bench.report.pages.capacity import answer_capacity, summarise_capacity
 from bench.report.run import page
 from bench.results import columns, files, store
 from bench.results.run import Run
 from bench.results.sums import NotAsWritten
 from bench.results.verification import compare_slot
-from bench.scenario.plan import plan_slots
-from bench.slots.metrics import find_turns
-from bench.slots.turns_record import TurnsRecord
 from bench.walkthrough.page import render_markdown
-from tests.pure.captures import make_tapped, store_captures
-from tests.pure.conftest import (
-    BRIDGE,
-    HOST,
-    make_records,
-    make_run,
-    make_scenario,
-    make_slot_record,
-    store_whole,
-)
-from tests.pure.reports import CLAIM
-from tests.pure.test_capacity import Machine, begin, measure
-from tests.pure.test_findings import make_record, make_walk
-from tests.pure.test_interleaving import TWO, make_run_of_sets
-from tests.pure.test_suite import store_suite
 
 from .mutations import mutate, mutate_bytes, mutate_columns, mutate_text
 from .outcomes import ANOTHER, SAME, WARNED, command, printed, refusing, replaced
+from .stock import Stock
 
 Change = Callable[[bytes, random.Random], bytes]
 Look = Callable[[], tuple[Any, bool]]
@@ -69,15 +48,15 @@ COMMANDS = (
     ("report", "{run}", "--github-summary", "--output", "/dev/null"),
 )
 """What else is asked of a run that was accepted: one of these a case."""
-FIGURES = 0.2
+FIGURES = 0.1
 """Share of the accepted cases whose figures are drawn: it takes seconds."""
 
 
 @dataclass
 class Recordings:
-    """Targets, whose files lie in `folder`."""
+    """Targets: a file of the stock, changed."""
 
-    folder: Path
+    stock: Stock
     _expected: dict[Path, Any] = field(default_factory=dict)
     """What is concluded of what is unchanged, by the file that is changed."""
     _sealed: dict[Path, str] = field(default_factory=dict)
@@ -86,7 +65,8 @@ class Recordings:
     def targets(self) -> dict[str, tuple[Callable[[random.Random], str], int]]:
         """Each with its weight among all."""
         return {
-            "run.json": (self.run_record, 25),
+            "run.json": (lambda dice: self.run_record(dice, self.stock.run), 22),
+            "run.json, larger": (lambda dice: self.run_record(dice, dice.choice(self.stock.larger)), 3),
             "slot.json": (self.slot_record, 10),
             "requests, bytes": (lambda dice: self.requests(dice, mutate_bytes), 15),
             "requests, columns": (lambda dice: self.requests(dice, mutate_columns), 5),
@@ -101,29 +81,29 @@ class Recordings:
             "shelf": (self.shelf, 5),
         }
 
-    def run_record(self, dice: random.Random) -> str:
+    def run_record(self, dice: random.Random, run: Path) -> str:
         """The record of a run that has ended."""
-        return self._record(self._run / files.RUN_FILE, dice, lambda: self._look_at_run(dice))
+        return self._record(run / files.RUN_FILE, dice, lambda: self._look_at_run(run, dice))
 
     def slot_record(self, dice: random.Random) -> str:
         """A slot's own record, of a run that was killed before its end: nothing else says what it was."""
-        run = self._run
+        run = self.stock.run
         ended = json.loads((run / files.RUN_FILE).read_bytes())
         running = json.dumps(ended | {"status": "running", "slots": []})
         with (
             replaced(run / files.RUN_FILE, lambda path: path.write_text(running)),
             replaced(run / files.SUMS_FILE, lambda _: None),
         ):
-            path = run / self._slot / files.SLOT_FILE
-            return self._record(path, dice, lambda: self._look_at_run(dice))
+            path = run / self.stock.slot / files.SLOT_FILE
+            return self._record(path, dice, lambda: self._look_at_run(run, dice))
 
     def requests(self, dice: random.Random, change: Change) -> str:
         """A slot's requests."""
-        path = self._run / self._slot / columns.REQUESTS_FILE
+        path = self.stock.run / self.stock.slot / columns.REQUESTS_FILE
 
         def look() -> Any:
-            table = columns.read_requests(self._run, self._slot, sealed=self._sealed[path])
-            run = bench.load(self._run)
+            table = columns.read_requests(self.stock.run, self.stock.slot, sealed=self._sealed[path])
+            run = bench.load(self.stock.run)
             list(compare_slot(run.path, run.record.slots[0], run.conditions[0].load))
             _render(run, dice)
             return table
@@ -132,19 +112,19 @@ class Recordings:
 
     def hops(self, dice: random.Random, change: Change) -> str:
         """A capture slot's hops."""
-        slot = self._tapped.tapped[0].slot
-        path = self._tapped.path / slot.directory / columns.HOPS_FILE
+        slot = self.stock.tapped.tapped[0].slot
+        path = self.stock.tapped.path / slot.directory / columns.HOPS_FILE
 
         def look() -> Any:
-            table = columns.read_hops(self._tapped.path, slot.directory, sealed=self._sealed[path])
-            _render(copy(self._tapped), dice)
+            table = columns.read_hops(self.stock.tapped.path, slot.directory, sealed=self._sealed[path])
+            _render(copy(self.stock.tapped), dice)
             return table
 
         return self._table(path, change, dice, look)
 
     def turns(self, dice: random.Random, change: Change) -> str:
         """The turns of a slot that shared its time with others."""
-        run, slot = self._shared
+        run, slot = self.stock.shared
         path = run.path / slot.slot.directory / columns.TURNS_FILE
 
         def look() -> Any:
@@ -156,7 +136,7 @@ class Recordings:
 
     def suite_record(self, dice: random.Random) -> str:
         """The record of a suite: its index, what its command prints of it, and its files verified."""
-        folder = self._suite
+        folder = self.stock.suite
 
         def look() -> tuple[Any, bool]:
             index = command("report", folder, "--format", "md")
@@ -168,7 +148,7 @@ class Recordings:
 
     def capacity_record(self, dice: random.Random) -> str:
         """The record of a capacity measurement: its next step, its report, what its command prints of it."""
-        folder = self._capacity
+        folder = self.stock.capacity
 
         def look() -> tuple[Any, bool]:
             record = store.read_capacity(folder)
@@ -184,12 +164,12 @@ class Recordings:
     def verdict(self, dice: random.Random) -> str:
         """A run's verdict.json."""
         return self._record(
-            self._run / files.VERDICT_FILE, dice, lambda: (store.read_verdict(self._run), False)
+            self.stock.run / files.VERDICT_FILE, dice, lambda: (store.read_verdict(self.stock.run), False)
         )
 
     def walkthrough(self, dice: random.Random) -> str:
         """What was tried beside a run: as a page of its own and in the run's."""
-        run = self._told
+        run = self.stock.told
 
         def look() -> tuple[Any, bool]:
             record = store.read_walkthrough(run.path)
@@ -201,14 +181,14 @@ class Recordings:
 
     def shelf(self, dice: random.Random) -> str:
         """A folder of results with one damaged file: every list of it has all the others, as they were."""
-        name = dice.choice(self._shelved)
+        name = dice.choice(self.stock.shelved)
         damage: list[Callable[[Path], object]] = [
             lambda path: None,
             lambda path: path.mkdir(),
             lambda path: path.symlink_to(path.name),
             lambda path: path.symlink_to("nowhere"),
         ]
-        with chdir(self._shelf):
+        with chdir(self.stock.shelf):
             changed = _change(Path(name).read_bytes(), dice)
             put = dice.choice([*damage, *[lambda path: path.write_bytes(changed)] * 8])
             listed = _list()
@@ -223,21 +203,21 @@ class Recordings:
                 command("history", "results", *dice.choice([(), ("--json",)]))
         return SAME if found == listed else ANOTHER
 
-    def _look_at_run(self, dice: random.Random) -> tuple[Any, bool]:
+    def _look_at_run(self, folder: Path, dice: random.Random) -> tuple[Any, bool]:
         """All that a run says; of one that is accepted, also what another command says of it."""
         with noticing() as said:
-            run = bench.load(self._run)
+            run = bench.load(folder)
             found = run.verdict.model_dump_json()
             _render(run, dice)
             warned = bool(run.faults)
-        places = {"run": self._run, "twin": self._twin, "other": self._tapped.path}
+        places = {"run": folder, "twin": self.stock.twin, "other": self.stock.tapped.path}
         with refusing():
             command(*(word.format(**places) for word in dice.choice(COMMANDS)))
         return found, warned or bool(said)
 
     def _record(self, path: Path, dice: random.Random, look: Look) -> str:
         """The outcome of a look where the record at `path` was changed."""
-        return self._outcome(path, _change(path.read_bytes(), dice), look)
+        return self._outcome(path, _change(path.read_bytes(), dice), dice, look)
 
     def _table(self, path: Path, change: Change, dice: random.Random, read: Callable[[], Any]) -> str:
         """The outcome of reading where the table at `path` was changed."""
@@ -249,115 +229,20 @@ class Recordings:
                 found = read()
             return found, bool(said)
 
-        outcome = self._outcome(path, change(original, dice), look)
+        outcome = self._outcome(path, change(original, dice), dice, look)
         assert outcome != ANOTHER, "data that is another went unnoticed"
         return outcome
 
-    def _outcome(self, path: Path, content: bytes, look: Look) -> str:
+    def _outcome(self, path: Path, content: bytes, dice: random.Random, look: Look) -> str:
         if path not in self._expected:
+            state = dice.getstate()
+            dice.seed(0)  # Of which no figures are drawn.
             self._expected[path], _ = look()
+            dice.setstate(state)  # A case is the same whether it is the first of its file or not.
         with replaced(path, lambda path: path.write_bytes(content)), refusing() as refused:
             found, warned = look()
             return SAME if found == self._expected[path] else WARNED if warned else ANOTHER
         return refused[0]
-
-    @cached_property
-    def _run(self) -> Path:
-        folder = self._make("unit")
-        record = make_run(make_scenario(blocks=3, claims=(CLAIM,)), warnings=())
-        for slot in record.planned:
-            rows = [{"sent_ns": 1_000 + 9 * n, "done_ns": 21_000 + n**2 + slot.index} for n in range(60)]
-            columns.write_requests(folder, slot.directory, make_records(rows))
-        store_whole(folder, record)
-        store.write_verdict(folder, bench.load(folder).verdict)
-        return folder
-
-    @cached_property
-    def _slot(self) -> str:
-        return bench.load(self._run).record.planned[0].directory
-
-    @cached_property
-    def _twin(self) -> Path:
-        """The run again, which nobody changes."""
-        return copytree(self._run, self.folder / "twin" / self._run.name)
-
-    @cached_property
-    def _tapped(self) -> Run:
-        """A run with taps, judged."""
-        run = store_captures(self._make("tapped"), make_tapped(blocks=3, arms=(HOST, BRIDGE)))
-        assert run.verdict
-        return run
-
-    @cached_property
-    def _shared(self) -> tuple[Run, SlotRecord]:
-        """A run of whose slots one shared its time with others, and that one."""
-        folder, record = self._make("shared"), make_run_of_sets()
-        turns = TurnsRecord(turns=2, settled_s=0.0018, proof_requests=1, proof_connections=1, after=())
-        first = record.slots[0].model_copy(update={"turns": turns})
-        rows = [{"sent_ns": n * 10_000, "done_ns": n * 10_000 + 20_000 + n} for n in range(600)]
-        records = make_records(rows)
-        columns.write_requests(folder, first.slot.directory, records, find_turns(records["sent_ns"], TWO))
-        columns.write_turns(folder, first.slot.directory, TWO)
-        store_whole(folder, record.model_copy(update={"slots": (first, *record.slots[1:])}))
-        return bench.load(folder), first
-
-    @cached_property
-    def _suite(self) -> Path:
-        folder, record = store_suite(self.folder / "suites")
-        store.finish_suite(folder, record)
-        return folder
-
-    @cached_property
-    def _capacity(self) -> Path:
-        folder, record = self._make("capacity"), measure(begin(), Machine())
-        slots = {slot.arm: make_slot_record(slot) for slot in plan_slots(record.scenario, seed=1)}
-        probes = tuple(
-            probe.model_copy(update={"slot": slots[probe.arm]}) if probe.confirming else probe
-            for probe in record.probes
-        )
-        store.finish_capacity(folder, record.model_copy(update={"probes": probes}))
-        return folder
-
-    @cached_property
-    def _told(self) -> Run:
-        """A run beside which the article was walked through, judged."""
-        folder = copytree(self._run, self.folder / "told" / self._run.name)
-        record = make_record(make_walk("machine", *Word), make_walk("debian:trixie", *reversed(Word)))
-        (folder / files.WALKTHROUGH_FILE).write_text(record.model_dump_json())
-        run = bench.load(folder)
-        assert run.verdict
-        return run
-
-    @cached_property
-    def _shelf(self) -> Path:
-        """A folder with results/, in which there is one of each kind and a second run."""
-        shelf = self.folder / "shelf"
-        for kind, folder in {
-            "unit": self._run,
-            "twin": self._twin,
-            "suite": self._suite,
-            "capacity": self._capacity,
-        }.items():
-            copytree(folder, shelf / "results" / kind / folder.name)
-        walked = shelf / "results" / "walkthrough" / self._told.path.name
-        walked.mkdir(parents=True)
-        (walked / files.WALKTHROUGH_FILE).write_bytes((self._told.path / files.WALKTHROUGH_FILE).read_bytes())
-        return shelf
-
-    @cached_property
-    def _shelved(self) -> list[str]:
-        """The files in it that may be damaged: one run stays whole, and one slot is as good as all."""
-        return [
-            str(path.relative_to(self._shelf))
-            for path in sorted(self._shelf.glob("results/*/*/**/*"))
-            if path.suffix == ".json" or path.name == files.SUMS_FILE
-            if "twin" not in path.parts and (path.name != files.SLOT_FILE or "000-" in path.parent.name)
-        ]
-
-    def _make(self, name: str) -> Path:
-        folder = self.folder / name / "20250102T030405Z-00ff"
-        folder.mkdir(parents=True)
-        return folder
 
 
 def _change(content: bytes, dice: random.Random) -> bytes:

@@ -27,6 +27,7 @@ from tests.pure.test_image_archive import SAVED, oci, pack
 from .mutations import mutate, mutate_bytes, mutate_text, write_toml
 from .outcomes import ANOTHER, SAME, refusing
 from .recordings import Recordings
+from .stock import Stock
 
 ROOT = Path(__file__).parents[2]
 HOSTS = {
@@ -116,7 +117,7 @@ class Fuzz:
             "Compose": (self.compose, 10),
             "capture": (self.capture, 10),
             "image archive": (self.image_archive, 5),
-            **Recordings(self.folder).targets(),
+            **Recordings(Stock(self.folder)).targets(),
         }
 
     def hosts(self, dice: random.Random) -> str:
