@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from bench.judgement.capacity.record import CapacityRecord
 from bench.judgement.verdict import Verdict
 from bench.records.earlier import MEASURED_BY, complete_slot
 from bench.records.run import SLOTS_OF_THEIR_OWN, WHOLE_TAILS, RunRecord, SlotRecord, Status, digest_slot
+from bench.records.suite import SuiteRecord
 from bench.results import columns, files, store, sums
 from bench.results.files import RUN_FILE, SLOT_FILE, SLOTS_FOLDER, SUITE_FILE, SUMS_FILE, describe_fault
 from bench.scenario.conditions import conditions
@@ -60,7 +62,7 @@ def verify_all(folder: Path, *, deep: bool = False) -> list[Checked]:
         suite = store.read_suite(folder)
         ended = suite.status is not Status.RUNNING
         own = find_changed_files(folder, SUITE_FILE, (), ended=ended)
-        checked = [_check_all(folder, own, ())]
+        checked = [_check_all(folder, (*own, *_find_strangers(folder, suite)), ())]
         for entry in suite.entries:
             if entry.run and (entry.has_ended or (folder / entry.run / RUN_FILE).exists()):
                 checked += _verify_one_of_many(folder / entry.run, deep=deep)
@@ -71,6 +73,15 @@ def verify_all(folder: Path, *, deep: bool = False) -> list[Checked]:
         return [_check_all(folder, find_capacity_faults(folder, record), differences)]
     run = store.read_run(folder)
     return [_check_all(folder, find_faults(folder, run), find_differences(folder, run) if deep else ())]
+
+
+def _find_strangers(folder: Path, suite: SuiteRecord) -> Iterator[str]:
+    """A clause for each run in a place of the suite's that is not the one that was registered for it."""
+    for entry in suite.entries:
+        with suppress(InputError):  # Told of the run itself, where it is to be there.
+            run = store.read_run(folder / (entry.run or ""))
+            if (run.scenario, run.seed) != (entry.scenario, entry.seed):
+                yield f"{entry.run} is of another scenario or seed than {SUITE_FILE} registered"
 
 
 def _verify_one_of_many(folder: Path, *, deep: bool) -> list[Checked]:

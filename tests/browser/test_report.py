@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from bench.records.findings import Word
 from bench.report.run.publish import write_report
@@ -20,26 +20,14 @@ from tests.pure.reports import NO_IPVLAN, judged, make_ladder, measure, store_ru
 from tests.pure.test_findings import make_record, make_walk
 from tests.pure.verdicts import ENGINES
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium here: `make test` installs it on Debian")
+from .conftest import in_chromium
+
+pytestmark = in_chromium
 
 OF_OTHER_RUNS = {"anatomy", "cpu", "hosts", "names", "requests", "service", "stalls", "starts"}
 """Sections of open loops, with taps or a sleeping generator, of real hosts, lookups, starts, stalls, and of a
 service of one's own; `full` is none of them."""
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    launched = playwright.chromium.launch(executable_path=CHROMIUM)
-    yield launched
-    launched.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Bench's reader against scapy's, on captures that scapy built and on mutations of them.
+"""Bench's reader against scapy's, on captures that scapy built and mutations of them; and against tshark's.
 
 `make differential` runs it on more: DIFFERENTIAL_PACKETS sets how many packets are compared.
 """
@@ -7,8 +7,12 @@ import io
 import logging
 import os
 import random
+import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,3 +110,78 @@ def test_a_packet_that_is_cut_at_any_byte_is_the_same_to_both(link: Link) -> Non
         content = write_capture([packet[:captured] for captured in range(min(len(packet), 112))], link)
 
         assert read_with_bench(content, 1 << 20) == read_with_scapy(content)
+
+
+TAGS_OF_TSHARK = ("vlan.id", "ieee8021ad.id", "ieee8021ad.svid", "ieee8021ad.cvid")
+OF_TSHARK = (
+    *("frame.time_epoch", "frame.cap_len", "frame.len", *TAGS_OF_TSHARK),
+    *(
+        "ip.src",
+        "ipv6.src",
+        "ip.dst",
+        "ipv6.dst",
+        "ip.ttl",
+        "ipv6.hlim",
+        "ip.id",
+        "tcp.srcport",
+        "tcp.dstport",
+    ),
+    *("tcp.seq_raw", "tcp.ack_raw", "tcp.flags", "tcp.window_size_value", "tcp.len"),
+)
+
+
+def read_with_tshark(file: Path) -> list[dict[str, str]]:
+    """Each packet's fields: of one that stands there again, in what the packet carries, the first."""
+    fields = [word for field in OF_TSHARK for word in ("-e", field)]
+    whole = ["-o", "ip.defragment:FALSE", "-o", "tcp.desegment_tcp_streams:FALSE"]
+    argv = ["tshark", "-n", "-r", str(file), *whole, "-T", "fields", "-E", "separator=;", *fields]
+    lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [dict(zip(OF_TSHARK, line.split(";"), strict=True)) for line in lines]
+
+
+@pytest.mark.skipif(not shutil.which("tshark"), reason="no tshark here: apt-get install tshark")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
+@pytest.mark.parametrize("link", Link)
+def test_tshark_reads_every_tcp_packet_as_the_reader_does(link: Link, tmp_path: Path) -> None:
+    """Dissectors that nobody of ours and nobody of scapy's wrote."""
+    dice = random.Random(link.value)
+    packets = [random_packet(dice, link) for _ in range(PACKETS // 3)]
+    file = tmp_path / "it.pcap"
+    file.write_bytes(write_capture(packets, link))
+    rows = read_with_bench(file.read_bytes(), 1 << 20)
+    by_tshark = read_with_tshark(file)
+    assert isinstance(rows, list)
+    assert len(rows) == len(by_tshark)
+
+    compared = 0
+    for values, found in zip(rows, by_tshark, strict=True):
+        row = dict(zip(PACKET_DTYPE.names or (), values, strict=True))
+        if row["kind"] != Kind.TCP:
+            continue
+        said = {name: text.partition(",")[0] for name, text in found.items()}
+        tags = [int(tag) for name in TAGS_OF_TSHARK for tag in found[name].split(",") if tag]
+        seconds, _, ns = said["frame.time_epoch"].partition(".")
+        four = row["version"] == 4
+        mapped = "::ffff:" if four else ""
+        expected = {
+            "ts_ns": int(seconds) * 1_000_000_000 + int(ns),
+            "captured_bytes": int(said["frame.cap_len"]),
+            "original_bytes": int(said["frame.len"]),
+            "ttl": int(said["ip.ttl" if four else "ipv6.hlim"]),
+            "identification": int(said["ip.id"], 16) if four else 0,
+            "source_port": int(said["tcp.srcport"]),
+            "destination_port": int(said["tcp.dstport"]),
+            "seq": int(said["tcp.seq_raw"]),
+            "ack": int(said["tcp.ack_raw"]),
+            "flags": int(said["tcp.flags"], 16) & 0xFF,
+            "window": int(said["tcp.window_size_value"]),
+            "payload_bytes": int(said["tcp.len"]),
+        }
+        for side, field in (("source", "src"), ("destination", "dst")):
+            address = int(ip_address(mapped + said[f"{'ip' if four else 'ipv6'}.{field}"]))
+            expected |= {f"{side}_high": address >> 64, f"{side}_low": address & (1 << 64) - 1}
+        assert {name: row[name] for name in expected} == expected
+        assert sorted(tag for tag in (row["vlan"], row["inner_vlan"]) if tag >= 0) == sorted(tags)
+        compared += 1
+    assert compared > len(packets) / 4

@@ -249,6 +249,20 @@ def test_a_damaged_run_of_a_suite_is_told_and_hides_none_of_the_others(tmp_path:
     assert "run.json" in verify_all(folder)[1].findings["faults"][0]
 
 
+@pytest.mark.parametrize("changes", [{"seed": 2}, {"scenario": make_scenario(question="Which?")}])
+def test_a_run_in_the_place_of_a_suite_s_that_is_not_the_registered_one_is_named(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    folder, record = store_suite(tmp_path)
+    store.finish_suite(folder, record)
+    assert verify_all(folder)[0].findings["faults"] == ()
+    place = tmp_path / "unit/20250102T030405Z-0001"
+    store.write_run(place, store.read_run(place).model_copy(update=changes))
+    assert verify_all(folder)[0].findings["faults"] == (
+        "../../unit/20250102T030405Z-0001 is of another scenario or seed than suite.json registered",
+    )
+
+
 @pytest.mark.parametrize(
     "place", ["javascript:alert(1)//x", "../../../etc/x", "../../unit/..", "/etc/x", "https://x.test/a/b"]
 )
