@@ -2,13 +2,14 @@
 
 The lab's namespaces, engines and load generator die with the controller by themselves (the kernel
 ends them, see `command.start` and `lab`). What can survive a SIGKILL is a process in that instant,
-a control group, a folder and a setting of the kernel; the journal holds those, each with an identity that
-cannot be taken for another's: pid with start time, or a path that carries the run's random id. Of a
+a control group, a folder or file and a setting of the kernel; the journal holds those, each with an identity
+that cannot be taken for another's: pid with start time, or a path that carries the run's random id. Of a
 setting it holds the value that was there.
 """
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import time
@@ -48,6 +49,21 @@ class Journal:
     def write_setting(self, path: Path) -> None:
         """Put a setting of the kernel on the disk as it is now, so that it will be so again."""
         self.write("setting", path=str(path), value=path.read_text().strip())
+
+
+@contextmanager
+def noted(path: Path) -> Iterator[None]:
+    """While this lasts `path` is in a journal of its own; then it is removed, should it still be there.
+
+    For what lies beside the journals' folder: a socket wants a short path, and a file that is moved into its
+    place when it is whole must be on that disk. Needs `machine_lock`.
+    """
+    journal = Journal(f"{path.name}-{secrets.token_hex(4)}")
+    journal.write("path", path=str(path))
+    try:
+        yield
+    finally:
+        undo(journal.run_id)
 
 
 @contextmanager
@@ -92,6 +108,8 @@ def undo(run_id: str) -> list[str]:
             removed += _restore(Path(entry["path"]), entry["value"])
         elif entry["kind"] == "cgroup":
             removed += [f"control group {path}" for path in _remove_cgroups(entry["name"])]
+        elif entry["kind"] == "path":
+            removed += _remove(Path(entry["path"]))
     if (paths.STATE / run_id).exists():
         shutil.rmtree(paths.STATE / run_id)
         removed.append(f"folder {paths.STATE / run_id}")
@@ -121,6 +139,17 @@ def _restore(setting: Path, value: str) -> list[str]:
         return []
     setting.write_text(value)
     return [f"value of {setting}, {value} as before"]
+
+
+def _remove(path: Path) -> list[str]:
+    """Remove a folder or a file, where there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+        return [f"folder {path}"]
+    if path.is_symlink() or path.exists():
+        path.unlink()
+        return [f"file {path}"]
+    return []
 
 
 def _remove_cgroups(name: str) -> list[str]:
