@@ -9,6 +9,7 @@ setting it holds the value that was there.
 
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -22,6 +23,10 @@ from bench.errors import EnvironmentLacks
 from bench.procfs import parse_process
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
+
+
+COMPILING = re.compile(r"\.([0-9]+)\.partial$")
+"""The end of a name in the cache, that a compiler writes to, and by which process it was started."""
 
 
 class Journal:
@@ -84,7 +89,7 @@ def dead_runs() -> list[str]:
 
 def undo_dead_runs() -> list[str]:
     """Remove what dead runs left; returns a line a thing. Needs `machine_lock`."""
-    return [line for run_id in dead_runs() for line in undo(run_id)]
+    return [line for run_id in dead_runs() for line in undo(run_id)] + _remove_half_compiled()
 
 
 def undo(run_id: str) -> list[str]:
@@ -139,6 +144,16 @@ def _restore(setting: Path, value: str) -> list[str]:
         return []
     setting.write_text(value)
     return [f"value of {setting}, {value} as before"]
+
+
+def _remove_half_compiled() -> list[str]:
+    """Who compiles has no lock, and so no journal: but its number is in the name."""
+    return [
+        line
+        for path in sorted(paths.CACHE.glob("*.partial"))
+        if (found := COMPILING.search(path.name)) and start_time(int(found[1])) is None
+        for line in _remove(path)
+    ]
 
 
 def _remove(path: Path) -> list[str]:
