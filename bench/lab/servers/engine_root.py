@@ -145,7 +145,14 @@ def _unpack(archive: Path, root: Path) -> None:
     ]
     with noted(partial):
         partial.mkdir()
-        command.run(argv, timeout_s=BUILD_TIMEOUT_S)  # Devices are the machine's own.
+        try:
+            command.run(argv, timeout_s=BUILD_TIMEOUT_S)  # Devices are the machine's own.
+        except command.CommandFailed as fault:
+            # On a full disk a line a file, the first of them cut; the last says that there were some.
+            said = fault.seen.splitlines()[-2:][0]
+            raise EnvironmentLacks(
+                f"Unpacking {root.name}", said, f"Check that there is room in {root.parent}."
+            ) from fault
         partial.replace(root)
 
 
