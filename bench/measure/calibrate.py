@@ -1,7 +1,6 @@
 """What this machine's instrument can tell: ceilings of the generators, their error, the noise floor."""
 
 import secrets
-import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bench
+from bench import paths
 from bench.errors import MeasurementInvalid
 from bench.judgement.samples import sort_slots
 from bench.lab.hosts import machine, requirements
@@ -61,11 +61,13 @@ def calibrate(seconds: int, rounds: int, blocks: int, tell: Tell) -> Calibration
         bare = measure_generators(seconds, rounds, tell)
         scenario = _like_arms(blocks)
         run_id = files.new_run_id(datetime.now(UTC))
-        with tempfile.TemporaryDirectory() as folder, prepare_bed(scenario, run_id, tell) as bed:
-            floors = _measure_floors(bed, Path(folder), tell)
-            components, set_s = _measure_components(bed, Path(folder), tell)
+        with prepare_bed(scenario, run_id, tell) as bed:
+            folder = paths.STATE / run_id / "slots"  # Beside the journal, with which it goes.
+            folder.mkdir()
+            floors = _measure_floors(bed, folder, tell)
+            components, set_s = _measure_components(bed, folder, tell)
             beyond_wire, beyond_wire_python = (
-                _measure_beyond_wire(bed, Path(folder), engine, tell) for engine in ("raw", "raw-python")
+                _measure_beyond_wire(bed, folder, engine, tell) for engine in ("raw", "raw-python")
             )
     [condition] = conditions(scenario)
     found = Calibration(

@@ -1,10 +1,8 @@
 """Everything that stands while slots are measured on machines of a person's own."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.errors import BenchError, EnvironmentLacks
 from bench.generator.elsewhere import Seat, generator_elsewhere
@@ -194,13 +192,12 @@ def prepare_real_bed(
     target = hosts.docker_host.address
     try:
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
             machines: list[RealMachine] = []
             taken: dict[str, str] = {}
             for name, asked in hosts.hosts.items():
                 tell(f"host: {name} (ssh {asked.ssh}): connection, engine, agent")
                 role = "docker" if name in hosts.docker else "load"
-                here = folder / name
+                here = journal.folder / name
                 here.mkdir()
                 descriptors = most_descriptors(scenario)
                 machine = RealMachine(name, role, asked, target, run_id, here, descriptors, taken)  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from .cases import VICTIMS, Case, draw, play
+from .persons_docker import PersonsDocker, persons_docker
 
 Counted = Counter[tuple[Case, str]]
 
@@ -27,7 +28,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=VICTIMS)
     given = parser.parse_args()
-    done, failures = strike(given.seed, given.count, given.minutes * 60, given.only)
+    with persons_docker() as person:
+        done, failures = strike(person, given.seed, given.count, given.minutes * 60, given.only)
     for title in ("victim", "moment", "signals", "scenario"):
         print(f"\n{title}")
         for name in sorted({getattr(case, title) for case, _ in done}):
@@ -40,7 +42,9 @@ def main() -> None:
     sys.exit(bool(failures))
 
 
-def strike(seed: int, count: int, seconds: float, only: str | None = None) -> tuple[Counted, list[str]]:
+def strike(
+    person: PersonsDocker, seed: int, count: int, seconds: float, only: str | None = None
+) -> tuple[Counted, list[str]]:
     """Play `count` cases, or as many as there is time for: (case, outcome) -> how many; and what failed.
 
     A case whose victim is not `only` is left out, so that a seed means the same with and without it.
@@ -57,7 +61,8 @@ def strike(seed: int, count: int, seconds: float, only: str | None = None) -> tu
         begun = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="bench-chaos-") as folder:
             try:
-                outcome = play(case, Path(folder))
+                with person.is_left_alone():
+                    outcome = play(case, Path(folder))
             except Exception:  # noqa: BLE001 - whatever it is, it is what is looked for.
                 outcome = "FAILURE"
                 failures.append(f"{case}:\n{traceback.format_exc(limit=-3)}")

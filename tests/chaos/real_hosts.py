@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench import paths
 from bench.lab.hosts.command import CommandFailed
 from bench.lab.hosts.lock import machine_lock
 from bench.lab.hosts.namespaces import NamespaceHost
@@ -192,6 +193,8 @@ def strike(desk: Desk, case: Case, slot: int) -> Outcome:
             f"{len(record['slots'])} slots of {len(planned)}, not those of the plan in its order"
         )
     found.faults += left()
+    for top in ("/tmp", str(paths.STATE)):
+        found.faults += [f"left at the desk: {path}" for path in living.path(top).glob("*/")]
     found.seconds = time.monotonic() - begun
     return found
 

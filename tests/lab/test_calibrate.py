@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from math import inf
 from pathlib import Path
 
@@ -7,6 +10,16 @@ from bench.lab.hosts import machine
 from bench.measure import calibrate, generators
 from bench.results import store
 from bench.scenario.metric import Metric
+from tests.lab.conftest import PATIENCE_S, bench, wait_until
+from tests.lab.world import snapshot
+
+SHORT = """
+from bench import interrupts
+from bench.measure import calibrate, generators
+calibrate.WATCHED_S, generators.CONNECTIONS, generators.RATES_RPS = 0.1, (1,), (1_000,)
+interrupts.heed()
+calibrate.calibrate(seconds=1, rounds=1, blocks=100, tell=lambda said: print(said, flush=True))
+"""
 
 
 def test_a_calibration_holds_all_ceilings_and_is_kept_for_runs_of_this_machine(
@@ -37,3 +50,21 @@ def test_a_calibration_holds_all_ceilings_and_is_kept_for_runs_of_this_machine(
     assert Metric.P50_LATENCY_US in {floor.metric for floor in found.floors}
     assert all(0 < floor.spread < inf for floor in found.floors)
     assert found.pauses is not None
+
+
+def test_a_calibration_that_is_killed_in_its_slots_leaves_what_bench_clean_removes(tmp_path: Path) -> None:
+    before = snapshot()
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", SHORT], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert any(line.startswith("noise floor: block 2") for line in process.stdout)
+        process.kill()
+        process.communicate(timeout=PATIENCE_S)
+    wait_until(
+        lambda: not [line for line in snapshot()["processes"] if "dockerd" in line], "the engine's end"
+    )
+    assert "removed folder" in bench("clean").stdout
+    assert list(tmp_path.iterdir()) == []
+    assert snapshot() == before

@@ -1,10 +1,12 @@
 """What `make chaos` plays many of: three cases of those that broke something once, or may again."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.cases import Case, play
+from tests.chaos.persons_docker import PersonsDocker, persons_docker
 
 CASES = {
     "the engine dies while it is given the image": Case(
@@ -19,6 +21,15 @@ CASES = {
 }
 
 
+@pytest.fixture(scope="module")
+def person() -> Iterator[PersonsDocker]:
+    with persons_docker() as found:
+        yield found
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_a_struck_run_ends_leaves_the_machine_as_it_was_and_is_resumed(name: str, tmp_path: Path) -> None:
-    assert play(CASES[name], tmp_path).endswith("resumed")
+def test_a_struck_run_ends_leaves_the_machine_and_a_persons_docker_as_they_were_and_is_resumed(
+    name: str, tmp_path: Path, person: PersonsDocker
+) -> None:
+    with person.is_left_alone():
+        assert play(CASES[name], tmp_path).endswith("resumed")

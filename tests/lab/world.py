@@ -18,13 +18,21 @@ MARK = f"{MARK_NAME}={os.environ.setdefault(MARK_NAME, secrets.token_hex(8))}"
 """What is in the environment of all that these tests start, and of nothing else on the machine."""
 COUNTDOWN = re.compile(r"\b(valid_lft|preferred_lft|expires|age|hoplimit) \S+")
 """What an address or a route of DHCP or of a router's advertisement says of its end: it runs."""
+TEMPORARY = re.compile(r"(?!bench-(fuzz|chaos)-)(bench-|mmdebstrap\.|containerd)")
+"""How names begin that a run could leave in /tmp; not those of tests, some of which go on beside."""
+WHOLE = re.compile(
+    r"(base|root)-.*\.sha256|(image|host|service)-[0-9a-f]+\.(tar|ids)|[a-z-]+(-[0-9a-f]{16}){2}"
+)
+"""Names in the cache of what is whole, or says that its neighbour is."""
+COMPILES = re.compile(r"\.([0-9]+)\.partial$")
+"""What process a compiler's output is of: tests beside compile as well."""
 
 
 World = dict[str, list[str]]
 
 
 def snapshot() -> World:
-    """Links, routes, rules, namespaces, mounts, control groups, processes, Docker objects, state."""
+    """Links, routes, rules, namespaces, mounts, control groups, processes, state, cache, Docker's folders."""
     ours = descendants()
     return {
         "links": _lines("ip", "-o", "link"),
@@ -43,6 +51,13 @@ def snapshot() -> World:
         "forwarding": [Path("/proc/sys/net/ipv4/ip_forward").read_text()],
         "docker sockets": [path for path in _files("/run") if re.search(r"docker|containerd", path)],
         "state": _folders(str(paths.STATE)),
+        "temporary": sorted(path.name for path in Path("/tmp").iterdir() if TEMPORARY.match(path.name)),
+        "cache": _unfinished(),
+        "Docker's own": [
+            f"{path} {Path(path).lstat().st_mtime_ns}"
+            for top in ("/etc/docker", "/opt/containerd")
+            for path in [*_folders(top), *_files(top)]
+        ],
     }
 
 
@@ -100,6 +115,18 @@ def _namespaces(kind: str, pids: dict[int, str]) -> list[str]:
         except OSError:
             continue
     return sorted(found)
+
+
+def _unfinished() -> list[str]:
+    """What is in the cache and neither whole nor of a process that lives."""
+    names = {path.name for path in paths.CACHE.glob("*")}
+    return sorted(
+        name
+        for name in names
+        if not WHOLE.fullmatch(name)
+        and f"{name.removesuffix('.tar')}.sha256" not in names
+        and not ((found := COMPILES.search(name)) and Path("/proc", found[1]).exists())
+    )
 
 
 def _folders(top: str) -> list[str]:

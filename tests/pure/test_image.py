@@ -13,9 +13,9 @@ def test_the_base_of_a_testing_suite_is_made_from_a_mirror_that_stands_still_too
 ) -> None:
     asked: list[Sequence[str]] = []
 
-    def archive_of_nothing(doing: str, options: Sequence[str], archive: Path) -> None:
+    def archive_of_nothing(doing: str, options: Sequence[str], archive: Path) -> str:
         asked.append(options)
-        archive.touch()
+        return "0123"
 
     monkeypatch.setattr(image, "CACHE", tmp_path)
     monkeypatch.setattr(image, "make_archive", archive_of_nothing)

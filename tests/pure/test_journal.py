@@ -11,7 +11,7 @@ import pytest
 from bench import paths
 from bench.errors import EnvironmentLacks, ExitCode
 from bench.lab.hosts import command, journal
-from bench.lab.hosts.journal import Journal, dead_runs, start_time, undo
+from bench.lab.hosts.journal import Journal, dead_runs, noted, start_time, undo, undo_dead_runs
 from bench.lab.hosts.lock import machine_lock
 from bench.measure import settings
 
@@ -285,3 +285,39 @@ def test_room_for_packets_is_made_where_it_is_missing_and_taken_back(
     assert room.read_text() == "32768"
     undo(RUN)
     assert room.read_text().strip() == "1000"
+
+
+def test_what_a_dead_process_had_half_compiled_is_removed_and_a_living_ones_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
+    paths.CACHE.mkdir()
+    with sleeping() as process:
+        dead = process.pid
+    ours, others = (paths.CACHE / f"loop-0-0.{pid}.partial" for pid in (dead, os.getpid()))
+    for path in (ours, others):
+        path.touch()
+
+    assert undo_dead_runs() == [f"file {ours}"]
+    assert list(paths.CACHE.iterdir()) == [others]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link", "nothing"])
+def test_what_was_noted_is_removed_at_the_end_of_the_act_whatever_it_is_by_then(
+    kind: str, tmp_path: Path
+) -> None:
+    path, kept = tmp_path / "partial", tmp_path / "kept"
+    kept.mkdir()
+    with noted(path):
+        assert str(path) in next(paths.STATE.glob("*/journal.jsonl")).read_text()
+        if kind == "file":
+            path.touch()
+        elif kind == "folder":
+            (path / "more").mkdir(parents=True)
+        elif kind == "link":
+            path.symlink_to(kept)
+
+    assert not path.is_symlink()
+    assert not path.exists()
+    assert kept.exists()
+    assert list(paths.STATE.iterdir()) == []

@@ -1,7 +1,7 @@
 """Runs foreign programs: the only module that starts a process.
 
-Every program that outlives its call dies with this process, SIGKILL included (setpriv sets the
-kernel's parent-death signal), so that nothing of a run survives its controller. Every wait for a program
+Every program dies with this process, SIGKILL included (setpriv sets the kernel's parent-death signal), so
+that nothing of a run survives its controller: nor works on what the next run makes. Every wait for a program
 can be interrupted (`bench.interrupts`), and none is in the terminal's group: Ctrl-C is the controller's.
 """
 
@@ -48,6 +48,10 @@ def search_path() -> str:
 def find(program: str) -> str | None:
     """Where `program` is; None where this machine has none."""
     return shutil.which(program, path=search_path())
+
+
+def _mortal(argv: Sequence[str]) -> list[str]:
+    return ["setpriv", "--pdeathsig", "KILL", "--", *argv]
 
 
 def _environment() -> dict[str, str]:
@@ -116,8 +120,10 @@ def _run_to_end(
         given.write(text_in or "")
         given.seek(0)
         with _explained(argv[0]):
+            if not shutil.which(argv[0], path=environment.get("PATH")):
+                raise FileNotFoundError  # Which setpriv would say in words of its own.
             process = subprocess.Popen(
-                argv,
+                _mortal(argv),
                 stdin=given,
                 stdout=outputs[0],
                 stderr=outputs[1],
@@ -173,7 +179,7 @@ def start(
             stack.callback(os.close, output)
             answers = io.TextIOWrapper(io.BufferedReader(_Answers(reading)))
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", *argv],
+            _mortal(argv),
             stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
             stdout=output,
             stderr=messages,

@@ -2,13 +2,15 @@
 
 The lab's namespaces, engines and load generator die with the controller by themselves (the kernel
 ends them, see `command.start` and `lab`). What can survive a SIGKILL is a process in that instant,
-a control group, a folder and a setting of the kernel; the journal holds those, each with an identity that
-cannot be taken for another's: pid with start time, or a path that carries the run's random id. Of a
+a control group, a folder or file and a setting of the kernel; the journal holds those, each with an identity
+that cannot be taken for another's: pid with start time, or a path that carries the run's random id. Of a
 setting it holds the value that was there.
 """
 
 import json
 import os
+import re
+import secrets
 import shutil
 import signal
 import time
@@ -21,6 +23,10 @@ from bench.errors import EnvironmentLacks
 from bench.procfs import parse_process
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
+
+
+COMPILING = re.compile(r"\.([0-9]+)\.partial$")
+"""The end of a name in the cache, that a compiler writes to, and by which process it was started."""
 
 
 class Journal:
@@ -51,6 +57,21 @@ class Journal:
 
 
 @contextmanager
+def noted(path: Path) -> Iterator[None]:
+    """While this lasts `path` is in a journal of its own; then it is removed, should it still be there.
+
+    For what lies beside the journals' folder: a socket wants a short path, and a file that is moved into its
+    place when it is whole must be on that disk. Needs `machine_lock`.
+    """
+    journal = Journal(f"{path.name}-{secrets.token_hex(4)}")
+    journal.write("path", path=str(path))
+    try:
+        yield
+    finally:
+        undo(journal.run_id)
+
+
+@contextmanager
 def _explained(path: Path) -> Iterator[None]:
     """Nothing is done that cannot be written down first."""
     try:
@@ -68,7 +89,7 @@ def dead_runs() -> list[str]:
 
 def undo_dead_runs() -> list[str]:
     """Remove what dead runs left; returns a line a thing. Needs `machine_lock`."""
-    return [line for run_id in dead_runs() for line in undo(run_id)]
+    return [line for run_id in dead_runs() for line in undo(run_id)] + _remove_half_compiled()
 
 
 def undo(run_id: str) -> list[str]:
@@ -92,6 +113,8 @@ def undo(run_id: str) -> list[str]:
             removed += _restore(Path(entry["path"]), entry["value"])
         elif entry["kind"] == "cgroup":
             removed += [f"control group {path}" for path in _remove_cgroups(entry["name"])]
+        elif entry["kind"] == "path":
+            removed += _remove(Path(entry["path"]))
     if (paths.STATE / run_id).exists():
         shutil.rmtree(paths.STATE / run_id)
         removed.append(f"folder {paths.STATE / run_id}")
@@ -121,6 +144,27 @@ def _restore(setting: Path, value: str) -> list[str]:
         return []
     setting.write_text(value)
     return [f"value of {setting}, {value} as before"]
+
+
+def _remove_half_compiled() -> list[str]:
+    """Who compiles has no lock, and so no journal: but its number is in the name."""
+    return [
+        line
+        for path in sorted(paths.CACHE.glob("*.partial"))
+        if (found := COMPILING.search(path.name)) and start_time(int(found[1])) is None
+        for line in _remove(path)
+    ]
+
+
+def _remove(path: Path) -> list[str]:
+    """Remove a folder or a file, where there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+        return [f"folder {path}"]
+    if path.is_symlink() or path.exists():
+        path.unlink()
+        return [f"file {path}"]
+    return []
 
 
 def _remove_cgroups(name: str) -> list[str]:

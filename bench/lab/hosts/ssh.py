@@ -8,13 +8,13 @@ user has no shell, is as good as any (docs/decisions/0026).
 import contextlib
 import os
 import secrets
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
+from bench.lab.hosts.journal import noted
 from bench.lab.hosts.waiting import wait_until
 
 CONNECT_S = 10
@@ -24,6 +24,8 @@ REACH_S = 60.0
 ALIVE_S, ALIVE_COUNT = 5, 3
 """A connection that is silent for so long, so many times, has ended: ssh asks, and sshd must answer."""
 CONTROL_S = 15.0
+TEMPORARY = Path("/tmp")  # noqa: S108 - what is made there has a name that nobody can guess.
+"""Not TMPDIR, nor the journals' folder: a socket's path has 107 characters."""
 OPTIONS = {
     "BatchMode": "yes",
     "ConnectTimeout": f"{CONNECT_S}",
@@ -101,8 +103,9 @@ class Connection:
 @contextlib.contextmanager
 def connect(name: str, words: Sequence[str]) -> Iterator[Connection]:
     """Log in to a host once. Raises HostUnreachable, with ssh's own reason."""
-    with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as temporary:
-        folder = Path(temporary)
+    folder = TEMPORARY / f"bench-{secrets.token_hex(8)}"
+    with noted(folder):
+        folder.mkdir(mode=0o700)
         log = folder / "ssh.log"
         options = [word for key, value in OPTIONS.items() for word in ("-o", f"{key}={value}")]
         argv = ["ssh", "-M", "-N", "-S", str(folder / "master"), *options, *words]

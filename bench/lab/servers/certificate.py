@@ -1,11 +1,10 @@
 """A certificate for one run's service, made by openssl: nobody else trusts it, and it ends with the run."""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
+from bench.lab.servers.debian_root import building_folder
 
 DAYS = "7"
 """Longer than any run; a run that goes on makes another."""
@@ -24,8 +23,8 @@ def make_certificate(server_name: str) -> Certificate:
 
     Raises EnvironmentLacks where openssl cannot.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-tls-") as folder:
-        certificate, key = Path(folder) / "certificate.pem", Path(folder) / "key.pem"
+    with building_folder() as folder:
+        certificate, key = folder / "certificate.pem", folder / "key.pem"
         try:
             command.run(
                 [

@@ -13,7 +13,8 @@ PATH=${PATH#*:}
 scheduler=scheduler
 if grep -q '^version = 2' "$2"; then scheduler='"io.containerd.gc.v1.scheduler"'; fi
 printf '[plugins.%s]\\n  pause_threshold = 0.0\\n' "$scheduler" >> "$2"
-exec containerd "$@"
+# It writes its stacks there when dockerd finds that it is stuck.
+TMPDIR=${2%/*} exec containerd "$@"
 """
 """Without a threshold it looks once a second. dockerd has no option for it."""
 

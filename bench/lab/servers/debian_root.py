@@ -4,6 +4,7 @@ A build has namespaces of its own and dies with its controller, whose journal's 
 the next run, or `bench clean`, removes it.
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 from bench import paths
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
+from bench.lab.hosts.journal import noted
 from bench.lab.hosts.packages import how_to_install
 
 BUILD_TIMEOUT_S = 900.0
@@ -38,8 +40,8 @@ def building_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def make_archive(doing: str, options: Sequence[str], archive: Path) -> None:
-    """Run `mmdebstrap options archive` and put the result at `archive`, whole or not at all.
+def make_archive(doing: str, options: Sequence[str], archive: Path) -> str:
+    """Run `mmdebstrap options archive` and put the result at `archive`, whole or not at all; its SHA-256.
 
     Raises EnvironmentLacks, `doing` that, with the errors of mmdebstrap.
     """
@@ -80,6 +82,10 @@ def make_archive(doing: str, options: Sequence[str], archive: Path) -> None:
                 "Check that this machine's package mirror answers, and that there is room in"
                 f" {paths.STATE} and {archive.parent}.",
             )
-        partial = archive.with_name(f".{archive.name}.partial")
-        shutil.move(made, partial)
-        partial.replace(archive)
+        with made.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        partial = archive.with_name(f"{archive.name}.partial")
+        with noted(partial):
+            shutil.move(made, partial)
+            partial.replace(archive)
+        return digest

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts import command
+from bench.lab.hosts.journal import noted
 from bench.lab.servers.debian_root import BUILD_TIMEOUT_S, NOT_CURRENT, make_archive
 from bench.lab.servers.image import BASE_OPTIONS
 from bench.paths import CACHE
@@ -84,11 +85,10 @@ def provide_engine_root(suite: str, also: Iterable[str] = ()) -> EngineRoot:
     digest = root.with_suffix(".sha256")
     if not digest.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        archive = _make_archive(suite, options, root.with_suffix(".tar"))
-        _unpack(archive, root)
-        with archive.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        archive.unlink()
+        archive = root.with_suffix(".tar")
+        with noted(archive):
+            sha256 = _make_archive(suite, options, archive)
+            _unpack(archive, root)
         # Last, so that its presence says that the root is whole.
         digest.write_text(sha256)
     return EngineRoot(suite, root, digest.read_text(), _dockerd_version(root))
@@ -116,9 +116,11 @@ def argv_in_root(root: EngineRoot, shared: str, argv: Sequence[str]) -> list[str
     return ["unshare", "--mount", "sh", "-c", ENTER, "engine-root", str(root.path), shared, *argv]
 
 
-def _make_archive(suite: str, options: Sequence[str], archive: Path) -> Path:
+def _make_archive(suite: str, options: Sequence[str], archive: Path) -> str:
     try:
-        make_archive(f"Making a root file system with the Docker Engine of Debian {suite}", options, archive)
+        return make_archive(
+            f"Making a root file system with the Docker Engine of Debian {suite}", options, archive
+        )
     except EnvironmentLacks as fault:
         raise EnvironmentLacks(
             fault.doing,
@@ -126,7 +128,6 @@ def _make_archive(suite: str, options: Sequence[str], archive: Path) -> Path:
             f"This machine's package mirror must serve {suite}, signed with a key of /etc/apt/trusted.gpg.d"
             " (package debian-archive-keyring).",
         ) from fault
-    return archive
 
 
 def _unpack(archive: Path, root: Path) -> None:
@@ -134,13 +135,25 @@ def _unpack(archive: Path, root: Path) -> None:
     for folder in (partial, root):  # Of an attempt that was killed.
         if folder.exists():
             shutil.rmtree(folder)
-    partial.mkdir()
-    # Devices are the machine's own.
-    command.run(
-        ["tar", "-x", "--numeric-owner", "--exclude=./dev/*", f"--file={archive}", f"--directory={partial}"],
-        timeout_s=BUILD_TIMEOUT_S,
-    )
-    partial.replace(root)
+    argv = [
+        "tar",
+        "-x",
+        "--numeric-owner",
+        "--exclude=./dev/*",
+        f"--file={archive}",
+        f"--directory={partial}",
+    ]
+    with noted(partial):
+        partial.mkdir()
+        try:
+            command.run(argv, timeout_s=BUILD_TIMEOUT_S)  # Devices are the machine's own.
+        except command.CommandFailed as fault:
+            # On a full disk a line a file, the first of them cut; the last says that there were some.
+            said = fault.seen.splitlines()[-2:][0]
+            raise EnvironmentLacks(
+                f"Unpacking {root.name}", said, f"Check that there is room in {root.parent}."
+            ) from fault
+        partial.replace(root)
 
 
 def _dockerd_version(root: Path) -> str:

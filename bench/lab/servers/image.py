@@ -22,6 +22,7 @@ from docker.models.images import Image as DockerImage
 
 from bench.errors import EnvironmentLacks
 from bench.lab.hosts.compiler import compile_once
+from bench.lab.hosts.journal import noted
 from bench.lab.servers.debian_root import NOT_CURRENT, building_folder, make_archive
 from bench.lab.servers.environment import (
     BENCH,
@@ -192,9 +193,8 @@ def _provide_base(suite: str, packages: Sequence[str] = BASE_PACKAGES, *more: st
     options = [*BASE_OPTIONS, FORGET, *NOT_CURRENT.get(suite, ()), *more]
     base = CACHE / f"base-{_key(suite, platform.machine(), *packages, *options)}.tar"
     if not base.with_suffix(".sha256").exists():
-        make_archive("Making the image's base", [*options, f"--include={','.join(packages)}", suite], base)
-        with base.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        included = f"--include={','.join(packages)}"
+        digest = make_archive("Making the image's base", [*options, included, suite], base)
         # Last, so that its presence says that the base is whole.
         base.with_suffix(".sha256").write_text(digest)
     return base
@@ -255,10 +255,13 @@ def _build(client: docker.DockerClient, base: Path, context: Path, tag: str, arc
 def save_image(image: DockerImage, archive: Path, *, named: bool = True) -> None:
     """Write `image` to `archive`, whole or not at all, as `docker save` does: `named`, with its tags."""
     partial = archive.with_name(f"{archive.name}.partial")
-    with gzip.open(partial, "wb", GZIP_LEVEL) if archive.suffix == ".gz" else partial.open("wb") as stream:
-        for chunk in image.save(named=named):
-            stream.write(chunk)
-    partial.replace(archive)
+    with noted(partial):
+        with (
+            gzip.open(partial, "wb", GZIP_LEVEL) if archive.suffix == ".gz" else partial.open("wb") as stream
+        ):
+            for chunk in image.save(named=named):
+                stream.write(chunk)
+        partial.replace(archive)
 
 
 def load_archive(client: docker.DockerClient, archive: Path) -> str:

@@ -19,6 +19,7 @@ from docker.models.images import Image as DockerImage
 from requests.exceptions import RequestException
 
 from bench.errors import EnvironmentLacks, InputError
+from bench.lab.hosts.journal import noted
 from bench.lab.servers.docker_client import connect
 from bench.lab.servers.environment import digest_of_tree
 from bench.lab.servers.image import Image, load_archive, save_image
@@ -211,11 +212,12 @@ def _take_archive(given: Path) -> Path:
     if not archive.exists():
         _require_room(doing, given.stat().st_size)
         partial = archive.with_name(f"{archive.name}.partial")
-        if found.is_oci:
-            with_manifest(given, found, f"bench-service:{key}", partial)
-        else:
-            shutil.copyfile(given, partial)
-        partial.replace(archive)
+        with noted(partial):
+            if found.is_oci:
+                with_manifest(given, found, f"bench-service:{key}", partial)
+            else:
+                shutil.copyfile(given, partial)
+            partial.replace(archive)
     return archive
 
 
