@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := docker.io openssh-client openssl tini iptables iproute2 util-linux mount tcpdump mmdebstrap ethtool curl wrk dnsmasq-base gcc libc6-dev rootlesskit slirp4netns passt uidmap
-TEST_PACKAGES := chromium openssh-server
+TEST_PACKAGES := chromium openssh-server tshark
 
 # Files of tests beside each other, a core each. The lab's are not among them: a machine has one.
 PYTEST_BESIDE := $(BIN)/pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile --shuffle=new
