@@ -45,9 +45,10 @@ def share_of_look(count: int) -> float:
     """Of the level that a history may spend, the share of the look after its run number `count`.
 
     A history is read again after every run, and what was shown once was shown: so no look may spend all.
-    Looks go together, and more so the longer a history is: see docs/decisions/0014.
+    Looks go together, and more so the longer a history is: see docs/decisions/0014. One of no usable run is
+    looked at as one of a single run: neither shows anything.
     """
-    return min(1.0, FIRST_SHARE / sqrt(count))
+    return min(1.0, FIRST_SHARE / sqrt(max(count, 1)))
 
 
 def fewest_runs(alpha: float, *, looked: bool = False) -> int:

@@ -21,6 +21,7 @@ from bench.statistics.change_points import ChangePoint, fewest_runs, find_change
 from .conftest import HOST, make_run, make_scenario
 
 P50, P99, THROUGHPUT = PERFORMANCE
+NOTHING = {"word": Word.INVALID, "ratio": None, "ci95": None, "difference": None}
 KERNELS = {"cpu": "A CPU", "usable_cores": "2", "kernel": "6.1"}
 
 
@@ -150,6 +151,17 @@ def test_an_invalid_answer_is_listed_and_takes_no_part() -> None:
     assert (len(line.points), len(line.usable), line.turns) == (10, 9, ())
     [table] = tabulate_lines([line])
     assert table.rows[0][2] == "9 and 1 INVALID"
+
+
+def test_a_line_of_nothing_but_invalid_answers_is_told_and_has_no_change_point() -> None:
+    lines = trace_lines([(day(0, 1.1)[0], [compare_arm(1.1).model_copy(update=NOTHING)])])
+    line = one(lines)
+    assert (len(line.points), len(line.usable), line.turns) == (1, 0, ())
+    [table] = tabulate_lines(lines)
+    assert "1 INVALID" in table.rows[0][2]
+    assert describe_turns(lines) == []
+    assert "run-00" in render_page(lines)
+    assert "run-00" in write_csv(lines)
 
 
 def test_the_lines_of_a_scenario_share_the_chance_of_a_false_change_point() -> None:
