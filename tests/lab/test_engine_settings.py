@@ -1,8 +1,11 @@
 """Engines that are set otherwise, each on a Docker host of its own."""
 
+from pathlib import Path
+
 import pytest
 
 from bench.lab.hosts import journal, lab, lock, machine
+from bench.lab.hosts.namespaces import HostPlan, namespace_host
 from bench.lab.servers import engine, image
 from bench.lab.servers.server import serve
 from bench.lab.servers.site import Provided, Site
@@ -10,8 +13,9 @@ from bench.scenario.engine_source import OWN_ENGINE
 from bench.scenario.model import Arm
 from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.model import Mode
-from bench.scenario.placement import DockerHost
+from bench.scenario.placement import DOCKER1, DockerHost
 from bench.scenario.service import APACHE
+from tests.lab.conftest import wait_until
 from tests.lab.world import snapshot
 
 BRIDGE = Arm(name="bridge", mode=Mode.BRIDGE)
@@ -55,3 +59,19 @@ def test_an_engine_has_the_proxies_the_firewall_and_the_mtu_that_were_asked_for(
     assert any(map(has_mapping, saved.values()))
     assert bool(proxies) is place.options.get("userland-proxy", True)
     assert int(link) == place.options.get("mtu", 1500)
+
+
+def test_the_stacks_of_a_containerd_that_dockerd_takes_for_stuck_go_with_the_run() -> None:
+    with lock.machine_lock("test_engine_settings"):
+        before = snapshot()
+        notes = journal.Journal("test-engine-settings")
+        try:
+            with (
+                namespace_host(HostPlan("docker1", (), "0"), notes) as host,
+                engine.engine(host, notes, DOCKER1),
+            ):
+                host.run(["sh", "-c", "kill -USR1 $(pidof containerd)"])  # As dockerd does then.
+                wait_until(lambda: any(Path(host.scratch).rglob("containerd.*.stacks.log")), "its stacks")
+        finally:
+            journal.undo(notes.run_id)
+        assert snapshot() == before
