@@ -174,7 +174,10 @@ def _read_parquet(
         missing = [name for name in columns or () if name not in parquet.schema_arrow.names]
         if set(missing) - set(may_lack):
             raise _refuse(path, f"it lacks {', '.join(missing)}")
-        table = parquet.read(columns=columns and [name for name in columns if name not in missing])
+        # Of one thread: one of Arrow's that lets go of `content` while Python ends takes the process with it.
+        table = parquet.read(
+            columns=columns and [name for name in columns if name not in missing], use_threads=False
+        )
     except (OSError, ValueError, MemoryError, pa.ArrowException) as fault:
         said = describe_fault(fault) if isinstance(fault, OSError) else str(fault)
         raise _refuse(path, said.split("\n")[0] or "it is no Parquet file") from fault

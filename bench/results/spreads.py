@@ -95,7 +95,7 @@ def _read_rounds(folder: Path, record: SlotRecord, slots: int) -> dict[int, floa
         record.slot.directory,
         ["sent_ns", "done_ns", "outcome", "cell"],
         record.sealed.get(columns.REQUESTS_FILE),
-    ).to_pandas()
+    ).to_pandas(use_threads=False)
     counted = table[(table["cell"] >= 0) & (table["outcome"] == "ok")]
     p50s_ns = (counted["done_ns"] - counted["sent_ns"]).groupby(counted["cell"]).median()
     # A round is an order of all of the set's slots, and the same backwards.
