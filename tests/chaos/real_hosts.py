@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bench import paths
@@ -155,11 +156,16 @@ class Outcome:
     seconds: float = 0.0
 
 
+def _list_desk(living: Machines) -> set[Path]:
+    """Folders where a run keeps what it must not leave."""
+    return {path for top in ("/tmp", str(paths.STATE)) for path in living.path(top).glob("*/")}
+
+
 def strike(desk: Desk, case: Case, slot: int) -> Outcome:
     """Strike a run after its `slot`-th, look at what is left, and resume it."""
     living, begun = desk.machines, time.monotonic()
     desk.forget("struck")
-    before = living.look()
+    before, lay_there = living.look(), _list_desk(living)
     scenario, hosts = desk.write_scenario(BLOCKS), desk.write_hosts("docker1", "load1")
     argv = ["bench", "run", scenario, "--hosts", hosts, "--results", f"{desk.home}/struck"]
     running = living.start(argv)
@@ -193,8 +199,7 @@ def strike(desk: Desk, case: Case, slot: int) -> Outcome:
             f"{len(record['slots'])} slots of {len(planned)}, not those of the plan in its order"
         )
     found.faults += left()
-    for top in ("/tmp", str(paths.STATE)):
-        found.faults += [f"left at the desk: {path}" for path in living.path(top).glob("*/")]
+    found.faults += [f"left at the desk: {path}" for path in _list_desk(living) - lay_there]
     found.seconds = time.monotonic() - begun
     return found
 

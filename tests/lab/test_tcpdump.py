@@ -51,6 +51,26 @@ def test_a_tcpdump_that_is_held_up_is_waited_for_until_it_was_given_all(running:
     assert (seen.received, seen.captured, seen.missing) == (200, 200, 0)
 
 
+def test_what_comes_after_the_load_is_not_waited_for_and_is_no_loss(running: Capture) -> None:
+    ended = threading.Event()
+
+    def go_on() -> None:
+        while not ended.is_set():
+            _connect(running, 10)
+
+    _connect(running, 100)
+    later = threading.Thread(target=go_on)
+    later.start()
+    try:
+        [seen] = running.end()
+    finally:
+        ended.set()
+        later.join()
+
+    assert seen.received >= 200
+    assert seen.missing == 0
+
+
 def test_a_packet_for_which_the_kernel_had_no_room_is_counted_once(
     host: NamespaceHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:

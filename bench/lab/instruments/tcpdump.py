@@ -34,7 +34,8 @@ READY_S = 5.0
 HANDED_OVER_S = 10.0
 """The kernel hands packets to tcpdump by the block: one that is not full, after the second (libpcap's
 time-out) that tcpdump asks for, and when a core has time for it. What lies there when tcpdump is ended is
-lost. So it is asked what it was given and what the kernel kept, until they agree.
+lost. So it is asked until it was given all that the kernel had kept when it was first asked; what comes
+later, as a connection's last word, is of no request.
 """
 ASK_S = 0.1
 END_S = 10.0
@@ -45,12 +46,11 @@ STAMP_BEFORE_QUEUE = Path("/proc/sys/net/core/netdev_tstamp_prequeue")
 """Whether a received packet is stamped before it waits in a core's queue, or after (the kernel's
 Documentation/admin-guide/sysctl/net.rst). One setting for the whole machine; it alters no packet's way.
 """
-_COUNTS = re.compile(r"^([0-9]+) packets? captured\n([0-9]+) packets? received by filter$", re.MULTILINE)
-"""At its end. libpcap counts what the kernel had no room for as received, on Linux (pcap_stats(3))."""
-_COUNTS_SO_FAR = re.compile(
+_COUNTS = re.compile(
     r"([0-9]+) packets? captured, ([0-9]+) packets? received by filter, ([0-9]+) packets? dropped by kernel"
 )
-"""When it is sent SIGUSR1."""
+"""What tcpdump says when it is sent SIGUSR1. libpcap counts what the kernel had no room for as received, on
+Linux (pcap_stats(3))."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Captured:
     place: TapPlace
     file: Path
     received: int
-    """Packets that passed the filter, by the kernel's count."""
+    """Packets that passed the filter before the end, by the kernel's count."""
     captured: int
     """Of them, those that tcpdump was given."""
 
@@ -213,30 +213,40 @@ class Capture:
     programs: list[Program]
 
     def end(self) -> list[Captured]:
-        """End every tcpdump when it has been given all; what each wrote and counted."""
-        for place, program in zip(self.places, self.programs, strict=True):
-            waiting.wait_until(lambda: _was_given_all(place, program), HANDED_OVER_S, ASK_S)  # noqa: B023
-            program.signal("INT")
-        return [_account(place, program) for place, program in zip(self.places, self.programs, strict=True)]
+        """End every tcpdump when it has been given all that came until now; what each wrote and counted."""
+        return [_end(place, program) for place, program in zip(self.places, self.programs, strict=True)]
 
 
-def _was_given_all(place: TapPlace, program: Program) -> bool:
-    """By its last answer; it is asked again."""
-    answers = _COUNTS_SO_FAR.findall(program.words())
-    program.signal("USR1")
-    if not answers:
-        return False
-    captured, received, dropped = map(int, answers[-1])
-    return captured == (received - dropped) // _times_shown(place)
+@dataclass
+class _Account:
+    """Of one tcpdump, by its own answers."""
+
+    place: TapPlace
+    received: int | None = None
+    """When it was first asked."""
+    kept: int = 0
+    """Of them, those for which the kernel had room."""
+    captured: int = 0
+
+    def was_given_all(self, program: Program) -> bool:
+        """By its last answer; it is asked again."""
+        if answers := _COUNTS.findall(program.words()):
+            self.captured, received, dropped = map(int, answers[-1])
+            if self.received is None:
+                times_shown = _times_shown(self.place)
+                self.received, self.kept = received // times_shown, (received - dropped) // times_shown
+        program.signal("USR1")
+        return self.received is not None and self.captured >= self.kept
 
 
-def _account(place: TapPlace, program: Program) -> Captured:
-    ended = program.ends(END_S)
-    counts = _COUNTS.search(program.words())
-    if not ended or not counts:
+def _end(place: TapPlace, program: Program) -> Captured:
+    account = _Account(place)
+    waiting.wait_until(lambda: account.was_given_all(program), HANDED_OVER_S, ASK_S)
+    program.signal("INT")
+    if not program.ends(END_S) or account.received is None:
         raise _failure(place, program)
-    captured, received = map(int, counts.groups())
-    return Captured(place, place.on.get(place.file), received // _times_shown(place), captured)
+    captured = min(account.captured, account.kept)  # Some may have come since.
+    return Captured(place, place.on.get(place.file), account.received, captured)
 
 
 def _times_shown(place: TapPlace) -> int:
