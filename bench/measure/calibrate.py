@@ -180,8 +180,8 @@ def _beyond_wire_us(folder: Path, slot_directory: str) -> NDArray[np.float64]:
     """Of each request: done minus sent, less its time between the packets at the client's interface; and
     done minus sent, whole. A row each.
     """
-    requests = columns.read_requests(folder, slot_directory).to_pandas(use_threads=False)
-    hops = columns.read_hops(folder, slot_directory).to_pandas(use_threads=False).set_index("id")
+    requests = columns.to_frame(columns.read_requests(folder, slot_directory))
+    hops = columns.to_frame(columns.read_hops(folder, slot_directory)).set_index("id")
     service_ns = (requests["done_ns"] - requests["sent_ns"]).set_axis(
         number_requests(requests[["intended_ns"]].to_records(index=False))
     )

@@ -61,7 +61,7 @@ def _read_slot(run: "Run", record: "SlotRecord") -> dict[int, np.ndarray]:
     begun = run.conditions[record.slot.condition].load.begin_column
     wanted = [begun, "done_ns", "outcome", COLUMN, *(["cell"] if record.turns else [])]
     sealed = run.sum_of(record, columns.REQUESTS_FILE)
-    frame = columns.read_requests(*place, wanted, sealed).to_pandas(use_threads=False)
+    frame = columns.to_frame(columns.read_requests(*place, wanted, sealed))
     inside = frame[begun].between(record.window_start_ns, record.window_end_ns, inclusive="left")
     counted = inside & (frame["outcome"] == "ok")
     if record.turns:

@@ -4,6 +4,7 @@ import io
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,9 @@ from bench.results.files import RUN_FILE, describe_fault, make_subfolder, write_
 from bench.results.sums import NotAsWritten, digest
 from bench.slots.requests import NO_CONNECTION, RECORD_DTYPE, TURN_DTYPE, Outcome
 from bench.wire.pcap import FILE_HEADER_BYTES, read_records
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REQUESTS_FILE, HOPS_FILE, TURNS_FILE = "requests.parquet", "hops.parquet", "turns.parquet"
 REQUEST_COLUMNS = tuple(name for name in RECORD_DTYPE.names or () if name != "request")
@@ -162,6 +166,12 @@ def read_turns(folder: Path, slot_directory: str, sealed: str | None = None) -> 
     return turns
 
 
+def to_frame(table: pa.Table) -> "pd.DataFrame":
+    """A table that was read, as pandas has it."""
+    frame: pd.DataFrame = table.to_pandas(use_threads=False)
+    return frame
+
+
 def _read_parquet(
     path: Path, columns: Sequence[str] | None, sealed: str | None, may_lack: Sequence[str] = ()
 ) -> pa.Table:
@@ -174,7 +184,8 @@ def _read_parquet(
         missing = [name for name in columns or () if name not in parquet.schema_arrow.names]
         if set(missing) - set(may_lack):
             raise _refuse(path, f"it lacks {', '.join(missing)}")
-        # Of one thread: one of Arrow's that lets go of `content` while Python ends takes the process with it.
+        # Of one thread, as `to_frame`: one of Arrow's that lets go of Python's memory while Python ends takes
+        # the process with it.
         table = parquet.read(
             columns=columns and [name for name in columns if name not in missing], use_threads=False
         )

@@ -90,14 +90,11 @@ def _describe(
 
 def _read_rounds(folder: Path, record: SlotRecord, slots: int) -> dict[int, float]:
     """Round of the set, of so many slots -> mean logarithm of the p50s of the slot's cells in it."""
-    table = columns.read_requests(
-        folder,
-        record.slot.directory,
-        ["sent_ns", "done_ns", "outcome", "cell"],
-        record.sealed.get(columns.REQUESTS_FILE),
-    ).to_pandas(use_threads=False)
+    wanted = ["sent_ns", "done_ns", "outcome", "cell"]
+    sealed = record.sealed.get(columns.REQUESTS_FILE)
+    table = columns.to_frame(columns.read_requests(folder, record.slot.directory, wanted, sealed))
     counted = table[(table["cell"] >= 0) & (table["outcome"] == "ok")]
     p50s_ns = (counted["done_ns"] - counted["sent_ns"]).groupby(counted["cell"]).median()
     # A round is an order of all of the set's slots, and the same backwards.
-    logs = np.log(p50s_ns).groupby(p50s_ns.index // (2 * slots)).mean()
-    return {int(number): float(value) for number, value in logs.items()}
+    logs = p50s_ns.transform(np.log).groupby(p50s_ns.index // (2 * slots)).mean()
+    return dict(zip(logs.index.tolist(), logs.tolist(), strict=True))

@@ -37,10 +37,7 @@ def read_hops(run: "Run", slot: int) -> pd.DataFrame:
     capture = _capture(run, record)
     wanted = ["id", *tap_columns([tap.name for tap in capture.taps])]
     sealed = run.sum_of(record, columns.HOPS_FILE)
-    frame: pd.DataFrame = columns.read_hops(run.path, record.slot.directory, wanted, sealed).to_pandas(
-        use_threads=False
-    )
-    return frame
+    return columns.to_frame(columns.read_hops(run.path, record.slot.directory, wanted, sealed))
 
 
 def find_anatomy(run: "Run") -> Anatomy:

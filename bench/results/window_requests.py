@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def read_requests(run: "Run", slot: int, *, warm_up: bool) -> pd.DataFrame:
     """As `Run.requests`."""
     record = run.slot_record(slot)
-    frame: pd.DataFrame = _read(run, record).to_pandas(use_threads=False)
+    frame = columns.to_frame(_read(run, record))
     load = run.conditions[record.slot.condition].load
     for name, begun in (("response_us", "intended_ns"), ("service_us", "sent_ns")):
         frame[name] = ((frame["done_ns"] - frame[begun]) / 1e3).where(frame["done_ns"] > 0)
@@ -37,7 +37,7 @@ def read_latencies_us(run: "Run", slot: int, *, service: bool) -> np.ndarray:
     begun = run.conditions[record.slot.condition].load.begin_column
     sent = "sent_ns" if service else begun
     wanted = list(dict.fromkeys((begun, sent, "done_ns", "outcome")))
-    frame: pd.DataFrame = _read(run, record, wanted).to_pandas(use_threads=False)
+    frame = columns.to_frame(_read(run, record, wanted))
     begun_ns = frame[begun].to_numpy()
     inside = (begun_ns >= record.window_start_ns) & (begun_ns < record.window_end_ns)
     if record.turns:

@@ -139,14 +139,14 @@ def _unpack(archive: Path, root: Path) -> None:
         "tar",
         "-x",
         "--numeric-owner",
-        "--exclude=./dev/*",
+        "--exclude=./dev/*",  # Devices are the machine's own.
         f"--file={archive}",
         f"--directory={partial}",
     ]
     with noted(partial):
         partial.mkdir()
         try:
-            command.run(argv, timeout_s=BUILD_TIMEOUT_S)  # Devices are the machine's own.
+            command.run(argv, timeout_s=BUILD_TIMEOUT_S)
         except command.CommandFailed as fault:
             # On a full disk a line a file, the first of them cut; the last says that there were some.
             said = fault.seen.splitlines()[-2:][0]
