@@ -2,6 +2,7 @@
 
 import fcntl
 import random
+import select
 import socket
 import termios
 import threading
@@ -123,9 +124,14 @@ class Actor:
         self.round: int | None = None
         """All requests get the act of this round; None: one after another."""
         self._done = self._silent = 0
+        self._over = threading.Event()
         self._number += 1
         self._path = f"/{self._number}"
         return self._path
+
+    def end(self) -> None:
+        """Let go of the connections of that script that are held."""
+        self._over.set()
 
     @property
     def has_ended(self) -> bool:
@@ -138,7 +144,7 @@ class Actor:
             head, begun = read_head(connection)
             if not head:
                 return
-            script, target = self._script, head.split(b" ", 2)[1].decode()
+            script, over, target = self._script, self._over, head.split(b" ", 2)[1].decode()
             if target.partition("?")[0] != self._path:
                 return
             act = self._next(target)
@@ -152,13 +158,16 @@ class Actor:
                 return
             try:
                 _carry_out(connection, act := act.answer_to(head, fresh="fresh" in script.kind))
+                if act.ending == "half-close" and not is_early:
+                    _read_to_the_end(connection)
             finally:
                 with self._lock:
                     self._done += script is self._script
-            if act.ending == "keep" and is_early:
-                _read_to_the_end(connection)
-                return
-            if act.ending != "keep":
+            if is_early and act.ending in ("keep", "half-close"):
+                # Nothing more is read: else it is chance whether the client has room to send all of it before
+                # it sees the answer, and keeps the connection.
+                over.wait(PATIENCE_S)
+            if is_early or act.ending != "keep":
                 return
 
     def _next(self, target: str) -> Act | None:
@@ -178,12 +187,12 @@ def _carry_out(connection: socket.socket, act: Act) -> None:
         if index:
             time.sleep(BETWEEN_PARTS_S)
         connection.sendall(part)
-    if act.ending == "reset":
+    if act.ending in ("close", "reset"):
         _wait_until_taken(connection)
+    if act.ending == "reset":
         reset(connection)
     if act.ending == "half-close":
         connection.shutdown(socket.SHUT_WR)
-        _read_to_the_end(connection)
 
 
 def _read_to_the_end(connection: socket.socket) -> None:
@@ -192,9 +201,12 @@ def _read_to_the_end(connection: socket.socket) -> None:
 
 
 def _wait_until_taken(connection: socket.socket) -> None:
-    """A reset throws away what was sent and is not acknowledged."""
-    give_up_ns = after(PATIENCE_S)
+    """A reset throws away what was sent and is not acknowledged; so does a close before all was read."""
+    give_up_ns, gone = after(PATIENCE_S), select.poll()
+    gone.register(connection, 0)
     while any(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4))) and time.monotonic_ns() < give_up_ns:
+        if gone.poll(0):
+            return
         time.sleep(0.0001)
 
 
@@ -249,6 +261,7 @@ def play(script: Script, actor: Actor, port: int, factories: dict[Kind, Factory]
             _drain_until_silent(actor, loop)
     finally:
         loop.close()
+        actor.end()
     records = log.records()
     if "arrivals" in script.kind:
         assert sorted(records["intended_ns"].tolist()) == arrivals.tolist() or script.kind == "fresh arrivals"
