@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.errors import InputError
-from bench.results.files import RUN_FILE, describe_fault, make_subfolder, write_atomically
+from bench.results.files import RUN_FILE, describe_fault, make_subfolder, read_stored, write_atomically
 from bench.results.sums import NotAsWritten, digest
 from bench.slots.requests import NO_CONNECTION, RECORD_DTYPE, TURN_DTYPE, Outcome
 from bench.wire.pcap import FILE_HEADER_BYTES, read_records
@@ -177,7 +177,7 @@ def _read_parquet(
 ) -> pa.Table:
     try:
         # Whole and once, so that what is held against the sum is what is decoded.
-        content = path.read_bytes()
+        content = read_stored(path)
         if sealed and digest(content) != sealed:
             warnings.warn(NotAsWritten(f"{path} is not as it was written."), stacklevel=4)
         parquet = pq.ParquetFile(pa.BufferReader(content))

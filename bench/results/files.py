@@ -1,10 +1,12 @@
 """Files of a run: made and replaced whole; and those that a person asks for, wherever they are to go."""
 
+import errno
 import os
 import secrets
 import stat
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import BufferedReader
 from pathlib import Path
 
 from bench.errors import EnvironmentLacks
@@ -76,6 +78,24 @@ def make_subfolder(folder: Path, name: str) -> Path:
                 "Remove the link.",
             )
     return place
+
+
+def open_stored(path: Path) -> BufferedReader:
+    """Open a file of a stored run to read. Raises OSError, also where a pipe or a device lies in its place.
+
+    Reading those could wait, or last, for ever.
+    """
+    stream = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: SIM115 - its reader closes it.
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+    return stream
+
+
+def read_stored(path: Path) -> bytes:
+    """The content of a file of a stored run. Raises OSError as `open_stored`."""
+    with open_stored(path) as stream:
+        return stream.read()
 
 
 def write_atomically(target: Path, content: bytes) -> None:

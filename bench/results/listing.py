@@ -142,7 +142,7 @@ def _count_engines(_: Path, said: dict[str, Any]) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     """What a JSON file holds. Raises OSError where it cannot be read, one of FAULTS where it is no object."""
-    said = json.loads(path.read_text())
+    said = json.loads(files.read_stored(path).decode())
     if not isinstance(said, dict):
         raise TypeError(path)
     return said

@@ -7,6 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bench.errors import InputError
+from bench.results.files import read_stored
 from bench.stored import Stored
 
 Record = TypeVar("Record", bound=Stored)
@@ -47,7 +48,7 @@ def read_record(
 def read_text(path: Path, doing: str, advice: str) -> str:
     """The text of the file at `path`. Raises InputError where there is none that can be read."""
     try:
-        return path.read_text()
+        return read_stored(path).decode()
     except OSError as fault:
         raise InputError(doing, f"{path.name}: {fault.strerror}", advice) from fault
     except UnicodeDecodeError as fault:

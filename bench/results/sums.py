@@ -15,6 +15,8 @@ from bench.results.files import (
     SLOTS_FILE,
     SUMS_FILE,
     VERDICT_FILE,
+    open_stored,
+    read_stored,
     write_atomically,
 )
 
@@ -39,14 +41,14 @@ def digest(content: bytes) -> str:
 
 def digest_file(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal digits."""
-    with path.open("rb") as stream:
+    with open_stored(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_sums(folder: Path) -> dict[str, str]:
     """File, relative to `folder` -> its sum. A line that is none is as a line that is not there."""
     try:
-        lines = (folder / SUMS_FILE).read_text(errors="replace").split("\n")
+        lines = read_stored(folder / SUMS_FILE).decode(errors="replace").split("\n")
     except OSError:
         return {}
     return {match[2]: match[1] for line in lines if (match := LINE.fullmatch(line))}

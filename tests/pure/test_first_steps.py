@@ -23,6 +23,8 @@ from .test_findings import make_record, make_walk
 from .test_suite import store_suite
 
 ROOT = Path(__file__).parents[2]
+PATIENCE_S = 120
+"""Nothing here comes near it unless it waits for what never comes."""
 
 
 def bench(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -34,6 +36,7 @@ def bench(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         check=False,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=PATIENCE_S,
     )
 
 
@@ -116,6 +119,24 @@ def test_what_is_damaged_is_listed_as_unreadable_with_a_reason_and_the_others_st
     assert {each.kind: each.status for each in found[:-1]} == dict.fromkeys(FILES.values(), "unreadable")
     for each in found[:-1]:
         assert BAD[text] in each.reason
+
+
+ELSEWHERE = {"a pipe": os.mkfifo, "a device": lambda place: place.symlink_to("/dev/zero")}
+
+
+@pytest.mark.parametrize("what", ELSEWHERE)
+def test_what_is_no_file_in_a_files_place_keeps_no_reader_waiting(tmp_path: Path, what: str) -> None:
+    results = tmp_path / "results"
+    names = ["run.json", "suite.json", "capacity.json", "SHA256SUMS", "slots/000-host/requests.parquet"]
+    runs = [store_one(results, f"{number:04}", Status.COMPLETE) for number in range(len(names))]
+    for run, name in zip(runs, names, strict=True):
+        (run / name).unlink(missing_ok=True)
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        ELSEWHERE[what](run / name)
+
+    assert "unreadable  run.json: it is a pipe or a device, not a file" in bench(tmp_path, "list").stdout
+    for run in runs:
+        assert "Traceback" not in bench(tmp_path, "verify", str(run), "--deep").stderr
 
 
 def test_a_damaged_run_ends_neither_the_list_nor_what_bench_alone_says(tmp_path: Path) -> None:
