@@ -13,7 +13,7 @@ from select import EPOLLIN, EPOLLOUT, epoll  # Fails, as it should, once gevent 
 
 from bench.generator.answer import BUFFER_BYTES, Answer
 from bench.generator.asks import Asked, Mix
-from bench.generator.connecting import CONNECT_S, Destination, connect, connect_many
+from bench.generator.connecting import CONNECT_S, Destination, break_off, connect, connect_many
 from bench.generator.heads import Framing
 from bench.generator.kept_connection import KeptConnection, name_end
 from bench.generator.request_log import RequestLog
@@ -96,6 +96,7 @@ class Connections:
             if connection.sent_ns:
                 end = name_end(time.monotonic_ns(), connection.sent_ns, connection.moved_ns)
                 self._record_failure(connection, end, 0)
+                break_off(connection.socket)
             self._disconnect(connection)
         self._epoll.close()
 

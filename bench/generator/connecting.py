@@ -1,12 +1,17 @@
 """Opens a load's connections: one anew, or thousands before a window begins."""
 
 import socket
+import struct
 import time
 from dataclasses import dataclass
 from errno import EINPROGRESS
 from select import EPOLLOUT, epoll  # Fails, as it should, once gevent has patched the module.
+from typing import TYPE_CHECKING
 
 from bench.generator.protocol import Tls
+
+if TYPE_CHECKING:
+    from bench.generator.tls import TlsSocket
 
 CONNECT_S = 5.0
 OPENING_AT_ONCE = 128
@@ -80,6 +85,14 @@ def begin_connecting(family: int, address: str, port: int) -> socket.socket:
         opening.close()
         raise OSError(failure, f"connecting to {address}")
     return opening
+
+
+def break_off(connection: "socket.socket | TlsSocket") -> None:
+    """Have its close end it at once, by a reset (socket(7), SO_LINGER).
+
+    Else the kernel goes on to send what was not acknowledged, seconds into whatever is measured next.
+    """
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _prepare(made: socket.socket) -> socket.socket:

@@ -15,7 +15,7 @@ from select import EPOLLIN, EPOLLOUT, epoll  # Before gevent patches the module,
 from bench.generator.answer import BUFFER_BYTES, Answer
 from bench.generator.asks import Asked, Mix
 from bench.generator.closed_loop import POLL_S, YIELD_NS
-from bench.generator.connecting import Destination
+from bench.generator.connecting import Destination, break_off
 from bench.generator.heads import Framing
 from bench.generator.kept_connection import name_end
 from bench.generator.looking import count_look
@@ -93,6 +93,7 @@ class FreshConnections:
         for request in list(self._open.values()):
             if not request.is_done:
                 self._record(request, 0, name_end(time.monotonic_ns(), request.sent_ns, request.moved_ns))
+                break_off(request.socket)
             self._end(request)
         self._epoll.close()
 

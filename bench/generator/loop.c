@@ -799,6 +799,12 @@ static enum outcome name_end(const struct connection *c) {
     return now() - (c->moved_ns > c->sent_ns ? c->moved_ns : c->sent_ns) >= STALL_NS ? STALLED : UNFINISHED;
 }
 
+/* Have its close end it at once: else the kernel goes on to send what was not acknowledged, into the next slot. */
+static void break_off(const struct connection *c) {
+    struct linger none = {.l_onoff = 1};
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
 /* Record what was never sent or is in flight as unfinished or stalled, and close every connection; FULL: call
  * again. */
 enum reason finish(struct loop *l) {
@@ -815,8 +821,10 @@ enum reason finish(struct loop *l) {
             return FULL;
         if (c->stage == CLOSED)
             continue;
-        if (c->sent_ns && c->stage != ANSWERED)
+        if (c->sent_ns && c->stage != ANSWERED) {
             write_failure(l, c, 0, name_end(c));
+            break_off(c);
+        }
         disconnect(c);
     }
     return DONE;

@@ -58,6 +58,10 @@ class TlsSocket:
         """Its descriptor."""
         return self._socket.fileno()
 
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        """Set an option of the plain socket."""
+        self._socket.setsockopt(level, option, value)
+
     def close(self) -> None:
         """End it, as a client does that has all that it wanted: without a last word."""
         self._socket.close()

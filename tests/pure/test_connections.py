@@ -417,15 +417,21 @@ def test_a_server_that_went_away_ends_the_window_with_one_error_a_connection() -
     assert connections.opened == 3
 
 
-def test_a_request_that_is_never_answered_is_recorded_as_unfinished() -> None:
+def test_a_request_that_is_never_answered_is_recorded_as_unfinished_and_its_connection_is_reset() -> None:
+    resets: list[int] = []
+
     def handle(connection: socket.socket, number: int) -> None:
-        while read_request(connection):
-            pass
+        read_request(connection)
+        try:
+            connection.recv(1)
+        except ConnectionResetError:
+            resets.append(number)
 
     with serving(handle) as port:
         records, opened = take_rounds(port, count=2, drain_s=0.05)
 
     assert (outcomes(records), opened) == ([Outcome.UNFINISHED] * 2, 2)
+    assert sorted(resets) == [0, 1]
     assert (records["sent_ns"] >= records["intended_ns"]).all()
     for column in ("first_byte_ns", "done_ns", "bytes", "status"):
         assert records[column].tolist() == [0, 0]

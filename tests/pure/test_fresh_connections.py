@@ -124,10 +124,15 @@ def test_a_server_that_refuses_connections_is_a_counted_error() -> None:
     assert len(records) == connections.opened > 0
 
 
-def test_a_request_that_is_never_answered_is_recorded_as_unfinished() -> None:
-    def silent(connection: socket.socket, _: int) -> None:
+def test_a_request_that_is_never_answered_is_recorded_as_unfinished_and_its_connection_is_reset() -> None:
+    resets: list[int] = []
+
+    def silent(connection: socket.socket, number: int) -> None:
         read_request(connection)
-        connection.recv(1)
+        try:
+            connection.recv(1)
+        except ConnectionResetError:
+            resets.append(number)
 
     log = RequestLog()
     with serving(silent) as port:
@@ -137,6 +142,7 @@ def test_a_request_that_is_never_answered_is_recorded_as_unfinished() -> None:
         connections.close()
 
     assert list(log.records()["outcome"]) == [Outcome.UNFINISHED] * 3
+    assert sorted(resets) == [0, 1, 2]
     assert (log.records()["done_ns"] == 0).all()
 
 
