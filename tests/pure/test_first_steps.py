@@ -13,7 +13,7 @@ import pytest
 from bench import __version__
 from bench.errors import ExitCode
 from bench.records.run import Status
-from bench.results import files, store, sums
+from bench.results import columns, files, store, sums
 from bench.results.listing import describe_age, list_shelf
 
 from .conftest import make_run, make_scenario, store_whole
@@ -127,16 +127,35 @@ ELSEWHERE = {"a pipe": os.mkfifo, "a device": lambda place: place.symlink_to("/d
 @pytest.mark.parametrize("what", ELSEWHERE)
 def test_what_is_no_file_in_a_files_place_keeps_no_reader_waiting(tmp_path: Path, what: str) -> None:
     results = tmp_path / "results"
-    names = ["run.json", "suite.json", "capacity.json", "SHA256SUMS", "slots/000-host/requests.parquet"]
+    names = ["run.json", "suite.json", "capacity.json", "SHA256SUMS"]
     runs = [store_one(results, f"{number:04}", Status.COMPLETE) for number in range(len(names))]
     for run, name in zip(runs, names, strict=True):
         (run / name).unlink(missing_ok=True)
-        (run / name).parent.mkdir(parents=True, exist_ok=True)
         ELSEWHERE[what](run / name)
 
     assert "unreadable  run.json: it is a pipe or a device, not a file" in bench(tmp_path, "list").stdout
     for run in runs:
         assert "Traceback" not in bench(tmp_path, "verify", str(run), "--deep").stderr
+
+
+@pytest.mark.parametrize("what", ELSEWHERE)
+def test_what_is_no_file_in_the_place_of_requests_is_refused(tmp_path: Path, what: str) -> None:
+    ELSEWHERE[what](tmp_path / columns.REQUESTS_FILE)
+    script = (
+        "import pathlib, sys; from bench.results import columns;"
+        " columns.read_requests(pathlib.Path(sys.argv[1]), '.')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=PATIENCE_S,
+    )
+
+    assert "InputError" in done.stderr
+    assert "it is a pipe or a device, not a file" in done.stderr
 
 
 def test_a_damaged_run_ends_neither_the_list_nor_what_bench_alone_says(tmp_path: Path) -> None:
