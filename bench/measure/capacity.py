@@ -11,7 +11,7 @@ from bench.generator.results import LoadResult
 from bench.judgement.capacity.bound import name_workload, plan_comparisons
 from bench.judgement.capacity.knee import Outcome
 from bench.judgement.capacity.record import NULL_SERVER, SCHEMA_VERSION, CapacityRecord, Probe, Step
-from bench.judgement.capacity.search import judge_probe, next_step
+from bench.judgement.capacity.search import judge_probe, judge_slot, next_step
 from bench.lab.hosts import command, machine, requirements
 from bench.lab.hosts.host import parse_cpus
 from bench.lab.hosts.lock import machine_lock
@@ -24,7 +24,7 @@ from bench.measure.slot import measure_slot
 from bench.measure.testbed import Bed
 from bench.measure.witnesses import find_condition, read_wrk, try_second_worker
 from bench.paths import CACHE
-from bench.records.run import SlotRecord, Status
+from bench.records.run import Status
 from bench.results import files, store, sums
 from bench.results.verification import find_capacity_faults
 from bench.scenario.conditions import Condition
@@ -189,7 +189,7 @@ def _probe(bed: Bed, record: CapacityRecord, step: Step, folder: Path) -> Probe:
             raise
         except BenchError as fault:
             return probe.model_copy(update={"reasons": (str(fault),)})
-        changes: dict[str, object] = {
+        changes = {
             **_shares(metrics),
             "generator_busy": result.cpu_share,
             "server_busy": _server_busy(bed, result.core_busy),
@@ -210,18 +210,8 @@ def _probe(bed: Bed, record: CapacityRecord, step: Step, folder: Path) -> Probe:
         arrival_seed=seed,
     )
     measured = store.seal_slot(folder, measure_slot(bed, slot, condition, folder)[0])
-    changes = {
-        **_shares_of_slot(measured),
-        "generator_busy": measured.generator_busy,
-        "server_busy": _server_busy(bed, measured.core_busy),
-        "slot": measured,
-    }
-    return judge_probe(
-        probe.model_copy(update=changes),
-        {gate.name: f"{gate.seen} {gate.detail}".strip() for gate in measured.failed_gates},
-        measured.lateness_p99_us,
-        record.settings,
-    )
+    server_busy = _server_busy(bed, measured.core_busy)
+    return judge_slot(probe.model_copy(update={"server_busy": server_busy}), measured, record.settings)
 
 
 def _shares(metrics: RequestMetrics) -> dict[str, float | None]:
@@ -232,16 +222,6 @@ def _shares(metrics: RequestMetrics) -> dict[str, float | None]:
         "achieved_share": metrics.achieved_share,
         "error_share": (metrics.errors + metrics.unfinished) / metrics.requests,
         "p99_ms": metrics.values[Metric.P99_LATENCY_US] / 1e3,
-    }
-
-
-def _shares_of_slot(slot: SlotRecord) -> dict[str, float | None]:
-    if slot.p99_latency_us is None or not slot.requests:
-        return {}
-    return {
-        "achieved_share": slot.achieved_share,
-        "error_share": (slot.errors + slot.unfinished) / slot.requests,
-        "p99_ms": slot.p99_latency_us / 1e3,
     }
 
 

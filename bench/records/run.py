@@ -132,7 +132,7 @@ class SlotRecord(Stored):
     rules: RulesMet | None = None
     """Firewall rules (IPv4's) that its packets look at; None where they cross no stack of the Docker host, or
     its rules cannot be read."""
-    surroundings: str = ""
+    surroundings: str = Field(default="", pattern=r"^([0-9a-f]{12})?$")
     """Digest of what the server found around it: a key of the run's `surroundings`."""
     capture: CaptureRecord | None = None
     """Of a slot with taps."""

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from bench.errors import InputError
 from bench.judgement.capacity.record import CapacityRecord
+from bench.judgement.capacity.search import judge_slot
 from bench.judgement.verdict import Verdict
 from bench.records.earlier import MEASURED_BY, complete_slot
 from bench.records.run import SLOTS_OF_THEIR_OWN, WHOLE_TAILS, RunRecord, SlotRecord, Status, digest_slot
@@ -27,6 +28,7 @@ from bench.slots.metrics import measure_requests, measure_turns, sum_settled_s
 from bench.slots.requests import RECORD_DTYPE, Outcome
 from bench.slots.stalls import find_stalls
 from bench.slots.starts import measure_starts
+from bench.slots.surroundings import digest
 
 if TYPE_CHECKING:
     from bench.results.run import Run
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 RAW = re.compile(rf"{SLOTS_FOLDER}/[^/]+/((requests|hops|turns)\.parquet|[^/]+\.pcap)")
 TOLERANCE = 1e-9
 """Relative. Another version of numpy may sum in another order, and nothing else may differ."""
+
+
+OF_ITS_SLOT = ("achieved_share", "error_share", "p99_ms", "generator_busy", "outcome")
+"""What a probe of a capacity measurement takes from its slot. Not its reasons: words change with versions."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,9 @@ def find_faults(folder: Path, record: RunRecord) -> Iterator[str]:
     yield from find_changed_files(folder, RUN_FILE, record.slots, ended=ended)
     if record.schema_version >= SLOTS_OF_THEIR_OWN:
         yield from _compare_slots(folder, record.slots, ended=ended)
+    for name, facts in record.surroundings.items():
+        if digest(facts) != name:
+            yield f"what is stored of the surroundings {name:.20} is not as it was written"
 
 
 def find_capacity_faults(folder: Path, record: CapacityRecord) -> Iterator[str]:
@@ -172,10 +181,16 @@ def find_differences(folder: Path, record: RunRecord) -> Iterator[str]:
 
 
 def find_capacity_differences(folder: Path, record: CapacityRecord) -> Iterator[str]:
-    """The same of the probes of a capacity measurement."""
-    for probe in record.probes:
+    """The same of the probes of a capacity measurement, and of what each says of its slot."""
+    for number, probe in enumerate(record.probes):
         if probe.slot:
             yield from compare_slot(folder, probe.slot, record.scenario.load)
+            bare = probe.model_copy(update=dict.fromkeys(OF_ITS_SLOT))
+            again = judge_slot(bare, probe.slot, record.settings)
+            for name in OF_ITS_SLOT:
+                stored, found = getattr(probe, name), getattr(again, name)
+                if stored != found:
+                    yield f"probe {number}: {name} is stored as {stored}, and its slot says {found}"
 
 
 def compare_slot(folder: Path, slot: SlotRecord, load: Load, *, is_early: bool = False) -> Iterator[str]:

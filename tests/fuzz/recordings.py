@@ -68,6 +68,7 @@ class Recordings:
             "run.json": (lambda dice: self.run_record(dice, self.stock.run), 22),
             "run.json, larger": (lambda dice: self.run_record(dice, dice.choice(self.stock.larger)), 3),
             "slot.json": (self.slot_record, 10),
+            "surroundings": (self.surroundings, 3),
             "requests, bytes": (lambda dice: self.requests(dice, mutate_bytes), 15),
             "requests, columns": (lambda dice: self.requests(dice, mutate_columns), 5),
             "hops, bytes": (lambda dice: self.hops(dice, mutate_bytes), 3),
@@ -88,13 +89,15 @@ class Recordings:
     def slot_record(self, dice: random.Random) -> str:
         """A slot's own record, of a run that was killed before its end: nothing else says what it was."""
         run = self.stock.run
-        ended = json.loads((run / files.RUN_FILE).read_bytes())
-        running = json.dumps(ended | {"status": "running", "slots": []})
-        with (
-            replaced(run / files.RUN_FILE, lambda path: path.write_text(running)),
-            replaced(run / files.SUMS_FILE, lambda _: None),
-        ):
+        with _killed(run):
             path = run / self.stock.slot / files.SLOT_FILE
+            return self._record(path, dice, lambda: self._look_at_run(run, dice))
+
+    def surroundings(self, dice: random.Random) -> str:
+        """What was around the slots of a run that was killed before its end."""
+        run = self.stock.service
+        with _killed(run):
+            path = dice.choice(sorted((run / files.SURROUNDINGS_FOLDER).iterdir()))
             return self._record(path, dice, lambda: self._look_at_run(run, dice))
 
     def requests(self, dice: random.Random, change: Change) -> str:
@@ -243,6 +246,18 @@ class Recordings:
             found, warned = look()
             return SAME if found == self._expected[path] else WARNED if warned else ANOTHER
         return refused[0]
+
+
+@contextmanager
+def _killed(run: Path) -> Iterator[None]:
+    """While this lasts, the run is as one that was killed before its end."""
+    ended = json.loads((run / files.RUN_FILE).read_bytes())
+    running = json.dumps(ended | {"status": "running", "slots": [], "surroundings": {}})
+    with (
+        replaced(run / files.RUN_FILE, lambda path: path.write_text(running)),
+        replaced(run / files.SUMS_FILE, lambda _: None),
+    ):
+        yield
 
 
 def _change(content: bytes, dice: random.Random) -> bytes:

@@ -24,6 +24,7 @@ from tests.pure.conftest import (
     store_whole,
 )
 from tests.pure.reports import CLAIM
+from tests.pure.services import store_own
 from tests.pure.test_capacity import Machine, begin, measure
 from tests.pure.test_findings import make_record, make_walk
 from tests.pure.test_interleaving import TWO, make_run_of_sets
@@ -89,6 +90,11 @@ class Stock:
             columns.write_turns(folder, slot.slot.directory, TWO)
         store_whole(folder, record.model_copy(update={"slots": slots}))
         return bench.load(folder), slots[0]
+
+    @cached_property
+    def service(self) -> Path:
+        """A run of a service of one's own, which has surroundings."""
+        return store_own(self._make("service")).path
 
     @cached_property
     def suite(self) -> Path:

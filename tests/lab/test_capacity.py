@@ -7,6 +7,7 @@ from bench.judgement.capacity.knee import Outcome
 from bench.judgement.capacity.record import NULL_SERVER
 from bench.judgement.capacity.search import next_step
 from bench.results import files, store
+from bench.results.verification import verify_all
 from tests.lab.conftest import DONE, bench
 
 SCENARIO = """
@@ -49,6 +50,8 @@ def test_a_capacity_measurement_ends_is_stored_whole_and_can_be_told_again(tmp_p
             gates = {gate.name: gate for gate in probe.slot.gates if gate.name.startswith("path: ")}
             assert [name for name, gate in gates.items() if not gate.passed] == []
             assert (folder / probe.slot.slot.directory / "requests.parquet").exists()
+    [checked] = verify_all(folder, deep=True)
+    assert checked.findings == {"faults": (), "tables": (), "differences": ()}
     for run in record.comparisons.values():
         assert (tmp_path / "results" / run / "report.html").exists()
 

@@ -38,6 +38,27 @@ def test_messages_are_whole_however_they_are_cut(messages: list[Said], sizes: li
     assert heard == messages
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Welcome to web1",
+        b"[" * 100_000,
+        b"[1]",
+        b"{}",
+        b'{"number": "one"}',
+        b'{"number": 1, "body_bytes": []}',
+    ],
+    ids=["words", "deep", "a list", "no number", "a number in words", "a size that is none"],
+)
+def test_what_is_no_message_is_said_to_be_none(line: bytes) -> None:
+    parser = Parser()
+    parser.feed(write_message(1, {}) + line + b"\n")
+    heard = parser.messages()
+    next(heard)
+    with pytest.raises(ValueError, match="no message: b'"):
+        next(heard)
+
+
 @given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50))), CUTS)
 def test_a_container_s_two_streams_are_told_apart(frames: list[tuple[int, bytes]], sizes: list[int]) -> None:
     content = b"".join(struct.pack(">BxxxI", stream, len(part)) + part for stream, part in frames)

@@ -56,14 +56,23 @@ def test_a_program_that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_a_cache_that_cannot_be_written_is_replaced_by_a_temporary_folder(tmp_path: Path) -> None:
-    in_the_way = tmp_path / "a file"
+def test_a_cache_that_cannot_be_written_is_replaced_by_a_folder_that_ends_with_the_process(
+    tmp_path: Path,
+) -> None:
+    in_the_way, temporary = tmp_path / "a file", tmp_path / "tmp"
     in_the_way.touch()
-    made = compile_once(write_program(tmp_path), [], in_the_way / "cache")
+    temporary.mkdir()
+    source, cache = write_program(tmp_path), in_the_way / "cache"
+    program = (
+        "import subprocess; from pathlib import Path; from bench.lab.hosts.compiler import compile_once;"
+        f"made = compile_once(Path({str(source)!r}), [], Path({str(cache)!r}));"
+        "subprocess.run([made], check=True); print(made)"
+    )
+    said = command.run(["env", f"TMPDIR={temporary}", sys.executable, "-c", program]).split()
 
-    assert command.run([str(made)]) == "one\n"
-    made.unlink()
-    made.parent.rmdir()
+    assert said[0] == "one"
+    assert temporary in Path(said[1]).parents
+    assert not list(temporary.iterdir())
 
 
 def test_without_a_cache_the_loop_is_compiled_all_the_same_and_nothing_is_left(

@@ -255,7 +255,7 @@ def test_all_faults_are_told_at_once_and_very_many_are_counted(tmp_path: Path) -
     assert all(CHANGES[number][2] in told for number in (0, 3, 11))
 
     for slot in run["slots"]:
-        slot["surroundings"] = "nowhere"
+        slot["surroundings"] = "0" * 12
     told = refusal_of(tmp_path, json.dumps(run)).seen
     assert told.startswith("its run.json has 31 faults:")
     assert told.rstrip().endswith("and 11 more")

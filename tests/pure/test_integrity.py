@@ -13,9 +13,12 @@ import pytest
 
 import bench
 from bench.errors import ExitCode
+from bench.judgement.capacity import knee
+from bench.judgement.capacity.record import Probe
+from bench.judgement.capacity.search import judge_slot
 from bench.results import columns, store, sums
 from bench.results.run import Run
-from bench.results.verification import find_faults, verify_all
+from bench.results.verification import find_capacity_differences, find_faults, verify_all
 from bench.scenario.metric import Metric
 from bench.scenario.plan import digest_plan, plan_slots
 from bench.slots.gates.gate import GateKind
@@ -35,6 +38,7 @@ from .conftest import (
     store_whole,
 )
 from .reports import CLAIM, few_resamples
+from .test_capacity import begin
 from .test_cli import run_bench
 
 pytestmark = pytest.mark.slow
@@ -330,6 +334,40 @@ def true_record(slot: Any, rows: list[dict[str, int]], load: Any = None, **chang
         "requests_recorded": len(rows),
     }
     return make_slot_record(slot, **(fields | changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("achieved_share", 0.5),
+        ("error_share", None),
+        ("p99_ms", 2.0),
+        ("generator_busy", 0.1),
+        ("outcome", knee.Outcome.CLIENT),
+    ],
+)
+def test_what_a_probe_says_otherwise_than_its_slot_is_named_by_a_deep_look(
+    name: str, value: Any, tmp_path: Path
+) -> None:
+    record = begin()
+    [slot, *_] = plan_slots(record.scenario, seed=1)
+    rows = [
+        {"intended_ns": 1_000 + 9 * n, "sent_ns": 1_000 + 9 * n, "done_ns": 21_000 + n**2} for n in range(60)
+    ]
+    columns.write_requests(tmp_path, slot.directory, make_records(rows))
+    measured = true_record(slot, rows, achieved_share=1.0, generator_busy=0.4, load=record.scenario.load)
+    bare = Probe(arm=slot.arm, keep_alive=True, rate_rps=1e5, confirming=False, outcome=knee.Outcome.VOID)
+    probe = judge_slot(bare, measured, record.settings)
+    whole = record.model_copy(update={"probes": (probe,)})
+    assert probe.error_share is not None
+    changed = whole.model_copy(update={"probes": (probe.model_copy(update={name: value}),)})
+    as_it_was, told = (
+        [line for line in find_capacity_differences(tmp_path, each) if line.startswith("probe")]
+        for each in (whole, changed)
+    )
+
+    assert not as_it_was
+    assert [line.split(", and")[0] for line in told] == [f"probe 0: {name} is stored as {value}"]
 
 
 RECOMPUTED = (

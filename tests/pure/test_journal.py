@@ -1,6 +1,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +13,15 @@ import pytest
 from bench import paths
 from bench.errors import EnvironmentLacks, ExitCode
 from bench.lab.hosts import command, journal
-from bench.lab.hosts.journal import Journal, dead_runs, noted, start_time, undo, undo_dead_runs
+from bench.lab.hosts.journal import (
+    Journal,
+    dead_runs,
+    noted,
+    parse_entries,
+    start_time,
+    undo,
+    undo_dead_runs,
+)
 from bench.lab.hosts.lock import machine_lock
 from bench.measure import settings
 
@@ -113,6 +123,43 @@ def test_undo_reads_a_journal_whose_end_the_disk_lost() -> None:
         lines.write(b"\0" * 100)
 
     assert undo(RUN) == [f"folder {written.folder}"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"7",
+        b"[]",
+        b"{}",
+        b'{"kind": "path"}',
+        b'{"kind": ["path"]}',
+        b'{"kind": "path", "path": 7}',
+        b'{"kind": "setting", "path": "/dev/null"}',
+        b'{"kind": "cgroup"}',
+    ],
+)
+def test_undo_does_nothing_for_a_line_that_is_no_entry_and_all_for_the_others(line: bytes) -> None:
+    written = Journal(RUN)
+    with (written.folder / "journal.jsonl").open("ab") as lines:
+        lines.write(line + b"\n")
+    other = paths.STATE / "other"
+    other.mkdir()
+    written.write("path", path=str(other))
+
+    assert undo(RUN) == [f"folder {other}", f"folder {written.folder}"]
+
+
+@pytest.mark.parametrize("pid", ["-1", "0", "true", "null", '"1"', "1.0"])
+def test_a_process_without_number_and_start_is_no_entry(pid: str) -> None:
+    # Read alone: undone, a process -1 that started never would be every process of the machine.
+    written = Journal(RUN)
+    with (written.folder / "journal.jsonl").open("a") as lines:
+        lines.write(f'{{"kind": "process", "pid": {pid}, "started": null, "what": "engine"}}\n')
+
+    entries = parse_entries((written.folder / "journal.jsonl").read_bytes())
+    assert [entry["kind"] for entry in entries] == ["folder"]
 
 
 def test_a_run_that_was_killed_before_its_first_line_leaves_a_folder_that_undo_removes() -> None:
@@ -300,6 +347,31 @@ def test_what_a_dead_process_had_half_compiled_is_removed_and_a_living_ones_is_n
 
     assert undo_dead_runs() == [f"file {ours}"]
     assert list(paths.CACHE.iterdir()) == [others]
+
+
+def test_what_was_compiled_without_a_cache_by_who_was_killed_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
+    source, in_the_way = tmp_path / "program.c", tmp_path / "file"
+    source.write_text("int main(void) { return 0; }")
+    in_the_way.touch()
+    program = (
+        "import os; from pathlib import Path; from bench.lab.hosts.compiler import compile_once;"
+        f"compile_once(Path({str(source)!r}), [], Path({str(in_the_way / 'cache')!r}));"
+        f"os.kill(os.getpid(), {signal.SIGKILL:d})"
+    )
+    subprocess.run([sys.executable, "-c", program], check=False)
+    [left] = temporary.iterdir()
+    living = temporary / f"bench-of-this.{os.getpid()}.partial"
+    living.mkdir()
+
+    assert undo_dead_runs() == [f"folder {left}"]
+    assert list(temporary.iterdir()) == [living]
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link", "nothing"])

@@ -263,6 +263,31 @@ def resume(folder: Path, publish: Callable[[bench.Run], None] = lambda _: None) 
         return resume_run(folder, Watch(Silent(), publish))
 
 
+def test_surroundings_of_a_killed_run_that_somebody_changed_are_named(tmp_path: Path) -> None:
+    folder = files.create_run_folder(tmp_path, "unit", WHOLE.id)
+    store.write_run(folder, REGISTERED)
+    write_slots(folder, WHOLE.slots)
+    assert bench.load(folder).faults == ()
+    [first, _] = sorted((folder / files.SURROUNDINGS_FOLDER).iterdir())
+    first.write_text(json.dumps(json.loads(first.read_text()) | {"cores": "0-63"}))
+
+    told = f"what is stored of the surroundings {first.stem} is not as it was written"
+    assert bench.load(folder).faults == (told,)
+
+
+@pytest.mark.parametrize("name", ["../../0123456789ab", "a" * 300, "0123456789AB", "\n"])
+def test_a_slot_whose_surroundings_have_no_digest_s_name_is_refused(name: str, tmp_path: Path) -> None:
+    folder = files.create_run_folder(tmp_path, "unit", WHOLE.id)
+    store.write_run(folder, REGISTERED)
+    write_slots(folder, WHOLE.slots)
+    path = folder / WHOLE.slots[0].slot.directory / files.SLOT_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"surroundings": name}))
+
+    with pytest.raises(InputError, match="surroundings: String should match") as caught:
+        bench.load(folder)
+    assert len(str(caught.value)) < 1_000
+
+
 @pytest.mark.parametrize("status", [Status.RUNNING, Status.FAILED, Status.INTERRUPTED])
 def test_a_run_that_died_after_its_last_slot_is_finished_by_resuming_it(
     status: Status, state: Path, tmp_path: Path

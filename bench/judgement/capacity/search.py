@@ -16,6 +16,7 @@ from bench.judgement.capacity.record import (
     Step,
     Workload,
 )
+from bench.records.run import SlotRecord
 from bench.scenario.model import Capacity
 from bench.scenario.scenario import Scenario
 from bench.slots.gates.gate import Blame, GateKind
@@ -30,6 +31,19 @@ def expected_search_seconds(scenario: Scenario) -> float:
     searched_s = (arms + 1) * SEARCH_PROBES * probe_s
     confirmed_s = arms * votes * (2 * probe_s + settings.wrk_s + PROBE_OVERHEAD_S)
     return len(settings.keep_alive) * (searched_s + confirmed_s)
+
+
+def judge_slot(probe: Probe, slot: SlotRecord, settings: Capacity) -> Probe:
+    """`probe` with its slot and all that follows from that one: shares, outcome and why."""
+    changes: dict[str, object] = {"slot": slot, "generator_busy": slot.generator_busy}
+    if slot.p99_latency_us is not None and slot.requests:
+        changes |= {
+            "achieved_share": slot.achieved_share,
+            "error_share": (slot.errors + slot.unfinished) / slot.requests,
+            "p99_ms": slot.p99_latency_us / 1e3,
+        }
+    failed = {gate.name: f"{gate.seen} {gate.detail}".strip() for gate in slot.failed_gates}
+    return judge_probe(probe.model_copy(update=changes), failed, slot.lateness_p99_us, settings)
 
 
 def judge_probe(

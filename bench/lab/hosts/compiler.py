@@ -1,7 +1,9 @@
 """Compiles bench's own C with the system's compiler: once, and kept by what went into it."""
 
+import atexit
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +21,8 @@ def compile_once(source: Path, flags: Sequence[str], cache: Path) -> Path:
 
     Its name holds a digest of source and flags, and one of the compiler. Two processes may do this at once.
     Where there is no compiler, that of any serves: an image has what was compiled when it was made. A cache
-    that cannot be written is replaced by a temporary folder. Raises EnvironmentLacks where there is neither
-    compiler nor cached result, or where the compiler refuses.
+    that cannot be written is replaced by a temporary folder, which is gone with the process. Raises
+    EnvironmentLacks where there is neither compiler nor cached result, or where the compiler refuses.
     """
     name = f"{source.stem.replace('_', '-')}-{_digest(source.read_text(), *flags)}"
     if not command.find("cc"):
@@ -30,7 +32,7 @@ def compile_once(source: Path, flags: Sequence[str], cache: Path) -> Path:
     if made.exists():
         return made
     if not _is_writable(cache):
-        made = Path(tempfile.mkdtemp(prefix="bench-")) / made.name
+        made = _make_folder() / made.name
     partial = made.with_name(f"{made.name}.{os.getpid()}.partial")
     try:
         command.run(["cc", *flags, "-o", str(partial), str(source)], timeout_s=COMPILE_S)
@@ -42,6 +44,13 @@ def compile_once(source: Path, flags: Sequence[str], cache: Path) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return made
+
+
+def _make_folder() -> Path:
+    """One that ends with the process; after a SIGKILL `bench clean` knows it by its name."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-", suffix=f".{os.getpid()}.partial"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _digest(*parts: str) -> str:

@@ -13,10 +13,12 @@ import re
 import secrets
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from bench import paths
 from bench.errors import EnvironmentLacks
@@ -26,7 +28,16 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 COMPILING = re.compile(r"\.([0-9]+)\.partial$")
-"""The end of a name in the cache, that a compiler writes to, and by which process it was started."""
+"""The end of a name in the cache, or in the temporary folder, that a compiler writes to; and by which process
+it was started."""
+ENTRIES: dict[str, dict[str, type]] = {
+    "folder": {"path": str},
+    "path": {"path": str},
+    "setting": {"path": str, "value": str},
+    "cgroup": {"name": str},
+    "process": {"pid": int, "started": int, "what": str},
+}
+"""Of a journal: kind -> what an entry of it holds."""
 
 
 class Journal:
@@ -99,13 +110,7 @@ def undo(run_id: str) -> list[str]:
     """
     removed: list[str] = []
     lines = paths.STATE / run_id / "journal.jsonl"
-    entries = []
-    for line in lines.read_text().splitlines() if lines.exists() else []:
-        try:
-            entries.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue  # The last line of a run that was killed while it wrote: its act was not done.
-    for entry in reversed(entries):
+    for entry in reversed(parse_entries(lines.read_bytes() if lines.exists() else b"")):
         if entry["kind"] == "process" and entry["started"] == start_time(entry["pid"]):
             _kill(entry["pid"])
             removed.append(f"process {entry['pid']} ({entry['what']})")
@@ -119,6 +124,22 @@ def undo(run_id: str) -> list[str]:
         shutil.rmtree(paths.STATE / run_id)
         removed.append(f"folder {paths.STATE / run_id}")
     return removed
+
+
+def parse_entries(journal: bytes) -> list[dict[str, Any]]:
+    """The entries of a journal. What is none is left out, and nothing is done for it.
+
+    The last line may be one: of a run that was killed while it wrote, before the act; and where a machine
+    lost its power, all that its disk had not yet.
+    """
+    entries = []
+    for line in journal.decode(errors="replace").splitlines():
+        with suppress(ValueError, RecursionError):
+            entry = json.loads(line)
+            holds = ENTRIES.get(str(entry.get("kind"))) if isinstance(entry, dict) else None
+            if holds and all(type(entry.get(key)) is kind for key, kind in holds.items()):
+                entries.append(entry)
+    return entries
 
 
 def start_time(pid: int) -> int | None:
@@ -150,10 +171,18 @@ def _remove_half_compiled() -> list[str]:
     """Who compiles has no lock, and so no journal: but its number is in the name."""
     return [
         line
-        for path in sorted(paths.CACHE.glob("*.partial"))
+        for path in sorted([*paths.CACHE.glob("*.partial"), *_own_temporary("bench-*.partial")])
         if (found := COMPILING.search(path.name)) and start_time(int(found[1])) is None
         for line in _remove(path)
     ]
+
+
+def _own_temporary(pattern: str) -> Iterator[Path]:
+    """Of the temporary files those of this user: anybody may give a name there."""
+    for path in Path(tempfile.gettempdir()).glob(pattern):
+        with suppress(FileNotFoundError):
+            if path.lstat().st_uid == os.geteuid():
+                yield path
 
 
 def _remove(path: Path) -> list[str]:

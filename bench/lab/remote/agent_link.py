@@ -81,9 +81,12 @@ class AgentLink:
         until_s = time.monotonic() + patience_s
         while True:
             # An answer that an interrupt kept from being waited for may come first.
-            for message in self._parser.messages():
-                if message[0] == self._number:
-                    return message
+            try:
+                for message in self._parser.messages():
+                    if message[0] == self._number:
+                        return message
+            except ValueError as fault:
+                raise self._lost(f"what it said is {fault}") from fault
             left_s = until_s - time.monotonic()
             if left_s <= 0 or not wait_readable(self.stream.fileno(), left_s):
                 raise self._lost(f"no answer within {patience_s:g} s")

@@ -34,15 +34,19 @@ class Parser:
         self._bytes += part
 
     def messages(self) -> Iterator[tuple[int, dict[str, Any], bytes]]:
-        """Number, content and body of each message that is whole."""
+        """Number, content and body of each message that is whole. Raises ValueError for what is none."""
         while (end := self._bytes.find(b"\n")) >= 0:
-            told = json.loads(self._bytes[:end])
-            size = told.pop("body_bytes", 0)
+            line = bytes(self._bytes[:end])
+            try:
+                told = json.loads(line)
+                number, size = int(told.pop("number")), int(told.pop("body_bytes", 0))
+            except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as fault:
+                raise ValueError(f"no message: {line[:80]!r}") from fault
             if len(self._bytes) < end + 1 + size:
                 return
             body = bytes(self._bytes[end + 1 : end + 1 + size])
             del self._bytes[: end + 1 + size]
-            yield told.pop("number"), told, body
+            yield number, told, body
 
 
 def write_message(number: int, content: dict[str, Any], body: bytes = b"") -> bytes:
