@@ -7,6 +7,9 @@ Anything else that escapes is a bug, and the only thing that may print a traceba
 import errno
 from enum import IntEnum
 
+LONGEST_LINE = 800
+"""Characters of a line of what was seen: it may quote a text of somebody's that has no end."""
+
 
 class ExitCode(IntEnum):
     """Exit codes of the `bench` command (a contract: scripts depend on them)."""
@@ -21,11 +24,17 @@ class ExitCode(IntEnum):
 
 
 class BenchError(Exception):
-    """A known failure. `doing`, `seen` and `advice` are each a sentence or part of one."""
+    """A known failure. `doing`, `seen` and `advice` are each a sentence or part of one.
+
+    Of a line of `seen` that is longer than LONGEST_LINE the rest is left out.
+    """
 
     exit_code = ExitCode.INTERNAL_ERROR
 
     def __init__(self, doing: str, seen: str, advice: str) -> None:
+        seen = "\n".join(
+            line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in seen.split("\n")
+        )
         # What was seen is a sentence, a question, or a list that ends with its last line.
         end = "" if seen.endswith("\n") else " " if seen.endswith("?") else ". "
         super().__init__(f"{doing}: {seen.rstrip('.')}{end}{advice}")

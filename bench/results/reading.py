@@ -13,8 +13,6 @@ from bench.stored import Stored
 Record = TypeVar("Record", bound=Stored)
 MOST_FAULTS = 20
 """More faults than this are counted: one slip in every slot is one slip."""
-MOST_CHARACTERS = 200
-"""Of the field that a fault is of: its name may be anything."""
 FROM_A_COPY = "Take it from a copy."
 BY_ITS_WRITER = "Read it with the version of bench that wrote it; one that was changed since cannot be used."
 
@@ -73,7 +71,7 @@ def describe_faults(fault: ValidationError) -> list[str]:
     """A line for each fault, by dotted field."""
     lines = []
     for error in fault.errors(include_url=False, include_input=True):
-        place = ".".join(str(part) for part in error["loc"])[:MOST_CHARACTERS]
+        place = ".".join(str(part) for part in error["loc"])
         about = "is missing" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
         shown = "" if error["type"] in ("missing", "value_error") else f", not {error['input']!r:.60}"
         lines += [f"{place}: {line}{shown}" if place else line for line in about.splitlines()]

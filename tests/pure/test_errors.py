@@ -29,3 +29,11 @@ def test_a_program_that_is_missing_or_fails_is_a_lack_of_the_environment() -> No
         with pytest.raises(CommandFailed) as caught:
             command.run(argv)
         assert caught.value.exit_code is ExitCode.ENVIRONMENT
+
+
+def test_a_text_without_an_end_is_cut_and_what_to_do_is_still_said() -> None:
+    fault = InputError("Reading x", f"its name is {'a' * 1_000_000}\nand its age -1", "Give another.")
+
+    assert len(str(fault)) < 1_000
+    assert str(fault).endswith("a…\nand its age -1. Give another.")
+    assert fault.as_dict()["seen"] == fault.seen
