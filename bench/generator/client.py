@@ -279,6 +279,14 @@ class Generator:
         )
 
 
+def own_program(module: str, *words: str) -> list[str]:
+    """Command line of a module of Python's that no interrupt ends: it is for the controller to see one.
+
+    Python would say one that comes while it starts with a traceback, which nothing in the module can help.
+    """
+    return ["env", "--ignore-signal=INT", sys.executable, "-m", module, *words]
+
+
 @contextmanager
 def generator(
     client: Host, journal: Journal, web_ui_port: int | None = None, workers: int = 1
@@ -288,11 +296,8 @@ def generator(
     """
     options = ["--network", str(client.network_file), "--workers", str(workers), *web_ui_options(web_ui_port)]
     log = journal.folder / "generator.log"
-    process = command.start(
-        ["taskset", "-c", client.cpus, sys.executable, "-m", "bench.generator", *options],
-        log=log,
-        pipes=True,
-    )
+    argv = ["taskset", "-c", client.cpus, *own_program("bench.generator", *options)]
+    process = command.start(argv, log=log, pipes=True)
     journal.write_process(process.pid, "load generator")
     try:
         yield Generator(process, client, log, client)

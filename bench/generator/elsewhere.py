@@ -1,12 +1,11 @@
 """Workers on hosts of their own: Locust's master stays with the controller, who starts them there."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from bench.errors import BenchError, EnvironmentLacks, MeasurementInvalid
-from bench.generator.client import Generator
+from bench.generator.client import Generator, own_program
 from bench.generator.membership import Gather, Gathered, Listening
 from bench.generator.web_ui import web_ui_options
 from bench.lab.hosts import command
@@ -109,7 +108,7 @@ def generator_elsewhere(
 ) -> Iterator[GeneratorElsewhere]:
     """Start Locust's master here, and a worker in each seat."""
     log = journal.folder / "generator.log"
-    argv = [sys.executable, "-m", "bench.generator", "--elsewhere", *web_ui_options(web_ui_port)]
+    argv = own_program("bench.generator", "--elsewhere", *web_ui_options(web_ui_port))
     process = command.start(argv, log=log, pipes=True)
     journal.write_process(process.pid, "Locust's master")
     try:

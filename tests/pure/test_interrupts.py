@@ -9,11 +9,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from bench.generator.client import own_program
+from bench.lab.hosts import command, waiting
 
 pytestmark = pytest.mark.slow
 
@@ -279,3 +283,20 @@ sys.exit(4)
         assert end_of(process) == (4, "")
     with started("import signal\n" + late.replace("HEED", "")) as process:
         assert end_of(process) == (-signal.SIGTERM, "")  # What it is there for.
+
+
+def test_a_program_of_bench_s_own_does_its_work_however_often_it_is_interrupted_while_it_starts() -> None:
+    process = command.start(own_program("base64", "-e"), pipes=True)
+    assert process.stdin
+    assert process.stdout
+    status = Path(f"/proc/{process.pid}/status")
+    # setpriv and env are the same process before, for a moment in which nobody has anything to say.
+    assert waiting.wait_until(lambda: status.read_text().startswith("Name:\tpython"), PATIENCE_S)
+    for _ in range(100):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.001)
+    process.stdin.write("bench")
+    process.stdin.close()
+
+    assert process.stdout.read() == "YmVuY2g=\n"
+    assert process.wait(PATIENCE_S) == 0
