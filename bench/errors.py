@@ -7,8 +7,10 @@ Anything else that escapes is a bug, and the only thing that may print a traceba
 import errno
 from enum import IntEnum
 
-LONGEST_LINE = 800
+LONGEST_LINE = 1500
 """Characters of a line of what was seen: it may quote a text of somebody's that has no end."""
+ITS_END = 400
+"""Of these, its last: a fault's own words often follow what it quotes."""
 
 
 class ExitCode(IntEnum):
@@ -26,15 +28,13 @@ class ExitCode(IntEnum):
 class BenchError(Exception):
     """A known failure. `doing`, `seen` and `advice` are each a sentence or part of one.
 
-    Of a line of `seen` that is longer than LONGEST_LINE the rest is left out.
+    Of a line of `seen` that is longer than LONGEST_LINE the middle is left out.
     """
 
     exit_code = ExitCode.INTERNAL_ERROR
 
     def __init__(self, doing: str, seen: str, advice: str) -> None:
-        seen = "\n".join(
-            line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in seen.split("\n")
-        )
+        seen = "\n".join(map(_cut, seen.split("\n")))
         # What was seen is a sentence, a question, or a list that ends with its last line.
         end = "" if seen.endswith("\n") else " " if seen.endswith("?") else ". "
         super().__init__(f"{doing}: {seen.rstrip('.')}{end}{advice}")
@@ -48,6 +48,12 @@ class BenchError(Exception):
             "to_do": self.advice,
             "exit_code": int(self.exit_code),
         }
+
+
+def _cut(line: str) -> str:
+    if len(line) <= LONGEST_LINE:
+        return line
+    return f"{line[: LONGEST_LINE - ITS_END]} … {line[-ITS_END:]}"
 
 
 class Interrupted(BaseException):

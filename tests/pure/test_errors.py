@@ -31,9 +31,12 @@ def test_a_program_that_is_missing_or_fails_is_a_lack_of_the_environment() -> No
         assert caught.value.exit_code is ExitCode.ENVIRONMENT
 
 
-def test_a_text_without_an_end_is_cut_and_what_to_do_is_still_said() -> None:
-    fault = InputError("Reading x", f"its name is {'a' * 1_000_000}\nand its age -1", "Give another.")
+def test_of_a_text_without_an_end_the_middle_is_cut_and_what_to_do_is_still_said() -> None:
+    fault = InputError(
+        "Reading x", f"its name is {'a' * 1_000_000}, not a word\nand its age -1", "Give another."
+    )
 
-    assert len(str(fault)) < 1_000
-    assert str(fault).endswith("a…\nand its age -1. Give another.")
+    assert len(str(fault)) < 2_000
+    assert str(fault).startswith("Reading x: its name is aaa")
+    assert str(fault).endswith("aaa, not a word\nand its age -1. Give another.")
     assert fault.as_dict()["seen"] == fault.seen

@@ -20,7 +20,9 @@ from bench.scenario.modes.catalogue import MODES
 from bench.scenario.modes.footprint import UNITS
 from bench.scenario.modes.model import Vantage
 from bench.scenario.plan import plan_slots
+from bench.scenario.scenario import Scenario
 from bench.slots.gates.path import check_path
+from bench.slots.surroundings import Facts, digest
 
 from .conftest import make_gate, make_run, make_scenario
 from .reports import LADDER, NO_IPVLAN, judged, make_ladder, measure, row, store_run
@@ -300,16 +302,23 @@ def test_every_demand_of_a_path_gate_has_a_short_form() -> None:
                 assert gate.demand in attestation.DEMANDS
 
 
+def store_around(folder: Path, scenario: Scenario, around: dict[str, Facts]) -> Run:
+    """A run each of whose arms found something else around it."""
+    slots = tuple(
+        record.model_copy(update={"surroundings": digest(around[record.slot.arm])})
+        for record in make_run(scenario).slots
+    )
+    facts = {digest(found): found for found in around.values()}
+    return store_run(folder, scenario, slots=slots, surroundings=facts)
+
+
 def test_differences_that_a_mode_explains_are_grouped_and_others_are_cautions(tmp_path: Path) -> None:
     scenario = make_scenario(blocks=3)
-    around = {
+    around: dict[str, Facts] = {
         "host": {"net.ipv4.ip_forward": "1", "file httpd.conf": "a"},
         "bridge": {"net.ipv4.ip_forward": "0", "file httpd.conf": "b"},
     }
-    slots = tuple(
-        record.model_copy(update={"surroundings": record.slot.arm}) for record in make_run(scenario).slots
-    )
-    run = judged(store_run(tmp_path, scenario, slots=slots, surroundings=around))
+    run = judged(store_around(tmp_path, scenario, around))
     table, facts = attestation.tabulate_sameness(run)
     [cells] = table.rows
 
@@ -323,11 +332,8 @@ def test_differences_that_a_mode_explains_are_grouped_and_others_are_cautions(tm
 
 def test_a_fact_that_one_side_lacks_is_said_to_be_absent_there(tmp_path: Path) -> None:
     scenario = make_scenario(blocks=3)
-    around = {"host": {"offload lro": "on"}, "bridge": {"file mime.types": "a"}}
-    slots = tuple(
-        record.model_copy(update={"surroundings": record.slot.arm}) for record in make_run(scenario).slots
-    )
-    run = judged(store_run(tmp_path, scenario, slots=slots, surroundings=around))
+    around: dict[str, Facts] = {"host": {"offload lro": "on"}, "bridge": {"file mime.types": "a"}}
+    run = judged(store_around(tmp_path, scenario, around))
     said = [caution for caution in find_cautions(run) if "is not the same around" in caution]
 
     assert [caution.partition(" and nothing")[0] for caution in said] == [

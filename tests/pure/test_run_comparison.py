@@ -16,6 +16,7 @@ from bench.scenario.metric import PERFORMANCE, Metric
 from bench.scenario.model import Arm, LabSettings, Margins
 from bench.scenario.plan import Slot, plan_slots
 from bench.scenario.scenario import Scenario
+from bench.slots.surroundings import digest
 from bench.statistics import estimate
 from bench.validation.simulation import NOISES, Setting, make_experiment, simulate
 
@@ -238,9 +239,9 @@ def test_an_arm_of_one_run_alone_or_that_could_not_be_had_is_left_out_by_name() 
 
 def test_machine_engine_image_and_surroundings_that_differ_are_named() -> None:
     def around(mtu: str) -> dict[str, Any]:
-        plan = make_scenario(blocks=6)
-        slots = tuple(make_slot_record(slot, surroundings="d") for slot in plan_slots(plan, 1))
-        return {"slots": slots, "surroundings": {"d": {"link mtu": mtu}}}
+        plan, facts = make_scenario(blocks=6), {"link mtu": mtu}
+        slots = tuple(make_slot_record(slot, surroundings=digest(facts)) for slot in plan_slots(plan, 1))
+        return {"slots": slots, "surroundings": {digest(facts): facts}}
 
     before = make_run(make_scenario(), **around("1500"))
     after = make_run(
