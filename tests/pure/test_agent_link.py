@@ -38,18 +38,19 @@ def test_messages_are_whole_however_they_are_cut(messages: list[Said], sizes: li
     assert heard == messages
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"Welcome to web1",
-        b"[" * 100_000,
-        b"[1]",
-        b"{}",
-        b'{"number": "one"}',
-        b'{"number": 1, "body_bytes": []}',
-    ],
-    ids=["words", "deep", "a list", "no number", "a number in words", "a size that is none"],
-)
+NO_MESSAGES = {
+    "words": b"Welcome",
+    "deep": b"[" * 100_000,
+    "a list": b"[1]",
+    "no number": b"{}",
+    "a number in words": b'{"number": "one"}',
+    "infinity": b'{"number": 1e999}',
+    "a size that is none": b'{"number": 1, "body_bytes": ""}',
+    "a size below 0": b'{"number": 1, "body_bytes": -34}',
+}
+
+
+@pytest.mark.parametrize("line", NO_MESSAGES.values(), ids=NO_MESSAGES)
 def test_what_is_no_message_is_said_to_be_none(line: bytes) -> None:
     parser = Parser()
     parser.feed(write_message(1, {}) + line + b"\n")

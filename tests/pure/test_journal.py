@@ -151,12 +151,15 @@ def test_undo_does_nothing_for_a_line_that_is_no_entry_and_all_for_the_others(li
     assert undo(RUN) == [f"folder {other}", f"folder {written.folder}"]
 
 
-@pytest.mark.parametrize("pid", ["-1", "0", "true", "null", '"1"', "1.0"])
-def test_a_process_without_number_and_start_is_no_entry(pid: str) -> None:
+@pytest.mark.parametrize(
+    ("pid", "started"),
+    [("-1", "null"), ("7", "true"), ("7", "1.0"), ("true", "7"), ("null", "7"), ('"7"', "7")],
+)
+def test_a_process_without_number_and_start_is_no_entry(pid: str, started: str) -> None:
     # Read alone: undone, a process -1 that started never would be every process of the machine.
     written = Journal(RUN)
     with (written.folder / "journal.jsonl").open("a") as lines:
-        lines.write(f'{{"kind": "process", "pid": {pid}, "started": null, "what": "engine"}}\n')
+        lines.write(f'{{"kind": "process", "pid": {pid}, "started": {started}, "what": "engine"}}\n')
 
     entries = parse_entries((written.folder / "journal.jsonl").read_bytes())
     assert [entry["kind"] for entry in entries] == ["folder"]

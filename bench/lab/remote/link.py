@@ -40,8 +40,17 @@ class Parser:
             try:
                 told = json.loads(line)
                 number, size = int(told.pop("number")), int(told.pop("body_bytes", 0))
-            except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as fault:
+            except (
+                ArithmeticError,
+                AttributeError,
+                LookupError,
+                RecursionError,
+                TypeError,
+                ValueError,
+            ) as fault:
                 raise ValueError(f"no message: {line[:80]!r}") from fault
+            if size < 0:
+                raise ValueError(f"no message: {line[:80]!r}")
             if len(self._bytes) < end + 1 + size:
                 return
             body = bytes(self._bytes[end + 1 : end + 1 + size])
